@@ -1,0 +1,96 @@
+"""Is a layer of linear self-attention a step of GD? (Construction; regression tasks.)"""
+
+from __future__ import annotations
+
+from probes.claims import claim
+from probes.judge import Judge
+from probes.measures import (
+    prediction_distance,
+    sensitivity_cosine,
+    sensitivity_distance,
+    squared_distance,
+    worst_disagreement,
+)
+from probes.observation import Observation
+
+ROUNDING = 1e-12  # float64 keeps 16 digits; four are left for sums of 10 inputs, 20 terms
+CLOSE = 0.05  # a twentieth of the answers' size: the published distance .0225 of ~.91
+
+
+@claim(
+    "One layer of linear self-attention predicts as one GD step does.",
+    source="von Oswald et al. 2022, Proposition 1 and Figure 2",
+    on="regression",
+    layers=(1, 1),
+)
+def test_one_layer_is_one_step(
+    icl: Observation, gd: Observation, worst_case: Observation, judge: Judge
+) -> None:
+    judge.notes(worst_case.facts["counterexample"])
+    judge.vanishes(
+        prediction_distance(icl, gd),
+        tolerance=ROUNDING,
+        margin=CLOSE,
+        worst=worst_disagreement(worst_case),
+    )
+
+
+@claim(
+    "The function that one layer learns in context has the sensitivities of one GD step.",
+    source="von Oswald et al. 2022, Figure 2",
+    on="regression",
+    layers=(1, 1),
+)
+def test_same_sensitivity(icl: Observation, gd: Observation, judge: Judge) -> None:
+    judge.shows(sensitivity_cosine(icl, gd))
+    judge.vanishes(sensitivity_distance(icl, gd), tolerance=ROUNDING, margin=CLOSE * 2)
+
+
+@claim(
+    "K layers of linear self-attention predict as K steps do.",
+    source="von Oswald et al. 2022, Figure 3",
+    on="regression",
+    layers=(2, 99),
+    variants=("gd", "gdpp"),
+)
+def test_k_layers_are_k_steps(
+    icl: Observation, gd: Observation, worst_case: Observation, judge: Judge
+) -> None:
+    judge.shows(sensitivity_cosine(icl, gd))
+    judge.notes(worst_case.facts["counterexample"])
+    judge.vanishes(
+        prediction_distance(icl, gd),
+        tolerance=ROUNDING,
+        margin=CLOSE,
+        worst=worst_disagreement(worst_case),
+    )
+
+
+@claim(
+    "No other algorithm predicts more nearly as ICL does than GD.",
+    source="Akyürek et al. 2022 §4; disputed by Fu et al. 2023",
+    on="regression",
+)
+def test_which_algorithm(
+    icl: Observation, gd: Observation, rivals: dict[str, Observation], judge: Judge
+) -> None:
+    judge.is_nearest(
+        squared_distance(icl, gd),
+        {name: squared_distance(icl, rival) for name, rival in rivals.items()},
+        margin=1e-6,  # above rounding, far below Akyürek's distances of 1e-5 and more
+    )
+
+
+@claim(
+    "After each layer, ICL predicts as GD does after as many steps.",
+    source="von Oswald et al. 2022, Figure 3; disputed by Fu et al. 2023",
+    on="regression",
+    layers=(2, 99),
+)
+def test_depth_is_steps(
+    icl_layers: list[Observation], gd_steps: list[Observation], judge: Judge
+) -> None:
+    pairs = list(zip(icl_layers, gd_steps, strict=False))
+    distances = [prediction_distance(layer, step) for layer, step in pairs]
+    judge.shows(*distances)
+    judge.vanishes(max(distances, key=lambda d: d.mean), tolerance=ROUNDING, margin=CLOSE)

@@ -1,0 +1,112 @@
+"""Does GD on the demonstrations answer as ICL does? (Output distribution; Shen et al.)"""
+
+from __future__ import annotations
+
+from probes.claims import claim
+from probes.judge import Judge
+from probes.measures import (
+    accuracy,
+    jensen_shannon,
+    label_accuracy,
+    label_jensen_shannon,
+    overlap_cosine,
+    overlap_similarity,
+    token_overlap,
+    total_variation,
+)
+from probes.observation import Observation
+
+LEARNERS = (
+    "gd",
+    "sgd_one_pass",
+    "sgd_fixed",
+    "adam",
+    "gd_middle_W_V",
+    "gd_deep_W_V",
+)
+TENTH = 0.1  # a tenth of the way from no learning to ICL's likeness to itself
+
+
+@claim(
+    "GD on the demonstrations is right as often as ICL is.",
+    source="Dai et al. 2023, Table 2; disputed by Shen et al. 2024 (.71 against ≤ .42)",
+    on="text",
+    variants=LEARNERS,
+    needs_icl=True,
+)
+def test_same_accuracy(
+    icl: Observation, gd: Observation, base: Observation, judge: Judge
+) -> None:
+    ours, theirs = label_accuracy(icl), label_accuracy(gd)
+    judge.shows(ours, theirs, label_accuracy(base), accuracy(icl), accuracy(gd))
+    judge.agrees(ours.minus(theirs), margin=0.1)  # a third of the .29 that Shen reports
+
+
+@claim(
+    "GD on the demonstrations ranks the same next tokens first as ICL does.",
+    source="Dai et al. 2023 §4; disputed by Shen et al. 2024, Figure 3",
+    on="text",
+    variants=LEARNERS,
+    needs_icl=True,
+)
+def test_same_top_tokens(
+    icl: Observation,
+    gd: Observation,
+    icl_reordered: Observation,
+    icl_other_demonstrations: Observation,
+    arms: dict[str, tuple[Observation, Observation]],
+    judge: Judge,
+) -> None:
+    judge.shows(token_overlap(icl, icl_other_demonstrations))
+    judge.reaches_ceiling(
+        token_overlap(icl, gd),
+        floors={name: token_overlap(*pair) for name, pair in arms.items()},
+        ceiling=token_overlap(icl, icl_reordered),
+        margin=TENTH,
+    )
+
+
+@claim(
+    "GD on the demonstrations gives the likeliest next tokens ICL's probabilities.",
+    source="Shen et al. 2024, Figure 3 (refutes it for LLaMA-7B)",
+    on="text",
+    variants=LEARNERS,
+    needs_icl=True,
+)
+def test_same_confidence(
+    icl: Observation,
+    gd: Observation,
+    icl_reordered: Observation,
+    arms: dict[str, tuple[Observation, Observation]],
+    judge: Judge,
+) -> None:
+    judge.shows(overlap_similarity(icl, gd), overlap_similarity(icl, icl_reordered))
+    judge.reaches_ceiling(
+        overlap_cosine(icl, gd),  # OCS itself is capped at 1/√(K − |O|)
+        floors={name: overlap_cosine(*pair) for name, pair in arms.items()},
+        ceiling=overlap_cosine(icl, icl_reordered),
+        margin=TENTH,
+    )
+
+
+@claim(
+    "GD on the demonstrations answers with ICL's distribution over next tokens.",
+    source="Shen et al. 2024, Hypothesis 1, measured on whole distributions",
+    on="text",
+    variants=LEARNERS,
+    needs_icl=True,
+)
+def test_same_distribution(
+    icl: Observation,
+    gd: Observation,
+    icl_reordered: Observation,
+    arms: dict[str, tuple[Observation, Observation]],
+    judge: Judge,
+) -> None:
+    judge.shows(total_variation(icl, gd), label_jensen_shannon(icl, gd))
+    judge.reaches_ceiling(
+        jensen_shannon(icl, gd),
+        floors={name: jensen_shannon(*pair) for name, pair in arms.items()},
+        ceiling=jensen_shannon(icl, icl_reordered),
+        margin=TENTH,
+    )

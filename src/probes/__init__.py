@@ -1,0 +1,1 @@
+"""Tests whether in-context learning is gradient descent."""

@@ -1,0 +1,92 @@
+"""The lists that ``--list-claims``, ``--list-models`` and ``--list-datasets`` print."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from probes.claims import ClaimCard
+from probes.errors import ClaimError
+from probes.grid import DATASETS, MODELS
+
+INDENT = " " * 4
+
+
+def listing(option: str, places: Sequence[str]) -> str:
+    """Write the list that an option asks for.
+
+    Args:
+        option: ``--list-claims``, ``--list-models`` or ``--list-datasets``.
+        places: The files and folders given on the command line, for claims.
+    """
+    if option == "--list-models":
+        return "\n".join(
+            f"{m.name}  ({m.kind}, {m.family}{', ships' if m.shipped else ''})\n"
+            f"{INDENT}{m.summary}"
+            for m in MODELS
+        )
+    if option == "--list-datasets":
+        return "\n".join(
+            f"{d.name}  ({d.family}{', ships' if d.shipped else ''}; demonstrations "
+            f"{', '.join(map(str, d.demonstrations))})\n{INDENT}{d.summary}"
+            for d in DATASETS
+        )
+    return "\n".join(_described(card) for card in find_claims(places))
+
+
+def _described(card: ClaimCard) -> str:
+    named = card.name + (f" [{', '.join(card.variants)}]" if card.variants else "")
+    gated = "; where demonstrations teach the model" if card.needs_icl else ""
+    layers = "" if card.layers is None else f"; {card.layers[0]} to {card.layers[1]} layers"
+    return (
+        f"{named}\n{INDENT}{card.sentence}\n{INDENT}Source: {card.source}\n"
+        f"{INDENT}On: {card.on}{layers}{gated}"
+    )
+
+
+def find_claims(places: Sequence[str]) -> list[ClaimCard]:
+    """Import the test files under some places and gather their claims.
+
+    Raises:
+        ClaimError: A file cannot be imported.
+    """
+    found: dict[str, ClaimCard] = {}
+    for path in _test_files(places):
+        for value in vars(_imported(path)).values():
+            card = getattr(value, "claim", None)
+            if isinstance(card, ClaimCard):
+                found[card.name] = card
+    return list(found.values())
+
+
+def _test_files(places: Iterable[str]) -> list[Path]:
+    paths = [Path(place.partition("::")[0]) for place in places]
+    files: list[Path] = []
+    for path in paths:
+        files += sorted(path.rglob("test_*.py")) if path.is_dir() else [path]
+    return files
+
+
+def _imported(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"_claims_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever a file of claims may raise
+        raise ClaimError(
+            f"{path} cannot be imported: {type(error).__name__}: {error}. Expected a file "
+            f"of claims. Mend it; pytest {path} shows where."
+        ) from error
+    return module
+
+
+def listed_option(option: Any, names: Iterable[str]) -> str | None:
+    """Return the first list option that is set."""
+    for name in names:
+        if getattr(option, name.lstrip("-").replace("-", "_")):
+            return name
+    return None

@@ -1,0 +1,112 @@
+"""What a claim says of itself, attached to its test function by ``@claim``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from probes.errors import ClaimError
+from probes.tasks import DatasetCard, Family, ModelCard
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimCard:
+    """A published sentence and where it can be tested.
+
+    Attributes:
+        name: The catalogue's id: the test's name without ``test_``.
+        sentence: The claim, in words.
+        source: Paper and place, with who disputes it.
+        on: The family of tasks.
+        variants: Named variants, each a cell of its own (an optimiser, a sub-model).
+        needs_icl: Not applicable where the demonstrations teach the model nothing.
+        layers: How many layers the network must have: (lowest, highest); None: any.
+        datasets: The datasets it is stated for; empty means every one of the family.
+    """
+
+    name: str
+    sentence: str
+    source: str
+    on: Family
+    variants: tuple[str, ...] = ()
+    needs_icl: bool = False
+    layers: tuple[int, int] | None = None
+    datasets: tuple[str, ...] = ()
+
+    def applies_to(self, model: ModelCard, dataset: DatasetCard) -> bool:
+        """Say whether the cell can exist: the families, layers and data fit."""
+        if not model.family == dataset.family == self.on:
+            return False
+        if not model.answers(dataset):
+            return False
+        if self.datasets and dataset.name not in self.datasets:
+            return False
+        if self.layers is None:
+            return True
+        return self.layers[0] <= (model.n_layers or 0) <= self.layers[1]
+
+    def id_of(self, variant: str | None) -> str:
+        """Name the claim in rows and records: ``name`` or ``name[variant]``."""
+        return self.name if variant is None else f"{self.name}[{variant}]"
+
+
+def claim(
+    sentence: str,
+    *,
+    source: str,
+    on: Literal["regression", "text"],
+    variants: tuple[str, ...] = (),
+    needs_icl: bool = False,
+    layers: tuple[int, int] | None = None,
+    datasets: tuple[str, ...] = (),
+) -> Callable[[Function], Function]:
+    """Declare that a test judges a published claim.
+
+    Args:
+        sentence: The claim, one full sentence that can be true or false.
+        source: Paper and place.
+        on: "regression" or "text".
+        variants: Each becomes a cell of its own; observations read ``cell.variant``.
+        needs_icl: Judge only where demonstrations demonstrably teach the model.
+        layers: Lowest and highest number of layers of the networks it speaks of.
+        datasets: Names of the datasets it is stated for; empty for all.
+
+    Raises:
+        ClaimError: The sentence or the source is missing, or the name is no test.
+    """
+
+    def attach(function: Function) -> Function:
+        name = function.__name__
+        for what, text in (("sentence", sentence), ("source", source)):
+            if not text.strip():
+                raise ClaimError(
+                    f"The claim {name!r} has no {what}. Expected a claim to say what it "
+                    f"claims and who claims it. Pass {what}='…' to @claim."
+                )
+        if not name.startswith("test_"):
+            raise ClaimError(
+                f"The claim {name!r} is not named as a test. Expected test_…, which "
+                f"pytest collects. Rename it test_{name}."
+            )
+        if on not in ("regression", "text"):
+            raise ClaimError(
+                f"The claim {name!r} is on={on!r}. Expected 'regression' or 'text'. "
+                f"Name the family of tasks it speaks of."
+            )
+        card = ClaimCard(
+            name=name.removeprefix("test_"),
+            sentence=sentence,
+            source=source,
+            on=on,
+            variants=tuple(variants),
+            needs_icl=needs_icl,
+            layers=layers,
+            datasets=tuple(datasets),
+        )
+        function.claim = card  # type: ignore[attr-defined]
+        return function
+
+    return attach

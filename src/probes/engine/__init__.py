@@ -1,0 +1,1 @@
+"""Where learners run and where what they answered is kept."""

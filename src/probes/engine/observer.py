@@ -1,0 +1,127 @@
+"""Makes observations, each once: from memory, from the store, or by running a learner."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from probes.engine.store import Store
+from probes.errors import NumericsError
+from probes.observation import Observation
+from probes.request import Request
+
+if TYPE_CHECKING:
+    from probes.networks.pool import ModelPool
+
+REMEMBERED = 1 << 30  # bytes of observations kept in memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """What a learner is given: the request, its model, and other observations."""
+
+    request: Request
+    observer: Observer
+
+    @property
+    def model(self) -> Any:
+        """The loaded network (see ``networks.pool``)."""
+        return self.observer.pool.get(self.request.model, self.request.settings)
+
+    def observe(self, learner: Any, **changes: Any) -> Observation:
+        """Ask another learner in the same cell, through the store."""
+        return self.observer.observe(replace(self.request, learner=learner, **changes))
+
+
+class Observer:
+    """Answers requests, computing nothing twice.
+
+    Args:
+        store: Where observations are kept.
+        announce: Called with each request that is about to be measured.
+
+    Attributes:
+        measured: Keys measured by this process.
+        reused: Keys read from the store by this process.
+    """
+
+    def __init__(
+        self, store: Store, *, announce: Callable[[Request], None] | None = None
+    ) -> None:
+        self.store = store
+        self.announce = announce or (lambda request: None)
+        self.measured: set[str] = set()
+        self.reused: set[str] = set()
+        self._pool: ModelPool | None = None
+        self._memory: OrderedDict[str, Observation] = OrderedDict()
+
+    @property
+    def pool(self) -> ModelPool:
+        """The loaded models; torch is imported when the first is asked for."""
+        if self._pool is None:
+            from probes.networks.pool import ModelPool
+
+            self._pool = ModelPool()
+        return self._pool
+
+    @property
+    def n_forward(self) -> int:
+        """Forward passes made by this process."""
+        return 0 if self._pool is None else self._pool.n_forward
+
+    def observe(self, request: Request) -> Observation:
+        """Return the observation of a request, measuring it if nobody has yet.
+
+        Raises:
+            ProbesError: The request cannot be answered; the message says why.
+        """
+        key = request.key
+        if key in self._memory:
+            self._memory.move_to_end(key)
+            return self._memory[key]
+        found = self.store.get(key)
+        if found is None:
+            with self.store.only_one(key):
+                found = self.store.get(key) or self._measure(request)
+        if key not in self.measured:
+            self.reused.add(key)
+        self._remember(found)
+        return found
+
+    def _measure(self, request: Request) -> Observation:
+        self.announce(request)
+        started = time.perf_counter()
+        answered = request.learner.observe(Scene(request=request, observer=self))
+        _require_finite(answered, request)
+        seconds = time.perf_counter() - started
+        observation = replace(
+            answered, key=request.key, facts={**answered.facts, "seconds": seconds}
+        )
+        self.store.put(observation)
+        self.measured.add(request.key)
+        return observation
+
+    def _remember(self, observation: Observation) -> None:
+        self._memory[observation.key] = observation
+        held = sum(_n_bytes(o) for o in self._memory.values())
+        while held > REMEMBERED and len(self._memory) > 1:
+            held -= _n_bytes(self._memory.popitem(last=False)[1])
+
+
+def _n_bytes(observation: Observation) -> int:
+    return sum(array.nbytes for array in observation.arrays.values())
+
+
+def _require_finite(observation: Observation, request: Request) -> None:
+    for name, array in observation.arrays.items():
+        if not np.isfinite(array).all():
+            raise NumericsError(
+                f"{type(request.learner).__name__} on {request.model.name} answered "
+                f"{int((~np.isfinite(array)).sum())} NaN or infinite {name}. Expected "
+                f"finite numbers. Pass smaller rates or --dtype float32."
+            )

@@ -1,0 +1,57 @@
+"""Every error that a caller can cause, each in three parts.
+
+A message says what was wrong (with values), what was expected, and how to mend it.
+Bugs of our own are ``assert``; science that came out otherwise is a verdict.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ProbesError(Exception):
+    """Base of every error that this project raises on purpose."""
+
+
+class UnknownNameError(ProbesError, LookupError):
+    """A model, dataset or claim was named that nobody registered."""
+
+    @classmethod
+    def of(cls, what: str, name: str, known: Iterable[str]) -> UnknownNameError:
+        """Build the error that suggests the nearest registered names."""
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+        hint = f"Did you mean {' or '.join(near)}?" if near else ""
+        return cls(
+            f"No {what} is named {name!r}. Expected one of: {', '.join(names)}, or the "
+            f"path of a local folder or file. {hint}".rstrip()
+        )
+
+
+class OptionError(ProbesError, ValueError):
+    """An option has a value that the run cannot use."""
+
+
+class DataError(ProbesError, ValueError):
+    """Rows, a template or a verbalizer cannot make the prompts that were asked for."""
+
+
+class ModelError(ProbesError, ValueError):
+    """A model cannot be loaded, or is not what its folder says."""
+
+
+class NumericsError(ProbesError, ArithmeticError):
+    """An answer is not finite, or an update vanishes or diverges."""
+
+
+class ShapeError(ProbesError, ValueError):
+    """Two observations or measurements do not speak of the same cells."""
+
+
+class StoreError(ProbesError, OSError):
+    """The store cannot be written or read."""
+
+
+class ClaimError(ProbesError, TypeError):
+    """A claim is written in a way that cannot be judged."""

@@ -1,0 +1,178 @@
+"""From options to cells: which models, datasets and numbers of demonstrations."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from probes.claims import ClaimCard
+from probes.errors import OptionError, UnknownNameError
+from probes.registry import Card, Registry
+from probes.rows import SUFFIXES
+from probes.tasks import (
+    Cell,
+    Checkpoint,
+    DatasetCard,
+    ModelCard,
+    Settings,
+    TextRows,
+    untrained_twin,
+)
+
+MODELS: Registry[ModelCard] = Registry("model")
+DATASETS: Registry[DatasetCard] = Registry("dataset")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """The models, datasets and numbers of demonstrations of a run.
+
+    Attributes:
+        demonstrations: Empty takes each dataset's own default.
+    """
+
+    models: tuple[ModelCard, ...]
+    datasets: tuple[DatasetCard, ...]
+    demonstrations: tuple[int, ...]
+    settings: Settings
+
+    def cells(self, claim: ClaimCard) -> list[Cell]:
+        """List the cells of a claim; a pair that cannot exist is not among them."""
+        return [
+            Cell(
+                model=model,
+                dataset=dataset,
+                n_demonstrations=n,
+                settings=self.settings,
+                variant=variant,
+            )
+            for model in self.models
+            for dataset in self.datasets
+            if claim.applies_to(model, dataset)
+            for n in self.demonstrations or dataset.demonstrations
+            for variant in claim.variants or (None,)
+        ]
+
+
+def parse_models(text: str | None) -> tuple[ModelCard, ...]:
+    """Read ``--models``; without it, every model that ships.
+
+    Raises:
+        UnknownNameError: A name is neither registered nor a folder nor a Hub id.
+        OptionError: A name is not usable.
+    """
+    if not text:
+        return tuple(card for card in MODELS if card.shipped)
+    return _distinct(model_named(name) for name in _names(text, "--models"))
+
+
+def model_named(name: str) -> ModelCard:
+    """Find a model: registered, ``untrained:NAME``, a local folder or a Hub id.
+
+    Raises:
+        UnknownNameError: It is none of these.
+        OptionError: The name cannot stand in a cell's id.
+    """
+    if name.startswith("untrained:"):
+        return untrained_twin(model_named(name.removeprefix("untrained:")))
+    if name in MODELS:
+        return MODELS.get(name)
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        location = str(folder.resolve())
+        return _any_model(folder.resolve().name, Checkpoint(location=location), name)
+    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
+        hub_id, _, revision = name.partition("@")
+        source = Checkpoint(location=hub_id, revision=revision or "main")
+        return _any_model(name.partition("/")[2], source, name)
+    raise UnknownNameError.of("model", name, (card.name for card in MODELS))
+
+
+def _any_model(short: str, weights: Checkpoint, given: str) -> ModelCard:
+    return ModelCard(
+        name=_identifier(short, given, MODELS),
+        kind="pretrained",
+        family="text",
+        summary=f"Given as {given}.",
+        weights=weights,
+    )
+
+
+def parse_datasets(text: str | None) -> tuple[DatasetCard, ...]:
+    """Read ``--datasets``; without it, every dataset that ships.
+
+    Raises:
+        UnknownNameError: A name is neither registered nor a file nor a folder.
+    """
+    if not text:
+        return tuple(card for card in DATASETS if card.shipped)
+    return _distinct(dataset_named(name) for name in _names(text, "--datasets"))
+
+
+def dataset_named(name: str) -> DatasetCard:
+    """Find a dataset: registered, or a file or folder of rows.
+
+    Raises:
+        UnknownNameError: It is none of these.
+    """
+    if name in DATASETS:
+        return DATASETS.get(name)
+    path = Path(name).expanduser()
+    if path.is_dir() or path.suffix in SUFFIXES:
+        return DatasetCard(
+            name=_identifier(path.resolve().stem, name, DATASETS),
+            family="text",
+            summary=f"Given as {name}.",
+            rows=TextRows(location=str(path.resolve())),
+        )
+    raise UnknownNameError.of("dataset", name, (card.name for card in DATASETS))
+
+
+def parse_demonstrations(text: str | None) -> tuple[int, ...]:
+    """Read ``--demos``: numbers separated by commas, at least 1 each.
+
+    Raises:
+        OptionError: Something in it is no such number.
+    """
+    if not text:
+        return ()
+    numbers = []
+    for part in _names(text, "--demos"):
+        if not part.isdecimal() or int(part) < 1:
+            raise OptionError(
+                f"--demos has {part!r}. Expected numbers of demonstrations from 1 on, "
+                f"separated by commas. Pass for instance --demos 1,2,4,8."
+            )
+        numbers.append(int(part))
+    return tuple(dict.fromkeys(numbers))
+
+
+def _names(text: str, option: str) -> list[str]:
+    names = [part.strip() for part in text.split(",")]
+    if not all(names) or any("\0" in name for name in names):
+        raise OptionError(
+            f"{option} is {text!r}. Expected names separated by commas, none empty. "
+            f"Pass for instance {option} first,second."
+        )
+    return names
+
+
+def _distinct(cards: Iterable[Card]) -> tuple[Card, ...]:
+    found: dict[str, Card] = {}
+    for card in cards:
+        if found.setdefault(card.name, card) != card:
+            raise OptionError(
+                f"Two different places are both called {card.name!r}. Expected names that "
+                f"tell them apart, because rows carry them. Rename one folder or file."
+            )
+    return tuple(found.values())
+
+
+def _identifier(short: str, given: str, taken: Container[object]) -> str:
+    kept = "".join(c if c.isalnum() and c.isascii() else "_" for c in short)
+    name = kept if kept[:1].isalpha() else f"m_{kept}"
+    if name in taken:
+        name += "_" + hashlib.sha256(given.encode()).hexdigest()[:4]
+    return name

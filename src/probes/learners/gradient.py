@@ -1,0 +1,169 @@
+"""Learning by gradient: a text model's weights move on the demonstrations' labels.
+
+The loss is the cross-entropy of the label tokens only, over the whole vocabulary; each
+demonstration is a prompt of its own; the query is then asked alone (Shen et al. 2024,
+arXiv:2310.08540). Rate and number of passes are chosen on calibration queries.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from probes.errors import NumericsError, OptionError
+from probes.learners.in_context import ask_set, text_observation
+from probes.observation import Observation
+from probes.prompts import verbalize
+from probes.tasks import seed_of
+
+if TYPE_CHECKING:
+    from probes.engine.observer import Scene
+
+SELECTION_SETS = 4  # demonstration sets on which rate and passes are chosen
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientLearner:
+    """Train on the demonstrations, then answer the query alone.
+
+    Attributes:
+        optimizer: "gd" (plain steps) or "adam".
+        rates: Learning rates to choose from.
+        passes: Numbers of passes over the demonstrations to choose from.
+        batch_size: Demonstrations a step; None is the full batch.
+        reshuffled: Draw a new order for each pass after the first.
+        weights: "all", or a sub-model such as "W_V@middle" (see ``networks.submodel``).
+    """
+
+    optimizer: Literal["gd", "adam"] = "gd"
+    rates: tuple[float, ...]
+    passes: tuple[int, ...]
+    batch_size: int | None = None
+    reshuffled: bool = False
+    weights: str = "all"
+    needs_model: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.rates or min(self.rates) < 0 or not all(map(math.isfinite, self.rates)):
+            raise OptionError(
+                f"The learning rates are {self.rates}. Expected at least one finite "
+                f"number >= 0. Mend rates=."
+            )
+        if not self.passes or min(self.passes) < 1:
+            raise OptionError(
+                f"The passes are {self.passes}. Expected at least one number >= 1. "
+                f"Mend passes=."
+            )
+
+    def observe(self, scene: Scene) -> Observation:
+        """Train each demonstration set at the chosen rate, and ask its queries.
+
+        Raises:
+            NumericsError: Every rate diverges, or the update vanishes in rounding.
+        """
+        from probes.networks.training import Training
+
+        chosen = scene.observe(
+            Selection(of=self), queries="calibration", order=0, draw=0, labels="gold"
+        ).facts
+        task = scene.request.text_task()
+        labels = verbalize(scene.model.tokenizer, task)
+        at_choice = replace(self, rates=(chosen["rate"],), passes=(chosen["passes"],))
+        answered, norms = [], []
+        for index, shown in enumerate(task.demonstrations):
+            with Training(scene.model, at_choice, labels, task, shown) as training:
+                training.run(chosen["rate"], chosen["passes"], seed=_seed(scene, index))
+                norms.append(training.update_norms())
+                answered.append(
+                    ask_set(scene.model, task, labels, task.queries[index])
+                )
+        observation = text_observation(task, labels, np.stack(answered), **chosen)
+        arrays = {**observation.arrays, "update_norms": np.array(norms)}
+        return replace(observation, arrays=arrays)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Choose rate and passes by the label loss on calibration queries.
+
+    The choice is one for the cell, by the mean over its first demonstration sets, so
+    that it costs a fraction of the training and cannot fit single sets. Its observation
+    holds no arrays; ``facts`` has rate, passes and the whole table of losses, in which
+    None marks a rate that diverged or vanished.
+    """
+
+    of: GradientLearner
+    needs_model: bool = True
+
+    def observe(self, scene: Scene) -> Observation:
+        """Train the first sets at every rate, reading the loss at every pass asked for.
+
+        Raises:
+            NumericsError: No rate gives a finite loss.
+        """
+        from probes.networks.training import Training
+
+        task = scene.request.text_task()
+        labels = verbalize(scene.model.tokenizer, task)
+        shape = (len(self.of.rates), len(self.of.passes))
+        total = np.zeros(shape)
+        failed: str = ""
+        for index, shown in enumerate(task.demonstrations[:SELECTION_SETS]):
+            with Training(scene.model, self.of, labels, task, shown) as training:
+                for r, rate in enumerate(self.of.rates):
+                    try:
+                        total[r] += training.losses(
+                            rate, self.of.passes, task.queries[index], _seed(scene, index)
+                        )
+                    except NumericsError as error:
+                        total[r], failed = np.inf, str(error)
+        if not np.isfinite(total).any():
+            raise NumericsError(
+                f"No learning rate of {self.of.rates} trains {scene.request.model.name}. "
+                f"Expected one that neither diverges nor vanishes. {failed}"
+            )
+        r, p = np.unravel_index(int(np.argmin(total)), shape)
+        n_used = min(SELECTION_SETS, len(task.demonstrations))
+        table = [[v / n_used if math.isfinite(v) else None for v in row] for row in total]
+        facts = {
+            "rate": self.of.rates[r],
+            "passes": self.of.passes[p],
+            "calibration_losses": table,
+            "at_edge": bool(r in (0, shape[0] - 1) and shape[0] > 1),
+        }
+        return Observation(arrays={}, facts=facts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomUpdate:
+    """Move the weights in a random direction by as much as a gradient learner did.
+
+    Attributes:
+        matched_to: The learner whose update has the same norm, tensor by tensor.
+    """
+
+    matched_to: GradientLearner
+    needs_model: bool = True
+
+    def observe(self, scene: Scene) -> Observation:
+        """Add one seeded Gaussian update for each set, and ask its queries."""
+        from probes.networks.training import Training
+
+        matched = scene.observe(self.matched_to)
+        task = scene.request.text_task()
+        labels = verbalize(scene.model.tokenizer, task)
+        answered = []
+        for index, shown in enumerate(task.demonstrations):
+            with Training(scene.model, self.matched_to, labels, task, shown) as training:
+                training.move_randomly(
+                    matched["update_norms"][index].tolist(), _seed(scene, index)
+                )
+                answered.append(ask_set(scene.model, task, labels, task.queries[index]))
+        return text_observation(task, labels, np.stack(answered))
+
+
+def _seed(scene: Scene, index: int) -> int:
+    return seed_of("training", scene.request.settings.seed, index)

@@ -1,0 +1,131 @@
+"""Learning in context: the demonstrations stand in the prompt, the weights are fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from probes.observation import Observation
+from probes.prompts import (
+    Example,
+    TextTask,
+    Verbalized,
+    encode_checked,
+    group_by_set,
+    verbalize,
+)
+from probes.regression import RegressionTask
+
+if TYPE_CHECKING:
+    from probes.engine.observer import Scene
+    from probes.networks.causal_lm import CausalLM
+
+
+@dataclass(frozen=True, kw_only=True)
+class InContext:
+    """Answer each query after its demonstrations.
+
+    Attributes:
+        depth: Read the prediction after this many layers; None after the last. Only
+            networks of linear self-attention can be read before it.
+    """
+
+    depth: int | None = None
+    needs_model: bool = True
+
+    def observe(self, scene: Scene) -> Observation:
+        """Run the demonstrations once for each set, then all its queries.
+
+        Raises:
+            DataError: A prompt is too long or the labels collide.
+            NumericsError: The model answers NaN or infinite logits.
+        """
+        if scene.request.model.family == "regression":
+            task = scene.request.regression_task()
+            predictions, sensitivities = scene.model.answer(task, depth=self.depth)
+            return regression_observation(task, predictions, sensitivities)
+        task = scene.request.text_task()
+        labels = verbalize(scene.model.tokenizer, task)
+        answered = [
+            _ask(scene.model, labels, [(task.in_context(shown, q), q) for q in asked])
+            for shown, asked in zip(task.demonstrations, task.queries, strict=True)
+        ]
+        return text_observation(task, labels, np.stack(answered))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """Answer each query alone: the model before it has learned anything."""
+
+    needs_model: bool = True
+
+    def observe(self, scene: Scene) -> Observation:
+        """Run each distinct query once.
+
+        Raises:
+            DataError: A prompt is too long or the labels collide.
+            NumericsError: The model answers NaN or infinite logits.
+        """
+        task = scene.request.text_task()
+        labels = verbalize(scene.model.tokenizer, task)
+        return text_observation(task, labels, ask_alone(scene.model, task, labels))
+
+
+def ask_alone(model: CausalLM, task: TextTask, labels: Verbalized) -> NDArray[Any]:
+    """Ask every query with no demonstrations; shape (n_sets, n_queries, n_vocab)."""
+    places = group_by_set(task.queries)
+    found = _ask(model, labels, [(task.alone(q), q) for q in places])
+    shape = (len(task.queries), len(task.queries[0]), found.shape[-1])
+    answered = np.empty(shape, dtype=np.float32)
+    for row, where in zip(found, places.values(), strict=True):
+        for s, q in where:
+            answered[s, q] = row
+    return answered
+
+
+def ask_set(
+    model: CausalLM, task: TextTask, labels: Verbalized, queries: Sequence[Example]
+) -> NDArray[Any]:
+    """Ask the queries of one set with no demonstrations; shape (n_queries, n_vocab)."""
+    return _ask(model, labels, [(task.alone(q), q) for q in queries])
+
+
+def _ask(
+    model: CausalLM, labels: Verbalized, prompts: list[tuple[str, Example]]
+) -> NDArray[Any]:
+    encoded = encode_checked(
+        model.tokenizer,
+        [(text, query.where) for text, query in prompts],
+        context=model.context,
+        room=len(labels.bridge),
+    )
+    return model.next_token_log_probs([[*tokens, *labels.bridge] for tokens in encoded])
+
+
+def text_observation(
+    task: TextTask, labels: Verbalized, log_probs: NDArray[Any], **facts: Any
+) -> Observation:
+    """Put log-probabilities (n_sets, n_queries, n_vocab) beside the right labels."""
+    gold = [[query.label for query in asked] for asked in task.queries]
+    return Observation(
+        arrays={"log_probs": log_probs, "gold": np.array(gold, dtype=np.int64)},
+        facts={"label_tokens": labels.first_tokens, **facts},
+    )
+
+
+def regression_observation(
+    task: RegressionTask, predictions: Any, sensitivities: Any, **facts: Any
+) -> Observation:
+    """Put predictions and their gradients beside the teacher's answers."""
+    return Observation(
+        arrays={
+            "predictions": predictions,
+            "sensitivities": sensitivities,
+            "answers": task.answers,
+        },
+        facts=facts,
+    )

@@ -1,0 +1,91 @@
+"""The one type that every measure returns."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from probes.errors import ShapeError
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """Numbers of one measured quantity, one for each demonstration set and query.
+
+    Attributes:
+        name: The quantity, as the literature calls it.
+        values: Shape (n_demonstration_sets, n_queries), float64, no NaN.
+        unit: The unit of the values.
+        zero: What the value 0 means.
+        one: What the value 1 means; empty where 1 is nothing special.
+        chance: The value that unrelated inputs have; None where it is not defined.
+
+    Raises:
+        ShapeError: The values are not a non-empty matrix of finite numbers.
+    """
+
+    name: str
+    values: Array
+    unit: str
+    zero: str = ""
+    one: str = ""
+    chance: float | None = None
+
+    def __post_init__(self) -> None:
+        values = np.asarray(self.values, dtype=np.float64)
+        if values.ndim != 2 or values.size == 0:
+            raise ShapeError(
+                f"The measurement {self.name!r} has values of shape {values.shape}. "
+                f"Expected (n_demonstration_sets, n_queries), at least (1, 1). Return one "
+                f"number for each demonstration set and query."
+            )
+        if not np.isfinite(values).all():
+            bad = int((~np.isfinite(values)).sum())
+            raise ShapeError(
+                f"The measurement {self.name!r} has {bad} of {values.size} values that are "
+                f"NaN or infinite. Expected finite numbers. Define the measure where its "
+                f"formula divides by 0."
+            )
+        object.__setattr__(self, "values", values)
+
+    @property
+    def n_sets(self) -> int:
+        """How many demonstration sets were measured."""
+        return int(self.values.shape[0])
+
+    @property
+    def n_queries(self) -> int:
+        """How many queries were measured for each set."""
+        return int(self.values.shape[1])
+
+    @property
+    def mean(self) -> float:
+        """The mean over sets and queries, in the measurement's unit."""
+        return math.fsum(self.values.ravel().tolist()) / self.values.size
+
+    def minus(self, other: Measurement) -> Measurement:
+        """Subtract another measurement of the same quantity, cell by cell.
+
+        Raises:
+            ShapeError: The two were not measured on the same sets and queries.
+        """
+        if self.values.shape != other.values.shape:
+            raise ShapeError(
+                f"{self.name!r} has shape {self.values.shape} and {other.name!r} has "
+                f"{other.values.shape}. Expected the same sets and queries. Measure both "
+                f"on the same cell."
+            )
+        return dataclasses.replace(
+            self,
+            name=f"{self.name} difference",
+            values=self.values - other.values,
+            zero="no difference",
+            one="",
+            chance=0.0,
+        )

@@ -1,0 +1,63 @@
+"""How far two learners' next-token distributions are apart, not in any paper's tables."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from probes.measurement import Array, Measurement
+from probes.observation import Observation, require_same_cells
+
+
+def jensen_shannon(ours: Observation, theirs: Observation) -> Measurement:
+    """Measure 1 − the Jensen–Shannon divergence in bits over the vocabulary.
+
+    Returns:
+        A similarity in [0, 1]: 1 for equal distributions, 0 for disjoint ones.
+
+    Raises:
+        ShapeError: The two did not answer the same queries.
+
+    Reference:
+        Lin 1991, doi:10.1109/18.61115, with two equal weights.
+    """
+    require_same_cells(ours, theirs)
+    return _similarity(ours.log_probs, theirs.log_probs, "vocabulary")
+
+
+def label_jensen_shannon(ours: Observation, theirs: Observation) -> Measurement:
+    """Measure 1 − the Jensen–Shannon divergence in bits over the labels.
+
+    Raises:
+        ShapeError: The two did not answer the same queries.
+    """
+    require_same_cells(ours, theirs)
+    return _similarity(ours.label_log_probs, theirs.label_log_probs, "labels")
+
+
+def _similarity(p: Array, q: Array, over: str) -> Measurement:
+    middle = np.logaddexp(p, q) - np.log(2)
+    nats = (np.exp(p) * (p - middle) + np.exp(q) * (q - middle)).sum(-1) / 2
+    return Measurement(
+        name=f"1 − Jensen–Shannon divergence, {over}",
+        values=1 - np.clip(nats / np.log(2), 0.0, 1.0),
+        unit="similarity",
+        zero="disjoint distributions",
+        one="the same distribution",
+    )
+
+
+def total_variation(ours: Observation, theirs: Observation) -> Measurement:
+    """Measure the total variation distance ½Σ|p − q| over the vocabulary, in [0, 1].
+
+    Raises:
+        ShapeError: The two did not answer the same queries.
+    """
+    require_same_cells(ours, theirs)
+    gap = np.abs(np.exp(ours.log_probs) - np.exp(theirs.log_probs)).sum(-1) / 2
+    return Measurement(
+        name="total variation",
+        values=gap,
+        unit="probability",
+        zero="the same distribution",
+        one="disjoint distributions",
+    )

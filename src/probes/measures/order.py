@@ -1,0 +1,97 @@
+"""How much a learner's answer depends on the order of its demonstrations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from probes.errors import ShapeError
+from probes.measurement import Array, Measurement
+from probes.observation import Observation, require_same_cells
+
+
+def order_sensitivity(orders: Sequence[Observation]) -> Measurement:
+    """Measure Sen: the spread of each token's probability over orders, summed.
+
+    Args:
+        orders: The same learner after R >= 2 orders of the same demonstrations.
+
+    Returns:
+        Standard deviation (of R values, divisor R) over orders for each vocabulary
+        entry, summed over the vocabulary; shape (n_sets, n_queries); 0 is indifference.
+
+    Raises:
+        ShapeError: There are fewer than two orders, or they answer other queries.
+
+    Reference:
+        Shen et al. 2024, arXiv:2310.08540, "Sen", R = 10. The paper does not state the
+        divisor; R is ours.
+    """
+    spread = _spread([np.exp(o.log_probs) for o in _checked(orders)]).sum(-1)
+    return _measured("order sensitivity", spread, "probability")
+
+
+def label_order_sensitivity(orders: Sequence[Observation]) -> Measurement:
+    """Measure Sen on the labels' renormalised probabilities only.
+
+    Raises:
+        ShapeError: There are fewer than two orders, or they answer other queries.
+    """
+    spread = _spread([np.exp(o.label_log_probs) for o in _checked(orders)]).sum(-1)
+    return _measured("order sensitivity, labels", spread, "probability")
+
+
+def relative_order_sensitivity(orders: Sequence[Observation]) -> Measurement:
+    """Measure Sen relative to the spread over different demonstration sets.
+
+    Sen grows with the sharpness of the output; the ratio does not. The denominator is
+    the same sum for the answers to one query after the different sets (first order).
+
+    Returns:
+        A ratio; 1 means that order matters as much as the choice of demonstrations, and
+        0 is also returned where neither matters.
+
+    Raises:
+        ShapeError: There are fewer than two orders, or they answer other queries.
+    """
+    checked = _checked(orders)
+    spread = _spread([np.exp(o.log_probs) for o in checked]).sum(-1)
+    over_sets = np.exp(checked[0].log_probs).std(axis=0).sum(-1)  # (n_queries,)
+    scale = float(over_sets.mean())
+    values = spread / scale if scale > 0 else np.zeros_like(spread)
+    return _measured("order sensitivity relative to sets", values, "ratio")
+
+
+def answer_order_sensitivity(orders: Sequence[Observation]) -> Measurement:
+    """Measure the standard deviation of a regression prediction over orders.
+
+    Returns:
+        In units of the root mean square of the teacher's answers; 0 is indifference.
+
+    Raises:
+        ShapeError: There are fewer than two orders, or they answer other queries.
+    """
+    checked = _checked(orders)
+    scale = float(np.sqrt(np.mean(checked[0]["answers"] ** 2)))
+    spread = _spread([o.predictions for o in checked]) / (scale or 1.0)
+    return _measured("order sensitivity", spread, "answer size")
+
+
+def _checked(orders: Sequence[Observation]) -> Sequence[Observation]:
+    if len(orders) < 2:
+        raise ShapeError(
+            f"Order sensitivity was asked of {len(orders)} orders. Expected at least 2. "
+            f"Pass --orders 2 or more."
+        )
+    require_same_cells(*orders)
+    return orders
+
+
+def _spread(values: Sequence[Array]) -> Array:
+    stacked = np.stack(values)
+    return np.asarray((stacked - stacked[0]).std(axis=0))  # shift: equal gives exactly 0
+
+
+def _measured(name: str, values: Array, unit: str) -> Measurement:
+    return Measurement(name=name, values=values, unit=unit, zero="order does not matter")

@@ -1,0 +1,1 @@
+"""Networks that learners run on: linear self-attention, and causal language models."""

@@ -1,0 +1,266 @@
+"""Any Hugging Face causal language model: loading it safely, and asking it quickly.
+
+Right padding and explicit positions everywhere; logits are formed at the positions that
+are read and nowhere else. Loads safetensors only and never runs a model's own code.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from probes.errors import ModelError, NumericsError
+from probes.networks.fingerprint import resolve
+from probes.prompts import common_prefix
+from probes.tasks import ModelCard, Settings, Untrained
+
+LogProbs = NDArray[np.float32]
+TOKENS_A_BATCH = 8192
+
+
+class CausalLM:
+    """A loaded causal language model with its tokenizer.
+
+    Attributes:
+        model: The Hugging Face module, in evaluation mode, no gradients required.
+        tokenizer: Its tokenizer.
+        context: The longest input, in tokens.
+        n_forward: Forward passes made so far.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        self.model = model.eval().requires_grad_(False)
+        self.tokenizer = tokenizer
+        self.n_forward = 0
+        config = model.config.get_text_config()
+        self.context = int(getattr(config, "max_position_embeddings", 1 << 30))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.model.parameters()).device
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of the weights in memory."""
+        return sum(p.numel() * p.element_size() for p in self.model.parameters())
+
+    def logits(self, ids: Tensor, positions: Tensor, **cache: Any) -> Tensor:
+        """Run one forward pass and form the logits at some positions only.
+
+        Args:
+            ids: Token ids, shape (n_sequences, n_tokens), padded on the right.
+            positions: Sorted positions to read, shape (n_positions,).
+            cache: ``past_key_values`` and its ``attention_mask``, ``position_ids``.
+
+        Returns:
+            Logits, shape (n_sequences, n_positions, n_vocab), float32 or wider.
+        """
+        self.n_forward += 1
+        answer = self.model(
+            input_ids=ids, logits_to_keep=positions, use_cache=bool(cache), **cache
+        )
+        logits: Tensor = answer.logits
+        return logits.float() if logits.dtype.itemsize < 4 else logits
+
+    def next_token_log_probs(self, prompts: Sequence[Sequence[int]]) -> LogProbs:
+        """Compute the next-token log-probabilities after each prompt.
+
+        The tokens that all prompts begin with are run once; their keys and values are
+        shared by all prompts.
+
+        Args:
+            prompts: Token ids, at least one token each.
+
+        Returns:
+            Natural logarithms, shape (n_prompts, n_vocab), float32.
+
+        Raises:
+            NumericsError: The model answered NaN or infinite logits.
+        """
+        shared = min(common_prefix(prompts), min(map(len, prompts)) - 1)
+        if len(prompts) < 2 or shared < 8:
+            shared = 0
+        prefix = list(prompts[0][:shared])
+        with torch.inference_mode():
+            cache = self._prefill(prefix) if prefix else None
+            found: dict[int, Tensor] = {}
+            for chunk in _by_length([p[shared:] for p in prompts], shared):
+                answers = self._answer([prompts[i][shared:] for i in chunk], cache, shared)
+                found.update(zip(chunk, answers, strict=True))
+            logits = torch.stack([found[i] for i in range(len(prompts))])
+            if not torch.isfinite(logits).all():
+                raise NumericsError(
+                    f"The model answered NaN or infinite logits for "
+                    f"{int((~torch.isfinite(logits)).any(dim=1).sum())} of {len(prompts)} "
+                    f"prompts. Expected finite logits. Pass --dtype float32, or check the "
+                    f"weights."
+                )
+            log_probs = torch.log_softmax(logits.double(), dim=-1).float().cpu()
+        return np.asarray(log_probs.numpy(), dtype=np.float32)
+
+    def _prefill(self, prefix: list[int]) -> Any:
+        self.n_forward += 1
+        ids = torch.tensor([prefix], device=self.device)
+        return self.model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
+
+    def _answer(self, suffixes: list[Sequence[int]], cache: Any, shared: int) -> Tensor:
+        ids, lengths = padded(suffixes, self.device)
+        last = lengths - 1
+        positions = torch.unique(last)  # sorted
+        options: dict[str, Any] = {}
+        if cache is not None:
+            own = copy.deepcopy(cache)  # a forward pass appends to the cache it is given
+            own.batch_repeat_interleave(len(suffixes))
+            steps = torch.arange(ids.shape[1], device=self.device)
+            fits = steps[None, :] < lengths[:, None]
+            seen = torch.ones(len(suffixes), shared, dtype=torch.long, device=self.device)
+            options = {
+                "past_key_values": own,
+                "attention_mask": torch.cat([seen, fits.long()], dim=1),
+                "position_ids": (shared + steps).expand(len(suffixes), -1),
+            }
+        logits = self.logits(ids, positions, **options)
+        column = torch.searchsorted(positions, last)
+        return logits[torch.arange(len(suffixes), device=self.device), column]
+
+
+def padded(sequences: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Pad on the right with token 0, which no causal position before it can see.
+
+    Returns:
+        Ids, shape (n_sequences, n_tokens), and lengths, shape (n_sequences,).
+    """
+    lengths = torch.tensor([len(s) for s in sequences])
+    ids = torch.zeros(len(sequences), int(lengths.max()), dtype=torch.long)
+    for row, sequence in enumerate(sequences):
+        ids[row, : len(sequence)] = torch.tensor(list(sequence))
+    return ids.to(device), lengths.to(device)
+
+
+def _by_length(suffixes: list[Sequence[int]], shared: int) -> Iterator[list[int]]:
+    """Batch prompts of like length, so that little is padded."""
+    order = sorted(range(len(suffixes)), key=lambda i: len(suffixes[i]))
+    chunk: list[int] = []
+    for index in order:
+        cost = len(suffixes[index]) + shared
+        if chunk and (len(chunk) + 1) * cost > TOKENS_A_BATCH * 4:
+            yield chunk
+            chunk = []
+        chunk.append(index)
+    yield chunk
+
+
+def load_causal_lm(card: ModelCard, settings: Settings) -> CausalLM:
+    """Load a checkpoint, or its architecture with seeded random weights.
+
+    Raises:
+        ModelError: The folder holds no safetensors, lacks tensors, asks for its own
+            code, or has weights that are NaN.
+    """
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    source = card.weights
+    assert not isinstance(source, str) and hasattr(card, "weights")
+    untrained = isinstance(source, Untrained)
+    folder = resolve(source.of if isinstance(source, Untrained) else source)  # type: ignore[arg-type]
+    _require_safe(folder, needs_weights=not untrained)
+    dtype = getattr(torch, settings.dtype)
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            folder, trust_remote_code=False, local_files_only=True
+        )
+        if isinstance(source, Untrained):
+            model = _random(transformers, folder, dtype, source.seed)
+        else:
+            model = _trained(transformers, folder, dtype)
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(
+            f"{folder} cannot be loaded as a causal language model: {str(error)[:300]} "
+            f"Expected config.json, a tokenizer and *.safetensors that fit together. Save "
+            f"it again with save_pretrained."
+        ) from error
+    _require_fit(folder, model, tokenizer)
+    return CausalLM(model.to(settings.device), tokenizer)
+
+
+def _trained(transformers: Any, folder: Path, dtype: torch.dtype) -> Any:
+    model, info = transformers.AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=dtype,
+        use_safetensors=True,
+        trust_remote_code=False,
+        local_files_only=True,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,
+    )
+    wrong = {
+        "missing": sorted(info["missing_keys"]),
+        "mismatched": sorted(str(k[0]) for k in info["mismatched_keys"]),
+    }
+    for problem, names in wrong.items():
+        if names:
+            raise ModelError(
+                f"{folder} has {len(names)} {problem} tensors, among them {names[0]}. "
+                f"Expected every tensor of the architecture in its shape; the loader would "
+                f"fill the gap with random numbers. Save the checkpoint again, complete."
+            )
+    for name, tensor in model.named_parameters():
+        if not torch.isfinite(tensor).all():
+            raise ModelError(
+                f"{folder} has NaN or infinite weights in {name}. Expected finite "
+                f"numbers. Take another checkpoint."
+            )
+    return model
+
+
+def _random(transformers: Any, folder: Path, dtype: torch.dtype, seed: int) -> Any:
+    config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = transformers.AutoModelForCausalLM.from_config(config)
+    return model.to(dtype)
+
+
+def _require_safe(folder: Path, *, needs_weights: bool) -> None:
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+    except ValueError as error:
+        raise ModelError(
+            f"{folder / 'config.json'} is not valid JSON: {error}. Expected a Hugging Face "
+            f"configuration. Save the model again."
+        ) from error
+    if "auto_map" in config:
+        raise ModelError(
+            f"{folder} asks to run its own code (auto_map in config.json). Expected an "
+            f"architecture that transformers knows. Convert the model; code is never run."
+        )
+    if needs_weights and not list(folder.glob("*.safetensors")):
+        pickles = [p.name for p in (*folder.glob("*.bin"), *folder.glob("*.pt*"))]
+        held = f" (it holds {pickles[0]}, a pickle, which can run code)" if pickles else ""
+        raise ModelError(
+            f"{folder} has no *.safetensors{held}. Expected safetensors weights. Convert "
+            f"them with save_pretrained."
+        )
+
+
+def _require_fit(folder: Path, model: Any, tokenizer: Any) -> None:
+    n_vocab = model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > n_vocab:
+        raise ModelError(
+            f"The tokenizer in {folder} has {len(tokenizer)} tokens, and the model embeds "
+            f"{n_vocab}. Expected the tokenizer that the model was trained with. Copy the "
+            f"right tokenizer files."
+        )

@@ -1,0 +1,60 @@
+"""Loaded models, kept while they are used: one load for each model and process."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from probes.networks.causal_lm import CausalLM, load_causal_lm
+from probes.networks.construction import construct
+from probes.networks.linear_attention import LinearAttention
+from probes.tasks import Construction, ModelCard, Settings
+
+ROOM = 2 << 30  # bytes that models may share; a larger one is kept alone
+
+Loaded = CausalLM | LinearAttention
+
+
+class ModelPool:
+    """Keeps the models used last, as many as fit.
+
+    Attributes:
+        n_loads: Models loaded so far.
+    """
+
+    def __init__(self) -> None:
+        self.n_loads = 0
+        self._gone = 0
+        self._models: OrderedDict[tuple[ModelCard, str, str], Loaded] = OrderedDict()
+
+    @property
+    def n_forward(self) -> int:
+        """Forward passes of all models so far, also of those given back."""
+        return self._gone + sum(model.n_forward for model in self._models.values())
+
+    def get(self, card: ModelCard, settings: Settings) -> Loaded:
+        """Return the loaded model, loading it if it is not at hand.
+
+        Raises:
+            ModelError: It cannot be loaded.
+        """
+        key = (card, settings.device, settings.dtype)
+        if key not in self._models:
+            self.n_loads += 1
+            self._make_room(card)
+            self._models[key] = self._load(card, settings)
+        self._models.move_to_end(key)
+        return self._models[key]
+
+    def _load(self, card: ModelCard, settings: Settings) -> Loaded:
+        if isinstance(card.weights, Construction):
+            return LinearAttention(construct(card.weights))
+        return load_causal_lm(card, settings)
+
+    def _make_room(self, card: ModelCard) -> None:
+        held = {key: getattr(m, "n_bytes", 0) for key, m in self._models.items()}
+        largest = max(held.values(), default=0)
+        while self._models and (len(self._models) >= 8 or sum(held.values()) + largest > ROOM):
+            key, model = self._models.popitem(last=False)
+            self._gone += model.n_forward
+            del held[key]
+            largest = max(held.values(), default=0)

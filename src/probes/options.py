@@ -1,0 +1,218 @@
+"""The options of a run: what they are called, what they mean, what they become."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from probes.errors import OptionError
+from probes.grid import Grid, parse_datasets, parse_demonstrations, parse_models
+from probes.tasks import Settings
+
+DEFAULTS = Settings()
+
+GRID_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
+    (
+        "--models",
+        {
+            "metavar": "NAMES",
+            "help": "models to judge, separated by commas: registered names, folders, Hub "
+            "ids, or untrained:NAME (default: every model that ships)",
+        },
+    ),
+    (
+        "--datasets",
+        {
+            "metavar": "NAMES",
+            "help": "datasets, separated by commas: registered names, .jsonl or .csv "
+            "files, or folders with train and test (default: every one that ships)",
+        },
+    ),
+    (
+        "--demos",
+        {
+            "metavar": "NUMBERS",
+            "help": "numbers of demonstrations, separated by commas (default: each "
+            "dataset's own)",
+        },
+    ),
+    (
+        "--sets",
+        {
+            "type": int,
+            "default": DEFAULTS.n_sets,
+            "metavar": "N",
+            "help": "demonstration sets in each cell; power comes from these (default: "
+            "%(default)s)",
+        },
+    ),
+    (
+        "--queries",
+        {
+            "type": int,
+            "default": DEFAULTS.n_queries,
+            "metavar": "N",
+            "help": "queries asked after each set (default: %(default)s)",
+        },
+    ),
+    (
+        "--orders",
+        {
+            "type": int,
+            "default": DEFAULTS.n_orders,
+            "metavar": "N",
+            "help": "orders of the same demonstrations (default: %(default)s)",
+        },
+    ),
+    (
+        "--calibration",
+        {
+            "type": int,
+            "default": DEFAULTS.n_calibration,
+            "metavar": "N",
+            "help": "queries on which rates and steps are chosen; no verdict sees them "
+            "(default: %(default)s)",
+        },
+    ),
+    (
+        "--seed",
+        {
+            "type": int,
+            "default": DEFAULTS.seed,
+            "metavar": "N",
+            "help": "seed of everything that is drawn (default: %(default)s)",
+        },
+    ),
+    (
+        "--device",
+        {
+            "default": DEFAULTS.device,
+            "metavar": "NAME",
+            "help": "where text models run: cpu, cuda, cuda:1 (default: %(default)s)",
+        },
+    ),
+    (
+        "--dtype",
+        {
+            "default": DEFAULTS.dtype,
+            "choices": ["float32", "float64", "bfloat16", "float16"],
+            "help": "precision of text models (default: %(default)s)",
+        },
+    ),
+)
+
+PLACE_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
+    (
+        "--data-dir",
+        {
+            "metavar": "FOLDER",
+            "help": "folder that holds the rows of sst2, agnews, cb, rte and mr, one "
+            "folder each (default: fetch from the Hub)",
+        },
+    ),
+    (
+        "--store",
+        {
+            "metavar": "FOLDER",
+            "help": "where observations are kept between runs (default: .store)",
+        },
+    ),
+    (
+        "--reports",
+        {
+            "metavar": "FOLDER",
+            "help": "where the report is written (default: reports/latest)",
+        },
+    ),
+    (
+        "--expect",
+        {
+            "metavar": "FILE",
+            "help": "compare with these verdicts instead of claims/expected.json: another "
+            "record, or the results.jsonl of any run",
+        },
+    ),
+    (
+        "--update-expected",
+        {
+            "action": "store_true",
+            "help": "write this run's verdicts to claims/expected.json",
+        },
+    ),
+    (
+        "--raw",
+        {
+            "action": "store_true",
+            "help": "show verdicts without comparing them with any record",
+        },
+    ),
+)
+
+LIST_OPTIONS = {
+    "--list-claims": "print the catalogue of claims and stop",
+    "--list-models": "print the registered models and stop",
+    "--list-datasets": "print the registered datasets and stop",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where a run reads and writes."""
+
+    store: Path
+    reports: Path
+    expected: Path
+    update_expected: bool
+    raw: bool
+
+
+def grid_of(option: Any) -> Grid:
+    """Read the grid from parsed options.
+
+    Raises:
+        OptionError: A value cannot be used.
+        UnknownNameError: A name is not known.
+    """
+    data_dir = option.data_dir
+    if data_dir is not None and not Path(data_dir).is_dir():
+        raise OptionError(
+            f"--data-dir is {data_dir!r}, which is no folder. Expected a folder with one "
+            f"folder a dataset. Check the path."
+        )
+    settings = Settings(
+        n_sets=option.sets,
+        n_queries=option.queries,
+        n_orders=option.orders,
+        n_calibration=option.calibration,
+        seed=option.seed,
+        device=option.device,
+        dtype=option.dtype,
+        data_dir=None if data_dir is None else str(Path(data_dir).resolve()),
+    )
+    return Grid(
+        models=parse_models(option.models),
+        datasets=parse_datasets(option.datasets),
+        demonstrations=parse_demonstrations(option.demos),
+        settings=settings,
+    )
+
+
+def places_of(option: Any, root: Path) -> Places:
+    """Read where a run reads and writes.
+
+    Raises:
+        OptionError: ``--expect`` names no file.
+    """
+    if option.expect is not None and not Path(option.expect).is_file():
+        raise OptionError(
+            f"--expect is {option.expect!r}, which is no file. Expected a record or the "
+            f"results.jsonl of a run. Check the path."
+        )
+    return Places(
+        store=Path(option.store or root / ".store").absolute(),
+        reports=Path(option.reports or root / "reports" / "latest").absolute(),
+        expected=Path(option.expect or root / "claims" / "expected.json").absolute(),
+        update_expected=option.update_expected,
+        raw=option.raw,
+    )

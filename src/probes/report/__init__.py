@@ -1,0 +1,31 @@
+"""Draw the rows of a run: ``matrix.md`` to read anywhere, ``index.html`` to look closer.
+
+Everything here is a pure function of rows and of ``run.json``; nothing needs a model.
+The terminal's matrix is :func:`probes.report.terminal.matrix_lines`. Rows and run are
+written by :mod:`probes.results`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from probes.report.markdown import markdown
+from probes.report.page import page
+from probes.results import Row, write_text
+
+
+def write_report(rows: Sequence[Row], run: Mapping[str, Any], folder: Path) -> None:
+    """Write the two drawings of a run.
+
+    Args:
+        rows: Corrected and ordered, see ``row.schema.json``.
+        run: What ``run.json`` holds.
+        folder: Where ``matrix.md`` and ``index.html`` go.
+
+    Raises:
+        StoreError: The folder cannot be written.
+    """
+    write_text(markdown(rows, run), folder / "matrix.md")
+    write_text(page(rows, run), folder / "index.html")

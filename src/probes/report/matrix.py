@@ -1,0 +1,187 @@
+"""What every drawing shares: letters, the grouping into a matrix, and the headline.
+
+Rows come from anywhere, so every text of theirs passes :func:`plain` before it is drawn.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from probes.results import VERDICTS, Row, is_unexpected
+
+LETTERS = {
+    "supported": "S",
+    "refuted": "R",
+    "inconclusive": "I",
+    "not_applicable": "-",
+    "error": "E",
+}
+MEANINGS = {
+    "supported": "the interval lies inside the margin",
+    "refuted": "the interval lies outside the margin",
+    "inconclusive": "the interval straddles the margin",
+    "not_applicable": "there is nothing to judge",
+    "error": "the cell crashed",
+}
+UNEXPECTED = "an error, or not the recorded verdict"
+KINDS = ("constructed", "learned", "pretrained", "untrained")
+TEXT_LIMIT = 300
+ID_LIMIT = 2000
+"""A test id is a command to run: cutting it breaks it, so it may be long."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matrix:
+    """Rows grouped by claim and model.
+
+    Attributes:
+        claims: Ids in the order of the rows, each with its first row, which carries the
+            sentence and the source.
+        models: Names with their kind: constructed, learned, pretrained, untrained.
+        entries: The rows of each (claim, model); pairs that cannot exist are missing.
+    """
+
+    claims: Mapping[str, Row]
+    models: Mapping[str, str]
+    entries: Mapping[tuple[str, str], Sequence[Row]]
+
+    def entry(self, claim: str, model: str) -> str:
+        """Return the short text of claim × model; empty where no cell exists."""
+        return summarise(self.entries.get((claim, model), ()))
+
+
+def arrange(rows: Iterable[Row]) -> Matrix:
+    """Group rows into claims × models."""
+    claims: dict[str, Row] = {}
+    kinds: dict[str, str] = {}
+    entries: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        claims.setdefault(row["claim"], row)
+        kinds.setdefault(row["model"], row["kind"])
+        entries.setdefault((row["claim"], row["model"]), []).append(row)
+    models = sorted(kinds, key=lambda name: (_rank(kinds[name]), kinds[name], name))
+    return Matrix(
+        claims=claims, models={name: kinds[name] for name in models}, entries=entries
+    )
+
+
+def _rank(kind: str) -> int:
+    return KINDS.index(kind) if kind in KINDS else len(KINDS)
+
+
+def count_verdicts(rows: Iterable[Row]) -> dict[str, int]:
+    """Count verdicts, in the order of the legend, without those that do not occur."""
+    found = Counter(row["verdict"] for row in rows)
+    return {name: found[name] for name in VERDICTS if found[name]}
+
+
+def summarise(rows: Sequence[Row]) -> str:
+    """Shorten cells to one letter if all agree, else to counts such as ``R3 I1``.
+
+    A trailing ``!`` says that at least one of them is unexpected.
+    """
+    counts = count_verdicts(rows)
+    if len(counts) == 1:
+        text = "".join(LETTERS[name] for name in counts)
+    else:
+        text = " ".join(f"{LETTERS[name]}{n}" for name, n in counts.items())
+    return text + ("!" if any(map(is_unexpected, rows)) else "")
+
+
+def alarms(rows: Sequence[Row], run: Mapping[str, Any]) -> list[str]:
+    """Say what forbids to trust the run; empty when nothing does."""
+    found = []
+    tests: Mapping[str, bool] = run["self_tests"]
+    failed = [plain(name, 80) for name, passed in tests.items() if not passed]
+    if failed:
+        found.append(
+            f"SELF-TESTS FAILED: {', '.join(failed)}; verdicts of this run cannot be "
+            f"trusted."
+        )
+    elif not tests:
+        found.append("NO SELF-TESTS RAN: nothing vouches for the verdicts of this run.")
+    if not run["complete"] or run["cells"] > len(rows):
+        found.append(f"RUN INCOMPLETE: {len(rows)} of {run['cells']} cells have a row.")
+    return found
+
+
+def headline(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
+    """Sum the run up in one sentence, after whatever forbids to trust it."""
+    counts = count_verdicts(rows)
+    always = [name for name in VERDICTS if name != "error" or name in counts]
+    said = ", ".join(f"{counts.get(n, 0)} {n.replace('_', ' ')}" for n in always)
+    n_models = len({row["model"] for row in rows})
+    n_unexpected = sum(map(is_unexpected, rows))
+    surprises = f"; {n_unexpected} unexpected" if n_unexpected else ""
+    tests = run["self_tests"]
+    passed = f"self-tests {sum(map(bool, tests.values()))} of {len(tests)} passed"
+    sentence = (
+        f"{_several(len(rows), 'cell')} on {_several(n_models, 'model')}: "
+        f"{said}{surprises}; {passed}."
+    )
+    return " ".join([*alarms(rows, run), sentence])
+
+
+def _several(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def plain(value: object, limit: int = TEXT_LIMIT, *, lines: bool = False) -> str:
+    """Make a text of a row safe to draw: no control characters, and not too long.
+
+    Args:
+        value: Any text; None is empty.
+        limit: Longest text in characters, the ellipsis included.
+        lines: Keep line breaks; otherwise they become spaces.
+    """
+    text = "" if value is None else str(value)
+    if len(text) > limit:
+        text = text[: limit - 1] + "…"
+    if text.isprintable():
+        return text
+    return "".join(
+        c
+        if c.isprintable() or (lines and c == "\n")
+        else (" " if c.isspace() else "\N{REPLACEMENT CHARACTER}")
+        for c in text
+    )
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Write a number, or a dash where there is none."""
+    return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}g}"
+
+
+def effect_text(effect: Mapping[str, Any], limit: int = TEXT_LIMIT) -> str:
+    """Write name, value, interval and unit of an effect in one line."""
+    parts = [plain(effect["name"], limit), number(effect["value"])]
+    if effect["low"] is not None or effect["high"] is not None:
+        low = "-∞" if effect["low"] is None else number(effect["low"])
+        high = "∞" if effect["high"] is None else number(effect["high"])
+        parts.append(f"[{low}, {high}]")
+    return " ".join([*parts, plain(effect["unit"], 40)]).strip()
+
+
+def verdict_text(row: Row) -> str:
+    """Write a verdict, and where it differs what the cell said alone and the record."""
+    text = str(row["verdict"]).replace("_", " ")
+    if row["alone"] != row["verdict"]:
+        text += f" (alone {row['alone']})".replace("_", " ")
+    if row["expected"] is not None and row["expected"] != row["alone"]:
+        text += f", expected {row['expected']}".replace("_", " ")
+    return text
+
+
+def quote(text: str) -> str:
+    """Quote a word for a shell: readably if nothing in it is special."""
+    return shlex.quote(text) if set(text) & set('"$`\\!') else f'"{text}"'
+
+
+def rerun_command(row: Row) -> str:
+    """Write the command that judges one cell again."""
+    return f"pytest {quote(plain(row['test'], ID_LIMIT))}"

@@ -1,0 +1,156 @@
+"""A request: an observation before it is made, and the key of its content."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from probes.observation import Observation
+from probes.prompts import Labels, Queries, TextTask, draw_text
+from probes.regression import RegressionTask, draw_tasks
+from probes.rows import read_rows
+from probes.tasks import (
+    Cell,
+    DatasetCard,
+    LinearTasks,
+    ModelCard,
+    Settings,
+    canonical,
+    digest,
+    seed_of,
+)
+
+if TYPE_CHECKING:
+    from probes.engine.observer import Scene
+
+
+class Learner(Protocol):
+    """Something that adapts to demonstrations and answers queries.
+
+    A frozen dataclass whose fields are all its settings; they enter the content key.
+    """
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether its answers depend on a model, or on the task alone."""
+
+    def observe(self, scene: Scene) -> Observation:
+        """Answer every query of the scene."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What an observation is of.
+
+    Attributes:
+        learner: Who answers.
+        model: On which model.
+        dataset: From which rows.
+        n_demonstrations: Demonstrations in each set.
+        settings: Sizes, seed, device and precision.
+        order: 0 is the order drawn; others are seeded shuffles of each set.
+        draw: 0 is the cell's demonstration sets; others are other sets of that size.
+        labels: Whether the demonstrations carry their own labels.
+        queries: "calibration" asks queries that no verdict sees.
+    """
+
+    learner: Learner
+    model: ModelCard
+    dataset: DatasetCard
+    n_demonstrations: int
+    settings: Settings
+    order: int = 0
+    draw: int = 0
+    labels: Labels = "gold"
+    queries: Queries = "verdict"
+
+    @classmethod
+    def of(cls, cell: Cell, learner: Learner, **changes: Any) -> Request:
+        """Ask a learner the queries of a cell; ``changes`` set the other fields."""
+        changes.setdefault("model", cell.model)
+        return cls(
+            learner=learner,
+            dataset=cell.dataset,
+            n_demonstrations=cell.n_demonstrations,
+            settings=cell.settings,
+            **changes,
+        )
+
+    @cached_property
+    def key(self) -> str:
+        """The content key: equal exactly when everything the answer depends on is.
+
+        Raises:
+            ModelError: The model's folder cannot be read.
+            DataError: The rows cannot be read.
+        """
+        from probes.networks.fingerprint import fingerprint
+
+        rows: Any = self.dataset.rows
+        if not isinstance(rows, LinearTasks):
+            rows = read_rows(self.dataset, self.settings.data_dir).fingerprint
+        sizes = canonical(self.settings)
+        for irrelevant in ("n_orders", "data_dir"):
+            del sizes[irrelevant]
+        described = {
+            "code": code_version(),
+            "learner": canonical(self.learner),
+            "model": fingerprint(self.model) if self.learner.needs_model else None,
+            "declared": canonical(self.model.declared),
+            "n_layers": self.model.n_layers,
+            "rows": canonical(rows),
+            "n_demonstrations": self.n_demonstrations,
+            "settings": sizes,
+            "view": [self.order, self.draw, self.labels, self.queries],
+        }
+        return digest(described)
+
+    def regression_task(self) -> RegressionTask:
+        """Draw the tasks of a regression request."""
+        assert isinstance(self.dataset.rows, LinearTasks)
+        s = self.settings
+        task = draw_tasks(
+            self.dataset.rows,
+            n_sets=s.n_sets if self.queries == "verdict" else s.n_calibration,
+            n_demonstrations=self.n_demonstrations,
+            n_queries=s.n_queries,
+            seed=seed_of(s.seed, self.draw, self.queries),
+        )
+        return task if self.order == 0 else task.reordered(seed_of(s.seed, self.order))
+
+    def text_task(self) -> TextTask:
+        """Choose the rows of a text request.
+
+        Raises:
+            DataError: There are too few rows, or they cannot be read.
+        """
+        task = draw_text(
+            read_rows(self.dataset, self.settings.data_dir),
+            self.settings,
+            n_demonstrations=self.n_demonstrations,
+            draw=self.draw,
+            labels=self.labels,
+            queries=self.queries,
+        )
+        if self.order == 0:
+            return task
+        return task.reordered(seed_of(self.settings.seed, self.order))
+
+
+@lru_cache(maxsize=1)
+def code_version() -> str:
+    """Hash the source of everything between a request and its answer.
+
+    Any edit there makes new keys, so that two versions of the code never mix results.
+    """
+    here = Path(__file__).parent
+    files = [*(here / "learners").glob("*.py"), *(here / "networks").glob("*.py")]
+    names = ("prompts.py", "regression.py", "request.py", "rows.py", "tasks.py", "hub.py")
+    files += [here / name for name in names]
+    hashed = hashlib.sha256()
+    for path in sorted(files):
+        hashed.update(path.name.encode() + path.read_bytes())
+    return hashed.hexdigest()[:32]

@@ -1,0 +1,344 @@
+"""Rows in and out: one JSON object for each cell, and what an earlier run recorded.
+
+The schema of a row stands beside this file, in ``report/row.schema.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import subprocess
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from probes.errors import OptionError, StoreError
+from probes.judge import Expectation, Judge
+from probes.statistics import benjamini_hochberg
+from probes.tasks import Cell, Settings
+from probes.verdict import ALPHA
+
+Row = dict[str, Any]
+VERDICTS = ("supported", "refuted", "inconclusive", "not_applicable", "error")
+PACKAGES = ("torch", "transformers", "pytest", "pytest-xdist", "numpy", "scipy")
+
+
+def row_id(row: Mapping[str, Any]) -> str:
+    """Name a cell across runs: claim, model, dataset, number of demonstrations."""
+    cell = (row["claim"], row["model"], row["dataset"], str(row["n_demonstrations"]))
+    return "|".join(cell)
+
+
+def cell_id(claim_id: str, cell: Cell) -> str:
+    """Name a cell as :func:`row_id` does, before it has a row."""
+    return "|".join(
+        (claim_id, cell.model.name, cell.dataset.name, str(cell.n_demonstrations))
+    )
+
+
+def build_row(
+    judge: Judge,
+    *,
+    file: str,
+    test: str,
+    outcome: str,
+    error: str | None,
+    expected: Expectation | None,
+    observations: Sequence[str],
+    seconds: float,
+) -> Row:
+    """Put one judged cell into plain JSON values."""
+    cell, card, found = judge.cell, judge.claim, judge.judgement
+    failed = error is not None or found is None
+    effects = [] if found is None else [found.effect, *judge.beside]
+    return {
+        "claim": card.id_of(cell.variant),
+        "sentence": card.sentence,
+        "source": card.source,
+        "file": file,
+        "test": test,
+        "model": cell.model.name,
+        "kind": cell.model.kind,
+        "dataset": cell.dataset.name,
+        "n_demonstrations": cell.n_demonstrations,
+        "verdict": "error" if failed or found is None else found.verdict,
+        "alone": "error" if failed or found is None else found.verdict,
+        "expected": None if expected is None else expected.verdict,
+        "outcome": outcome,
+        "effects": [_plain(asdict(e)) for e in effects if e.name],
+        "p_supported": None if found is None else found.p_supported,
+        "p_refuted": None if found is None else found.p_refuted,
+        "reason": error if failed else (found.reason if found and found.reason else None),
+        "note": judge.note or None,
+        "observations": list(observations),
+        "seconds": round(seconds, 6),
+        "provenance": provenance(cell.settings),
+    }
+
+
+def parse_test(test: str) -> tuple[str, str, str, str, int] | None:
+    """Read file, claim, model, dataset and number off a cell's test id; None for other tests."""
+    place, _, name = test.partition("::")
+    function, bracket, cell = name.removesuffix("]").partition("[")
+    parts = cell.split("-")
+    if not bracket or len(parts) not in (3, 4) or not parts[2].isdecimal():
+        return None
+    variant = parts[3] if len(parts) == 4 else None
+    claim = function.removeprefix("test_") + (f"[{variant}]" if variant else "")
+    return place, claim, parts[0], parts[1], int(parts[2])
+
+
+def crashed_row(test: str, told: str, settings: Settings) -> Row | None:
+    """Write the row of a cell whose worker died; None if the test is no cell."""
+    parsed = parse_test(test)
+    if parsed is None:
+        return None
+    file, claim, model, dataset, n_demonstrations = parsed
+    untrained = model.startswith("untrained")
+    return {
+        "claim": claim,
+        "sentence": "",
+        "source": "",
+        "file": file,
+        "test": test,
+        "model": model,
+        "kind": "untrained" if untrained else "pretrained",
+        "dataset": dataset,
+        "n_demonstrations": n_demonstrations,
+        "verdict": "error",
+        "alone": "error",
+        "expected": None,
+        "outcome": "error",
+        "effects": [],
+        "p_supported": None,
+        "p_refuted": None,
+        "reason": f"the worker died: {told}",
+        "note": None,
+        "observations": [],
+        "seconds": 0.0,
+        "provenance": provenance(settings),
+    }
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: None if isinstance(v, float) and not math.isfinite(v) else v
+        for key, v in values.items()
+    }
+
+
+def provenance(settings: Settings) -> dict[str, Any]:
+    """Say by what and where the rows of a run were made."""
+    return {
+        "commit": _commit(),
+        "versions": _versions(),
+        "device": settings.device,
+        "machine": f"{platform.machine()} {platform.system()}, {os.cpu_count()} cores",
+        "dtype": settings.dtype,
+        "seed": settings.seed,
+        "n_sets": settings.n_sets,
+        "n_queries": settings.n_queries,
+        "n_orders": settings.n_orders,
+        "n_calibration": settings.n_calibration,
+    }
+
+
+@lru_cache(maxsize=1)
+def _commit() -> str | None:
+    def git(*words: str) -> str:
+        here = Path(__file__).parent
+        return subprocess.run(
+            ["git", *words], cwd=here, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "HEAD") + ("+changes" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+@lru_cache(maxsize=1)
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def correct(rows: Iterable[Row]) -> None:
+    """Adjust p-values within each claim, and demote what does not survive.
+
+    Benjamini–Hochberg over the cells of a claim (all its variants), for *supported* and
+    for *refuted* each. A verdict whose adjusted p is above ALPHA becomes inconclusive;
+    ``alone`` keeps what the cell said by itself, which is what its test reports.
+    """
+    claims: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        if row["effects"] and row["effects"][0]["p"] is not None:
+            claims[row["claim"].partition("[")[0]].append(row)
+    for found in claims.values():
+        for verdict in ("supported", "refuted"):
+            p_values = [float(row[f"p_{verdict}"]) for row in found]
+            for row, p in zip(found, benjamini_hochberg(p_values), strict=True):
+                if row["alone"] == verdict or (
+                    verdict == "supported" and row["alone"] == "inconclusive"
+                ):
+                    row["effects"][0]["p_adjusted"] = p
+                    _demote(row, verdict, p, len(found))
+
+
+def _demote(row: Row, verdict: str, p: float, n_cells: int) -> None:
+    if row["alone"] == verdict and p > ALPHA:
+        row["verdict"] = "inconclusive"
+        row["reason"] = (
+            f"{verdict} alone, but not among the {n_cells} cells of this claim "
+            f"(adjusted p = {p:.3f})"
+        )
+
+
+def order_rows(rows: Iterable[Row]) -> list[Row]:
+    """Sort rows the same way whatever ran first."""
+    return sorted(
+        rows,
+        key=lambda r: (r["file"], r["claim"], r["model"], r["dataset"], r["n_demonstrations"]),
+    )
+
+
+def is_unexpected(row: Row) -> bool:
+    """Say whether a row is an error or differs from its record."""
+    if row["verdict"] == "error" or row["outcome"] == "failed":
+        return row["verdict"] != "refuted" or row["expected"] is not None
+    return row["expected"] is not None and row["alone"] != row["expected"]
+
+
+def write_rows(rows: Iterable[Row], path: Path) -> None:
+    """Write rows as JSON Lines, all or nothing.
+
+    Raises:
+        StoreError: The folder cannot be written.
+    """
+    lines = [json.dumps(row, allow_nan=False, ensure_ascii=False) for row in rows]
+    write_text("".join(line + "\n" for line in lines), path)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a file, all or nothing; lone surrogates are replaced.
+
+    Raises:
+        StoreError: The folder cannot be written.
+    """
+    temporary = path.with_suffix(path.suffix + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(text.encode("utf-8", "replace"))
+        temporary.replace(path)
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be written: {error.strerror or error}. Expected a folder of "
+            f"yours with room. Pass --reports FOLDER."
+        ) from error
+
+
+def read_rows_of(path: Path) -> list[Row]:
+    """Read ``results.jsonl``.
+
+    Raises:
+        OptionError: The file is missing or holds something else.
+    """
+    try:
+        rows = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
+        for row in rows:
+            row_id(row)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise OptionError(
+            f"{path} cannot be read as results: {type(error).__name__}: {error}. Expected "
+            f"the results.jsonl of a run. Check the path."
+        ) from error
+    return rows
+
+
+class Record:
+    """The verdicts that an earlier run recorded.
+
+    Args:
+        path: ``expected.json``, or the ``results.jsonl`` of any run.
+        settings: The settings of this run. A record in ``expected.json`` speaks only of
+            runs of its own sizes and seed; results are compared whatever their sizes.
+
+    Raises:
+        OptionError: The file is broken.
+    """
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        self.cells: dict[str, dict[str, Any]] = {}
+        if path.suffix == ".jsonl":
+            rows = [row for row in read_rows_of(path) if row["verdict"] != "error"]
+            self.cells = {row_id(row): recorded(row) for row in rows}
+        elif path.exists():
+            self.cells = self._read(path, settings)
+
+    def _read(self, path: Path, settings: Settings) -> dict[str, dict[str, Any]]:
+        try:
+            record = json.loads(path.read_text("utf-8"))
+            cells = dict(record["cells"])
+            ours = record["settings"] == recorded_settings(settings)
+            if any(cell["alone"] not in VERDICTS for cell in cells.values()):
+                raise ValueError("a verdict is none of ours")
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise OptionError(
+                f"{path} cannot be read as a record: {error}. Expected what "
+                f"--update-expected writes. Restore the file or write it anew."
+            ) from error
+        return cells if ours else {}
+
+    def of(self, name: str) -> Expectation | None:
+        """Return what was recorded for a cell; None if nothing was."""
+        found = self.cells.get(name)
+        if found is None:
+            return None
+        return Expectation(
+            verdict=found["alone"], effect=found["effect"], unit=found["unit"]
+        )
+
+
+def recorded(row: Row) -> dict[str, Any]:
+    """Shorten a row to what a record keeps of it."""
+    effect = row["effects"][0] if row["effects"] else {"value": None, "unit": ""}
+    return {
+        "verdict": row["verdict"],
+        "alone": row.get("alone", row["verdict"]),
+        "effect": effect["value"],
+        "unit": effect["unit"],
+    }
+
+
+def recorded_settings(settings: Settings) -> dict[str, Any]:
+    """Name the settings that a record speaks of."""
+    names = ("n_sets", "n_queries", "n_orders", "n_calibration", "seed", "device", "dtype")
+    return {name: getattr(settings, name) for name in names}
+
+
+def write_record(rows: Iterable[Row], path: Path, settings: Settings) -> None:
+    """Write ``expected.json``.
+
+    Raises:
+        StoreError: The file cannot be written.
+    """
+    cells = {row_id(row): recorded(row) for row in order_rows(rows)}
+    text = json.dumps(
+        {"settings": recorded_settings(settings), "cells": cells},
+        indent=1,
+        ensure_ascii=False,
+        allow_nan=False,
+    )
+    write_text(text + "\n", path)

@@ -1,0 +1,188 @@
+"""One run: the rows that arrive, the work that was done, and the report at the end.
+
+Knows nothing of pytest's hooks; the plugin calls it. In a run with workers there is one
+of these in every process, and only the controller's writes a report.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from probes.engine.observer import Observer
+from probes.engine.store import Store
+from probes.grid import Grid
+from probes.options import Places, grid_of, places_of
+from probes.progress import Status
+from probes.request import Request
+from probes.results import (
+    Record,
+    Row,
+    correct,
+    crashed_row,
+    is_unexpected,
+    order_rows,
+    parse_test,
+    provenance,
+    write_record,
+    write_rows,
+    write_text,
+)
+
+
+class Run:
+    """The state of a run in one process.
+
+    Args:
+        option: Parsed options.
+        root: The folder that default places are relative to.
+        worker: Name of this process among the workers; None in the controller.
+        status_folder: Where processes write their progress; None makes a new one.
+    """
+
+    def __init__(
+        self,
+        option: Any,
+        root: Path,
+        *,
+        worker: str | None = None,
+        status_folder: str | None = None,
+    ) -> None:
+        self.option, self.root, self.worker = option, root, worker
+        self.started = time.perf_counter()
+        self.rows: dict[str, Row] = {}
+        self.collected: set[str] = set()
+        self.reported: set[str] = set()
+        self.measured: set[str] = set()
+        self.reused: set[str] = set()
+        self.n_forward = 0
+        self._reported = 0
+        self._status_folder = status_folder
+
+    @cached_property
+    def grid(self) -> Grid:
+        """The models, datasets and sizes of the run."""
+        return grid_of(self.option)
+
+    @cached_property
+    def places(self) -> Places:
+        """Where the run reads and writes."""
+        return places_of(self.option, self.root)
+
+    @cached_property
+    def record(self) -> Record | None:
+        """What an earlier run recorded; None with ``--raw``."""
+        if self.places.raw or self.places.update_expected:
+            return None
+        return Record(self.places.expected, self.grid.settings)
+
+    @cached_property
+    def status_folder(self) -> Path:
+        """Where the processes of this run write their progress."""
+        if self._status_folder is not None:
+            return Path(self._status_folder)
+        return self.places.store / f"run-{uuid.uuid4().hex[:12]}"
+
+    @cached_property
+    def status(self) -> Status:
+        """This process's progress."""
+        return Status(self.status_folder, self.worker or "main")
+
+    @cached_property
+    def observer(self) -> Observer:
+        """Makes this process's observations."""
+        return Observer(Store(self.places.store), announce=self.status.announce)
+
+    def plan(self, requests: Iterable[Request]) -> None:
+        """Count the observations that the run needs, each once."""
+        keys = set()
+        for request in requests:
+            try:
+                keys.add(request.key)
+            except Exception:  # noqa: BLE001 - its own cell will report it, in words
+                continue
+        stored = sum(key in self.observer.store for key in keys)
+        self.status.plan(len(keys), stored)
+
+    def work_since_last_report(self) -> dict[str, Any]:
+        """Tell what this process did since it was last asked, in plain values."""
+        if "observer" not in self.__dict__:
+            return {"measured": [], "reused": [], "forward": 0}
+        done = self.observer
+        found = {
+            "measured": sorted(done.measured - self.measured),
+            "reused": sorted(done.reused - self.reused),
+            "forward": done.n_forward - self._reported,
+        }
+        self.measured |= done.measured
+        self.reused |= done.reused
+        self._reported = done.n_forward
+        return found
+
+    def take(self, row: Row | None, work: dict[str, Any]) -> None:
+        """Take in a row and the work behind it, in the controller."""
+        if row is not None:
+            self.rows[row["test"]] = row
+        self.measured.update(work["measured"])
+        self.reused.update(work["reused"])
+        self.n_forward += int(work["forward"])
+
+    def take_crash(self, test: str, told: str) -> None:
+        """Take in a test in which a worker died."""
+        row = crashed_row(test, told, self.grid.settings)
+        if row is not None:
+            self.rows[test] = row
+
+    @property
+    def missing(self) -> list[str]:
+        """Tests that were collected and never reported."""
+        return sorted(self.collected - self.reported)
+
+    @property
+    def missing_cells(self) -> list[str]:
+        """Those of them that are cells."""
+        return [test for test in self.missing if parse_test(test) is not None]
+
+    def finish(self, *, interrupted: bool) -> tuple[list[Row], dict[str, Any]]:
+        """Correct the rows, run the self-tests and write the report.
+
+        Returns:
+            The rows in order, and the run's sum.
+
+        Raises:
+            StoreError: The report cannot be written.
+        """
+        from probes.report import write_report
+        from probes.self_tests import run_self_tests
+
+        rows = order_rows(self.rows.values())
+        correct(rows)
+        self_tests = run_self_tests(self.observer)
+        work = self.work_since_last_report()
+        self.take(None, work)
+        counts = Counter(row["verdict"] for row in rows)
+        run = {
+            "cells": len(rows),
+            "verdicts": dict(sorted(counts.items())),
+            "unexpected": sum(map(is_unexpected, rows)),
+            "observations_measured": len(self.measured),
+            "observations_stored": len(self.reused - self.measured),
+            "forward_passes": self.n_forward,
+            "self_tests": self_tests,
+            "seconds": round(time.perf_counter() - self.started, 3),
+            "complete": not (interrupted or self.missing),
+            "provenance": provenance(self.grid.settings),
+        }
+        folder = self.places.reports
+        write_rows(rows, folder / "results.jsonl")
+        write_text(json.dumps(run, indent=1) + "\n", folder / "run.json")
+        write_report(rows, run, folder)
+        if self.places.update_expected and not self.missing and not interrupted:
+            write_record(rows, self.root / "claims" / "expected.json", self.grid.settings)
+        return rows, run

@@ -1,0 +1,271 @@
+"""Plain types of the matrix: models and datasets by name, sizes, and the cell."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from probes.errors import OptionError
+
+Family = Literal["regression", "text"]
+Kind = Literal["constructed", "learned", "pretrained", "untrained"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Construction:
+    """Weights written by hand for a network of linear self-attention.
+
+    Attributes:
+        algorithm: "gd", "gdpp" (GD++) or "newton".
+        n_inputs: Dimension d of the inputs.
+        n_layers: Steps of the algorithm that the network takes.
+        rate: GD's rate on the sum of squares (the papers' η/N); Newton's start scale.
+        shrinkage: GD++'s γ; 0 for the others.
+        spoiled_by: What is added to one off-diagonal entry of W_V; 0 spoils nothing.
+    """
+
+    algorithm: Literal["gd", "gdpp", "newton"]
+    n_inputs: int
+    n_layers: int
+    rate: float
+    shrinkage: float = 0.0
+    spoiled_by: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A Hugging Face folder, or a Hub id with a revision.
+
+    Attributes:
+        location: Absolute path of a local folder, or a Hub id such as ``org/name``.
+        revision: Branch, tag or commit on the Hub; ignored for a folder.
+    """
+
+    location: str
+    revision: str = "main"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Untrained:
+    """The architecture of another model with seeded random weights."""
+
+    of: Checkpoint
+    seed: int = 0
+
+
+Weights = Construction | Checkpoint | Untrained
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCard:
+    """What the registry knows of a model without loading it.
+
+    Attributes:
+        name: Identifier, as in the matrix.
+        kind: constructed, learned (on the ICL objective), pretrained or untrained.
+        family: What it answers: regression tasks or text.
+        summary: One line for ``--list-models``.
+        weights: Where the weights come from.
+        language: What it reads: "english", or a shipped code such as "hmm".
+        shipped: Part of the default run; needs no download.
+        n_layers: Attention layers that stand for steps of an algorithm; None for text.
+        declared: Settings at which the weights claim to do an algorithm, by its name:
+            ``{"gd": (rate,)}``. What is not declared is fitted on calibration tasks.
+    """
+
+    name: str
+    kind: Kind
+    family: Family
+    summary: str
+    weights: Weights
+    language: str = "english"
+    n_layers: int | None = None
+    shipped: bool = False
+    declared: tuple[tuple[str, tuple[float, ...]], ...] = ()
+
+    def answers(self, dataset: DatasetCard) -> bool:
+        """Say whether the model reads the language that the dataset is written in."""
+        return self.family == dataset.family and self.language == dataset.language
+
+    def settings_for(self, algorithm: str) -> tuple[float, ...] | None:
+        """Return the settings declared for an algorithm, or None."""
+        return dict(self.declared).get(algorithm)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearTasks:
+    """A distribution of linear-regression tasks y = w·x + noise.
+
+    Attributes:
+        n_inputs: Dimension d.
+        input_scale: Inputs are uniform on [−scale, scale]^d.
+        condition: Ratio of the largest to the smallest standard deviation among the
+            input's coordinates; 1 is isotropic.
+        noise: Standard deviation of the noise on the demonstrations' answers.
+        teacher_mean: Mean of each coordinate of w, whose variance is 1.
+    """
+
+    n_inputs: int = 10
+    input_scale: float = 1.0
+    condition: float = 1.0
+    noise: float = 0.0
+    teacher_mean: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextRows:
+    """Where labelled rows stand and how they become prompts.
+
+    Attributes:
+        location: A folder with train and test files, or one .jsonl/.csv file; relative
+            names are looked up in ``--data-dir``.
+        description: A TOML file with columns, template and verbalizer; None: defaults.
+        hub: Hub id (and configuration) to read when there is no folder; empty: none.
+    """
+
+    location: str
+    description: str | None = None
+    hub: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetCard:
+    """What the registry knows of a dataset without reading it.
+
+    Attributes:
+        name: Identifier, as in the matrix.
+        family: What reads it: networks for regression tasks, or language models.
+        summary: One line for ``--list-datasets``.
+        rows: Where the tasks or rows come from.
+        language: Only models of this language read it.
+        shipped: Part of the default run; needs no download.
+        demonstrations: Numbers of demonstrations when ``--demos`` is not given.
+    """
+
+    name: str
+    family: Family
+    summary: str
+    rows: LinearTasks | TextRows
+    language: str = "english"
+    shipped: bool = False
+    demonstrations: tuple[int, ...] = (4, 8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The sizes of every cell of a run, and where and how models run.
+
+    Attributes:
+        n_sets: Demonstration sets, the unit that carries the power of a verdict.
+        n_queries: Queries answered after each demonstration set.
+        n_orders: Orders of the same demonstrations.
+        n_calibration: Queries on which rates and steps are chosen; no verdict sees them.
+        seed: Seed of everything that is drawn.
+        device: "cpu", "cuda" or "cuda:N".
+        dtype: Precision in which text models run: float32, bfloat16, float16, float64.
+        data_dir: Folder in which datasets are looked up; None: only what ships.
+
+    Raises:
+        OptionError: A size is below its least useful value.
+    """
+
+    n_sets: int = 10
+    n_queries: int = 40
+    n_orders: int = 10
+    n_calibration: int = 24
+    seed: int = 0
+    device: str = "cpu"
+    dtype: str = "float32"
+    data_dir: str | None = None
+
+    def __post_init__(self) -> None:
+        least = {"n_sets": 1, "n_queries": 1, "n_orders": 2, "n_calibration": 1}
+        for name, bound in least.items():
+            value = getattr(self, name)
+            if value < bound:
+                option = "--" + name.removeprefix("n_").replace("_", "-")
+                raise OptionError(
+                    f"{option} is {value}. Expected at least {bound}. "
+                    f"Pass {option} {bound} or more."
+                )
+        if self.dtype not in ("float32", "float64", "bfloat16", "float16"):
+            raise OptionError(
+                f"--dtype is {self.dtype!r}. Expected float32, float64, bfloat16 or "
+                f"float16. Pass one of these."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One place of the matrix: what a claim is judged on."""
+
+    model: ModelCard
+    dataset: DatasetCard
+    n_demonstrations: int
+    settings: Settings
+    variant: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The cell's part of the test id, joined by hyphens."""
+        parts = [self.model.name, self.dataset.name, str(self.n_demonstrations)]
+        return "-".join(parts if self.variant is None else [*parts, self.variant])
+
+
+def untrained_twin(model: ModelCard, *, seed: int = 0) -> ModelCard:
+    """Give the card of the same architecture with random weights.
+
+    Raises:
+        OptionError: The model is constructed; its weights are its architecture.
+    """
+    if isinstance(model.weights, Untrained):
+        return model
+    if isinstance(model.weights, Construction):
+        raise OptionError(
+            f"untrained:{model.name} was asked for, but {model.name} is constructed. "
+            f"Expected a model whose weights were trained. Name a spoiled copy instead."
+        )
+    return ModelCard(
+        name=f"untrained:{model.name}",
+        kind="untrained",
+        family=model.family,
+        summary=f"The architecture of {model.name} with random weights.",
+        weights=Untrained(of=model.weights, seed=seed),
+        language=model.language,
+        n_layers=model.n_layers,
+        shipped=model.shipped,
+    )
+
+
+def canonical(value: Any) -> Any:
+    """Turn dataclasses into JSON that names its types, for content keys.
+
+    Raises:
+        TypeError: A field holds something that has no canonical JSON; our own bug.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        named = {f.name: canonical(getattr(value, f.name)) for f in fields(value)}
+        return {"type": type(value).__name__, **named}
+    if isinstance(value, tuple | list):
+        return [canonical(v) for v in value]
+    if isinstance(value, dict):
+        return {str(k): canonical(v) for k, v in value.items()}
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no canonical JSON")
+
+
+def digest(value: Any) -> str:
+    """Hash canonical JSON: 32 hexadecimal digits of its SHA-256."""
+    text = json.dumps(canonical(value), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def seed_of(*parts: Any) -> int:
+    """Derive a 63-bit seed from a description, the same on every machine."""
+    return int(digest(list(parts))[:15], 16)

@@ -1,0 +1,50 @@
+"""How many xdist workers there are, and what each may use. Imports no torch."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def count_cores() -> int:
+    """Count the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def list_gpus() -> list[str]:
+    """Name the visible NVIDIA GPUs by their index."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [gpu for gpu in visible.split(",") if gpu.strip()]
+    known = Path("/proc/driver/nvidia/gpus")
+    return [str(i) for i in range(len(list(known.iterdir())))] if known.is_dir() else []
+
+
+def count_workers(device: str) -> int:
+    """Decide what ``-n auto`` means: a worker for each GPU in use, else for each core.
+
+    ``PYTEST_XDIST_AUTO_NUM_WORKERS`` overrides it, as everywhere with xdist.
+    """
+    asked = os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS", "")
+    if asked.isdecimal():
+        return int(asked)
+    if device.startswith("cuda"):
+        return max(1, len(list_gpus()) if device == "cuda" else 1)
+    return count_cores()
+
+
+def worker_environment(index: int, n_workers: int, device: str) -> dict[str, str]:
+    """Give a worker its share of the machine, set before torch is imported there."""
+    threads = str(max(1, count_cores() // max(1, n_workers)))
+    environment = {
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    gpus = list_gpus()
+    if device == "cuda" and gpus:
+        environment["CUDA_VISIBLE_DEVICES"] = gpus[index % len(gpus)]
+    return environment
