@@ -133,22 +133,31 @@ class Judge:
         )
 
     def is_nearest(
-        self, distance: Measurement, rivals: Mapping[str, Measurement], *, margin: float
+        self,
+        distance: Measurement,
+        rivals: Mapping[str, Measurement],
+        *,
+        tolerance: float,
+        margin: float,
     ) -> None:
-        """Judge that no rival is nearer to ICL by more than the margin.
+        """Judge that no rival is nearer to ICL; if constructed, that ICL is the learner.
 
         Args:
             distance: Distance from ICL to the learner of the claim.
             rivals: The same distance to every other learner, by name.
-            margin: Advantage of the nearest rival that does not matter.
+            tolerance: Largest rounding error of the distance, for constructed networks:
+                hand-written weights either do the algorithm or do not.
+            margin: For all others: advantage of the nearest rival that does not matter.
         """
         for name, rival in rivals.items():
             self.shows(replace(rival, name=f"{rival.name} to {name}"))
         nearest = min(rivals, key=lambda name: rivals[name].mean)
-        self.note = f"nearest rival: {nearest}"
+        self.notes(f"nearest rival: {nearest}")
+        if self.is_exact:
+            return self._settle(judge_exactly(distance, tolerance=tolerance))
         excess = distance.minus(rivals[nearest])
         named = replace(excess, name=f"excess {distance.name} over {nearest}")
-        self._settle(judge_within(named, margin=margin, one_sided=True))
+        return self._settle(judge_within(named, margin=margin, one_sided=True))
 
     def shows(self, *measurements: Measurement) -> None:
         """Put measurements into the row that decide nothing."""

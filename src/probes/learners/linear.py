@@ -8,7 +8,7 @@ the sum of squares ½Σ(w·xᵢ − yᵢ)²: the papers' η/N.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -19,6 +19,7 @@ from probes.learners.in_context import InContext, regression_observation
 from probes.measurement import Array
 from probes.observation import Observation
 from probes.regression import RegressionTask
+from probes.tasks import LinearTasks
 
 if TYPE_CHECKING:
     from probes.engine.observer import Scene
@@ -38,11 +39,13 @@ class LinearLearner:
         settings: gd: (rate,); gdpp: (rate, γ); newton: (start scale,); ridge: (λ,).
             None takes what the network declares for the algorithm, and otherwise what
             comes nearest to ICL on calibration tasks, which no verdict sees.
+        fitted_on: The distribution of the calibration tasks; None: the cell's own.
     """
 
     algorithm: Algorithm
     steps: int | None = None
     settings: tuple[float, ...] | None = None
+    fitted_on: LinearTasks | None = None
     needs_model: bool = True
 
     def __post_init__(self) -> None:
@@ -74,18 +77,12 @@ class LinearLearner:
         declared = scene.request.model.settings_for(self.algorithm)
         if declared is not None and steps == scene.request.model.n_layers:
             return declared
-        icl = scene.observe(InContext(), queries="calibration", order=0)
-        request = scene.request
-        task = type(request).regression_task(
-            _changed(request, queries="calibration", order=0)
-        )
-        return fit(task, icl.predictions, self.algorithm, steps)
-
-
-def _changed(request: Any, **changes: Any) -> Any:
-    from dataclasses import replace
-
-    return replace(request, **changes)
+        request = replace(scene.request, queries="calibration", order=0)
+        if self.fitted_on is not None:
+            dataset = replace(request.dataset, rows=self.fitted_on)
+            request = replace(request, dataset=dataset)
+        icl = scene.observer.observe(replace(request, learner=InContext()))
+        return fit(request.regression_task(), icl.predictions, self.algorithm, steps)
 
 
 def linear_observation(task: RegressionTask, weights: Array, **facts: Any) -> Observation:

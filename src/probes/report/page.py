@@ -12,7 +12,6 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +71,7 @@ def page(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
         totals=count_verdicts(rows),
         origin=_origin(run),
         facts=_facts(run),
-        kinds=[(plain(k, 40), len([*g])) for k, g in groupby(matrix.models.values())],
-        models=[plain(name) for name in matrix.models],
-        datasets=_datasets(rows),
+        models=[(plain(m), plain(kind, 40)) for m, kind in matrix.models.items()],
         claims=_claims(matrix),
         data=markupsafe.Markup(as_script_data(_data(rows, matrix, run))),
     )
@@ -228,10 +225,6 @@ def _origin(run: Mapping[str, Any]) -> str:
     words += [_fact(found["dtype"]), f"seed {_fact(found['seed'])}"]
     words.append(f"{found['n_sets']} demonstration sets × {found['n_queries']} queries")
     return ", ".join(words)
-
-
-def _datasets(rows: Sequence[Row]) -> list[str]:
-    return sorted({plain(row["dataset"], REASON_LIMIT) for row in rows})
 
 
 def _claims(matrix: Matrix) -> list[dict[str, Any]]:

@@ -1,0 +1,307 @@
+"""The drawings of rows: safe with any text, complete, and honest about the run."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from probes.report import write_report
+from probes.report.markdown import markdown
+from probes.report.matrix import LETTERS, headline, summarise
+from probes.report.page import page, scale_of
+from probes.report.terminal import columns, matrix_lines
+from probes.results import Row
+
+HOSTILE = {
+    "script": "<script>alert(1)</script>",
+    "closing": "</script></table></details><!--",
+    "quotes": "\" onclick='x' `a` \\ $HOME",
+    "pipes": "a | b || c \\| d",
+    "jinja": "{{ 7 * 7 }} {% raw %}",
+    "surrogate": "lone \ud800 half",
+    "control": "red \x1b[31m bell \x07 null \x00 line\nbreak\r\n",
+    "direction": "right \u202e to left",
+    "wide": "漢字" * 60,
+    "long": "x" * 100_000,
+}
+PROVENANCE = {
+    "commit": "0123456789abcdef",
+    "versions": {"python": "3.11.2"},
+    "device": "cpu",
+    "machine": "x86_64 Linux, 2 cores",
+    "dtype": "float64",
+    "seed": 0,
+    "n_sets": 10,
+    "n_queries": 40,
+    "n_orders": 3,
+    "n_calibration": 20,
+}
+
+
+def effect(**given: Any) -> dict[str, Any]:
+    found = {"name": "distance", "value": 0.2, "unit": "nats", "low": 0.1, "high": 0.3}
+    found |= {"level": 0.9, "margin": 0.5, "floor": None, "ceiling": None}
+    return found | {"n_sets": 10, "n_queries": 40, "p": 0.01, "p_adjusted": 0.02} | given
+
+
+def row(**given: Any) -> Row:
+    verdict = given.get("verdict", "supported")
+    found: Row = {"claim": "same_answer", "sentence": "Both agree.", "source": "§4"}
+    found |= {"file": "claims/test_a.py", "test": "claims/test_a.py::test_b[c-d-4]"}
+    found |= {"model": "llama", "kind": "pretrained", "dataset": "sst2"}
+    found |= {"n_demonstrations": 4, "verdict": verdict, "alone": verdict}
+    found |= {"expected": None, "outcome": "passed", "effects": [effect()]}
+    found |= {"p_supported": 0.01, "p_refuted": 0.99, "reason": None, "note": None}
+    return found | {"observations": ["ab"], "seconds": 0.1, "provenance": PROVENANCE} | given
+
+
+def run_of(rows: list[Row], **given: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {"cells": len(rows), "verdicts": {}, "unexpected": 0}
+    found |= {"observations_measured": 3, "observations_stored": 0}
+    found |= {"forward_passes": 9, "self_tests": {"identity": True}, "seconds": 1.5}
+    return found | {"complete": True, "provenance": PROVENANCE} | given
+
+
+def terminal(rows: list[Row], run: dict[str, Any]) -> str:
+    return "\n".join(matrix_lines(rows, run))
+
+
+DRAWINGS = pytest.mark.parametrize("draw", [terminal, markdown, page])
+
+
+class Reader(HTMLParser):
+    """Collects what a browser would see: tags, their nesting, and texts."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[tuple[str, str]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "input"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.texts.append((self.open[-1], data.strip()))
+
+
+def hostile_row(text: str) -> Row:
+    names = ("claim", "sentence", "source", "model", "dataset", "reason", "note", "test")
+    return row(
+        **dict.fromkeys(names, text),
+        effects=[effect(name=text, unit=text)],
+        observations=[text],
+        verdict="error",
+        provenance=PROVENANCE | {"device": text},
+    )
+
+
+def hostile_run(text: str, rows: list[Row]) -> dict[str, Any]:
+    provenance = PROVENANCE | {"commit": text, "versions": {text: text}}
+    return run_of(rows, self_tests={text: False}, provenance=provenance)
+
+
+def data_of(text: str) -> Any:
+    found = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text)
+    return json.loads(found[0])
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_text_of_a_row_changes_the_structure_of_the_page(name):
+    rows, tame = [hostile_row(HOSTILE[name])], [hostile_row("tame")]
+    found = Reader(page(rows, hostile_run(HOSTILE[name], rows)))
+    plain = Reader(page(tame, hostile_run("tame", tame)))
+    assert [tag for tag, _ in found.tags] == [tag for tag, _ in plain.tags]
+    assert [[*a] for _, a in found.tags] == [[*a] for _, a in plain.tags]
+    assert found.open == []
+
+
+@pytest.mark.parametrize("name", ["script", "closing", "quotes", "pipes", "jinja"])
+def test_hostile_text_shows_as_text_in_the_page_and_in_its_data(name):
+    rows = [hostile_row(HOSTILE[name])]
+    text = page(rows, hostile_run(HOSTILE[name], rows))
+    assert HOSTILE[name] in [shown for _, shown in Reader(text).texts]
+    assert HOSTILE[name] in data_of(text)["strings"]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_text_of_a_row_breaks_a_table_of_the_markdown(name):
+    rows = [hostile_row(HOSTILE[name])]
+    text = markdown(rows, hostile_run(HOSTILE[name], rows))
+    tables = [line for line in text.split("\n") if line.startswith("|")]
+    bars = [len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) for line in tables]
+    assert bars == [3, 3, 3, 11, 11, 11]
+    assert "<" not in text
+    assert not re.search(r"(?<!\\)(?:\\\\)*`", text)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@DRAWINGS
+def test_no_control_character_surrogate_or_flood_reaches_a_drawing(draw, name):
+    rows = [hostile_row(HOSTILE[name])]
+    text = draw(rows, hostile_run(HOSTILE[name], rows)).replace("\n", "")
+    text.encode("utf-8")
+    assert not re.search("[\x00-\x1f\x7f-\x9f\u202a-\u202e]", text)
+    assert "x" * 2001 not in text
+
+
+@pytest.mark.parametrize("name", ["script", "pipes", "jinja"])
+def test_hostile_text_shows_as_text_in_the_terminal(name):
+    rows = [hostile_row(HOSTILE[name])]
+    assert HOSTILE[name] in terminal(rows, hostile_run(HOSTILE[name], rows))
+
+
+@DRAWINGS
+def test_failing_self_tests_stand_in_the_first_line(draw):
+    rows = [row()]
+    text = draw(rows, run_of(rows, self_tests={"good": True, "spoiled copy": False}))
+    body = text.partition("<body>")[2] if draw is page else text
+    first = Reader(body).texts[0][1] if draw is page else body.partition("\n")[0]
+    assert first.startswith("SELF-TESTS FAILED: spoiled copy; verdicts of this run cannot")
+
+
+@DRAWINGS
+def test_an_incomplete_run_says_so_before_its_numbers(draw):
+    rows = [row()]
+    text = draw(rows, run_of(rows, cells=5, complete=False))
+    alarm = text.index("RUN INCOMPLETE: 1 of 5 cells have a row.")
+    assert alarm < text.index("1 supported")
+
+
+@DRAWINGS
+def test_a_run_without_self_tests_is_not_vouched_for(draw):
+    assert "NO SELF-TESTS RAN" in draw([row()], run_of([row()], self_tests={}))
+
+
+@DRAWINGS
+def test_a_run_without_rows_is_drawn(draw):
+    assert "0 cells on 0 models" in draw([], run_of([]))
+
+
+def test_the_headline_counts_cells_models_verdicts_and_self_tests():
+    rows = [row(), row(dataset="cb", verdict="refuted"), row(model="gpt")]
+    assert headline(rows, run_of(rows)) == (
+        "3 cells on 2 models: 2 supported, 1 refuted, 0 inconclusive, 0 not applicable; "
+        "self-tests 1 of 1 passed."
+    )
+
+
+def test_an_entry_is_one_letter_if_all_cells_agree_and_counts_otherwise():
+    refuted = row(verdict="refuted")
+    assert summarise([row(), row()]) == "S"
+    assert summarise([refuted, refuted, row()]) == "S1 R2"
+    assert summarise([row(verdict="error")]) == "E!"
+    assert summarise([]) == ""
+
+
+@pytest.mark.parametrize("verdict", LETTERS)
+def test_the_letter_of_every_row_is_in_the_page(verdict):
+    rows = [row(verdict=verdict), row(verdict="supported", dataset="cb")]
+    texts = Reader(page(rows, run_of(rows))).texts
+    letter = LETTERS[verdict]
+    counted = "S" if verdict == "supported" else f"{letter}1"
+    assert ("span", counted) in texts
+
+
+def test_every_row_is_in_the_data_of_the_page():
+    rows = [row(dataset=f"d{i}", n_demonstrations=i) for i in range(1, 30)]
+    data = data_of(page(rows, run_of(rows)))
+    at = data["row_fields"].index("n_demonstrations")
+    assert [found[at] for found in data["rows"]] == [*range(1, 30)]
+
+
+def test_the_policy_of_the_page_allows_its_own_script_and_style_only():
+    text = page([row()], run_of([row()]))
+    policy = next(a["content"] for t, a in Reader(text).tags if "http-equiv" in a)
+    for kind in ("script", "style"):
+        inline = re.findall(rf"<{kind}>(.*?)</{kind}>", text, flags=re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(inline[0].encode()).digest()).decode()
+        assert len(inline) == 1
+        assert f"{kind}-src 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'; ")
+
+
+def test_the_page_loads_nothing_and_holds_no_inline_style_or_handler():
+    attributes = {name for _, a in Reader(page([row()], run_of([row()]))).tags for name in a}
+    assert not {"src", "href", "style"} & attributes
+    assert not [name for name in attributes if name.startswith("on")]
+
+
+def test_five_thousand_cells_fit_two_megabytes():
+    beside = effect(margin=None, p=None, p_adjusted=None)
+    rows = [
+        row(claim=f"claim_{c}", model=f"model_{m}", dataset=f"d{d}", n_demonstrations=2**n)
+        | {"effects": [effect(value=c / 7), *[beside | {"value": m / 7}] * 3]}
+        | {"test": f"claims/test_a.py::test_{c}[model_{m}-d{d}-{2**n}]"}
+        | {"observations": [f"{m}{d}{n}{i}".zfill(32) for i in range(4)]}
+        for c in range(25)
+        for m in range(10)
+        for d in range(5)
+        for n in range(4)
+    ]
+    assert len(page(rows, run_of(rows)).encode()) <= 2_000_000
+
+
+@pytest.mark.parametrize("n_models", [1, 12, 60])
+@pytest.mark.parametrize("text", ["long_name", *HOSTILE.values()])
+def test_terminal_lines_fit_the_width_whatever_the_names(n_models, text):
+    rows = [
+        hostile_row(text) | {"model": f"{text}_{m}" * 3, "claim": f"claim {c} {text}"}
+        for m in range(n_models)
+        for c in range(3)
+    ]
+    lines = matrix_lines(rows, hostile_run(text, rows), width=100)
+    assert max(map(columns, lines)) <= 100
+
+
+def test_unexpected_cells_stand_above_the_matrix_and_at_most_twenty_of_them():
+    rows = [row(model=f"m{i}", verdict="refuted", expected="supported") for i in range(23)]
+    lines = matrix_lines(rows, run_of(rows))
+    assert lines[0] == "Unexpected: 23"
+    assert "  distance 0.2 [0.1, 0.3] nats" in lines
+    assert lines.count('pytest "claims/test_a.py::test_b[c-d-4]"') == 20
+    assert "and 3 more" in lines
+
+
+def test_a_long_rerun_command_is_one_command_to_a_shell():
+    import shlex
+
+    test = "claims/test_a.py::test_b[" + "long_model_name-" * 30 + "$HOME'-4]"
+    lines = matrix_lines([row(verdict="error", test=test)], run_of([row()]))
+    start = next(i for i, line in enumerate(lines) if line.startswith("pytest "))
+    end = next(i for i in range(start, len(lines)) if not lines[i].endswith("\\"))
+    command = "\n".join(lines[start : end + 1]).replace("\\\n", "")
+    assert shlex.split(command) == ["pytest", test]
+
+
+def test_a_scale_shows_the_sides_that_the_test_had():
+    share = effect(floor=0.1, ceiling=0.8)
+    assert scale_of(row(effects=[share])) == "share"
+    assert scale_of(row(effects=[share | {"level": None}])) == "raw"
+    assert scale_of(row(effects=[effect(level=None)])) == "below"
+    assert scale_of(row(p_supported=0.01, p_refuted=0.99)) == "below"
+    assert scale_of(row(p_supported=0.01, p_refuted=1.0)) == "within"
+    assert scale_of(row(effects=[])) == "value"
+
+
+def test_the_report_is_two_files_even_of_lone_surrogates(tmp_path: Path):
+    rows = [hostile_row(HOSTILE["surrogate"])]
+    write_report(rows, run_of(rows), tmp_path / "new")
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {
+        "matrix.md",
+        "index.html",
+    }
