@@ -1,4 +1,4 @@
-"""Is a layer of linear self-attention a step of GD? (Construction; regression tasks.)"""
+"""Is a layer of linear self-attention a step of GD? (Construction; regression.)"""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from probes.measures import (
 )
 from probes.observation import Observation
 
-ROUNDING = 1e-12  # float64 keeps 16 digits; four are left for sums of 10 inputs, 20 terms
+ROUNDING = (
+    1e-12  # float64 keeps 16 digits; four are left for sums of 10 inputs, 20 terms
+)
 CLOSE = 0.05  # a twentieth of the answers' size: the published distance .0225 of ~.91
 
 
@@ -36,7 +38,7 @@ def test_one_layer_is_one_step(
 
 
 @claim(
-    "The function that one layer learns in context has the sensitivities of one GD step.",
+    "What one layer learns in context has the sensitivities of one GD step.",
     source="von Oswald et al. 2022, Figure 2",
     on="regression",
     layers=(1, 1),
@@ -94,7 +96,9 @@ def test_depth_is_steps(
     pairs = list(zip(icl_layers, gd_steps, strict=False))
     distances = [prediction_distance(layer, step) for layer, step in pairs]
     judge.shows(*distances)
-    judge.vanishes(max(distances, key=lambda d: d.mean), tolerance=ROUNDING, margin=CLOSE)
+    judge.vanishes(
+        max(distances, key=lambda d: d.mean), tolerance=ROUNDING, margin=CLOSE
+    )
 
 
 @claim(

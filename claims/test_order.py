@@ -1,4 +1,4 @@
-"""Does ICL depend on the order of its demonstrations as GD does? (Order; Shen et al.)"""
+"""Does ICL depend on the order of its demonstrations as GD does? (Order; Shen.)"""
 
 from __future__ import annotations
 

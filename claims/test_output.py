@@ -1,4 +1,4 @@
-"""Does GD on the demonstrations answer as ICL does? (Output distribution; Shen et al.)"""
+"""Does GD on the demonstrations answer as ICL does? (Output distribution; Shen.)"""
 
 from __future__ import annotations
 

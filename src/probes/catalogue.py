@@ -21,6 +21,7 @@ def listing(option: str, places: Sequence[str]) -> str:
     Args:
         option: ``--list-claims``, ``--list-models`` or ``--list-datasets``.
         places: The files and folders given on the command line, for claims.
+
     """
     if option == "--list-models":
         return "\n".join(
@@ -40,7 +41,9 @@ def listing(option: str, places: Sequence[str]) -> str:
 def _described(card: ClaimCard) -> str:
     named = card.name + (f" [{', '.join(card.variants)}]" if card.variants else "")
     gated = "; where demonstrations teach the model" if card.needs_icl else ""
-    layers = "" if card.layers is None else f"; {card.layers[0]} to {card.layers[1]} layers"
+    layers = (
+        "" if card.layers is None else f"; {card.layers[0]} to {card.layers[1]} layers"
+    )
     return (
         f"{named}\n{INDENT}{card.sentence}\n{INDENT}Source: {card.source}\n"
         f"{INDENT}On: {card.on}{layers}{gated}"
@@ -52,6 +55,7 @@ def find_claims(places: Sequence[str]) -> list[ClaimCard]:
 
     Raises:
         ClaimError: A file cannot be imported.
+
     """
     found: dict[str, ClaimCard] = {}
     for path in _test_files(places):
@@ -72,14 +76,15 @@ def _test_files(places: Iterable[str]) -> list[Path]:
 
 def _imported(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"_claims_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
     except Exception as error:  # whatever a file of claims may raise
         raise ClaimError(
-            f"{path} cannot be imported: {type(error).__name__}: {error}. Expected a file "
-            f"of claims. Mend it; pytest {path} shows where."
+            f"{path} cannot be imported: {type(error).__name__}: {error}. Expected a "
+            f"file of claims. Mend it; pytest {path} shows where."
         ) from error
     return module
 

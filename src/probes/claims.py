@@ -25,6 +25,7 @@ class ClaimCard:
         needs_icl: Not applicable where the demonstrations teach the model nothing.
         layers: How many layers the network must have: (lowest, highest); None: any.
         datasets: The datasets it is stated for; empty means every one of the family.
+
     """
 
     name: str
@@ -76,6 +77,7 @@ def claim(
 
     Raises:
         ClaimError: The sentence or the source is missing, or the name is no test.
+
     """
 
     def attach(function: Function) -> Function:
@@ -83,8 +85,8 @@ def claim(
         for what, text in (("sentence", sentence), ("source", source)):
             if not text.strip():
                 raise ClaimError(
-                    f"The claim {name!r} has no {what}. Expected a claim to say what it "
-                    f"claims and who claims it. Pass {what}='…' to @claim."
+                    f"The claim {name!r} has no {what}. Expected a claim to say what "
+                    f"it claims and who claims it. Pass {what}='…' to @claim."
                 )
         if not name.startswith("test_"):
             raise ClaimError(

@@ -31,6 +31,7 @@ class Grid:
 
     Attributes:
         demonstrations: Empty takes each dataset's own default.
+
     """
 
     models: tuple[ModelCard, ...]
@@ -62,6 +63,7 @@ def parse_models(text: str | None) -> tuple[ModelCard, ...]:
     Raises:
         UnknownNameError: A name is neither registered nor a folder nor a Hub id.
         OptionError: A name is not usable.
+
     """
     if not text:
         return tuple(card for card in MODELS if card.shipped)
@@ -74,6 +76,7 @@ def model_named(name: str) -> ModelCard:
     Raises:
         UnknownNameError: It is none of these.
         OptionError: The name cannot stand in a cell's id.
+
     """
     if name.startswith("untrained:"):
         return untrained_twin(model_named(name.removeprefix("untrained:")))
@@ -105,6 +108,7 @@ def parse_datasets(text: str | None) -> tuple[DatasetCard, ...]:
 
     Raises:
         UnknownNameError: A name is neither registered nor a file nor a folder.
+
     """
     if not text:
         return tuple(card for card in DATASETS if card.shipped)
@@ -116,6 +120,7 @@ def dataset_named(name: str) -> DatasetCard:
 
     Raises:
         UnknownNameError: It is none of these.
+
     """
     if name in DATASETS:
         return DATASETS.get(name)
@@ -135,6 +140,7 @@ def parse_demonstrations(text: str | None) -> tuple[int, ...]:
 
     Raises:
         OptionError: Something in it is no such number.
+
     """
     if not text:
         return ()
@@ -164,8 +170,9 @@ def _distinct(cards: Iterable[Card]) -> tuple[Card, ...]:
     for card in cards:
         if found.setdefault(card.name, card) != card:
             raise OptionError(
-                f"Two different places are both called {card.name!r}. Expected names that "
-                f"tell them apart, because rows carry them. Rename one folder or file."
+                f"Two different places are both called {card.name!r}. Expected names "
+                f"that tell them apart, because rows carry them. Rename one folder or "
+                f"file."
             )
     return tuple(found.values())
 

@@ -16,6 +16,7 @@ def read_from_hub(name: str, source: TextRows) -> LabelledRows:
 
     Raises:
         DataError: The extra is not installed, or the Hub does not answer.
+
     """
     try:
         import datasets
@@ -29,8 +30,8 @@ def read_from_hub(name: str, source: TextRows) -> LabelledRows:
         loaded = datasets.load_dataset(*source.hub.split(":"))
     except Exception as error:  # the Hub's client raises many kinds
         raise DataError(
-            f"The Hub did not give {source.hub!r}: {error}. Expected a public dataset and "
-            f"a network. Pass --data-dir FOLDER to read local rows."
+            f"The Hub did not give {source.hub!r}: {error}. Expected a public dataset "
+            f"and a network. Pass --data-dir FOLDER to read local rows."
         ) from error
     from pathlib import Path
 

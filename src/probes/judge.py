@@ -59,6 +59,7 @@ class Judge:
         judgement: The verdict, once a judging method was called.
         beside: Effects that are shown and decide nothing.
         note: A counterexample or another remark for the row.
+
     """
 
     def __init__(self, claim: ClaimCard, cell: Cell) -> None:
@@ -69,7 +70,7 @@ class Judge:
 
     @property
     def is_exact(self) -> bool:
-        """Whether the network's weights were written by hand, so that algebra decides."""
+        """Whether the weights were written by hand, so that algebra decides."""
         return self.cell.model.kind == "constructed"
 
     def vanishes(
@@ -88,6 +89,7 @@ class Judge:
             margin: Largest mean distance that does not matter, for all others.
             worst: The distance on the worst task that a hunt found; for constructed
                 networks it must be within the tolerance too.
+
         """
         if not self.is_exact:
             return self._settle(judge_within(distance, margin=margin, one_sided=True))
@@ -123,6 +125,7 @@ class Judge:
                 largest counts, and all are shown.
             ceiling: The same similarity of ICL and ICL.
             margin: Share of the way from floor to ceiling that may be missing.
+
         """
         self.shows(similarity, replace(ceiling, name=f"{ceiling.name}, ceiling"))
         for name, floor in floors.items():
@@ -140,7 +143,7 @@ class Judge:
         tolerance: float,
         margin: float,
     ) -> None:
-        """Judge that no rival is nearer to ICL; if constructed, that ICL is the learner.
+        """Judge that no rival is nearer to ICL; if constructed, that ICL is GD.
 
         Args:
             distance: Distance from ICL to the learner of the claim.
@@ -148,6 +151,7 @@ class Judge:
             tolerance: Largest rounding error of the distance, for constructed networks:
                 hand-written weights either do the algorithm or do not.
             margin: For all others: advantage of the nearest rival that does not matter.
+
         """
         for name, rival in rivals.items():
             self.shows(replace(rival, name=f"{rival.name} to {name}"))
@@ -182,11 +186,12 @@ class Judge:
             Changed: The verdict is not the recorded one.
             Refuted: It is refuted (as recorded, or there is no record).
             Undecided: It is inconclusive or not applicable.
+
         """
         if self.judgement is None:
             raise ClaimError(
-                f"The claim {self.claim.name!r} judged nothing. Expected one call such as "
-                f"judge.agrees(…) in its body. Add it."
+                f"The claim {self.claim.name!r} judged nothing. Expected one call such "
+                f"as judge.agrees(…) in its body. Add it."
             )
         found = self.judgement
         told = f"{found.verdict}: {tell(found.effect)}"
@@ -200,8 +205,9 @@ class Judge:
     def _settle(self, judgement: Judgement) -> None:
         if self.judgement is not None:
             raise ClaimError(
-                f"The claim {self.claim.name!r} judged twice. Expected one verdict a cell. "
-                f"Show the second measurement with judge.shows(…), or write two claims."
+                f"The claim {self.claim.name!r} judged twice. Expected one verdict a "
+                f"cell. Show the second measurement with judge.shows(…), or write two "
+                f"claims."
             )
         self.judgement = judgement
 

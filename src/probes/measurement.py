@@ -28,6 +28,7 @@ class Measurement:
 
     Raises:
         ShapeError: The values are not a non-empty matrix of finite numbers.
+
     """
 
     name: str
@@ -42,15 +43,15 @@ class Measurement:
         if values.ndim != 2 or values.size == 0:
             raise ShapeError(
                 f"The measurement {self.name!r} has values of shape {values.shape}. "
-                f"Expected (n_demonstration_sets, n_queries), at least (1, 1). Return one "
-                f"number for each demonstration set and query."
+                f"Expected (n_demonstration_sets, n_queries), at least (1, 1). Return "
+                f"one number for each demonstration set and query."
             )
         if not np.isfinite(values).all():
             bad = int((~np.isfinite(values)).sum())
             raise ShapeError(
-                f"The measurement {self.name!r} has {bad} of {values.size} values that are "
-                f"NaN or infinite. Expected finite numbers. Define the measure where its "
-                f"formula divides by 0."
+                f"The measurement {self.name!r} has {bad} of {values.size} values that "
+                f"are NaN or infinite. Expected finite numbers. Define the measure "
+                f"where its formula divides by 0."
             )
         object.__setattr__(self, "values", values)
 
@@ -74,12 +75,13 @@ class Measurement:
 
         Raises:
             ShapeError: The two were not measured on the same sets and queries.
+
         """
         if self.values.shape != other.values.shape:
             raise ShapeError(
                 f"{self.name!r} has shape {self.values.shape} and {other.name!r} has "
-                f"{other.values.shape}. Expected the same sets and queries. Measure both "
-                f"on the same cell."
+                f"{other.values.shape}. Expected the same sets and queries. Measure "
+                f"both on the same cell."
             )
         return dataclasses.replace(
             self,

@@ -20,10 +20,11 @@ class Observation:
     Attributes:
         arrays: Named arrays, each with leading axes (n_sets, n_queries):
             text: ``log_probs`` (n_sets, n_queries, n_vocab) and ``gold`` (n_sets,
-            n_queries), the index of the right label; regression: ``predictions`` (n_sets,
+            n_queries), the right label's index; regression: ``predictions`` (n_sets,
             n_queries), ``sensitivities`` (n_sets, n_queries, n_inputs), ``answers``.
         facts: Plain values: chosen settings, label tokens, sizes of updates.
         key: The content key under which it is stored.
+
     """
 
     arrays: Mapping[str, NDArray[Any]]
@@ -33,20 +34,20 @@ class Observation:
     def __getitem__(self, name: str) -> NDArray[Any]:
         if name not in self.arrays:
             raise ShapeError(
-                f"The observation has no {name!r}; it has {sorted(self.arrays)}. Expected "
-                f"a measure of the right family. Use a measure that reads what the learner "
-                f"answers."
+                f"The observation has no {name!r}; it has {sorted(self.arrays)}. "
+                f"Expected a measure of the right family. Use a measure that reads "
+                f"what the learner answers."
             )
         return self.arrays[name]
 
     @property
     def log_probs(self) -> Array:
-        """Next-token log-probabilities (n_sets, n_queries, n_vocab), in nats, float64."""
+        """Next-token log-probabilities (n_sets, n_queries, n_vocab), in nats."""
         return self["log_probs"].astype(np.float64)
 
     @property
     def label_log_probs(self) -> Array:
-        """Log-probabilities renormalised over the labels (n_sets, n_queries, n_labels)."""
+        """Log-probabilities among the labels only, (n_sets, n_queries, n_labels)."""
         labels = self.log_probs[..., self.label_tokens]
         return np.asarray(labels - np.logaddexp.reduce(labels, axis=-1, keepdims=True))
 
@@ -72,7 +73,7 @@ class Observation:
 
     @property
     def sensitivities(self) -> Array:
-        """Gradients of predictions by the query, shape (n_sets, n_queries, n_inputs)."""
+        """Gradients of predictions by the query, (n_sets, n_queries, n_inputs)."""
         return self["sensitivities"].astype(np.float64)
 
 
@@ -81,9 +82,14 @@ def require_same_cells(*observations: Observation) -> None:
 
     Raises:
         ShapeError: The arrays of the first differ in shape from another's.
+
     """
     shapes = [
-        {name: o.arrays[name].shape for name in ("log_probs", "predictions") if name in o.arrays}
+        {
+            name: o.arrays[name].shape
+            for name in ("log_probs", "predictions")
+            if name in o.arrays
+        }
         for o in observations
     ]
     if any(shape != shapes[0] for shape in shapes[1:]):

@@ -17,8 +17,8 @@ GRID_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
         "--models",
         {
             "metavar": "NAMES",
-            "help": "models to judge, separated by commas: registered names, folders, Hub "
-            "ids, or untrained:NAME (default: every model that ships)",
+            "help": "models to judge, separated by commas: registered names, folders, "
+            "Hub ids, or untrained:NAME (default: every model that ships)",
         },
     ),
     (
@@ -129,8 +129,8 @@ PLACE_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
         "--expect",
         {
             "metavar": "FILE",
-            "help": "compare with these verdicts instead of claims/expected.json: another "
-            "record, or the results.jsonl of any run",
+            "help": "compare with these verdicts instead of claims/expected.json: "
+            "another record, or the results.jsonl of any run",
         },
     ),
     (
@@ -173,12 +173,13 @@ def grid_of(option: Any) -> Grid:
     Raises:
         OptionError: A value cannot be used.
         UnknownNameError: A name is not known.
+
     """
     data_dir = option.data_dir
     if data_dir is not None and not Path(data_dir).is_dir():
         raise OptionError(
-            f"--data-dir is {data_dir!r}, which is no folder. Expected a folder with one "
-            f"folder a dataset. Check the path."
+            f"--data-dir is {data_dir!r}, which is no folder. Expected a folder with "
+            f"one folder a dataset. Check the path."
         )
     settings = Settings(
         n_sets=option.sets,
@@ -203,11 +204,12 @@ def places_of(option: Any, root: Path) -> Places:
 
     Raises:
         OptionError: ``--expect`` names no file.
+
     """
     if option.expect is not None and not Path(option.expect).is_file():
         raise OptionError(
-            f"--expect is {option.expect!r}, which is no file. Expected a record or the "
-            f"results.jsonl of a run. Check the path."
+            f"--expect is {option.expect!r}, which is no file. Expected a record or "
+            f"the results.jsonl of a run. Check the path."
         )
     return Places(
         store=Path(option.store or root / ".store").absolute(),

@@ -26,11 +26,17 @@ class Status:
     Args:
         folder: Where the processes of a run write; removed by the controller.
         name: The process.
+
     """
 
     def __init__(self, folder: Path, name: str) -> None:
         self._path = folder / f"{name}.json"
-        self._state: dict[str, Any] = {"planned": 0, "stored": 0, "begun": 0, "doing": ""}
+        self._state: dict[str, Any] = {
+            "planned": 0,
+            "stored": 0,
+            "begun": 0,
+            "doing": "",
+        }
         folder.mkdir(parents=True, exist_ok=True)
 
     def plan(self, planned: int, stored: int) -> None:
@@ -42,8 +48,8 @@ class Status:
         """Tell what is measured next."""
         self._state["begun"] += 1
         self._state["doing"] = (
-            f"{_words(request.learner)} on {request.model.name}, {request.dataset.name}, "
-            f"{request.n_demonstrations} demonstrations"
+            f"{_words(request.learner)} on {request.model.name}, "
+            f"{request.dataset.name}, {request.n_demonstrations} demonstrations"
         )
         self._write()
 
@@ -67,9 +73,12 @@ class Reporter:
         folder: Where the processes write.
         show: Called with a finished line.
         on_terminal: Whether lines may come often.
+
     """
 
-    def __init__(self, folder: Path, show: Callable[[str], None], *, on_terminal: bool) -> None:
+    def __init__(
+        self, folder: Path, show: Callable[[str], None], *, on_terminal: bool
+    ) -> None:
         self.folder, self.show = folder, show
         self.pause = SECONDS_BETWEEN[on_terminal]
         self._started = time.monotonic()
@@ -113,8 +122,8 @@ class Reporter:
         seconds = time.monotonic() - self._started
         left = seconds / begun * (todo - begun)
         return (
-            f"[{begun}/{todo} observations, {stored} stored, about {_duration(left)} left] "
-            + " | ".join(doing)
+            f"[{begun}/{todo} observations, {stored} stored, about {_duration(left)} "
+            f"left] " + " | ".join(doing)
         )
 
 

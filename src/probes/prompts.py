@@ -41,6 +41,7 @@ class TextTask:
         queries: n_sets tuples of n_queries examples.
         answers: Text of the answer for every label, in the order of the labels.
         description: Template and separators.
+
     """
 
     demonstrations: tuple[tuple[Example, ...], ...]
@@ -89,8 +90,11 @@ def draw_text(
 
     Raises:
         DataError: There are too few rows; the message says how many are wanted.
+
     """
-    pools = [_Pool.of(rows, settings, group, n_demonstrations) for group in _groups(rows)]
+    pools = [
+        _Pool.of(rows, settings, group, n_demonstrations) for group in _groups(rows)
+    ]
     shown, asked = [], []
     rng = np.random.default_rng(seed_of("labels", settings.seed, draw))
     every_label = [row.label for row in rows.train]
@@ -98,10 +102,14 @@ def draw_text(
         pool = pools[index % len(pools)]
         chosen = pool.demonstrations(index // len(pools), draw)
         given = [
-            row.label if labels == "gold" else every_label[rng.integers(len(every_label))]
+            row.label
+            if labels == "gold"
+            else every_label[rng.integers(len(every_label))]
             for row in chosen
         ]
-        shown.append(tuple(map(lambda r, l: _example(rows, r, l), chosen, given)))
+        shown.append(
+            tuple(_example(rows, *pair) for pair in zip(chosen, given, strict=True))
+        )
         source = pool.queries if queries == "verdict" else pool.calibration
         asked.append(tuple(_example(rows, row, row.label) for row in source))
     return TextTask(
@@ -153,12 +161,12 @@ class _Pool:
             if len(found) < wanted[split]:
                 of_group = f" of group {group!r}" if group else ""
                 raise DataError(
-                    f"{rows.name} has {len(found)} {split} rows{of_group}, and the cell "
-                    f"needs {wanted[split]} ({n_sets} sets × {n} demonstrations + "
+                    f"{rows.name} has {len(found)} {split} rows{of_group}, and the "
+                    f"cell needs {wanted[split]} ({n_sets} sets × {n} demonstrations + "
                     f"{settings.n_calibration} calibration queries from train, "
-                    f"{settings.n_queries} queries from test). Expected enough rows for "
-                    f"disjoint sets. Pass smaller --demos, --sets, --calibration or "
-                    f"--queries, or more rows."
+                    f"{settings.n_queries} queries from test). Expected enough rows "
+                    f"for disjoint sets. Pass smaller --demos, --sets, --calibration "
+                    f"or --queries, or more rows."
                 )
         return cls(
             calibration=train[: settings.n_calibration],
@@ -176,9 +184,9 @@ class _Pool:
         others = [row for i, row in enumerate(self.rest) if i not in own]
         if len(others) < n:
             raise DataError(
-                f"Only {len(others)} train rows are left beside a demonstration set, and "
-                f"another set needs {n}. Expected twice --demos and the calibration "
-                f"queries. Pass smaller --demos or more rows."
+                f"Only {len(others)} train rows are left beside a demonstration set, "
+                f"and another set needs {n}. Expected twice --demos and the "
+                f"calibration queries. Pass smaller --demos or more rows."
             )
         rng = np.random.default_rng(seed_of("draw", self.seed, index, draw))
         return tuple(others[i] for i in rng.choice(len(others), n, replace=False))
@@ -208,6 +216,7 @@ class Verbalized:
         bridge: Tokens that every answer begins with and that say nothing, such as "▁";
             they belong to the prompt.
         answers: Tokens of each label's answer after the bridge; first ones differ.
+
     """
 
     bridge: tuple[int, ...]
@@ -228,11 +237,15 @@ def verbalize(tokenizer: Tokenizer, task: TextTask) -> Verbalized:
     Raises:
         DataError: Two labels begin with the same token, or the tokenizer merges the end
             of the query with the answer.
+
     """
     prompts = {task.alone(e): e for shown in task.queries for e in shown}
     first = next(iter(prompts))
     ask, *joint = _encode(tokenizer, [first, *(first + a for a in task.answers)])
-    tails = [_after(ask, whole, first, a) for whole, a in zip(joint, task.answers, strict=True)]
+    tails = [
+        _after(ask, whole, first, a)
+        for whole, a in zip(joint, task.answers, strict=True)
+    ]
     shared = common_prefix(tails)
     words = "".join(tokenizer.convert_ids_to_tokens(list(tails[0][:shared])))
     if words.strip("▁Ġ \n") or min(map(len, tails)) <= shared:
@@ -252,21 +265,27 @@ def _require_distinct(tokenizer: Tokenizer, labels: Verbalized, task: TextTask) 
     firsts = labels.first_tokens
     for index, token in enumerate(firsts):
         if token in firsts[:index]:
-            pair = [task.answers[firsts.index(token)].strip(), task.answers[index].strip()]
+            pair = [
+                task.answers[firsts.index(token)].strip(),
+                task.answers[index].strip(),
+            ]
             raise DataError(
                 f"The verbalizers {pair} collide: both begin with the token "
-                f"{tokenizer.convert_ids_to_tokens([token])[0]!r}. Expected a different "
-                f"first token for each label. Choose other words under [verbalizer]."
+                f"{tokenizer.convert_ids_to_tokens([token])[0]!r}. Expected a "
+                f"different first token for each label. Choose other words under "
+                f"[verbalizer]."
             )
 
 
-def _after(ask: list[int], whole: list[int], prompt: str, answer: str) -> tuple[int, ...]:
+def _after(
+    ask: list[int], whole: list[int], prompt: str, answer: str
+) -> tuple[int, ...]:
     if whole[: len(ask)] != ask:
         raise DataError(
-            f"The tokenizer merges the end of the prompt {prompt[-30:]!r} with the answer "
-            f"{answer!r}. Expected the prompt's tokens to stay the same when the answer "
-            f"follows. Let the query template end in a colon and the answer begin with a "
-            f"space."
+            f"The tokenizer merges the end of the prompt {prompt[-30:]!r} with the "
+            f"answer {answer!r}. Expected the prompt's tokens to stay the same when "
+            f"the answer follows. Let the query template end in a colon and the answer "
+            f"begin with a space."
         )
     return tuple(whole[len(ask) :])
 
@@ -294,14 +313,16 @@ def encode_checked(
 
     Raises:
         DataError: A prompt is too long; the message names the row and both lengths.
+
     """
     encoded = _encode(tokenizer, [text for text, _ in prompts])
     for tokens, (_, where) in zip(encoded, prompts, strict=True):
         if len(tokens) + room > context:
             raise DataError(
-                f"The prompt that asks {where} has {len(tokens) + room} tokens, and the "
-                f"model reads {context}. Expected it to fit; nothing is cut off silently. "
-                f"Pass smaller --demos, shorter rows, or a model with a longer context."
+                f"The prompt that asks {where} has {len(tokens) + room} tokens, and "
+                f"the model reads {context}. Expected it to fit; nothing is cut off "
+                f"silently. Pass smaller --demos, shorter rows, or a model with a "
+                f"longer context."
             )
     return encoded
 
@@ -312,7 +333,9 @@ def _encode(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
     return [list(found[text]) for text in texts]
 
 
-def group_by_set(items: Sequence[Sequence[Example]]) -> dict[Example, list[tuple[int, int]]]:
+def group_by_set(
+    items: Sequence[Sequence[Example]],
+) -> dict[Example, list[tuple[int, int]]]:
     """Map each distinct example to the places (set, position) where it is asked."""
     places: dict[Example, list[tuple[int, int]]] = defaultdict(list)
     for s, examples in enumerate(items):

@@ -20,8 +20,8 @@ from probes.measures import gold_probability
 from probes.observation import Observation
 from probes.options import GRID_OPTIONS, LIST_OPTIONS, PLACE_OPTIONS
 from probes.progress import Reporter
-from probes.request import Request
 from probes.report.terminal import matrix_lines
+from probes.request import Request
 from probes.results import Row, build_row, cell_id
 from probes.scheduling import ModelScheduling
 from probes.session import Run
@@ -55,6 +55,7 @@ def observation(recipe: Recipe) -> Any:
 
     Returns:
         A fixture of the recipe's name that gives what the learners answered.
+
     """
 
     def answer(cell: Cell, observe: Callable[[Any], Any]) -> Any:
@@ -144,7 +145,7 @@ def pytest_pycollect_makeitem(collector: Any, name: str, obj: object) -> None:
     card = getattr(obj, "claim", None)
     if isinstance(card, ClaimCard):
         needed = ["cell", "judge", *(["icl_gate"] if card.needs_icl else [])]
-        pytest.mark.usefixtures(*needed)(obj)  # type: ignore[call-overload]
+        pytest.mark.usefixtures(*needed)(obj)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -169,7 +170,9 @@ def pytest_collection_modifyitems(
     for item in cells:
         if (found := _expected(item)) is not None and found.verdict == "refuted":
             reason = "refuted, as recorded"
-            item.add_marker(pytest.mark.xfail(raises=Refuted, strict=True, reason=reason))
+            item.add_marker(
+                pytest.mark.xfail(raises=Refuted, strict=True, reason=reason)
+            )
     if cells and run.worker in (None, "gw0") and not config.option.collectonly:
         run.plan(request for item in cells for request in _planned(item))
 
@@ -195,7 +198,8 @@ def _expected(item: Any) -> Expectation | None:
     record = item.config.stash[RUN].record
     if cell is None or card is None or record is None:
         return None
-    return record.of(cell_id(card.id_of(cell.variant), cell))
+    found: Expectation | None = record.of(cell_id(card.id_of(cell.variant), cell))
+    return found
 
 
 def _planned(item: Any) -> Iterable[Request]:
@@ -213,7 +217,7 @@ def _planned(item: Any) -> Iterable[Request]:
 
 @pytest.fixture
 def cell(request: pytest.FixtureRequest) -> Cell:
-    """The model, dataset and number of demonstrations of this test."""
+    """Give the model, dataset and number of demonstrations of this test."""
     found = getattr(request, "param", None)
     if not isinstance(found, Cell):
         pytest.fail("Only a test under @claim has a cell. Decorate it.", pytrace=False)
@@ -222,7 +226,7 @@ def cell(request: pytest.FixtureRequest) -> Cell:
 
 @pytest.fixture
 def observe(cell: Cell, request: pytest.FixtureRequest) -> Callable[[Any], Any]:
-    """A function from learners or requests to observations, through the store."""
+    """Give a function from learners or requests to observations."""
     observer = request.config.stash[RUN].observer
     keys = request.node.stash.setdefault(KEYS, [])
 
@@ -241,8 +245,9 @@ def observe(cell: Cell, request: pytest.FixtureRequest) -> Callable[[Any], Any]:
 
 @pytest.fixture
 def judge(request: pytest.FixtureRequest) -> Judge:
-    """What a claim hands its measurements to."""
-    return request.node.stash[JUDGE]
+    """Give what a claim hands its measurements to."""
+    found: Judge = request.node.stash[JUDGE]
+    return found
 
 
 @pytest.fixture
@@ -251,7 +256,10 @@ def icl_gate(
 ) -> None:
     """Dismiss the cell where demonstrations teach nothing or labels do not matter."""
     learned, alone, misled = map(gold_probability, (icl, base, icl_shuffled_labels))
-    gains = {"zero-shot": learned.minus(alone), "shuffled labels": learned.minus(misled)}
+    gains = {
+        "zero-shot": learned.minus(alone),
+        "shuffled labels": learned.minus(misled),
+    }
     for name, gain in gains.items():
         reason = gate([gain])
         if reason:
@@ -299,7 +307,9 @@ def pytest_runtest_makereport(
     if JUDGE in item.stash and _decides(report):
         row = _row(item, report, call)
         work = item.config.stash[RUN].work_since_last_report()
-        report.user_properties.append(("probes", json.dumps({"row": row, "work": work})))
+        report.user_properties.append(
+            ("probes", json.dumps({"row": row, "work": work}))
+        )
         report.user_properties.append(("verdict", row["verdict"]))
     return report
 
@@ -324,7 +334,7 @@ def _row(
         outcome="error" if crashed else outcome,
         error=crashed,
         expected=_expected(item),
-        observations=item.stash.get(KEYS, []),
+        observations=item.stash.get(KEYS, list[str]()),
         seconds=time.perf_counter() - item.stash[STARTED],
     )
 
@@ -335,7 +345,7 @@ def _row(
 def pytest_report_teststatus(
     report: Any, config: pytest.Config
 ) -> tuple[str, str, str] | None:
-    """Show a verdict's own letter and word; what differs from its record is marked !."""
+    """Show a verdict's own letter and word; ! marks what failed."""
     verdict = dict(getattr(report, "user_properties", ())).get("verdict")
     if verdict is None or not _decides(report):
         return None
@@ -386,7 +396,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if run.worker is not None or not (run.rows or run.missing_cells):
         return
     try:
-        rows, summary = run.finish(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
+        rows, summary = run.finish(
+            interrupted=exitstatus == pytest.ExitCode.INTERRUPTED
+        )
     except ProbesError as error:
         pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
     session.config.stash[RESULT] = rows, summary

@@ -24,6 +24,7 @@ class Registry(Generic[Card]):
 
     Args:
         what: What is registered, for messages: "model" or "dataset".
+
     """
 
     def __init__(self, what: str) -> None:
@@ -35,17 +36,18 @@ class Registry(Generic[Card]):
 
         Raises:
             OptionError: The name is no identifier, or it is taken.
+
         """
         if not card.name.isidentifier():
             raise OptionError(
-                f"The {self.what} name {card.name!r} is no identifier. Expected letters, "
-                f"digits and underscores, because a cell's id joins names with hyphens. "
-                f"Rename it, for instance {_identifier(card.name)!r}."
+                f"The {self.what} name {card.name!r} is no identifier. Expected "
+                f"letters, digits and underscores, because a cell's id joins names "
+                f"with hyphens. Rename it, for instance {_identifier(card.name)!r}."
             )
         if card.name in self._cards:
             raise OptionError(
-                f"The {self.what} {card.name!r} is registered twice. Expected one card a "
-                f"name. Rename one of the two."
+                f"The {self.what} {card.name!r} is registered twice. Expected one card "
+                f"a name. Rename one of the two."
             )
         self._cards[card.name] = card
         return card
@@ -55,6 +57,7 @@ class Registry(Generic[Card]):
 
         Raises:
             UnknownNameError: Nobody registered it; the message suggests the nearest.
+
         """
         if name not in self._cards:
             raise UnknownNameError.of(self.what, name, self._cards)

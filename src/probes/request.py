@@ -55,6 +55,7 @@ class Request:
         draw: 0 is the cell's demonstration sets; others are other sets of that size.
         labels: Whether the demonstrations carry their own labels.
         queries: "calibration" asks queries that no verdict sees.
+
     """
 
     learner: Learner
@@ -86,6 +87,7 @@ class Request:
         Raises:
             ModelError: The model's folder cannot be read.
             DataError: The rows cannot be read.
+
         """
         from probes.networks.fingerprint import fingerprint
 
@@ -126,6 +128,7 @@ class Request:
 
         Raises:
             DataError: There are too few rows, or they cannot be read.
+
         """
         task = draw_text(
             read_rows(self.dataset, self.settings.data_dir),
@@ -148,7 +151,14 @@ def code_version() -> str:
     """
     here = Path(__file__).parent
     files = [*(here / "learners").glob("*.py"), *(here / "networks").glob("*.py")]
-    names = ("prompts.py", "regression.py", "request.py", "rows.py", "tasks.py", "hub.py")
+    names = (
+        "prompts.py",
+        "regression.py",
+        "request.py",
+        "rows.py",
+        "tasks.py",
+        "hub.py",
+    )
     files += [here / name for name in names]
     hashed = hashlib.sha256()
     for path in sorted(files):

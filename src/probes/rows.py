@@ -34,6 +34,7 @@ class Row:
         group: Rows of one group belong together: a demonstration set and its queries
             come from one group. Empty where the data has none.
         where: File and line, for messages.
+
     """
 
     fields: dict[str, str]
@@ -54,6 +55,7 @@ class Description:
         label_column: Column of the label.
         group_column: Column of the group.
         verbalizer: Label to the word that stands for it; None: the label as it is.
+
     """
 
     query: str = "Input: {text}\nLabel:"
@@ -69,14 +71,15 @@ class Description:
 
         Raises:
             DataError: The verbalizer has no word for it.
+
         """
         if self.verbalizer is None:
             return label
         if label not in self.verbalizer:
             raise DataError(
-                f"The label {label!r}{f' in {where}' if where else ''} has no verbalizer. "
-                f"Expected one of {sorted(self.verbalizer)}. Add it under [verbalizer] in "
-                f"the dataset's TOML, or mend the row."
+                f"The label {label!r}{f' in {where}' if where else ''} has no "
+                f"verbalizer. Expected one of {sorted(self.verbalizer)}. Add it under "
+                f"[verbalizer] in the dataset's TOML, or mend the row."
             )
         return self.verbalizer[label]
 
@@ -85,14 +88,15 @@ class Description:
 
         Raises:
             DataError: The template names a column that the row lacks.
+
         """
         try:
             return self.query.format_map(row.fields)
         except (KeyError, IndexError, ValueError, AttributeError) as error:
             raise DataError(
                 f"The template {self.query!r} cannot be filled from {row.where}, whose "
-                f"columns are {sorted(row.fields)}. Expected every name in braces to be a "
-                f"column. Mend the template or the row ({type(error).__name__})."
+                f"columns are {sorted(row.fields)}. Expected every name in braces to "
+                f"be a column. Mend the template or the row ({type(error).__name__})."
             ) from error
 
     def demonstrate(self, row: Row, label: str | None = None) -> str:
@@ -122,6 +126,7 @@ def read_rows(card: DatasetCard, data_dir: str | None) -> LabelledRows:
 
     Raises:
         DataError: Nothing is there, or a row is not what it should be.
+
     """
     assert isinstance(card.rows, TextRows)
     return _read(card.name, card.rows, data_dir)
@@ -158,6 +163,7 @@ def assemble(
 
     Raises:
         DataError: A split is empty, a label has no word, or two labels share one.
+
     """
     for split, found in rows.items():
         if not found:
@@ -167,8 +173,8 @@ def assemble(
             )
     labels = tuple(sorted({row.label for split in rows.values() for row in split}))
     words: dict[str, str] = {}
-    for split in rows.values():
-        for row in split:
+    for found in rows.values():
+        for row in found:
             words.setdefault(description.word_for(row.label, row.where), row.label)
     if len(words) < len(labels):
         raise DataError(
@@ -190,6 +196,7 @@ def locate(name: str, source: TextRows, data_dir: str | None) -> Path | None:
 
     Raises:
         DataError: There is nothing, and no Hub id to turn to.
+
     """
     direct = Path(source.location)
     if direct.is_absolute():
@@ -205,8 +212,8 @@ def locate(name: str, source: TextRows, data_dir: str | None) -> Path | None:
     looked = ", ".join(str(c) for c in candidates) or "nowhere, as no folder is given"
     raise DataError(
         f"The dataset {name!r} was not found (looked in: {looked}). Expected a folder "
-        f"with train and test files, or one .jsonl or .csv file. Pass --data-dir FOLDER, "
-        f"or install the extra 'hub' and leave --data-dir away."
+        f"with train and test files, or one .jsonl or .csv file. Pass --data-dir "
+        f"FOLDER, or install the extra 'hub' and leave --data-dir away."
     )
 
 
@@ -215,6 +222,7 @@ def describe(place: Path, description: str | None) -> tuple[Description, str]:
 
     Raises:
         DataError: The TOML is broken or names a key that nobody reads.
+
     """
     beside = place / "dataset.toml" if place.is_dir() else place.with_suffix(".toml")
     path = Path(description) if description else beside
@@ -241,8 +249,8 @@ def _description(table: dict[str, Any], path: Path) -> Description:
         for key, value in values.items():
             if key not in known[section] or not isinstance(value, str):
                 raise DataError(
-                    f"{path} has [{section}] {key} = {value!r}. Expected text under one of "
-                    f"{sorted(known[section])}. Rename or remove it."
+                    f"{path} has [{section}] {key} = {value!r}. Expected text under "
+                    f"one of {sorted(known[section])}. Rename or remove it."
                 )
     verbalizer = table.get("verbalizer")
     return Description(
@@ -259,7 +267,9 @@ def _splits(place: Path) -> tuple[Path, Path]:
         return place, place
     found: dict[str, Path] = {}
     for split in ("train", "test"):
-        paths = [place / f"{split}{s}" for s in SUFFIXES if (place / f"{split}{s}").exists()]
+        paths = [
+            place / f"{split}{s}" for s in SUFFIXES if (place / f"{split}{s}").exists()
+        ]
         if not paths:
             raise DataError(
                 f"{place} has no {split} split. Expected {split}.jsonl or {split}.csv. "
@@ -287,18 +297,20 @@ def labelled_row(record: Any, description: Description, where: str) -> Row:
 
     Raises:
         DataError: It is no object, has no label, or holds something that is no text.
+
     """
     if not isinstance(record, dict) or description.label_column not in record:
         raise DataError(
-            f"{where} has no {description.label_column!r}. Expected an object with text "
-            f"columns and a label. Name the label's column under [columns] in the TOML."
+            f"{where} has no {description.label_column!r}. Expected an object with "
+            f"text columns and a label. Name the label's column under [columns] in the "
+            f"TOML."
         )
     texts: dict[str, str] = {}
     for column, value in record.items():
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise DataError(
-                f"{where} has {column} = {str(value)[:60]!r}. Expected text or a number. "
-                f"Mend or remove the row."
+                f"{where} has {column} = {str(value)[:60]!r}. Expected text or a "
+                f"number. Mend or remove the row."
             )
         texts[column] = str(value)
     label = texts.pop(description.label_column)
@@ -326,8 +338,9 @@ def _records(path: Path) -> Iterator[tuple[int, Any]]:
             raise
         except (ValueError, RecursionError, csv.Error) as error:
             raise DataError(
-                f"{path.name} cannot be read: {error}. Expected one UTF-8 JSON object a "
-                f"line (.jsonl), or a header and one row a line (.csv). Mend the file."
+                f"{path.name} cannot be read: {error}. Expected one UTF-8 JSON object "
+                f"a line (.jsonl), or a header and one row a line (.csv). Mend the "
+                f"file."
             ) from error
 
 
@@ -343,6 +356,6 @@ def _bounded(handle: Any, path: Path) -> Iterator[str]:
             )
         yield line
     raise DataError(
-        f"{path.name} has more than {MOST_ROWS} lines. Expected rows that fit into memory. "
-        f"Split the file."
+        f"{path.name} has more than {MOST_ROWS} lines. Expected rows that fit into "
+        f"memory. Split the file."
     )

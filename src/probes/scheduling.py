@@ -68,7 +68,9 @@ class ModelScheduling:
         """Take in what a worker collected."""
         self.collections[node] = list(collection)
 
-    def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:
+    def mark_test_complete(
+        self, node: Any, item_index: int, duration: float = 0
+    ) -> None:
         """Cross a test off, and give the worker more if it runs dry."""
         self.pending[node].remove(self.collections[node][item_index])
         self._feed(node)
@@ -77,7 +79,9 @@ class ModelScheduling:
         """Refuse: tests are not rerun here."""
         raise NotImplementedError("tests are not rerun")
 
-    def remove_pending_tests_from_node(self, node: Any, indices: Sequence[int]) -> NoReturn:
+    def remove_pending_tests_from_node(
+        self, node: Any, indices: Sequence[int]
+    ) -> NoReturn:
         """Refuse: work is not stolen, since a model lives in one worker."""
         raise NotImplementedError("work is not stolen")
 

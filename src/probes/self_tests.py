@@ -15,12 +15,12 @@ from probes.learners import InContext, LinearLearner
 from probes.measurement import Measurement
 from probes.measures import answer_order_sensitivity, prediction_distance
 from probes.observation import Observation
-from probes.request import Request
+from probes.request import Learner, Request
 from probes.tasks import Construction, DatasetCard, LinearTasks, ModelCard, Settings
 from probes.verdict import judge_exactly, judge_within
 
 ROUNDING = 1e-12
-"""float64 keeps 16 digits; four of them are left for sums over 20 terms and 10 inputs."""
+"""float64 keeps 16 digits; four are left for sums over 20 terms and 10 inputs."""
 RATE = 0.1
 SETTINGS = Settings(n_sets=10, n_queries=20)
 
@@ -52,10 +52,12 @@ TASKS = DatasetCard(
 )
 
 
-def _ask(observer: Observer, model: ModelCard, learner: object, order: int) -> Observation:
+def _ask(
+    observer: Observer, model: ModelCard, learner: Learner, order: int
+) -> Observation:
     return observer.observe(
         Request(
-            learner=learner,  # type: ignore[arg-type] - two learners, one place
+            learner=learner,
             model=model,
             dataset=TASKS,
             n_demonstrations=10,
@@ -67,7 +69,9 @@ def _ask(observer: Observer, model: ModelCard, learner: object, order: int) -> O
 
 def _distance(observer: Observer, model: ModelCard) -> Measurement:
     icl = _ask(observer, model, InContext(), 0)
-    return prediction_distance(icl, _ask(observer, model, LinearLearner(algorithm="gd"), 0))
+    return prediction_distance(
+        icl, _ask(observer, model, LinearLearner(algorithm="gd"), 0)
+    )
 
 
 def _construction_is_gd(observer: Observer) -> bool:

@@ -44,6 +44,7 @@ class Run:
         root: The folder that default places are relative to.
         worker: Name of this process among the workers; None in the controller.
         status_folder: Where processes write their progress; None makes a new one.
+
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class Run:
 
     @cached_property
     def status(self) -> Status:
-        """This process's progress."""
+        """The progress of this process."""
         return Status(self.status_folder, self.worker or "main")
 
     @cached_property
@@ -105,7 +106,7 @@ class Run:
         for request in requests:
             try:
                 keys.add(request.key)
-            except Exception:  # noqa: BLE001 - its own cell will report it, in words
+            except Exception:
                 continue
         stored = sum(key in self.observer.store for key in keys)
         self.status.plan(len(keys), stored)
@@ -157,6 +158,7 @@ class Run:
 
         Raises:
             StoreError: The report cannot be written.
+
         """
         from probes.report import write_report
         from probes.self_tests import run_self_tests
@@ -184,5 +186,7 @@ class Run:
         write_text(json.dumps(run, indent=1) + "\n", folder / "run.json")
         write_report(rows, run, folder)
         if self.places.update_expected and not self.missing and not interrupted:
-            write_record(rows, self.root / "claims" / "expected.json", self.grid.settings)
+            write_record(
+                rows, self.root / "claims" / "expected.json", self.grid.settings
+            )
         return rows, run

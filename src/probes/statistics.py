@@ -25,6 +25,7 @@ class Estimate:
         mean: The mean over sets and queries.
         error: Its standard error; 0 when the values do not vary; inf with one set.
         freedom: Satterthwaite's degrees of freedom.
+
     """
 
     mean: float
@@ -48,9 +49,9 @@ class Estimate:
 
     def p_below(self, bound: float) -> float:
         """Test against "the mean is at least the bound"; small p says it is below."""
-        return Estimate(mean=-self.mean, error=self.error, freedom=self.freedom).p_above(
-            -bound
-        )
+        return Estimate(
+            mean=-self.mean, error=self.error, freedom=self.freedom
+        ).p_above(-bound)
 
 
 def estimate_mean(values: Array) -> Estimate:
@@ -63,6 +64,7 @@ def estimate_mean(values: Array) -> Estimate:
         The mean, with Var = (MS_sets + MS_queries − MS_rest) / (n_sets · n_queries),
         never taken to be less than the largest single mean square's share. With one set
         the spread over sets is unknown, and the error is infinite.
+
     """
     n_sets, n_queries = values.shape
     mean = math.fsum(values.ravel().tolist()) / values.size
@@ -101,12 +103,16 @@ def _mean_squares(values: Array) -> tuple[float, float, float]:
     return sets, queries, rest
 
 
-def crossed_bootstrap(values: Array, *, level: float, n: int, seed: int) -> tuple[float, float]:
+def crossed_bootstrap(
+    values: Array, *, level: float, n: int, seed: int
+) -> tuple[float, float]:
     """Resample sets and queries together; the percentile interval of the mean."""
     rng = np.random.default_rng(seed)
     n_sets, n_queries = values.shape
     by_set = rng.multinomial(n_sets, np.full(n_sets, 1 / n_sets), n) / n_sets
-    by_query = rng.multinomial(n_queries, np.full(n_queries, 1 / n_queries), n) / n_queries
+    by_query = (
+        rng.multinomial(n_queries, np.full(n_queries, 1 / n_queries), n) / n_queries
+    )
     means = np.einsum("bq,bq->b", by_set @ values, by_query)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

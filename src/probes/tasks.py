@@ -25,6 +25,7 @@ class Construction:
         rate: GD's rate on the sum of squares (the papers' η/N); Newton's start scale.
         shrinkage: GD++'s γ; 0 for the others.
         spoiled_by: What is added to one off-diagonal entry of W_V; 0 spoils nothing.
+
     """
 
     algorithm: Literal["gd", "gdpp", "newton"]
@@ -42,6 +43,7 @@ class Checkpoint:
     Attributes:
         location: Absolute path of a local folder, or a Hub id such as ``org/name``.
         revision: Branch, tag or commit on the Hub; ignored for a folder.
+
     """
 
     location: str
@@ -74,6 +76,7 @@ class ModelCard:
         n_layers: Attention layers that stand for steps of an algorithm; None for text.
         declared: Settings at which the weights claim to do an algorithm, by its name:
             ``{"gd": (rate,)}``. What is not declared is fitted on calibration tasks.
+
     """
 
     name: str
@@ -106,6 +109,7 @@ class LinearTasks:
             input's coordinates; 1 is isotropic.
         noise: Standard deviation of the noise on the demonstrations' answers.
         teacher_mean: Mean of each coordinate of w, whose variance is 1.
+
     """
 
     n_inputs: int = 10
@@ -124,6 +128,7 @@ class TextRows:
             names are looked up in ``--data-dir``.
         description: A TOML file with columns, template and verbalizer; None: defaults.
         hub: Hub id (and configuration) to read when there is no folder; empty: none.
+
     """
 
     location: str
@@ -143,6 +148,7 @@ class DatasetCard:
         language: Only models of this language read it.
         shipped: Part of the default run; needs no download.
         demonstrations: Numbers of demonstrations when ``--demos`` is not given.
+
     """
 
     name: str
@@ -162,7 +168,7 @@ class Settings:
         n_sets: Demonstration sets, the unit that carries the power of a verdict.
         n_queries: Queries answered after each demonstration set.
         n_orders: Orders of the same demonstrations.
-        n_calibration: Queries on which rates and steps are chosen; no verdict sees them.
+        n_calibration: Queries on which rates and steps are chosen.
         seed: Seed of everything that is drawn.
         device: "cpu", "cuda" or "cuda:N".
         dtype: Precision in which text models run: float32, bfloat16, float16, float64.
@@ -170,6 +176,7 @@ class Settings:
 
     Raises:
         OptionError: A size is below its least useful value.
+
     """
 
     n_sets: int = 10
@@ -220,6 +227,7 @@ def untrained_twin(model: ModelCard, *, seed: int = 0) -> ModelCard:
 
     Raises:
         OptionError: The model is constructed; its weights are its architecture.
+
     """
     if isinstance(model.weights, Untrained):
         return model
@@ -245,6 +253,7 @@ def canonical(value: Any) -> Any:
 
     Raises:
         TypeError: A field holds something that has no canonical JSON; our own bug.
+
     """
     if is_dataclass(value) and not isinstance(value, type):
         named = {f.name: canonical(getattr(value, f.name)) for f in fields(value)}

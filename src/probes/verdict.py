@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from probes.errors import ClaimError, ShapeError
-from probes.measurement import Array, Measurement
+from probes.measurement import Measurement
 from probes.statistics import Estimate, crossed_bootstrap, estimate_mean, ratio_interval
 
 Verdict = Literal["supported", "refuted", "inconclusive", "not_applicable"]
@@ -58,6 +58,7 @@ class Judgement:
         p_supported: p of "inside the margin".
         p_refuted: p of "outside the margin".
         reason: Why it is inconclusive or not applicable; empty otherwise.
+
     """
 
     verdict: Verdict
@@ -84,11 +85,12 @@ def describe(measurement: Measurement) -> Effect:
 
 
 def judge_exactly(measurement: Measurement, *, tolerance: float) -> Judgement:
-    """Decide a claim that holds by algebra: is the largest value within rounding?
+    """Decide a claim that holds by algebra: the largest value must be rounding.
 
     Args:
         measurement: A distance, 0 when the claim holds.
         tolerance: The largest rounding error, with its reason in the claim.
+
     """
     require_margin(tolerance, "tolerance")
     largest = float(np.abs(measurement.values).max())
@@ -115,6 +117,7 @@ def judge_within(
         measurement: A difference, 0 when the claim holds.
         margin: The largest difference that does not matter, in the same unit.
         one_sided: Ask only that the mean is below the margin.
+
     """
     require_margin(margin)
     values = measurement.values
@@ -157,33 +160,34 @@ def judge_ceiling(
         floors: The same similarity for arms without learning.
         ceiling: The same similarity of ICL and ICL.
         margin: Share of the way that may be missing, 0 < margin < 1.
+
     """
     require_margin(margin)
     if not floors:
         raise ClaimError(
-            f"{measurement.name!r} is judged without a floor. Expected at least one arm "
-            f"that learned nothing. Pass floors=[…]."
+            f"{measurement.name!r} is judged without a floor. Expected at least one "
+            f"arm that learned nothing. Pass floors=[…]."
         )
     floor = max(floors, key=lambda arm: arm.mean)
     for arm in (floor, ceiling):
         if arm.values.shape != measurement.values.shape:
             raise ShapeError(
-                f"{measurement.name!r} has shape {measurement.values.shape} and an arm has "
-                f"{arm.values.shape}. Expected the same sets and queries. Measure all arms "
-                f"on one cell."
+                f"{measurement.name!r} has shape {measurement.values.shape} and an arm "
+                f"has {arm.values.shape}. Expected the same sets and queries. Measure "
+                f"all arms on one cell."
             )
     above = measurement.values - floor.values
     room = ceiling.values - floor.values
-    bounds = {"floor": floor.mean, "ceiling": ceiling.mean}
-    shares = {"n_sets": measurement.n_sets, "n_queries": measurement.n_queries}
     if not estimate_mean(room).p_above(0.0) < ALPHA:
         effect = Effect(
             name=measurement.name,
             value=measurement.mean,
             unit=measurement.unit,
             margin=margin,
-            **bounds,
-            **shares,
+            floor=floor.mean,
+            ceiling=ceiling.mean,
+            n_sets=measurement.n_sets,
+            n_queries=measurement.n_queries,
         )
         return Judgement(
             verdict="not_applicable",
@@ -202,8 +206,10 @@ def judge_ceiling(
         high=high,
         level=LEVEL,
         margin=margin,
-        **bounds,
-        **shares,
+        floor=floor.mean,
+        ceiling=ceiling.mean,
+        n_sets=measurement.n_sets,
+        n_queries=measurement.n_queries,
     )
     boot = crossed_bootstrap(contrast, level=LEVEL, n=RESAMPLES, seed=0)
     return _conclude(
@@ -222,6 +228,7 @@ def gate(gains: Sequence[Measurement]) -> str:
     Args:
         gains: What ICL must have more of than an arm without it: differences of the
             right label's probability, each of which must be above 0.
+
     """
     for gain in gains:
         estimate = estimate_mean(gain.values)
@@ -239,11 +246,12 @@ def require_margin(margin: float, what: str = "margin") -> None:
 
     Raises:
         ClaimError: It is not a positive finite number.
+
     """
     if not (isinstance(margin, int | float) and math.isfinite(margin) and margin > 0):
         raise ClaimError(
-            f"The {what} is {margin!r}. Expected a positive number, chosen before the run "
-            f"and with its reason beside it. Pass {what}=…."
+            f"The {what} is {margin!r}. Expected a positive number, chosen before the "
+            f"run and with its reason beside it. Pass {what}=…."
         )
 
 
@@ -271,7 +279,7 @@ def _conclude(
     without: tuple[bool, bool] | None = None,
     n_sets: int,
 ) -> Judgement:
-    """Combine the primary rule with the bootstrap check; disagreement decides nothing."""
+    """Combine the primary rule and the bootstrap; disagreement decides nothing."""
     verdict: Verdict = "inconclusive"
     reason = "the interval straddles the margin"
     checked_out = not within[1] if without is None else without[1]
@@ -282,8 +290,6 @@ def _conclude(
     elif p_refuted < ALPHA:
         verdict, reason = ("refuted", "") if checked_out else (verdict, _DISAGREE)
     p = p_refuted if verdict == "refuted" else p_supported
-    from dataclasses import replace
-
     return Judgement(
         verdict=verdict,
         effect=replace(effect, p=p),
@@ -299,5 +305,3 @@ _DISAGREE = "the variance-component rule and the crossed bootstrap disagree"
 def _finite(interval: tuple[float, float]) -> tuple[float | None, float | None]:
     low, high = interval
     return (low if math.isfinite(low) else None, high if math.isfinite(high) else None)
-
-

@@ -1,4 +1,4 @@
-"""Makes observations, each once: from memory, from the store, or by running a learner."""
+"""Makes observations, each once: from memory, the store, or by running a learner."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ class Observer:
     Attributes:
         measured: Keys measured by this process.
         reused: Keys read from the store by this process.
+
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Observer:
 
         Raises:
             ProbesError: The request cannot be answered; the message says why.
+
         """
         key = request.key
         if key in self._memory:

@@ -35,6 +35,7 @@ class Store:
 
     Raises:
         StoreError: The folder cannot be made or written.
+
     """
 
     def __init__(self, folder: Path) -> None:
@@ -46,8 +47,8 @@ class Store:
             probe.unlink()
         except OSError as error:
             raise StoreError(
-                f"The store {folder} cannot be written: {error.strerror or error}. Expected "
-                f"a folder of yours with room. Pass --store FOLDER."
+                f"The store {folder} cannot be written: {error.strerror or error}. "
+                f"Expected a folder of yours with room. Pass --store FOLDER."
             ) from error
 
     def path(self, key: str) -> Path:
@@ -83,7 +84,8 @@ class Store:
             with contextlib.suppress(OSError):
                 path.replace(aside)
             warnings.warn(
-                f"The stored observation {key} cannot be read ({error}); it was set aside "
+                f"The stored observation {key} cannot be read ({error}); it was set "
+                f"aside "
                 f"as {aside.name} and is measured again.",
                 StoreWarning,
                 stacklevel=2,
@@ -96,6 +98,7 @@ class Store:
 
         Raises:
             StoreError: The disk is full or the folder cannot be written.
+
         """
         from safetensors.numpy import save
 
@@ -120,8 +123,8 @@ class Store:
                 temporary.unlink()
             raise StoreError(
                 f"The store {self.folder} cannot keep {len(data)} bytes: "
-                f"{error.strerror or error}. Expected room and permission to write. Free "
-                f"space or pass --store FOLDER; what was stored before is safe."
+                f"{error.strerror or error}. Expected room and permission to write. "
+                f"Free space or pass --store FOLDER; what was stored before is safe."
             ) from error
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -36,6 +36,7 @@ class GradientLearner:
         batch_size: Demonstrations a step; None is the full batch.
         reshuffled: Draw a new order for each pass after the first.
         weights: "all", or a sub-model such as "W_V@middle" (see ``networks.submodel``).
+
     """
 
     optimizer: Literal["gd", "adam"] = "gd"
@@ -47,7 +48,11 @@ class GradientLearner:
     needs_model: bool = True
 
     def __post_init__(self) -> None:
-        if not self.rates or min(self.rates) < 0 or not all(map(math.isfinite, self.rates)):
+        if (
+            not self.rates
+            or min(self.rates) < 0
+            or not all(map(math.isfinite, self.rates))
+        ):
             raise OptionError(
                 f"The learning rates are {self.rates}. Expected at least one finite "
                 f"number >= 0. Mend rates=."
@@ -63,6 +68,7 @@ class GradientLearner:
 
         Raises:
             NumericsError: Every rate diverges, or the update vanishes in rounding.
+
         """
         from probes.networks.training import Training
 
@@ -77,9 +83,7 @@ class GradientLearner:
             with Training(scene.model, at_choice, labels, task, shown) as training:
                 training.run(chosen["rate"], chosen["passes"], seed=_seed(scene, index))
                 norms.append(training.update_norms())
-                answered.append(
-                    ask_set(scene.model, task, labels, task.queries[index])
-                )
+                answered.append(ask_set(scene.model, task, labels, task.queries[index]))
         observation = text_observation(task, labels, np.stack(answered), **chosen)
         arrays = {**observation.arrays, "update_norms": np.array(norms)}
         return replace(observation, arrays=arrays)
@@ -103,6 +107,7 @@ class Selection:
 
         Raises:
             NumericsError: No rate gives a finite loss.
+
         """
         from probes.networks.training import Training
 
@@ -116,18 +121,24 @@ class Selection:
                 for r, rate in enumerate(self.of.rates):
                     try:
                         total[r] += training.losses(
-                            rate, self.of.passes, task.queries[index], _seed(scene, index)
+                            rate,
+                            self.of.passes,
+                            task.queries[index],
+                            _seed(scene, index),
                         )
                     except NumericsError as error:
                         total[r], failed = np.inf, str(error)
         if not np.isfinite(total).any():
             raise NumericsError(
-                f"No learning rate of {self.of.rates} trains {scene.request.model.name}. "
-                f"Expected one that neither diverges nor vanishes. {failed}"
+                f"No learning rate of {self.of.rates} trains "
+                f"{scene.request.model.name}. Expected one that neither diverges nor "
+                f"vanishes. {failed}"
             )
-        r, p = np.unravel_index(int(np.argmin(total)), shape)
+        r, p = divmod(int(np.argmin(total)), shape[1])
         n_used = min(SELECTION_SETS, len(task.demonstrations))
-        table = [[v / n_used if math.isfinite(v) else None for v in row] for row in total]
+        table = [
+            [v / n_used if math.isfinite(v) else None for v in row] for row in total
+        ]
         facts = {
             "rate": self.of.rates[r],
             "passes": self.of.passes[p],
@@ -143,6 +154,7 @@ class RandomUpdate:
 
     Attributes:
         matched_to: The learner whose update has the same norm, tensor by tensor.
+
     """
 
     matched_to: GradientLearner
@@ -157,7 +169,9 @@ class RandomUpdate:
         labels = verbalize(scene.model.tokenizer, task)
         answered = []
         for index, shown in enumerate(task.demonstrations):
-            with Training(scene.model, self.matched_to, labels, task, shown) as training:
+            with Training(
+                scene.model, self.matched_to, labels, task, shown
+            ) as training:
                 training.move_randomly(
                     matched["update_norms"][index].tolist(), _seed(scene, index)
                 )

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from probes.errors import OptionError
-from probes.learners.in_context import InContext
 from probes.learners.linear import LinearLearner, solve
 from probes.observation import Observation
 from probes.regression import RegressionTask, draw_tasks
@@ -35,6 +34,7 @@ class WorstCase:
         against: The algorithm that ICL is compared with, its settings as in the cell.
         tolerance: A disagreement above it, relative to the answers' size, is a
             counterexample, and is then shrunk.
+
     """
 
     against: LinearLearner
@@ -46,10 +46,13 @@ class WorstCase:
 
         Raises:
             OptionError: The cell has no fixed input dimension; our own bug.
+
         """
         rows = scene.request.dataset.rows
         if not isinstance(rows, LinearTasks):
-            raise OptionError("A hunt needs regression tasks. Expected a regression cell.")
+            raise OptionError(
+                "A hunt needs regression tasks. Expected a regression cell."
+            )
         theirs = scene.observe(self.against)
         settings = tuple(theirs.facts["settings"])
         steps = int(theirs.facts["steps"])
@@ -63,9 +66,7 @@ class WorstCase:
         return Observation(arrays=found[1], facts={"counterexample": found[0]})
 
 
-def _search(
-    answer: Any, n_inputs: int, tolerance: float
-) -> tuple[str, dict[str, Any]]:
+def _search(answer: Any, n_inputs: int, tolerance: float) -> tuple[str, dict[str, Any]]:
     from hypothesis import HealthCheck, Phase, given, settings, target
     from hypothesis import strategies as st
 
@@ -117,7 +118,7 @@ class _CounterexampleError(Exception):
 
 
 def disagreement(ours: Any, theirs: Any, answers: Any) -> float:
-    """The largest |ŷ − ŷ'| over queries, relative to the size of predictions or answers."""
+    """Measure the largest |ŷ − ŷ'|, relative to the predictions' or answers' size."""
     size = max(1.0, float(np.abs(theirs).max()), float(np.abs(answers).max()))
     return float(np.abs(ours - theirs).max()) / size
 

@@ -1,4 +1,4 @@
-"""Learning in context: the demonstrations stand in the prompt, the weights are fixed."""
+"""Learning in context: demonstrations stand in the prompt, the weights are fixed."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ class InContext:
     Attributes:
         depth: Read the prediction after this many layers; None after the last. Only
             networks of linear self-attention can be read before it.
+
     """
 
     depth: int | None = None
@@ -43,11 +44,12 @@ class InContext:
         Raises:
             DataError: A prompt is too long or the labels collide.
             NumericsError: The model answers NaN or infinite logits.
+
         """
         if scene.request.model.family == "regression":
-            task = scene.request.regression_task()
-            predictions, sensitivities = scene.model.answer(task, depth=self.depth)
-            return regression_observation(task, predictions, sensitivities)
+            tasks = scene.request.regression_task()
+            answers = scene.model.answer(tasks, depth=self.depth)
+            return regression_observation(tasks, *answers)
         task = scene.request.text_task()
         labels = verbalize(scene.model.tokenizer, task)
         answered = [
@@ -69,6 +71,7 @@ class Base:
         Raises:
             DataError: A prompt is too long or the labels collide.
             NumericsError: The model answers NaN or infinite logits.
+
         """
         task = scene.request.text_task()
         labels = verbalize(scene.model.tokenizer, task)

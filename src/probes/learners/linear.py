@@ -40,6 +40,7 @@ class LinearLearner:
             None takes what the network declares for the algorithm, and otherwise what
             comes nearest to ICL on calibration tasks, which no verdict sees.
         fitted_on: The distribution of the calibration tasks; None: the cell's own.
+
     """
 
     algorithm: Algorithm
@@ -61,6 +62,7 @@ class LinearLearner:
 
         Raises:
             NumericsError: No setting gives finite predictions on calibration tasks.
+
         """
         steps = scene.request.model.n_layers if self.steps is None else self.steps
         assert steps is not None
@@ -85,7 +87,9 @@ class LinearLearner:
         return fit(request.regression_task(), icl.predictions, self.algorithm, steps)
 
 
-def linear_observation(task: RegressionTask, weights: Array, **facts: Any) -> Observation:
+def linear_observation(
+    task: RegressionTask, weights: Array, **facts: Any
+) -> Observation:
     """Predict every query with its set's weights, shape (n_sets, n_inputs)."""
     sensitivities = np.broadcast_to(weights[:, None, :], task.queries.shape).copy()
     predictions = np.einsum("sqd,sd->sq", task.queries, weights)
@@ -105,6 +109,7 @@ def solve(
 
     Returns:
         Weights, shape (n_sets, n_inputs).
+
     """
     values, basis, projected = spectrum(task)
     found = in_eigenbasis(values, projected, algorithm, steps, settings)
@@ -117,6 +122,7 @@ def spectrum(task: RegressionTask) -> tuple[Array, Array, Array]:
     Returns:
         Eigenvalues (n_sets, n_inputs), eigenvectors (n_sets, n_inputs, n_inputs) in
         columns, and Xᵀy in that basis (n_sets, n_inputs).
+
     """
     gram = np.einsum("snd,sne->sde", task.x, task.x)
     values, basis = np.linalg.eigh(gram)
@@ -171,6 +177,7 @@ def fit(
 
     Raises:
         NumericsError: No setting of the grid gives finite predictions.
+
     """
     values, basis, projected = spectrum(task)
     queries = np.einsum("sqd,sde->sqe", task.queries, basis)
@@ -188,8 +195,8 @@ def fit(
     if not np.isfinite(loss(start)):
         raise NumericsError(
             f"No setting of {algorithm} with {steps} steps gives finite predictions on "
-            f"calibration tasks with eigenvalues up to {values.max():.3g}. Expected tasks "
-            f"of ordinary scale. Pass a dataset with a smaller input scale."
+            f"calibration tasks with eigenvalues up to {values.max():.3g}. Expected "
+            f"tasks of ordinary scale. Pass a dataset with a smaller input scale."
         )
     return _polish(predict, loss, target.ravel(), start)
 
@@ -215,11 +222,15 @@ def _polish(
     for _ in range(60):
         with np.errstate(all="ignore"):
             steps = [best + 1e-30j * row for row in np.eye(best.size)]
-            jacobian = np.stack([np.imag(predict(tuple(s))) / 1e-30 for s in steps], axis=1)
+            jacobian = np.stack(
+                [np.imag(predict(tuple(s))) / 1e-30 for s in steps], axis=1
+            )
             error = target - np.real(predict(tuple(best)))
         move = np.linalg.lstsq(jacobian, error, rcond=None)[0]
         scale = 1.0
-        while scale > 1e-6 and not loss(tuple(best + scale * move)) <= loss(tuple(best)):
+        while scale > 1e-6 and not loss(tuple(best + scale * move)) <= loss(
+            tuple(best)
+        ):
             scale /= 2
         if scale <= 1e-6:
             break
@@ -238,6 +249,7 @@ class OnePassSGD:
         rate: Rate on ½(w·x − y)²; by default 1/(n_inputs · E x²) of the demonstrations.
         passes: How often the demonstrations are gone through.
         reshuffled: Draw a new order for each pass after the first.
+
     """
 
     rate: float | None = None
@@ -268,7 +280,7 @@ class NearestNeighbours:
     needs_model: bool = False
 
     def observe(self, scene: Scene) -> Observation:
-        """Look up the neighbours of every query; the gradient is 0 almost everywhere."""
+        """Look up each query's neighbours; the gradient is 0 nearly everywhere."""
         task = scene.request.regression_task()
         gaps = task.queries[:, :, None, :] - task.x[:, None, :, :]
         near = np.argsort((gaps**2).sum(-1), axis=-1)[..., : self.k]

@@ -27,6 +27,7 @@ def order_sensitivity(orders: Sequence[Observation]) -> Measurement:
     Reference:
         Shen et al. 2024, arXiv:2310.08540, "Sen", R = 10. The paper does not state the
         divisor; R is ours.
+
     """
     spread = _spread([np.exp(o.log_probs) for o in _checked(orders)]).sum(-1)
     return _measured("order sensitivity", spread, "probability")
@@ -37,6 +38,7 @@ def label_order_sensitivity(orders: Sequence[Observation]) -> Measurement:
 
     Raises:
         ShapeError: There are fewer than two orders, or they answer other queries.
+
     """
     spread = _spread([np.exp(o.label_log_probs) for o in _checked(orders)]).sum(-1)
     return _measured("order sensitivity, labels", spread, "probability")
@@ -54,6 +56,7 @@ def relative_order_sensitivity(orders: Sequence[Observation]) -> Measurement:
 
     Raises:
         ShapeError: There are fewer than two orders, or they answer other queries.
+
     """
     checked = _checked(orders)
     spread = _spread([np.exp(o.log_probs) for o in checked]).sum(-1)
@@ -71,6 +74,7 @@ def answer_order_sensitivity(orders: Sequence[Observation]) -> Measurement:
 
     Raises:
         ShapeError: There are fewer than two orders, or they answer other queries.
+
     """
     checked = _checked(orders)
     scale = float(np.sqrt(np.mean(checked[0]["answers"] ** 2)))
@@ -81,8 +85,8 @@ def answer_order_sensitivity(orders: Sequence[Observation]) -> Measurement:
 def _checked(orders: Sequence[Observation]) -> Sequence[Observation]:
     if len(orders) < 2:
         raise ShapeError(
-            f"Order sensitivity was asked of {len(orders)} orders. Expected at least 2. "
-            f"Pass --orders 2 or more."
+            f"Order sensitivity was asked of {len(orders)} orders. Expected at least "
+            f"2. Pass --orders 2 or more."
         )
     require_same_cells(*orders)
     return orders
@@ -90,8 +94,12 @@ def _checked(orders: Sequence[Observation]) -> Sequence[Observation]:
 
 def _spread(values: Sequence[Array]) -> Array:
     stacked = np.stack(values)
-    return np.asarray((stacked - stacked[0]).std(axis=0))  # shift: equal gives exactly 0
+    return np.asarray(
+        (stacked - stacked[0]).std(axis=0)
+    )  # shift: equal gives exactly 0
 
 
 def _measured(name: str, values: Array, unit: str) -> Measurement:
-    return Measurement(name=name, values=values, unit=unit, zero="order does not matter")
+    return Measurement(
+        name=name, values=values, unit=unit, zero="order does not matter"
+    )

@@ -18,6 +18,7 @@ def accuracy(ours: Observation) -> Measurement:
 
     Reference:
         Shen et al. 2024, arXiv:2310.08540: top-1 over the whole vocabulary.
+
     """
     right = np.asarray(ours.label_tokens)[ours.gold]
     return Measurement(
@@ -56,8 +57,10 @@ def gold_probability(ours: Observation) -> Measurement:
     )
 
 
-def token_overlap(ours: Observation, theirs: Observation, *, k: int = 10) -> Measurement:
-    """Measure the share of the k likeliest next tokens that two learners have in common.
+def token_overlap(
+    ours: Observation, theirs: Observation, *, k: int = 10
+) -> Measurement:
+    """Measure the share of the k likeliest next tokens that two learners share.
 
     Args:
         ours: Log-probabilities, shape (n_sets, n_queries, n_vocab).
@@ -72,6 +75,7 @@ def token_overlap(ours: Observation, theirs: Observation, *, k: int = 10) -> Mea
 
     Reference:
         Shen et al. 2024, arXiv:2310.08540, "token overlap", K = 10.
+
     """
     shared = _shared(ours, theirs, k)
     return Measurement(
@@ -84,7 +88,9 @@ def token_overlap(ours: Observation, theirs: Observation, *, k: int = 10) -> Mea
     )
 
 
-def overlap_similarity(ours: Observation, theirs: Observation, *, k: int = 10) -> Measurement:
+def overlap_similarity(
+    ours: Observation, theirs: Observation, *, k: int = 10
+) -> Measurement:
     """Measure the overlap cosine similarity (OCS).
 
     Σ_O p·q / √(Σ_O p² · Σ_O q² · (K − |O|)) over the tokens O that are among the K
@@ -95,6 +101,7 @@ def overlap_similarity(ours: Observation, theirs: Observation, *, k: int = 10) -
 
     Reference:
         Shen et al. 2024, arXiv:2310.08540. The product form is capped at 1/√(K − |O|).
+
     """
     cosine, shared = _cosine(ours, theirs, k)
     outside = k - shared.sum(axis=-1)
@@ -107,11 +114,14 @@ def overlap_similarity(ours: Observation, theirs: Observation, *, k: int = 10) -
     )
 
 
-def overlap_cosine(ours: Observation, theirs: Observation, *, k: int = 10) -> Measurement:
+def overlap_cosine(
+    ours: Observation, theirs: Observation, *, k: int = 10
+) -> Measurement:
     """Measure the cosine of probabilities on the shared likeliest tokens; 0 if none.
 
     Raises:
         ShapeError: The two did not answer the same queries, or k is out of range.
+
     """
     return Measurement(
         name="cosine on shared tokens",
@@ -122,7 +132,9 @@ def overlap_cosine(ours: Observation, theirs: Observation, *, k: int = 10) -> Me
     )
 
 
-def _cosine(ours: Observation, theirs: Observation, k: int) -> tuple[Array, NDArray[np.bool_]]:
+def _cosine(
+    ours: Observation, theirs: Observation, k: int
+) -> tuple[Array, NDArray[np.bool_]]:
     shared = _shared(ours, theirs, k)
     p = np.where(shared, ours.log_probs, -np.inf)
     q = np.where(shared, theirs.log_probs, -np.inf)

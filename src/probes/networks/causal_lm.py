@@ -20,7 +20,7 @@ from torch import Tensor
 from probes.errors import ModelError, NumericsError
 from probes.networks.fingerprint import resolve
 from probes.prompts import common_prefix
-from probes.tasks import ModelCard, Settings, Untrained
+from probes.tasks import Checkpoint, Construction, ModelCard, Settings, Untrained
 
 LogProbs = NDArray[np.float32]
 TOKENS_A_BATCH = 8192
@@ -34,6 +34,7 @@ class CausalLM:
         tokenizer: Its tokenizer.
         context: The longest input, in tokens.
         n_forward: Forward passes made so far.
+
     """
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
@@ -46,7 +47,7 @@ class CausalLM:
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return next(self.model.parameters()).device
+        return torch.device(self.model.device)
 
     @property
     def n_bytes(self) -> int:
@@ -63,6 +64,7 @@ class CausalLM:
 
         Returns:
             Logits, shape (n_sequences, n_positions, n_vocab), float32 or wider.
+
         """
         self.n_forward += 1
         answer = self.model(
@@ -85,6 +87,7 @@ class CausalLM:
 
         Raises:
             NumericsError: The model answered NaN or infinite logits.
+
         """
         shared = min(common_prefix(prompts), min(map(len, prompts)) - 1)
         if len(prompts) < 2 or shared < 8:
@@ -94,15 +97,17 @@ class CausalLM:
             cache = self._prefill(prefix) if prefix else None
             found: dict[int, Tensor] = {}
             for chunk in _by_length([p[shared:] for p in prompts], shared):
-                answers = self._answer([prompts[i][shared:] for i in chunk], cache, shared)
+                answers = self._answer(
+                    [prompts[i][shared:] for i in chunk], cache, shared
+                )
                 found.update(zip(chunk, answers, strict=True))
             logits = torch.stack([found[i] for i in range(len(prompts))])
             if not torch.isfinite(logits).all():
                 raise NumericsError(
                     f"The model answered NaN or infinite logits for "
-                    f"{int((~torch.isfinite(logits)).any(dim=1).sum())} of {len(prompts)} "
-                    f"prompts. Expected finite logits. Pass --dtype float32, or check the "
-                    f"weights."
+                    f"{int((~torch.isfinite(logits)).any(dim=1).sum())} of "
+                    f"{len(prompts)} prompts. Expected finite logits. Pass --dtype "
+                    f"float32, or check the weights."
                 )
             log_probs = torch.log_softmax(logits.double(), dim=-1).float().cpu()
         return np.asarray(log_probs.numpy(), dtype=np.float32)
@@ -110,7 +115,9 @@ class CausalLM:
     def _prefill(self, prefix: list[int]) -> Any:
         self.n_forward += 1
         ids = torch.tensor([prefix], device=self.device)
-        return self.model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
+        return self.model(
+            input_ids=ids, use_cache=True, logits_to_keep=1
+        ).past_key_values
 
     def _answer(self, suffixes: list[Sequence[int]], cache: Any, shared: int) -> Tensor:
         ids, lengths = padded(suffixes, self.device)
@@ -118,11 +125,15 @@ class CausalLM:
         positions = torch.unique(last)  # sorted
         options: dict[str, Any] = {}
         if cache is not None:
-            own = copy.deepcopy(cache)  # a forward pass appends to the cache it is given
+            own = copy.deepcopy(
+                cache
+            )  # a forward pass appends to the cache it is given
             own.batch_repeat_interleave(len(suffixes))
             steps = torch.arange(ids.shape[1], device=self.device)
             fits = steps[None, :] < lengths[:, None]
-            seen = torch.ones(len(suffixes), shared, dtype=torch.long, device=self.device)
+            seen = torch.ones(
+                len(suffixes), shared, dtype=torch.long, device=self.device
+            )
             options = {
                 "past_key_values": own,
                 "attention_mask": torch.cat([seen, fits.long()], dim=1),
@@ -133,11 +144,14 @@ class CausalLM:
         return logits[torch.arange(len(suffixes), device=self.device), column]
 
 
-def padded(sequences: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+def padded(
+    sequences: Sequence[Sequence[int]], device: torch.device
+) -> tuple[Tensor, Tensor]:
     """Pad on the right with token 0, which no causal position before it can see.
 
     Returns:
         Ids, shape (n_sequences, n_tokens), and lengths, shape (n_sequences,).
+
     """
     lengths = torch.tensor([len(s) for s in sequences])
     ids = torch.zeros(len(sequences), int(lengths.max()), dtype=torch.long)
@@ -165,16 +179,17 @@ def load_causal_lm(card: ModelCard, settings: Settings) -> CausalLM:
     Raises:
         ModelError: The folder holds no safetensors, lacks tensors, asks for its own
             code, or has weights that are NaN.
+
     """
     import transformers
 
-    transformers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.set_verbosity_error()
+    logging: Any = transformers.utils.logging
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
     source = card.weights
-    assert not isinstance(source, str) and hasattr(card, "weights")
-    untrained = isinstance(source, Untrained)
-    folder = resolve(source.of if isinstance(source, Untrained) else source)  # type: ignore[arg-type]
-    _require_safe(folder, needs_weights=not untrained)
+    assert not isinstance(source, Construction)
+    folder = resolve(source.of if isinstance(source, Untrained) else source)
+    _require_safe(folder, needs_weights=isinstance(source, Checkpoint))
     dtype = getattr(torch, settings.dtype)
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(
@@ -189,8 +204,8 @@ def load_causal_lm(card: ModelCard, settings: Settings) -> CausalLM:
             raise
         raise ModelError(
             f"{folder} cannot be loaded as a causal language model: {str(error)[:300]} "
-            f"Expected config.json, a tokenizer and *.safetensors that fit together. Save "
-            f"it again with save_pretrained."
+            f"Expected config.json, a tokenizer and *.safetensors that fit together. "
+            f"Save it again with save_pretrained."
         ) from error
     _require_fit(folder, model, tokenizer)
     return CausalLM(model.to(settings.device), tokenizer)
@@ -214,8 +229,9 @@ def _trained(transformers: Any, folder: Path, dtype: torch.dtype) -> Any:
         if names:
             raise ModelError(
                 f"{folder} has {len(names)} {problem} tensors, among them {names[0]}. "
-                f"Expected every tensor of the architecture in its shape; the loader would "
-                f"fill the gap with random numbers. Save the checkpoint again, complete."
+                f"Expected every tensor of the architecture in its shape; the loader "
+                f"would fill the gap with random numbers. Save the checkpoint again, "
+                f"complete."
             )
     for name, tensor in model.named_parameters():
         if not torch.isfinite(tensor).all():
@@ -239,20 +255,23 @@ def _require_safe(folder: Path, *, needs_weights: bool) -> None:
         config = json.loads((folder / "config.json").read_text("utf-8"))
     except ValueError as error:
         raise ModelError(
-            f"{folder / 'config.json'} is not valid JSON: {error}. Expected a Hugging Face "
-            f"configuration. Save the model again."
+            f"{folder / 'config.json'} is not valid JSON: {error}. Expected a Hugging "
+            f"Face configuration. Save the model again."
         ) from error
     if "auto_map" in config:
         raise ModelError(
             f"{folder} asks to run its own code (auto_map in config.json). Expected an "
-            f"architecture that transformers knows. Convert the model; code is never run."
+            f"architecture that transformers knows. Convert the model; code is never "
+            f"run."
         )
     if needs_weights and not list(folder.glob("*.safetensors")):
         pickles = [p.name for p in (*folder.glob("*.bin"), *folder.glob("*.pt*"))]
-        held = f" (it holds {pickles[0]}, a pickle, which can run code)" if pickles else ""
+        held = (
+            f" (it holds {pickles[0]}, a pickle, which can run code)" if pickles else ""
+        )
         raise ModelError(
-            f"{folder} has no *.safetensors{held}. Expected safetensors weights. Convert "
-            f"them with save_pretrained."
+            f"{folder} has no *.safetensors{held}. Expected safetensors weights. "
+            f"Convert them with save_pretrained."
         )
 
 
@@ -260,7 +279,7 @@ def _require_fit(folder: Path, model: Any, tokenizer: Any) -> None:
     n_vocab = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > n_vocab:
         raise ModelError(
-            f"The tokenizer in {folder} has {len(tokenizer)} tokens, and the model embeds "
-            f"{n_vocab}. Expected the tokenizer that the model was trained with. Copy the "
-            f"right tokenizer files."
+            f"The tokenizer in {folder} has {len(tokenizer)} tokens, and the model "
+            f"embeds {n_vocab}. Expected the tokenizer that the model was trained "
+            f"with. Copy the right tokenizer files."
         )

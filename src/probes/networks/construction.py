@@ -1,14 +1,15 @@
 """Weights written by hand: linear self-attention that is GD, GD++ or Newton's method.
 
 Row-vector convention: a token e is a row and a layer maps
-``e_j ← e_j (I + L) + Σᵢ ⟨e_j W_Q, e_i W_K⟩ e_i W_V P`` with the sum over demonstrations.
+``e_j ← e_j (I + L) + Σᵢ ⟨e_j W_Q, e_i W_K⟩ e_i W_V P``, the sum over demonstrations.
 
 - GD (von Oswald et al. 2212.07677, Proposition 1, W_0 = 0): e = (x, y), P = c I with
   c = η/N; the y slot of the query moves by c Σᵢ yᵢ ⟨xᵢ, x⟩ up to sign.
 - GD++ (ibid., §3): W_V also maps x to γ x, so that x ← (I − γ XXᵀ) x each layer.
 - Newton (iteration M ← 2M − M S M as in Fu et al. 2310.17086, S = Σ xᵢxᵢᵀ): e =
   (x, y, m, ŷ) with m_j = M x_j. One layer writes M_0 = αS, each further one is a Newton
-  step (key x, query m, value −m, and L copies m once more), the last reads ŷ = Σ yᵢ⟨mᵢ, x⟩.
+  step (key x, query m, value −m, and L copies m once more); the last reads
+  ŷ = Σ yᵢ⟨xᵢ, m⟩.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class NetworkWeights:
         d_token: Length of a token.
         read: Position of the prediction.
         sign: Sign of the prediction there: the GD construction carries −ŷ.
+
     """
 
     layers: tuple[LayerWeights, ...]
@@ -97,9 +99,19 @@ def _newton(spec: Construction) -> NetworkWeights:
     none = np.zeros((size, size))
     answer, read = slice(d, d + 1), slice(size - 1, size)
     ask = moving(m, x, 1.0)
-    start = LayerWeights(W_Q=keep, W_K=keep, W_V=moving(x, m, spec.rate), P=np.eye(size), skip=none)
-    step = LayerWeights(W_Q=ask, W_K=keep, W_V=moving(m, m, -1.0), P=np.eye(size), skip=moving(m, m, 1.0))
-    last = LayerWeights(W_Q=ask, W_K=keep, W_V=moving(answer, read, 1.0), P=np.eye(size), skip=none)
+    start = LayerWeights(
+        W_Q=keep, W_K=keep, W_V=moving(x, m, spec.rate), P=np.eye(size), skip=none
+    )
+    step = LayerWeights(
+        W_Q=ask,
+        W_K=keep,
+        W_V=moving(m, m, -1.0),
+        P=np.eye(size),
+        skip=moving(m, m, 1.0),
+    )
+    last = LayerWeights(
+        W_Q=ask, W_K=keep, W_V=moving(answer, read, 1.0), P=np.eye(size), skip=none
+    )
     return NetworkWeights(
         layers=(start, *(step,) * spec.n_layers, last),
         n_inputs=d,

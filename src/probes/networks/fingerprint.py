@@ -11,7 +11,13 @@ from probes.errors import ModelError
 from probes.tasks import Checkpoint, Construction, ModelCard, Untrained, canonical
 
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
-TEXTS = ("config.json", "tokenizer*", "special_tokens_map.json", "vocab.json", "merges.txt")
+TEXTS = (
+    "config.json",
+    "tokenizer*",
+    "special_tokens_map.json",
+    "vocab.json",
+    "merges.txt",
+)
 
 
 def fingerprint(model: ModelCard) -> Any:
@@ -19,6 +25,7 @@ def fingerprint(model: ModelCard) -> Any:
 
     Raises:
         ModelError: The folder is no model.
+
     """
     weights = model.weights
     if isinstance(weights, Construction):
@@ -35,13 +42,15 @@ def resolve(checkpoint: Checkpoint) -> Path:
 
     Raises:
         ModelError: There is no such folder, and the Hub has no such model.
+
     """
     path = Path(checkpoint.location)
     if path.is_absolute():
         if not (path / "config.json").is_file():
             raise ModelError(
-                f"{path} is no Hugging Face model: it has no config.json. Expected a folder "
-                f"with config.json, tokenizer files and *.safetensors. Check the path."
+                f"{path} is no Hugging Face model: it has no config.json. Expected a "
+                f"folder with config.json, tokenizer files and *.safetensors. Check "
+                f"the path."
             )
         return path
     from huggingface_hub import snapshot_download
@@ -57,8 +66,8 @@ def resolve(checkpoint: Checkpoint) -> Path:
     except Exception as error:  # the Hub's client raises many kinds
         raise ModelError(
             f"The Hub did not give the model {checkpoint.location!r} at revision "
-            f"{checkpoint.revision!r}: {type(error).__name__}. Expected a public model and "
-            f"a network, or a local folder. Pass --models PATH."
+            f"{checkpoint.revision!r}: {type(error).__name__}. Expected a public model "
+            f"and a network, or a local folder. Pass --models PATH."
         ) from error
 
 

@@ -19,6 +19,7 @@ class LinearAttention(nn.Module):
 
     Reference:
         von Oswald et al. 2022, arXiv:2212.07677, eq. 1 without softmax.
+
     """
 
     def __init__(self, weights: NetworkWeights) -> None:
@@ -28,7 +29,9 @@ class LinearAttention(nn.Module):
         self.layers = nn.ParameterList()
         for layer in weights.layers:
             for matrix in (layer.W_Q, layer.W_K, layer.W_V, layer.P, layer.skip):
-                self.layers.append(nn.Parameter(torch.tensor(matrix), requires_grad=False))
+                self.layers.append(
+                    nn.Parameter(torch.tensor(matrix), requires_grad=False)
+                )
 
     def forward(
         self, x: Tensor, y: Tensor, queries: Tensor, *, depth: int | None = None
@@ -43,6 +46,7 @@ class LinearAttention(nn.Module):
 
         Returns:
             Predictions, shape (n_sets, n_queries).
+
         """
         self.n_forward += 1
         shown = self._tokens(x, y)  # (n_sets, n_demonstrations, d_token)
@@ -65,9 +69,12 @@ class LinearAttention(nn.Module):
         Returns:
             Predictions, shape (n_sets, n_queries), and their gradients with respect to
             the query, shape (n_sets, n_queries, n_inputs).
+
         """
         queries = torch.tensor(task.queries, requires_grad=True)
-        predictions = self(torch.tensor(task.x), torch.tensor(task.y), queries, depth=depth)
+        predictions = self(
+            torch.tensor(task.x), torch.tensor(task.y), queries, depth=depth
+        )
         (gradient,) = torch.autograd.grad(predictions.sum(), queries)
         return _array(predictions), _array(gradient)
 

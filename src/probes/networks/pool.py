@@ -19,6 +19,7 @@ class ModelPool:
 
     Attributes:
         n_loads: Models loaded so far.
+
     """
 
     def __init__(self) -> None:
@@ -36,6 +37,7 @@ class ModelPool:
 
         Raises:
             ModelError: It cannot be loaded.
+
         """
         key = (card, settings.device, settings.dtype)
         if key not in self._models:
@@ -53,7 +55,9 @@ class ModelPool:
     def _make_room(self, card: ModelCard) -> None:
         held = {key: getattr(m, "n_bytes", 0) for key, m in self._models.items()}
         largest = max(held.values(), default=0)
-        while self._models and (len(self._models) >= 8 or sum(held.values()) + largest > ROOM):
+        while self._models and (
+            len(self._models) >= 8 or sum(held.values()) + largest > ROOM
+        ):
             key, model = self._models.popitem(last=False)
             self._gone += model.n_forward
             del held[key]

@@ -27,6 +27,7 @@ def parameters_of(model: Any, weights: str) -> dict[str, Any]:
 
     Raises:
         OptionError: The name is none of these, or the architecture has no such weights.
+
     """
     named = dict(model.named_parameters())
     if weights == "all":
@@ -50,7 +51,7 @@ def parameters_of(model: Any, weights: str) -> dict[str, Any]:
     if not found:
         raise OptionError(
             f"The sub-model {weights!r} names no weights of a model with {n_layers} "
-            f"layers. Expected 'all' or ROLE@LAYER with a role of {', '.join(ROLES)} and "
-            f"a layer of {', '.join(places)} or 0…{n_layers - 1}. Mend weights=."
+            f"layers. Expected 'all' or ROLE@LAYER with a role of {', '.join(ROLES)} "
+            f"and a layer of {', '.join(places)} or 0…{n_layers - 1}. Mend weights=."
         )
     return found

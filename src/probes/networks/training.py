@@ -34,6 +34,7 @@ class Training:
         labels: The labels in tokens.
         task: The texts.
         shown: The demonstrations to train on.
+
     """
 
     def __init__(
@@ -88,11 +89,12 @@ class Training:
             rate: Learning rate.
             passes: Passes over the demonstrations.
             seed: Seed of reshuffled orders.
-            after_pass: Called with the number of passes done, with the weights in place.
+            after_pass: Called with the number of passes done, the weights in place.
 
         Raises:
             NumericsError: The loss is no number any more, or no weight changed although
                 the gradient is not 0.
+
         """
         self.restore()
         self.largest_gradient = 0.0
@@ -105,7 +107,9 @@ class Training:
             shuffle = turn > 0 and self.learner.reshuffled
             order = rng.permutation(n).tolist() if shuffle else list(range(n))
             for start in range(0, n, size):
-                self._step([self.batch[i] for i in order[start : start + size]], masters, step)
+                self._step(
+                    [self.batch[i] for i in order[start : start + size]], masters, step
+                )
             if after_pass is not None:
                 after_pass(turn + 1)
         self._require_moved(rate)
@@ -113,10 +117,11 @@ class Training:
     def losses(
         self, rate: float, passes: Sequence[int], queries: Sequence[Example], seed: int
     ) -> Array:
-        """Train once and measure the label loss of queries at several numbers of passes.
+        """Train once and measure the label loss of queries after several passes.
 
         Returns:
             Cross-entropy of the right labels' tokens in nats, shape (len(passes),).
+
         """
         asked = self._encode(queries)
         found: dict[int, float] = {}
@@ -130,8 +135,8 @@ class Training:
         values = np.array([found[done] for done in passes])
         if not np.isfinite(values).all():
             raise NumericsError(
-                f"Training at rate {rate:g} diverged: the loss of the calibration queries "
-                f"is no number. Expected a smaller rate. Lower rates=."
+                f"Training at rate {rate:g} diverged: the loss of the calibration "
+                f"queries is no number. Expected a smaller rate. Lower rates=."
             )
         return values
 
@@ -148,7 +153,9 @@ class Training:
         with torch.no_grad():
             for (name, p), norm in zip(self.moving.items(), norms, strict=True):
                 noise = torch.randn(p.shape, generator=generator)
-                moved = self.original[name].float().cpu() + noise * (norm / noise.norm())
+                moved = self.original[name].float().cpu() + noise * (
+                    norm / noise.norm()
+                )
                 p.copy_(moved.to(p.device))
 
     def _optimizer(self, masters: list[Tensor], rate: float) -> Callable[[], None]:
@@ -165,12 +172,14 @@ class Training:
         loss = self._loss(batch)
         if not torch.isfinite(loss):
             raise NumericsError(
-                f"Training diverged: the loss on the demonstrations is {float(loss)}. "
+                f"Training diverged: the loss on the demonstrations is {loss.item()}. "
                 f"Expected a smaller rate. Lower rates=, or pass --dtype float32."
             )
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
         for master, gradient in zip(masters, gradients, strict=True):
-            master.grad = torch.zeros_like(master) if gradient is None else gradient.float()
+            master.grad = (
+                torch.zeros_like(master) if gradient is None else gradient.float()
+            )
         if self.largest_gradient == 0.0:
             found = [m.grad.abs().max() for m in masters if m.grad is not None]
             self.largest_gradient = float(torch.stack(found).max())
@@ -187,13 +196,16 @@ class Training:
         dtype = next(iter(self.moving.values())).dtype
         spacing = torch.finfo(dtype).eps / 2
         typical = float(
-            torch.stack([o.float().abs().median() for o in self.original.values()]).median()
+            torch.stack(
+                [o.float().abs().median() for o in self.original.values()]
+            ).median()
         )
         usable = spacing * max(typical, 1e-30) / self.largest_gradient
         raise NumericsError(
-            f"At rate {rate:g} every update vanishes in the rounding of {dtype}: no weight "
-            f"changed, although the gradient is up to {self.largest_gradient:.2g}. Expected "
-            f"a rate of at least about {usable:.2g}. Raise rates=, or pass --dtype float32."
+            f"At rate {rate:g} every update vanishes in the rounding of {dtype}: no "
+            f"weight changed, although the gradient is up to "
+            f"{self.largest_gradient:.2g}. Expected a rate of at least about "
+            f"{usable:.2g}. Raise rates=, or pass --dtype float32."
         )
 
     def _encode(self, examples: Sequence[Example]) -> list[_Encoded]:
@@ -211,7 +223,7 @@ class Training:
         ]
 
     def _loss(self, batch: list[_Encoded]) -> Tensor:
-        """Mean over examples of the mean cross-entropy of their label tokens, in nats."""
+        """Average over examples the mean cross-entropy of label tokens, in nats."""
         ids, _ = padded([e.tokens[:-1] for e in batch], self.model.device)
         reads = [range(e.answer_from - 1, len(e.tokens) - 1) for e in batch]
         positions = sorted({p for read in reads for p in read})

@@ -1,4 +1,4 @@
-"""Draw the rows of a run: ``matrix.md`` to read anywhere, ``index.html`` to look closer.
+"""Draw the rows of a run: ``matrix.md`` to read, ``index.html`` to look closer.
 
 Everything here is a pure function of rows and of ``run.json``; nothing needs a model.
 The terminal's matrix is :func:`probes.report.terminal.matrix_lines`. Rows and run are
@@ -26,6 +26,7 @@ def write_report(rows: Sequence[Row], run: Mapping[str, Any], folder: Path) -> N
 
     Raises:
         StoreError: The folder cannot be written.
+
     """
     write_text(markdown(rows, run), folder / "matrix.md")
     write_text(page(rows, run), folder / "index.html")

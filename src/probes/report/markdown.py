@@ -40,6 +40,7 @@ def markdown(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
     Args:
         rows: Corrected and ordered.
         run: What ``run.json`` holds.
+
     """
     matrix = arrange(rows)
     lines = [escape(headline(rows, run), 2000), "", "## Self-tests", ""]
@@ -49,7 +50,7 @@ def markdown(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
     lines += ["", "## Matrix", "", *_matrix_table(matrix), "", *_legend(), ""]
     lines += ["## Claims", ""]
     for claim, first in matrix.claims.items():
-        cells = [row for m in matrix.models for row in matrix.entries.get((claim, m), ())]
+        cells = matrix.cells_of(claim)
         lines += [f"### {escape(claim)}", ""]
         lines += [f"**Claim:** {escape(first['sentence'])}", ""]
         lines += [f"**Source:** {escape(first['source'])}", ""]
@@ -63,6 +64,7 @@ def escape(value: object, limit: int = 300) -> str:
     Args:
         value: Any text; None is empty.
         limit: Longest text in characters before escaping.
+
     """
     text = plain(value, limit).strip()
     text = re.sub(r"([\\`*\[\]|~$#!])", r"\\\1", text)

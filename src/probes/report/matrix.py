@@ -1,6 +1,6 @@
 """What every drawing shares: letters, the grouping into a matrix, and the headline.
 
-Rows come from anywhere, so every text of theirs passes :func:`plain` before it is drawn.
+Rows come from anywhere, so all their texts pass :func:`plain` before they are drawn.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class Matrix:
             sentence and the source.
         models: Names with their kind: constructed, learned, pretrained, untrained.
         entries: The rows of each (claim, model); pairs that cannot exist are missing.
+
     """
 
     claims: Mapping[str, Row]
@@ -53,6 +54,10 @@ class Matrix:
     def entry(self, claim: str, model: str) -> str:
         """Return the short text of claim × model; empty where no cell exists."""
         return summarise(self.entries.get((claim, model), ()))
+
+    def cells_of(self, claim: str) -> list[Row]:
+        """Return the rows of a claim, model by model."""
+        return [row for m in self.models for row in self.entries.get((claim, m), ())]
 
 
 def arrange(rows: Iterable[Row]) -> Matrix:
@@ -138,6 +143,7 @@ def plain(value: object, limit: int = TEXT_LIMIT, *, lines: bool = False) -> str
         value: Any text; None is empty.
         limit: Longest text in characters, the ellipsis included.
         lines: Keep line breaks; otherwise they become spaces.
+
     """
     text = "" if value is None else str(value)
     if len(text) > limit:

@@ -1,7 +1,7 @@
 """Draw the matrix as one self-contained HTML page.
 
 The template stands beside this file. The table is plain HTML and readable without
-scripts; the numbers of each cell travel as JSON, which the page's script draws on demand.
+scripts; the numbers of each cell travel as JSON, drawn by the page's script on demand.
 """
 
 from __future__ import annotations
@@ -32,13 +32,11 @@ from probes.results import VERDICTS, Row, is_unexpected
 
 TEMPLATE = Path(__file__).with_name("page.html")
 REASON_LIMIT = 2000
-EFFECT_FIELDS = (
-    "name unit value n_sets n_queries low high level margin floor ceiling p p_adjusted"
-).split()
-ROW_FIELDS = (
-    "claim model dataset n_demonstrations verdict effects command observations seconds "
-    "scale alone expected unexpected p_supported p_refuted reason note provenance"
-).split()
+COUNTS = ("observations_measured", "observations_stored", "forward_passes", "seconds")
+# What is often null stands last, here and in rows: nulls at the end are left out.
+_NUMBERS = ("value", "n_sets", "n_queries", "low", "high", "level")
+_BOUNDS = ("margin", "floor", "ceiling", "p", "p_adjusted")
+EFFECT_FIELDS = ("name", "unit", *_NUMBERS, *_BOUNDS)
 
 
 def page(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
@@ -47,6 +45,7 @@ def page(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
     Args:
         rows: Corrected and ordered.
         run: What ``run.json`` holds.
+
     """
     # Start-up matters to every pytest run; only the end of one draws a page.
     import jinja2
@@ -86,9 +85,8 @@ def content_policy(source: str) -> str:
         assert len(text) == 1, f"page.html must have one inline {kind}"
         digest = hashlib.sha256(text[0].encode()).digest()
         allowed[kind] = f"{kind}-src 'sha256-{base64.b64encode(digest).decode()}'"
-    return "; ".join(
-        ["default-src 'none'", *allowed.values(), "base-uri 'none'", "form-action 'none'"]
-    )
+    rest = ("base-uri 'none'", "form-action 'none'")
+    return "; ".join(["default-src 'none'", *allowed.values(), *rest])
 
 
 def as_script_data(data: object) -> str:
@@ -104,12 +102,13 @@ def scale_of(row: Row) -> str:
         ``share``: of the way from floor to ceiling, supported above 1 − margin;
         ``raw``: floor and ceiling in the measure's own unit; ``below``: supported below
         the margin; ``within``: supported within ±margin; ``value``: no bounds.
+
     """
     if not row["effects"]:
         return "value"
     effect = row["effects"][0]
     if effect["floor"] is not None and effect["ceiling"] is not None:
-        # Without an interval the share was not formed: the ceiling is not above the floor.
+        # No interval: no share was formed, as the ceiling is not above the floor.
         return "raw" if effect["level"] is None else "share"
     if effect["margin"] is None:
         return "value"
@@ -133,15 +132,16 @@ class _Strings:
         return self.found.setdefault(text, len(self.found)) if text else None
 
 
-def _data(rows: Sequence[Row], matrix: Matrix, run: Mapping[str, Any]) -> dict[str, Any]:
+def _data(
+    rows: Sequence[Row], matrix: Matrix, run: Mapping[str, Any]
+) -> dict[str, Any]:
     strings = _Strings()
     claims = {name: i for i, name in enumerate(matrix.claims)}
     models = {name: i for i, name in enumerate(matrix.models)}
     packed = []
     for row in rows:
-        values = _values(row, run, strings)
-        values["claim"], values["model"] = claims[row["claim"]], models[row["model"]]
-        packed.append(_trim([values[name] for name in ROW_FIELDS]))
+        where = {"claim": claims[row["claim"]], "model": models[row["model"]]}
+        packed.append(where | _values(row, run, strings))
     return {
         "verdicts": list(VERDICTS),
         "letters": [LETTERS[name] for name in VERDICTS],
@@ -150,9 +150,9 @@ def _data(rows: Sequence[Row], matrix: Matrix, run: Mapping[str, Any]) -> dict[s
             for name, first in matrix.claims.items()
         ],
         "models": [plain(name) for name in models],
-        "row_fields": ROW_FIELDS,
+        "row_fields": [*packed[0]] if packed else [],
         "effect_fields": EFFECT_FIELDS,
-        "rows": packed,
+        "rows": [_trim([*values.values()]) for values in packed],
         "strings": list(strings.found),
     }
 
@@ -212,8 +212,7 @@ def _fact(value: object) -> str:
 
 
 def _facts(run: Mapping[str, Any]) -> dict[str, str]:
-    counted = ("observations_measured", "observations_stored", "forward_passes", "seconds")
-    facts = {**run["provenance"], **{name: run[name] for name in counted}}
+    facts = dict(run["provenance"]) | {name: run[name] for name in COUNTS}
     return {plain(k, 80).replace("_", " "): _fact(v) for k, v in facts.items()}
 
 
@@ -228,12 +227,13 @@ def _origin(run: Mapping[str, Any]) -> str:
 
 
 def _claims(matrix: Matrix) -> list[dict[str, Any]]:
+    models = matrix.models
     return [
         {
             "name": plain(claim),
             "sentence": plain(first["sentence"]),
             "source": plain(first["source"]),
-            "entries": [_entry(matrix.entries.get((claim, m), ())) for m in matrix.models],
+            "entries": [_entry(matrix.entries.get((claim, m), ())) for m in models],
         }
         for claim, first in matrix.claims.items()
     ]
@@ -243,6 +243,6 @@ def _entry(rows: Sequence[Row]) -> dict[str, Any]:
     counts = count_verdicts(rows)
     return {
         "counts": counts,
-        "words": ", ".join(f"{n} {v.replace('_', ' ')}" for v, n in counts.items()),
+        "words": ", ".join(f"{n} {v}" for v, n in counts.items()).replace("_", " "),
         "is_unexpected": any(map(is_unexpected, rows)),
     }

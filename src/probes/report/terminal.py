@@ -1,4 +1,4 @@
-"""Draw the matrix for a terminal: plain text that fits the width, whatever its names."""
+"""Draw the matrix for a terminal: plain text that fits, whatever the names."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ def matrix_lines(
     Returns:
         Lines of at most ``width`` columns, without colour codes. What forbids to trust
         the run stands first, and again in the headline, which stands last.
+
     """
     matrix = arrange(rows)
     lines = [line for alarm in alarms(rows, run) for line in fold(alarm, width)]
@@ -109,7 +110,7 @@ def _matrix_block(matrix: Matrix, width: int) -> list[str]:
 
 def _column_widths(matrix: Matrix, names: Sequence[str]) -> list[int]:
     return [
-        max(columns(name), *(len(matrix.entry(claim, model)) for claim in matrix.claims))
+        max(columns(name), *(len(matrix.entry(c, model)) for c in matrix.claims))
         for name, model in zip(names, matrix.models, strict=True)
     ]
 
