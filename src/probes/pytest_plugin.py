@@ -334,7 +334,7 @@ def _row(
         outcome="error" if crashed else outcome,
         error=crashed,
         expected=_expected(item),
-        observations=item.stash.get(KEYS, list[str]()),
+        observations=item.stash.setdefault(KEYS, []),
         seconds=time.perf_counter() - item.stash[STARTED],
     )
 

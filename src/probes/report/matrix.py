@@ -118,8 +118,8 @@ def alarms(rows: Sequence[Row], run: Mapping[str, Any]) -> list[str]:
 def headline(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
     """Sum the run up in one sentence, after whatever forbids to trust it."""
     counts = count_verdicts(rows)
-    always = [name for name in VERDICTS if name != "error" or name in counts]
-    said = ", ".join(f"{counts.get(n, 0)} {n.replace('_', ' ')}" for n in always)
+    said = ", ".join(f"{counts.get(n, 0)} {n}" for n in VERDICTS if n != "error")
+    crashed = f", {_several(counts['error'], 'error')}" if "error" in counts else ""
     n_models = len({row["model"] for row in rows})
     n_unexpected = sum(map(is_unexpected, rows))
     surprises = f"; {n_unexpected} unexpected" if n_unexpected else ""
@@ -127,7 +127,7 @@ def headline(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
     passed = f"self-tests {sum(map(bool, tests.values()))} of {len(tests)} passed"
     sentence = (
         f"{_several(len(rows), 'cell')} on {_several(n_models, 'model')}: "
-        f"{said}{surprises}; {passed}."
+        f"{said.replace('_', ' ')}{crashed}{surprises}; {passed}."
     )
     return " ".join([*alarms(rows, run), sentence])
 

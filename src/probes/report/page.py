@@ -70,7 +70,7 @@ def page(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
         totals=count_verdicts(rows),
         origin=_origin(run),
         facts=_facts(run),
-        models=[(plain(m), plain(kind, 40)) for m, kind in matrix.models.items()],
+        models=[(plain(m, 80), plain(kind, 40)) for m, kind in matrix.models.items()],
         claims=_claims(matrix),
         data=markupsafe.Markup(as_script_data(_data(rows, matrix, run))),
     )

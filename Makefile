@@ -1,0 +1,35 @@
+# Every target sets up .venv first, when it is missing or older than what it is made from.
+PYTHON ?= python3
+PY := .venv/bin/python
+READY := .venv/.ready
+
+.PHONY: setup claims test lint bench clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; pass PYTHON=python3.12, for instance."; exit 1; }
+	test -x $(PY) || $(PYTHON) -m venv .venv
+	PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# The shipped matrix, compared with claims/expected.json. ARGS='--sets 20' adds options.
+claims: $(READY)
+	$(PY) -m pytest claims/ -n auto -q $(ARGS)
+
+# The instrument's own tests.
+test: $(READY)
+	$(PY) -m pytest tests/ -n auto -q --ignore=tests/benchmarks $(ARGS)
+
+lint: $(READY)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+# Speed, without workers, because pytest-benchmark disables itself beside them.
+bench: $(READY)
+	$(PY) -m pytest tests/benchmarks -n 0 -q $(ARGS)
+
+clean:
+	rm -rf .venv .store reports/latest build .pytest_cache .mypy_cache .ruff_cache
