@@ -21,7 +21,6 @@ def listing(option: str, places: Sequence[str]) -> str:
     Args:
         option: ``--list-claims``, ``--list-models`` or ``--list-datasets``.
         places: The files and folders given on the command line, for claims.
-
     """
     if option == "--list-models":
         return "\n".join(
@@ -55,7 +54,6 @@ def find_claims(places: Sequence[str]) -> list[ClaimCard]:
 
     Raises:
         ClaimError: A file cannot be imported.
-
     """
     found: dict[str, ClaimCard] = {}
     for path in _test_files(places):

@@ -25,7 +25,6 @@ class ClaimCard:
         needs_icl: Not applicable where the demonstrations teach the model nothing.
         layers: How many layers the network must have: (lowest, highest); None: any.
         datasets: The datasets it is stated for; empty means every one of the family.
-
     """
 
     name: str
@@ -77,7 +76,6 @@ def claim(
 
     Raises:
         ClaimError: The sentence or the source is missing, or the name is no test.
-
     """
 
     def attach(function: Function) -> Function:

@@ -31,7 +31,6 @@ class Grid:
 
     Attributes:
         demonstrations: Empty takes each dataset's own default.
-
     """
 
     models: tuple[ModelCard, ...]
@@ -63,7 +62,6 @@ def parse_models(text: str | None) -> tuple[ModelCard, ...]:
     Raises:
         UnknownNameError: A name is neither registered nor a folder nor a Hub id.
         OptionError: A name is not usable.
-
     """
     if not text:
         return tuple(card for card in MODELS if card.shipped)
@@ -76,7 +74,6 @@ def model_named(name: str) -> ModelCard:
     Raises:
         UnknownNameError: It is none of these.
         OptionError: The name cannot stand in a cell's id.
-
     """
     if name.startswith("untrained:"):
         return untrained_twin(model_named(name.removeprefix("untrained:")))
@@ -108,7 +105,6 @@ def parse_datasets(text: str | None) -> tuple[DatasetCard, ...]:
 
     Raises:
         UnknownNameError: A name is neither registered nor a file nor a folder.
-
     """
     if not text:
         return tuple(card for card in DATASETS if card.shipped)
@@ -120,7 +116,6 @@ def dataset_named(name: str) -> DatasetCard:
 
     Raises:
         UnknownNameError: It is none of these.
-
     """
     if name in DATASETS:
         return DATASETS.get(name)
@@ -140,7 +135,6 @@ def parse_demonstrations(text: str | None) -> tuple[int, ...]:
 
     Raises:
         OptionError: Something in it is no such number.
-
     """
     if not text:
         return ()

@@ -16,7 +16,6 @@ def read_from_hub(name: str, source: TextRows) -> LabelledRows:
 
     Raises:
         DataError: The extra is not installed, or the Hub does not answer.
-
     """
     try:
         import datasets

@@ -59,7 +59,6 @@ class Judge:
         judgement: The verdict, once a judging method was called.
         beside: Effects that are shown and decide nothing.
         note: A counterexample or another remark for the row.
-
     """
 
     def __init__(self, claim: ClaimCard, cell: Cell) -> None:
@@ -89,7 +88,6 @@ class Judge:
             margin: Largest mean distance that does not matter, for all others.
             worst: The distance on the worst task that a hunt found; for constructed
                 networks it must be within the tolerance too.
-
         """
         if not self.is_exact:
             return self._settle(judge_within(distance, margin=margin, one_sided=True))
@@ -125,7 +123,6 @@ class Judge:
                 largest counts, and all are shown.
             ceiling: The same similarity of ICL and ICL.
             margin: Share of the way from floor to ceiling that may be missing.
-
         """
         self.shows(similarity, replace(ceiling, name=f"{ceiling.name}, ceiling"))
         for name, floor in floors.items():
@@ -151,7 +148,6 @@ class Judge:
             tolerance: Largest rounding error of the distance, for constructed networks:
                 hand-written weights either do the algorithm or do not.
             margin: For all others: advantage of the nearest rival that does not matter.
-
         """
         for name, rival in rivals.items():
             self.shows(replace(rival, name=f"{rival.name} to {name}"))
@@ -171,10 +167,14 @@ class Judge:
         """Put a remark into the row, such as a counterexample."""
         self.note = "; ".join(filter(None, [self.note, str(text)]))
 
-    def dismiss(self, reason: str) -> None:
-        """Say that the claim does not apply to this cell."""
+    def dismiss(self, reason: str, because: Measurement) -> None:
+        """Say that the claim does not apply to this cell, and show why.
+
+        Raises:
+            Undecided: Always; the cell is done.
+        """
         self.judgement = Judgement(
-            verdict="not_applicable", effect=_nothing(), reason=reason
+            verdict="not_applicable", effect=describe(because), reason=reason
         )
         raise Undecided(reason)
 
@@ -186,7 +186,6 @@ class Judge:
             Changed: The verdict is not the recorded one.
             Refuted: It is refuted (as recorded, or there is no record).
             Undecided: It is inconclusive or not applicable.
-
         """
         if self.judgement is None:
             raise ClaimError(
@@ -224,7 +223,3 @@ def tell(effect: Effect) -> str:
         if value is not None:
             parts.append(f"{name} {value:.3g}")
     return ", ".join(parts)
-
-
-def _nothing() -> Effect:
-    return Effect(name="", value=0.0, unit="", n_sets=0, n_queries=0)

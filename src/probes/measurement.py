@@ -28,7 +28,6 @@ class Measurement:
 
     Raises:
         ShapeError: The values are not a non-empty matrix of finite numbers.
-
     """
 
     name: str
@@ -75,7 +74,6 @@ class Measurement:
 
         Raises:
             ShapeError: The two were not measured on the same sets and queries.
-
         """
         if self.values.shape != other.values.shape:
             raise ShapeError(

@@ -24,7 +24,6 @@ class Observation:
             n_queries), ``sensitivities`` (n_sets, n_queries, n_inputs), ``answers``.
         facts: Plain values: chosen settings, label tokens, sizes of updates.
         key: The content key under which it is stored.
-
     """
 
     arrays: Mapping[str, NDArray[Any]]
@@ -82,7 +81,6 @@ def require_same_cells(*observations: Observation) -> None:
 
     Raises:
         ShapeError: The arrays of the first differ in shape from another's.
-
     """
     shapes = [
         {

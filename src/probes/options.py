@@ -100,6 +100,16 @@ GRID_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
             "help": "precision of text models (default: %(default)s)",
         },
     ),
+    (
+        "--long-rows",
+        {
+            "default": DEFAULTS.long_rows,
+            "choices": ["error", "drop"],
+            "help": "rows longer than their share of the model's context: an error "
+            "that names the row, or drop them before anything is drawn (default: "
+            "%(default)s)",
+        },
+    ),
 )
 
 PLACE_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -173,7 +183,6 @@ def grid_of(option: Any) -> Grid:
     Raises:
         OptionError: A value cannot be used.
         UnknownNameError: A name is not known.
-
     """
     data_dir = option.data_dir
     if data_dir is not None and not Path(data_dir).is_dir():
@@ -189,6 +198,7 @@ def grid_of(option: Any) -> Grid:
         seed=option.seed,
         device=option.device,
         dtype=option.dtype,
+        long_rows=option.long_rows,
         data_dir=None if data_dir is None else str(Path(data_dir).resolve()),
     )
     return Grid(
@@ -204,7 +214,6 @@ def places_of(option: Any, root: Path) -> Places:
 
     Raises:
         OptionError: ``--expect`` names no file.
-
     """
     if option.expect is not None and not Path(option.expect).is_file():
         raise OptionError(

@@ -26,7 +26,6 @@ class Status:
     Args:
         folder: Where the processes of a run write; removed by the controller.
         name: The process.
-
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -73,7 +72,6 @@ class Reporter:
         folder: Where the processes write.
         show: Called with a finished line.
         on_terminal: Whether lines may come often.
-
     """
 
     def __init__(

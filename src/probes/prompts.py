@@ -41,7 +41,6 @@ class TextTask:
         queries: n_sets tuples of n_queries examples.
         answers: Text of the answer for every label, in the order of the labels.
         description: Template and separators.
-
     """
 
     demonstrations: tuple[tuple[Example, ...], ...]
@@ -90,7 +89,6 @@ def draw_text(
 
     Raises:
         DataError: There are too few rows; the message says how many are wanted.
-
     """
     pools = [
         _Pool.of(rows, settings, group, n_demonstrations) for group in _groups(rows)
@@ -216,7 +214,6 @@ class Verbalized:
         bridge: Tokens that every answer begins with and that say nothing, such as "▁";
             they belong to the prompt.
         answers: Tokens of each label's answer after the bridge; first ones differ.
-
     """
 
     bridge: tuple[int, ...]
@@ -237,7 +234,6 @@ def verbalize(tokenizer: Tokenizer, task: TextTask) -> Verbalized:
     Raises:
         DataError: Two labels begin with the same token, or the tokenizer merges the end
             of the query with the answer.
-
     """
     prompts = {task.alone(e): e for shown in task.queries for e in shown}
     first = next(iter(prompts))
@@ -313,7 +309,6 @@ def encode_checked(
 
     Raises:
         DataError: A prompt is too long; the message names the row and both lengths.
-
     """
     encoded = _encode(tokenizer, [text for text, _ in prompts])
     for tokens, (_, where) in zip(encoded, prompts, strict=True):
@@ -331,6 +326,21 @@ def _encode(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
     unique = list(dict.fromkeys(texts))
     found = dict(zip(unique, tokenizer(unique)["input_ids"], strict=True))
     return [list(found[text]) for text in texts]
+
+
+def without_long_rows(
+    rows: LabelledRows, tokenizer: Tokenizer, longest: int
+) -> LabelledRows:
+    """Leave out the rows that have more tokens than their share of the context."""
+    described = rows.description
+    extra = described.instruction + described.separator
+
+    def short(split: tuple[Row, ...]) -> tuple[Row, ...]:
+        texts = [extra + described.demonstrate(row) for row in split]
+        lengths = map(len, _encode(tokenizer, texts))
+        return tuple(r for r, n in zip(split, lengths, strict=True) if n <= longest)
+
+    return replace(rows, train=short(rows.train), test=short(rows.test))
 
 
 def group_by_set(

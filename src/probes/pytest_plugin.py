@@ -15,7 +15,7 @@ import pytest
 from probes.catalogue import listed_option, listing
 from probes.claims import ClaimCard
 from probes.errors import ProbesError
-from probes.judge import Expectation, Judge, Refuted, Undecided
+from probes.judge import Changed, Expectation, Judge, Refuted, Undecided
 from probes.measures import gold_probability
 from probes.observation import Observation
 from probes.options import GRID_OPTIONS, LIST_OPTIONS, PLACE_OPTIONS
@@ -26,7 +26,6 @@ from probes.results import Row, build_row, cell_id
 from probes.scheduling import ModelScheduling
 from probes.session import Run
 from probes.tasks import Cell
-from probes.verdict import gate
 from probes.workers import count_workers, worker_environment
 
 RUN = pytest.StashKey[Run]()
@@ -55,7 +54,6 @@ def observation(recipe: Recipe) -> Any:
 
     Returns:
         A fixture of the recipe's name that gives what the learners answered.
-
     """
 
     def answer(cell: Cell, observe: Callable[[Any], Any]) -> Any:
@@ -256,14 +254,10 @@ def icl_gate(
 ) -> None:
     """Dismiss the cell where demonstrations teach nothing or labels do not matter."""
     learned, alone, misled = map(gold_probability, (icl, base, icl_shuffled_labels))
-    gains = {
-        "zero-shot": learned.minus(alone),
-        "shuffled labels": learned.minus(misled),
-    }
-    for name, gain in gains.items():
-        reason = gate([gain])
-        if reason:
-            judge.dismiss(f"{reason} (over {name})")
+    for arm, theirs in {"zero-shot": alone, "shuffled labels": misled}.items():
+        gain = replace(learned.minus(theirs), name=f"gain of ICL over {arm}")
+        if not is_gained(gain):
+            judge.dismiss(f"ICL gains nothing over {arm}: nothing to explain", gain)
 
 
 # ---------------------------------------------------------------- running and judging
@@ -311,7 +305,14 @@ def pytest_runtest_makereport(
             ("probes", json.dumps({"row": row, "work": work}))
         )
         report.user_properties.append(("verdict", row["verdict"]))
+        if report.failed and call.excinfo is not None and _speaks(call.excinfo.value):
+            report.longrepr = f"{item.nodeid}\n{call.excinfo.value}"
     return report
+
+
+def _speaks(error: BaseException) -> bool:
+    """Say whether an error's sentence is worth more than its traceback."""
+    return isinstance(error, ProbesError | Refuted | Changed)
 
 
 def _decides(report: pytest.TestReport) -> bool:
@@ -334,7 +335,7 @@ def _row(
         outcome="error" if crashed else outcome,
         error=crashed,
         expected=_expected(item),
-        observations=item.stash.setdefault(KEYS, []),
+        observations=item.stash[KEYS] if KEYS in item.stash else [],
         seconds=time.perf_counter() - item.stash[STARTED],
     )
 

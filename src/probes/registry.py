@@ -24,7 +24,6 @@ class Registry(Generic[Card]):
 
     Args:
         what: What is registered, for messages: "model" or "dataset".
-
     """
 
     def __init__(self, what: str) -> None:
@@ -36,7 +35,6 @@ class Registry(Generic[Card]):
 
         Raises:
             OptionError: The name is no identifier, or it is taken.
-
         """
         if not card.name.isidentifier():
             raise OptionError(
@@ -57,7 +55,6 @@ class Registry(Generic[Card]):
 
         Raises:
             UnknownNameError: Nobody registered it; the message suggests the nearest.
-
         """
         if name not in self._cards:
             raise UnknownNameError.of(self.what, name, self._cards)

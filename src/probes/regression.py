@@ -24,7 +24,6 @@ class RegressionTask:
         y: Demonstrations' answers, shape (n_sets, n_demonstrations).
         queries: Query inputs, shape (n_sets, n_queries, n_inputs).
         answers: The teacher's noiseless answers, shape (n_sets, n_queries).
-
     """
 
     x: Array
@@ -54,7 +53,6 @@ def draw_tasks(
         n_demonstrations: Demonstrations of each task.
         n_queries: Query inputs, the same for every task.
         seed: Seed of the draw.
-
     """
     rng = np.random.default_rng(seed_of("linear tasks", seed))
     d = tasks.n_inputs

@@ -55,7 +55,6 @@ class Request:
         draw: 0 is the cell's demonstration sets; others are other sets of that size.
         labels: Whether the demonstrations carry their own labels.
         queries: "calibration" asks queries that no verdict sees.
-
     """
 
     learner: Learner
@@ -87,7 +86,6 @@ class Request:
         Raises:
             ModelError: The model's folder cannot be read.
             DataError: The rows cannot be read.
-
         """
         from probes.networks.fingerprint import fingerprint
 
@@ -123,15 +121,17 @@ class Request:
         )
         return task if self.order == 0 else task.reordered(seed_of(s.seed, self.order))
 
-    def text_task(self) -> TextTask:
+    def text_task(self, keep: Callable[[LabelledRows], LabelledRows]) -> TextTask:
         """Choose the rows of a text request.
+
+        Args:
+            keep: Leaves out the rows that are not to be drawn.
 
         Raises:
             DataError: There are too few rows, or they cannot be read.
-
         """
         task = draw_text(
-            read_rows(self.dataset, self.settings.data_dir),
+            keep(read_rows(self.dataset, self.settings.data_dir)),
             self.settings,
             n_demonstrations=self.n_demonstrations,
             draw=self.draw,

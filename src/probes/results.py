@@ -71,7 +71,7 @@ def build_row(
         "alone": "error" if failed or found is None else found.verdict,
         "expected": None if expected is None else expected.verdict,
         "outcome": outcome,
-        "effects": [_plain(asdict(e)) for e in effects if e.name],
+        "effects": [_plain(asdict(e)) for e in effects],
         "p_supported": None if found is None else found.p_supported,
         "p_refuted": None if found is None else found.p_refuted,
         "reason": error
@@ -234,7 +234,6 @@ def write_rows(rows: Iterable[Row], path: Path) -> None:
 
     Raises:
         StoreError: The folder cannot be written.
-
     """
     lines = [json.dumps(row, allow_nan=False, ensure_ascii=False) for row in rows]
     write_text("".join(line + "\n" for line in lines), path)
@@ -245,7 +244,6 @@ def write_text(text: str, path: Path) -> None:
 
     Raises:
         StoreError: The folder cannot be written.
-
     """
     temporary = path.with_suffix(path.suffix + ".part")
     try:
@@ -264,7 +262,6 @@ def read_rows_of(path: Path) -> list[Row]:
 
     Raises:
         OptionError: The file is missing or holds something else.
-
     """
     try:
         rows = [
@@ -290,7 +287,6 @@ class Record:
 
     Raises:
         OptionError: The file is broken.
-
     """
 
     def __init__(self, path: Path, settings: Settings) -> None:
@@ -355,7 +351,6 @@ def write_record(rows: Iterable[Row], path: Path, settings: Settings) -> None:
 
     Raises:
         StoreError: The file cannot be written.
-
     """
     cells = {row_id(row): recorded(row) for row in order_rows(rows)}
     text = json.dumps(

@@ -34,7 +34,6 @@ class Row:
         group: Rows of one group belong together: a demonstration set and its queries
             come from one group. Empty where the data has none.
         where: File and line, for messages.
-
     """
 
     fields: dict[str, str]
@@ -55,7 +54,6 @@ class Description:
         label_column: Column of the label.
         group_column: Column of the group.
         verbalizer: Label to the word that stands for it; None: the label as it is.
-
     """
 
     query: str = "Input: {text}\nLabel:"
@@ -71,7 +69,6 @@ class Description:
 
         Raises:
             DataError: The verbalizer has no word for it.
-
         """
         if self.verbalizer is None:
             return label
@@ -88,7 +85,6 @@ class Description:
 
         Raises:
             DataError: The template names a column that the row lacks.
-
         """
         try:
             return self.query.format_map(row.fields)
@@ -126,7 +122,6 @@ def read_rows(card: DatasetCard, data_dir: str | None) -> LabelledRows:
 
     Raises:
         DataError: Nothing is there, or a row is not what it should be.
-
     """
     assert isinstance(card.rows, TextRows)
     return _read(card.name, card.rows, data_dir)
@@ -163,7 +158,6 @@ def assemble(
 
     Raises:
         DataError: A split is empty, a label has no word, or two labels share one.
-
     """
     for split, found in rows.items():
         if not found:
@@ -196,7 +190,6 @@ def locate(name: str, source: TextRows, data_dir: str | None) -> Path | None:
 
     Raises:
         DataError: There is nothing, and no Hub id to turn to.
-
     """
     direct = Path(source.location)
     if direct.is_absolute():
@@ -222,7 +215,6 @@ def describe(place: Path, description: str | None) -> tuple[Description, str]:
 
     Raises:
         DataError: The TOML is broken or names a key that nobody reads.
-
     """
     beside = place / "dataset.toml" if place.is_dir() else place.with_suffix(".toml")
     path = Path(description) if description else beside
@@ -297,7 +289,6 @@ def labelled_row(record: Any, description: Description, where: str) -> Row:
 
     Raises:
         DataError: It is no object, has no label, or holds something that is no text.
-
     """
     if not isinstance(record, dict) or description.label_column not in record:
         raise DataError(

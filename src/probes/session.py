@@ -44,7 +44,6 @@ class Run:
         root: The folder that default places are relative to.
         worker: Name of this process among the workers; None in the controller.
         status_folder: Where processes write their progress; None makes a new one.
-
     """
 
     def __init__(
@@ -158,7 +157,6 @@ class Run:
 
         Raises:
             StoreError: The report cannot be written.
-
         """
         from probes.report import write_report
         from probes.self_tests import run_self_tests

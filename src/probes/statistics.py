@@ -25,7 +25,6 @@ class Estimate:
         mean: The mean over sets and queries.
         error: Its standard error; 0 when the values do not vary; inf with one set.
         freedom: Satterthwaite's degrees of freedom.
-
     """
 
     mean: float
@@ -64,7 +63,6 @@ def estimate_mean(values: Array) -> Estimate:
         The mean, with Var = (MS_sets + MS_queries − MS_rest) / (n_sets · n_queries),
         never taken to be less than the largest single mean square's share. With one set
         the spread over sets is unknown, and the error is infinite.
-
     """
     n_sets, n_queries = values.shape
     mean = math.fsum(values.ravel().tolist()) / values.size

@@ -25,7 +25,6 @@ class Construction:
         rate: GD's rate on the sum of squares (the papers' η/N); Newton's start scale.
         shrinkage: GD++'s γ; 0 for the others.
         spoiled_by: What is added to one off-diagonal entry of W_V; 0 spoils nothing.
-
     """
 
     algorithm: Literal["gd", "gdpp", "newton"]
@@ -43,7 +42,6 @@ class Checkpoint:
     Attributes:
         location: Absolute path of a local folder, or a Hub id such as ``org/name``.
         revision: Branch, tag or commit on the Hub; ignored for a folder.
-
     """
 
     location: str
@@ -76,7 +74,6 @@ class ModelCard:
         n_layers: Attention layers that stand for steps of an algorithm; None for text.
         declared: Settings at which the weights claim to do an algorithm, by its name:
             ``{"gd": (rate,)}``. What is not declared is fitted on calibration tasks.
-
     """
 
     name: str
@@ -109,7 +106,6 @@ class LinearTasks:
             input's coordinates; 1 is isotropic.
         noise: Standard deviation of the noise on the demonstrations' answers.
         teacher_mean: Mean of each coordinate of w, whose variance is 1.
-
     """
 
     n_inputs: int = 10
@@ -128,7 +124,6 @@ class TextRows:
             names are looked up in ``--data-dir``.
         description: A TOML file with columns, template and verbalizer; None: defaults.
         hub: Hub id (and configuration) to read when there is no folder; empty: none.
-
     """
 
     location: str
@@ -148,7 +143,6 @@ class DatasetCard:
         language: Only models of this language read it.
         shipped: Part of the default run; needs no download.
         demonstrations: Numbers of demonstrations when ``--demos`` is not given.
-
     """
 
     name: str
@@ -173,10 +167,13 @@ class Settings:
         device: "cpu", "cuda" or "cuda:N".
         dtype: Precision in which text models run: float32, bfloat16, float16, float64.
         data_dir: Folder in which datasets are looked up; None: only what ships.
+        long_rows: What becomes of rows that are too long for the model's context when
+            every demonstration and the query have an equal share of it: "error" keeps
+            them, and the cell stops if its prompts do not fit; "drop" draws from the
+            others only, which is another, easier population of rows.
 
     Raises:
         OptionError: A size is below its least useful value.
-
     """
 
     n_sets: int = 10
@@ -187,6 +184,7 @@ class Settings:
     device: str = "cpu"
     dtype: str = "float32"
     data_dir: str | None = None
+    long_rows: str = "error"
 
     def __post_init__(self) -> None:
         least = {"n_sets": 1, "n_queries": 1, "n_orders": 2, "n_calibration": 1}
@@ -227,7 +225,6 @@ def untrained_twin(model: ModelCard, *, seed: int = 0) -> ModelCard:
 
     Raises:
         OptionError: The model is constructed; its weights are its architecture.
-
     """
     if isinstance(model.weights, Untrained):
         return model
@@ -253,7 +250,6 @@ def canonical(value: Any) -> Any:
 
     Raises:
         TypeError: A field holds something that has no canonical JSON; our own bug.
-
     """
     if is_dataclass(value) and not isinstance(value, type):
         named = {f.name: canonical(getattr(value, f.name)) for f in fields(value)}

@@ -58,7 +58,6 @@ class Judgement:
         p_supported: p of "inside the margin".
         p_refuted: p of "outside the margin".
         reason: Why it is inconclusive or not applicable; empty otherwise.
-
     """
 
     verdict: Verdict
@@ -90,7 +89,6 @@ def judge_exactly(measurement: Measurement, *, tolerance: float) -> Judgement:
     Args:
         measurement: A distance, 0 when the claim holds.
         tolerance: The largest rounding error, with its reason in the claim.
-
     """
     require_margin(tolerance, "tolerance")
     largest = float(np.abs(measurement.values).max())
@@ -117,7 +115,6 @@ def judge_within(
         measurement: A difference, 0 when the claim holds.
         margin: The largest difference that does not matter, in the same unit.
         one_sided: Ask only that the mean is below the margin.
-
     """
     require_margin(margin)
     values = measurement.values
@@ -160,7 +157,6 @@ def judge_ceiling(
         floors: The same similarity for arms without learning.
         ceiling: The same similarity of ICL and ICL.
         margin: Share of the way that may be missing, 0 < margin < 1.
-
     """
     require_margin(margin)
     if not floors:
@@ -222,23 +218,13 @@ def judge_ceiling(
     )
 
 
-def gate(gains: Sequence[Measurement]) -> str:
-    """Say why there is no learning in context to explain; empty when there is.
+def is_gained(gain: Measurement) -> bool:
+    """Say whether a gain is above 0: the gate of every claim about ICL.
 
     Args:
-        gains: What ICL must have more of than an arm without it: differences of the
-            right label's probability, each of which must be above 0.
-
+        gain: What ICL has more of than an arm without it.
     """
-    for gain in gains:
-        estimate = estimate_mean(gain.values)
-        if not estimate.p_above(0.0) < ALPHA:
-            low, high = estimate.interval(LEVEL)
-            return (
-                f"no learning in context to explain: {gain.name} is {gain.mean:+.3f} "
-                f"[{low:+.3f}, {high:+.3f}], not above 0"
-            )
-    return ""
+    return estimate_mean(gain.values).p_above(0.0) < ALPHA
 
 
 def require_margin(margin: float, what: str = "margin") -> None:
@@ -246,7 +232,6 @@ def require_margin(margin: float, what: str = "margin") -> None:
 
     Raises:
         ClaimError: It is not a positive finite number.
-
     """
     if not (isinstance(margin, int | float) and math.isfinite(margin) and margin > 0):
         raise ClaimError(

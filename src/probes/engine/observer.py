@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from probes.engine.store import Store
-from probes.errors import NumericsError
+from probes.errors import NumericsError, ProbesError, StoreError
 from probes.observation import Observation
+from probes.prompts import TextTask, without_long_rows
 from probes.request import Request
 
 if TYPE_CHECKING:
@@ -33,6 +34,20 @@ class Scene:
         """The loaded network (see ``networks.pool``)."""
         return self.observer.pool.get(self.request.model, self.request.settings)
 
+    def text_task(self) -> TextTask:
+        """Choose the rows that the model is shown and asked.
+
+        Raises:
+            DataError: There are too few rows, or they cannot be read.
+        """
+        request, model = self.request, self.model
+        if request.settings.long_rows == "error":
+            return request.text_task(lambda rows: rows)
+        share = model.context // (request.n_demonstrations + 1)
+        return request.text_task(
+            lambda rows: without_long_rows(rows, model.tokenizer, share)
+        )
+
     def observe(self, learner: Any, **changes: Any) -> Observation:
         """Ask another learner in the same cell, through the store."""
         return self.observer.observe(replace(self.request, learner=learner, **changes))
@@ -48,7 +63,6 @@ class Observer:
     Attributes:
         measured: Keys measured by this process.
         reused: Keys read from the store by this process.
-
     """
 
     def __init__(
@@ -59,6 +73,7 @@ class Observer:
         self.measured: set[str] = set()
         self.reused: set[str] = set()
         self._pool: ModelPool | None = None
+        self._failed: dict[str, ProbesError] = {}
         self._memory: OrderedDict[str, Observation] = OrderedDict()
 
     @property
@@ -80,20 +95,31 @@ class Observer:
 
         Raises:
             ProbesError: The request cannot be answered; the message says why.
-
         """
         key = request.key
+        if key in self._failed:
+            raise self._failed[key]
         if key in self._memory:
             self._memory.move_to_end(key)
             return self._memory[key]
         found = self.store.get(key)
         if found is None:
             with self.store.only_one(key):
-                found = self.store.get(key) or self._measure(request)
+                found = self.store.get(key) or self._try(request)
         if key not in self.measured:
             self.reused.add(key)
         self._remember(found)
         return found
+
+    def _try(self, request: Request) -> Observation:
+        """Measure, and remember what cannot be measured: ten claims ask for it."""
+        try:
+            return self._measure(request)
+        except StoreError:
+            raise
+        except ProbesError as error:
+            self._failed[request.key] = error
+            raise
 
     def _measure(self, request: Request) -> Observation:
         self.announce(request)

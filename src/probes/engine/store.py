@@ -35,7 +35,6 @@ class Store:
 
     Raises:
         StoreError: The folder cannot be made or written.
-
     """
 
     def __init__(self, folder: Path) -> None:
@@ -98,7 +97,6 @@ class Store:
 
         Raises:
             StoreError: The disk is full or the folder cannot be written.
-
         """
         from safetensors.numpy import save
 

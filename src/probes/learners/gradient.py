@@ -36,7 +36,6 @@ class GradientLearner:
         batch_size: Demonstrations a step; None is the full batch.
         reshuffled: Draw a new order for each pass after the first.
         weights: "all", or a sub-model such as "W_V@middle" (see ``networks.submodel``).
-
     """
 
     optimizer: Literal["gd", "adam"] = "gd"
@@ -68,14 +67,13 @@ class GradientLearner:
 
         Raises:
             NumericsError: Every rate diverges, or the update vanishes in rounding.
-
         """
         from probes.networks.training import Training
 
         chosen = scene.observe(
             Selection(of=self), queries="calibration", order=0, draw=0, labels="gold"
         ).facts
-        task = scene.request.text_task()
+        task = scene.text_task()
         labels = verbalize(scene.model.tokenizer, task)
         at_choice = replace(self, rates=(chosen["rate"],), passes=(chosen["passes"],))
         answered, norms = [], []
@@ -107,11 +105,10 @@ class Selection:
 
         Raises:
             NumericsError: No rate gives a finite loss.
-
         """
         from probes.networks.training import Training
 
-        task = scene.request.text_task()
+        task = scene.text_task()
         labels = verbalize(scene.model.tokenizer, task)
         shape = (len(self.of.rates), len(self.of.passes))
         total = np.zeros(shape)
@@ -154,7 +151,6 @@ class RandomUpdate:
 
     Attributes:
         matched_to: The learner whose update has the same norm, tensor by tensor.
-
     """
 
     matched_to: GradientLearner
@@ -165,7 +161,7 @@ class RandomUpdate:
         from probes.networks.training import Training
 
         matched = scene.observe(self.matched_to)
-        task = scene.request.text_task()
+        task = scene.text_task()
         labels = verbalize(scene.model.tokenizer, task)
         answered = []
         for index, shown in enumerate(task.demonstrations):

@@ -34,7 +34,6 @@ class WorstCase:
         against: The algorithm that ICL is compared with, its settings as in the cell.
         tolerance: A disagreement above it, relative to the answers' size, is a
             counterexample, and is then shrunk.
-
     """
 
     against: LinearLearner
@@ -46,7 +45,6 @@ class WorstCase:
 
         Raises:
             OptionError: The cell has no fixed input dimension; our own bug.
-
         """
         rows = scene.request.dataset.rows
         if not isinstance(rows, LinearTasks):

@@ -32,7 +32,6 @@ class InContext:
     Attributes:
         depth: Read the prediction after this many layers; None after the last. Only
             networks of linear self-attention can be read before it.
-
     """
 
     depth: int | None = None
@@ -44,13 +43,12 @@ class InContext:
         Raises:
             DataError: A prompt is too long or the labels collide.
             NumericsError: The model answers NaN or infinite logits.
-
         """
         if scene.request.model.family == "regression":
             tasks = scene.request.regression_task()
             answers = scene.model.answer(tasks, depth=self.depth)
             return regression_observation(tasks, *answers)
-        task = scene.request.text_task()
+        task = scene.text_task()
         labels = verbalize(scene.model.tokenizer, task)
         answered = [
             _ask(scene.model, labels, [(task.in_context(shown, q), q) for q in asked])
@@ -71,9 +69,8 @@ class Base:
         Raises:
             DataError: A prompt is too long or the labels collide.
             NumericsError: The model answers NaN or infinite logits.
-
         """
-        task = scene.request.text_task()
+        task = scene.text_task()
         labels = verbalize(scene.model.tokenizer, task)
         return text_observation(task, labels, ask_alone(scene.model, task, labels))
 

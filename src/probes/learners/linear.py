@@ -40,7 +40,6 @@ class LinearLearner:
             None takes what the network declares for the algorithm, and otherwise what
             comes nearest to ICL on calibration tasks, which no verdict sees.
         fitted_on: The distribution of the calibration tasks; None: the cell's own.
-
     """
 
     algorithm: Algorithm
@@ -62,7 +61,6 @@ class LinearLearner:
 
         Raises:
             NumericsError: No setting gives finite predictions on calibration tasks.
-
         """
         steps = scene.request.model.n_layers if self.steps is None else self.steps
         assert steps is not None
@@ -109,7 +107,6 @@ def solve(
 
     Returns:
         Weights, shape (n_sets, n_inputs).
-
     """
     values, basis, projected = spectrum(task)
     found = in_eigenbasis(values, projected, algorithm, steps, settings)
@@ -122,7 +119,6 @@ def spectrum(task: RegressionTask) -> tuple[Array, Array, Array]:
     Returns:
         Eigenvalues (n_sets, n_inputs), eigenvectors (n_sets, n_inputs, n_inputs) in
         columns, and Xᵀy in that basis (n_sets, n_inputs).
-
     """
     gram = np.einsum("snd,sne->sde", task.x, task.x)
     values, basis = np.linalg.eigh(gram)
@@ -177,7 +173,6 @@ def fit(
 
     Raises:
         NumericsError: No setting of the grid gives finite predictions.
-
     """
     values, basis, projected = spectrum(task)
     queries = np.einsum("sqd,sde->sqe", task.queries, basis)
@@ -249,7 +244,6 @@ class OnePassSGD:
         rate: Rate on ½(w·x − y)²; by default 1/(n_inputs · E x²) of the demonstrations.
         passes: How often the demonstrations are gone through.
         reshuffled: Draw a new order for each pass after the first.
-
     """
 
     rate: float | None = None

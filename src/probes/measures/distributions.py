@@ -19,7 +19,6 @@ def jensen_shannon(ours: Observation, theirs: Observation) -> Measurement:
 
     Reference:
         Lin 1991, doi:10.1109/18.61115, with two equal weights.
-
     """
     require_same_cells(ours, theirs)
     return _similarity(ours.log_probs, theirs.log_probs, "vocabulary")
@@ -30,7 +29,6 @@ def label_jensen_shannon(ours: Observation, theirs: Observation) -> Measurement:
 
     Raises:
         ShapeError: The two did not answer the same queries.
-
     """
     require_same_cells(ours, theirs)
     return _similarity(ours.label_log_probs, theirs.label_log_probs, "labels")
@@ -53,7 +51,6 @@ def total_variation(ours: Observation, theirs: Observation) -> Measurement:
 
     Raises:
         ShapeError: The two did not answer the same queries.
-
     """
     require_same_cells(ours, theirs)
     gap = np.abs(np.exp(ours.log_probs) - np.exp(theirs.log_probs)).sum(-1) / 2

@@ -27,7 +27,6 @@ def order_sensitivity(orders: Sequence[Observation]) -> Measurement:
     Reference:
         Shen et al. 2024, arXiv:2310.08540, "Sen", R = 10. The paper does not state the
         divisor; R is ours.
-
     """
     spread = _spread([np.exp(o.log_probs) for o in _checked(orders)]).sum(-1)
     return _measured("order sensitivity", spread, "probability")
@@ -38,7 +37,6 @@ def label_order_sensitivity(orders: Sequence[Observation]) -> Measurement:
 
     Raises:
         ShapeError: There are fewer than two orders, or they answer other queries.
-
     """
     spread = _spread([np.exp(o.label_log_probs) for o in _checked(orders)]).sum(-1)
     return _measured("order sensitivity, labels", spread, "probability")
@@ -56,7 +54,6 @@ def relative_order_sensitivity(orders: Sequence[Observation]) -> Measurement:
 
     Raises:
         ShapeError: There are fewer than two orders, or they answer other queries.
-
     """
     checked = _checked(orders)
     spread = _spread([np.exp(o.log_probs) for o in checked]).sum(-1)
@@ -74,7 +71,6 @@ def answer_order_sensitivity(orders: Sequence[Observation]) -> Measurement:
 
     Raises:
         ShapeError: There are fewer than two orders, or they answer other queries.
-
     """
     checked = _checked(orders)
     scale = float(np.sqrt(np.mean(checked[0]["answers"] ** 2)))

@@ -21,7 +21,6 @@ def prediction_distance(ours: Observation, theirs: Observation) -> Measurement:
     Reference:
         von Oswald et al. 2022, arXiv:2212.07677, "preds diff", there an L2 norm in raw
         units; the scale is our departure.
-
     """
     require_same_cells(ours, theirs)
     gap = np.abs(ours.predictions - theirs.predictions)
@@ -41,7 +40,6 @@ def squared_distance(ours: Observation, theirs: Observation) -> Measurement:
 
     Reference:
         Akyürek et al. 2022, arXiv:2211.15661, SPD, there divided by d instead.
-
     """
     gap = prediction_distance(ours, theirs)
     return Measurement(
@@ -60,7 +58,6 @@ def sensitivity_cosine(ours: Observation, theirs: Observation) -> Measurement:
 
     Reference:
         von Oswald et al. 2022, arXiv:2212.07677, "model cos".
-
     """
     require_same_cells(ours, theirs)
     a, b = ours.sensitivities, theirs.sensitivities
@@ -85,7 +82,6 @@ def sensitivity_distance(ours: Observation, theirs: Observation) -> Measurement:
 
     Reference:
         von Oswald et al. 2022, arXiv:2212.07677, "model diff", there in raw units.
-
     """
     require_same_cells(ours, theirs)
     scale = float(np.linalg.norm(theirs.sensitivities, axis=-1).mean()) or 1.0
@@ -103,7 +99,6 @@ def worst_disagreement(hunted: Observation) -> Measurement:
 
     Returns:
         Relative to the largest of 1, the predictions and the answers.
-
     """
     size = max(1.0, *(float(np.abs(hunted[k]).max()) for k in ("theirs", "answers")))
     return Measurement(

@@ -18,7 +18,6 @@ def accuracy(ours: Observation) -> Measurement:
 
     Reference:
         Shen et al. 2024, arXiv:2310.08540: top-1 over the whole vocabulary.
-
     """
     right = np.asarray(ours.label_tokens)[ours.gold]
     return Measurement(
@@ -75,7 +74,6 @@ def token_overlap(
 
     Reference:
         Shen et al. 2024, arXiv:2310.08540, "token overlap", K = 10.
-
     """
     shared = _shared(ours, theirs, k)
     return Measurement(
@@ -101,7 +99,6 @@ def overlap_similarity(
 
     Reference:
         Shen et al. 2024, arXiv:2310.08540. The product form is capped at 1/√(K − |O|).
-
     """
     cosine, shared = _cosine(ours, theirs, k)
     outside = k - shared.sum(axis=-1)
@@ -121,7 +118,6 @@ def overlap_cosine(
 
     Raises:
         ShapeError: The two did not answer the same queries, or k is out of range.
-
     """
     return Measurement(
         name="cosine on shared tokens",

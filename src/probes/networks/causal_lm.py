@@ -34,7 +34,6 @@ class CausalLM:
         tokenizer: Its tokenizer.
         context: The longest input, in tokens.
         n_forward: Forward passes made so far.
-
     """
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
@@ -64,7 +63,6 @@ class CausalLM:
 
         Returns:
             Logits, shape (n_sequences, n_positions, n_vocab), float32 or wider.
-
         """
         self.n_forward += 1
         answer = self.model(
@@ -87,7 +85,6 @@ class CausalLM:
 
         Raises:
             NumericsError: The model answered NaN or infinite logits.
-
         """
         shared = min(common_prefix(prompts), min(map(len, prompts)) - 1)
         if len(prompts) < 2 or shared < 8:
@@ -151,7 +148,6 @@ def padded(
 
     Returns:
         Ids, shape (n_sequences, n_tokens), and lengths, shape (n_sequences,).
-
     """
     lengths = torch.tensor([len(s) for s in sequences])
     ids = torch.zeros(len(sequences), int(lengths.max()), dtype=torch.long)
@@ -179,7 +175,6 @@ def load_causal_lm(card: ModelCard, settings: Settings) -> CausalLM:
     Raises:
         ModelError: The folder holds no safetensors, lacks tensors, asks for its own
             code, or has weights that are NaN.
-
     """
     import transformers
 

@@ -43,7 +43,6 @@ class NetworkWeights:
         d_token: Length of a token.
         read: Position of the prediction.
         sign: Sign of the prediction there: the GD construction carries −ŷ.
-
     """
 
     layers: tuple[LayerWeights, ...]

@@ -25,7 +25,6 @@ def fingerprint(model: ModelCard) -> Any:
 
     Raises:
         ModelError: The folder is no model.
-
     """
     weights = model.weights
     if isinstance(weights, Construction):
@@ -42,7 +41,6 @@ def resolve(checkpoint: Checkpoint) -> Path:
 
     Raises:
         ModelError: There is no such folder, and the Hub has no such model.
-
     """
     path = Path(checkpoint.location)
     if path.is_absolute():

@@ -19,7 +19,6 @@ class LinearAttention(nn.Module):
 
     Reference:
         von Oswald et al. 2022, arXiv:2212.07677, eq. 1 without softmax.
-
     """
 
     def __init__(self, weights: NetworkWeights) -> None:
@@ -46,7 +45,6 @@ class LinearAttention(nn.Module):
 
         Returns:
             Predictions, shape (n_sets, n_queries).
-
         """
         self.n_forward += 1
         shown = self._tokens(x, y)  # (n_sets, n_demonstrations, d_token)
@@ -69,7 +67,6 @@ class LinearAttention(nn.Module):
         Returns:
             Predictions, shape (n_sets, n_queries), and their gradients with respect to
             the query, shape (n_sets, n_queries, n_inputs).
-
         """
         queries = torch.tensor(task.queries, requires_grad=True)
         predictions = self(

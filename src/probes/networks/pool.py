@@ -19,7 +19,6 @@ class ModelPool:
 
     Attributes:
         n_loads: Models loaded so far.
-
     """
 
     def __init__(self) -> None:
@@ -37,7 +36,6 @@ class ModelPool:
 
         Raises:
             ModelError: It cannot be loaded.
-
         """
         key = (card, settings.device, settings.dtype)
         if key not in self._models:

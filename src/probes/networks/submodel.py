@@ -27,7 +27,6 @@ def parameters_of(model: Any, weights: str) -> dict[str, Any]:
 
     Raises:
         OptionError: The name is none of these, or the architecture has no such weights.
-
     """
     named = dict(model.named_parameters())
     if weights == "all":

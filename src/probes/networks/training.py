@@ -34,7 +34,6 @@ class Training:
         labels: The labels in tokens.
         task: The texts.
         shown: The demonstrations to train on.
-
     """
 
     def __init__(
@@ -94,7 +93,6 @@ class Training:
         Raises:
             NumericsError: The loss is no number any more, or no weight changed although
                 the gradient is not 0.
-
         """
         self.restore()
         self.largest_gradient = 0.0
@@ -121,7 +119,6 @@ class Training:
 
         Returns:
             Cross-entropy of the right labels' tokens in nats, shape (len(passes),).
-
         """
         asked = self._encode(queries)
         found: dict[int, float] = {}

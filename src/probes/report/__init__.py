@@ -26,7 +26,6 @@ def write_report(rows: Sequence[Row], run: Mapping[str, Any], folder: Path) -> N
 
     Raises:
         StoreError: The folder cannot be written.
-
     """
     write_text(markdown(rows, run), folder / "matrix.md")
     write_text(page(rows, run), folder / "index.html")

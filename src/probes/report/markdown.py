@@ -40,7 +40,6 @@ def markdown(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
     Args:
         rows: Corrected and ordered.
         run: What ``run.json`` holds.
-
     """
     matrix = arrange(rows)
     lines = [escape(headline(rows, run), 2000), "", "## Self-tests", ""]
@@ -64,7 +63,6 @@ def escape(value: object, limit: int = 300) -> str:
     Args:
         value: Any text; None is empty.
         limit: Longest text in characters before escaping.
-
     """
     text = plain(value, limit).strip()
     text = re.sub(r"([\\`*\[\]|~$#!])", r"\\\1", text)

@@ -44,7 +44,6 @@ class Matrix:
             sentence and the source.
         models: Names with their kind: constructed, learned, pretrained, untrained.
         entries: The rows of each (claim, model); pairs that cannot exist are missing.
-
     """
 
     claims: Mapping[str, Row]
@@ -143,7 +142,6 @@ def plain(value: object, limit: int = TEXT_LIMIT, *, lines: bool = False) -> str
         value: Any text; None is empty.
         limit: Longest text in characters, the ellipsis included.
         lines: Keep line breaks; otherwise they become spaces.
-
     """
     text = "" if value is None else str(value)
     if len(text) > limit:

@@ -45,7 +45,6 @@ def page(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
     Args:
         rows: Corrected and ordered.
         run: What ``run.json`` holds.
-
     """
     # Start-up matters to every pytest run; only the end of one draws a page.
     import jinja2
@@ -102,7 +101,6 @@ def scale_of(row: Row) -> str:
         ``share``: of the way from floor to ceiling, supported above 1 − margin;
         ``raw``: floor and ceiling in the measure's own unit; ``below``: supported below
         the margin; ``within``: supported within ±margin; ``value``: no bounds.
-
     """
     if not row["effects"]:
         return "value"

@@ -40,7 +40,6 @@ def matrix_lines(
     Returns:
         Lines of at most ``width`` columns, without colour codes. What forbids to trust
         the run stands first, and again in the headline, which stands last.
-
     """
     matrix = arrange(rows)
     lines = [line for alarm in alarms(rows, run) for line in fold(alarm, width)]
