@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from probes.results import Row, build_row, cell_id
 from probes.scheduling import ModelScheduling
 from probes.session import Run
 from probes.tasks import Cell
+from probes.verdict import is_gained
 from probes.workers import count_workers, worker_environment
 
 RUN = pytest.StashKey[Run]()
@@ -328,6 +330,7 @@ def _row(
     )
     outcome = "xfailed" if hasattr(report, "wasxfail") else str(report.outcome)
     crashed = None if error is None or told else f"{type(error).__name__}: {error}"
+    keys: list[str] = item.stash.get(KEYS, [])
     return build_row(
         item.stash[JUDGE],
         file=item.nodeid.partition("::")[0],
@@ -335,7 +338,7 @@ def _row(
         outcome="error" if crashed else outcome,
         error=crashed,
         expected=_expected(item),
-        observations=item.stash[KEYS] if KEYS in item.stash else [],
+        observations=keys,
         seconds=time.perf_counter() - item.stash[STARTED],
     )
 

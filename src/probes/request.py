@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from probes.observation import Observation
 from probes.prompts import Labels, Queries, TextTask, draw_text
 from probes.regression import RegressionTask, draw_tasks
-from probes.rows import read_rows
+from probes.rows import LabelledRows, read_rows
 from probes.tasks import (
     Cell,
     DatasetCard,
