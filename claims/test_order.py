@@ -26,9 +26,9 @@ def test_same_order_sensitivity(
     icl_orders: list[Observation], gd_orders: list[Observation], judge: Judge
 ) -> None:
     for sensitivity in (label_order_sensitivity, relative_order_sensitivity):
-        judge.shows(sensitivity(icl_orders), sensitivity(gd_orders))
+        judge.shows(ICL=sensitivity(icl_orders), GD=sensitivity(gd_orders))
     ours, theirs = order_sensitivity(icl_orders), order_sensitivity(gd_orders)
-    judge.shows(ours, theirs)
+    judge.shows(ICL=ours, GD=theirs)
     judge.agrees(ours.minus(theirs), margin=0.03)  # a fifth of ICL's .150 in the paper
 
 
@@ -42,5 +42,5 @@ def test_same_order_sensitivity_in_regression(
     icl_orders: list[Observation], gd_orders: list[Observation], judge: Judge
 ) -> None:
     ours, theirs = map(answer_order_sensitivity, (icl_orders, gd_orders))
-    judge.shows(ours, theirs)
+    judge.shows(ICL=ours, GD=theirs)
     judge.agrees(ours.minus(theirs), margin=0.01)  # a hundredth of the answers' size

@@ -38,7 +38,8 @@ def test_same_accuracy(
     icl: Observation, gd: Observation, base: Observation, judge: Judge
 ) -> None:
     ours, theirs = label_accuracy(icl), label_accuracy(gd)
-    judge.shows(ours, theirs, label_accuracy(base), accuracy(icl), accuracy(gd))
+    judge.shows(ICL=ours, GD=theirs, base=label_accuracy(base))
+    judge.shows(ICL=accuracy(icl), GD=accuracy(gd), base=accuracy(base))
     judge.agrees(ours.minus(theirs), margin=0.1)  # a third of the .29 that Shen reports
 
 
@@ -57,7 +58,7 @@ def test_same_top_tokens(
     arms: dict[str, tuple[Observation, Observation]],
     judge: Judge,
 ) -> None:
-    judge.shows(token_overlap(icl, icl_other_demonstrations))
+    judge.shows(other_demonstrations=token_overlap(icl, icl_other_demonstrations))
     judge.reaches_ceiling(
         token_overlap(icl, gd),
         floors={name: token_overlap(*pair) for name, pair in arms.items()},
@@ -80,7 +81,8 @@ def test_same_confidence(
     arms: dict[str, tuple[Observation, Observation]],
     judge: Judge,
 ) -> None:
-    judge.shows(overlap_similarity(icl, gd), overlap_similarity(icl, icl_reordered))
+    judge.shows(GD=overlap_similarity(icl, gd))
+    judge.shows(another_order=overlap_similarity(icl, icl_reordered))
     judge.reaches_ceiling(
         overlap_cosine(icl, gd),  # OCS itself is capped at 1/√(K − |O|)
         floors={name: overlap_cosine(*pair) for name, pair in arms.items()},
@@ -103,7 +105,8 @@ def test_same_distribution(
     arms: dict[str, tuple[Observation, Observation]],
     judge: Judge,
 ) -> None:
-    judge.shows(total_variation(icl, gd), label_jensen_shannon(icl, gd))
+    judge.shows(GD=total_variation(icl, gd))
+    judge.shows(GD=label_jensen_shannon(icl, gd))
     judge.reaches_ceiling(
         jensen_shannon(icl, gd),
         floors={name: jensen_shannon(*pair) for name, pair in arms.items()},

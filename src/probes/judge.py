@@ -124,9 +124,8 @@ class Judge:
             ceiling: The same similarity of ICL and ICL.
             margin: Share of the way from floor to ceiling that may be missing.
         """
-        self.shows(similarity, replace(ceiling, name=f"{ceiling.name}, ceiling"))
-        for name, floor in floors.items():
-            self.shows(replace(floor, name=f"{floor.name}, floor: {name}"))
+        self.shows(**{"the learner": similarity, "ceiling, ICL and ICL": ceiling})
+        self.shows(**{f"floor, {name}": floor for name, floor in floors.items()})
         arms = list(floors.values())
         self._settle(
             judge_ceiling(similarity, floors=arms, ceiling=ceiling, margin=margin)
@@ -150,7 +149,7 @@ class Judge:
             margin: For all others: advantage of the nearest rival that does not matter.
         """
         for name, rival in rivals.items():
-            self.shows(replace(rival, name=f"{rival.name} to {name}"))
+            self.shows(**{name: rival})
         nearest = min(rivals, key=lambda name: rivals[name].mean)
         self.notes(f"nearest rival: {nearest}")
         if self.is_exact:
@@ -159,9 +158,15 @@ class Judge:
         named = replace(excess, name=f"excess {distance.name} over {nearest}")
         return self._settle(judge_within(named, margin=margin, one_sided=True))
 
-    def shows(self, *measurements: Measurement) -> None:
-        """Put measurements into the row that decide nothing."""
-        self.beside += [describe(m) for m in measurements]
+    def shows(self, *measurements: Measurement, **arms: Measurement) -> None:
+        """Put measurements into the row that decide nothing.
+
+        Args:
+            measurements: Shown under their own names.
+            arms: Shown with the arm they belong to: ``judge.shows(ICL=accuracy(icl))``.
+        """
+        named = [replace(m, name=f"{m.name}: {arm}") for arm, m in arms.items()]
+        self.beside += [describe(m) for m in (*measurements, *named)]
 
     def notes(self, text: object) -> None:
         """Put a remark into the row, such as a counterexample."""

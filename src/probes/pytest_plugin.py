@@ -168,7 +168,10 @@ def pytest_collection_modifyitems(
     run = config.stash[RUN]
     cells = [item for item in items if _cell(item) is not None]
     for item in cells:
-        if (found := _expected(item)) is not None and found.verdict == "refuted":
+        found = _expected(item)
+        if config.option.update_expected:
+            item.add_marker(pytest.mark.xfail(raises=Refuted, reason="recorded now"))
+        elif found is not None and found.verdict == "refuted":
             reason = "refuted, as recorded"
             item.add_marker(
                 pytest.mark.xfail(raises=Refuted, strict=True, reason=reason)
