@@ -128,6 +128,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     run = session.config.stash[RUN]
     try:
         _ = run.grid, run.places, run.record
+        if session.config.option.store is not None:
+            _ = run.observer  # an unwritable store is told before anything runs
     except ProbesError as error:
         raise pytest.UsageError(str(error)) from error
 

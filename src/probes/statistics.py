@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
 
 from probes.measurement import Array
 
@@ -33,6 +32,8 @@ class Estimate:
 
     def interval(self, level: float) -> tuple[float, float]:
         """Compute the two-sided confidence interval of a level such as .90."""
+        from scipy.special import stdtrit  # takes as long to import as numpy
+
         if self.error == 0.0:
             return self.mean, self.mean
         half = float(stdtrit(self.freedom, (1 + level) / 2)) * self.error
@@ -40,6 +41,8 @@ class Estimate:
 
     def p_above(self, bound: float) -> float:
         """Test against "the mean is at most the bound"; small p says it is above."""
+        from scipy.special import stdtr
+
         if self.error == 0.0:
             return 0.0 if self.mean > bound else 1.0
         if math.isinf(self.error):

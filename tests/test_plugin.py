@@ -1,0 +1,259 @@
+"""The whole way of the data, run as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from tests.running import ROOT, Ran, command, environment, run
+
+SMALL = ("--sets", "4", "--queries", "6", "--calibration", "6", "--orders", "3")
+GD = (
+    "--models",
+    "constructed_gd_1,spoiled_gd_1",
+    "--datasets",
+    "linear",
+    "--demos",
+    "10",
+)
+SCHEMA = json.loads((ROOT / "src/probes/report/row.schema.json").read_text())
+CONSTRUCTION = "claims/test_construction.py"
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    return run(tmp_path_factory.mktemp("small"), CONSTRUCTION, *GD, *SMALL, "--raw")
+
+
+@pytest.fixture(scope="module")
+def again(small: Ran) -> Ran:
+    kept = small.reports.parent / "kept.jsonl"
+    kept.write_text("".join(json.dumps(row) + "\n" for row in small.rows))
+    return run(small.reports.parent, CONSTRUCTION, *GD, *SMALL, "--expect", str(kept))
+
+
+def verdicts(ran: Ran) -> dict[tuple[str, str], str]:
+    return {(row["claim"], row["model"]): row["verdict"] for row in ran.rows}
+
+
+def test_a_constructed_model_is_supported_and_its_spoiled_copy_refuted(
+    small: Ran,
+) -> None:
+    found = verdicts(small)
+    for claim in ("one_layer_is_one_step", "same_sensitivity", "which_algorithm"):
+        assert found[claim, "constructed_gd_1"] == "supported"
+        assert found[claim, "spoiled_gd_1"] == "refuted"
+
+
+def test_every_row_fits_the_schema(small: Ran) -> None:
+    validator = Draft202012Validator(SCHEMA)
+    for row in small.rows:
+        validator.validate(row)
+
+
+def test_without_a_record_a_refuted_cell_fails(small: Ran) -> None:
+    assert small.status == 1
+    assert "REFUTED!" in small.text
+
+
+def test_a_refuted_cell_that_was_recorded_so_is_xfailed(again: Ran) -> None:
+    assert again.status == 0
+    assert {r["outcome"] for r in again.rows} == {"passed", "xfailed"}
+
+
+def test_a_second_run_makes_no_forward_pass(small: Ran, again: Ran) -> None:
+    assert small.run["forward_passes"] > 0
+    assert again.run["forward_passes"] == again.run["observations_measured"] == 0
+    keys = {key for row in again.rows for key in row["observations"]}
+    assert again.run["observations_stored"] >= len(keys) > 0
+
+
+def test_a_verdict_unlike_its_record_fails_with_both(
+    small: Ran, tmp_path: Path
+) -> None:
+    rows = [{**row, "alone": "supported", "verdict": "supported"} for row in small.rows]
+    record = tmp_path / "wrong.jsonl"
+    record.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = run(
+        small.reports.parent, CONSTRUCTION, *GD, *SMALL, "--expect", str(record)
+    )
+    assert found.status == 1
+    assert "The record says supported" in found.text
+    assert "this run says refuted" in found.text
+
+
+def test_self_tests_stand_in_every_run(small: Ran) -> None:
+    assert len(small.run["self_tests"]) == 4
+    assert all(small.run["self_tests"].values())
+    assert small.run["complete"] is True
+
+
+def test_workers_give_the_rows_that_one_process_gives(
+    small: Ran, tmp_path: Path
+) -> None:
+    workers = run(tmp_path, CONSTRUCTION, *GD, *SMALL, "--raw", "-n", "2")
+
+    def science(ran: Ran) -> list[dict[str, Any]]:
+        kept = ("claim", "model", "dataset", "verdict", "effects", "observations")
+        return [{name: row[name] for name in kept} for row in ran.rows]
+
+    assert science(workers) == science(small)
+    assert workers.run["observations_measured"] == small.run["observations_measured"]
+
+
+@pytest.mark.parametrize(
+    "option", ["--list-claims", "--list-models", "--list-datasets"]
+)
+def test_lists_import_no_torch(option: str, tmp_path: Path) -> None:
+    probe = (
+        "import sys, pytest; code = pytest.main(sys.argv[1:]); "
+        "sys.exit(9 if 'torch' in sys.modules else code)"
+    )
+    words = [command(tmp_path)[0], "-c", probe, "claims/", option]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "constructed_gd_1" in done.stdout or "linear" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wording"),
+    [
+        (("--models", "constructed_gd1"), "Did you mean constructed_gd_1"),
+        (("--datasets", "opinion"), "Did you mean opinions"),
+        (("--demos", "0"), "--demos has '0'"),
+        (("--sets", "0"), "--sets is 0"),
+        (("--data-dir", "nowhere"), "which is no folder"),
+        (("--expect", "nowhere.json"), "which is no file"),
+        (("--store", "LICENSE/store"), "cannot be written"),
+    ],
+)
+def test_a_bad_option_is_refused_in_one_sentence(
+    arguments: tuple[str, ...], wording: str, tmp_path: Path
+) -> None:
+    found = run(tmp_path, CONSTRUCTION, *GD, *SMALL, *arguments)
+    assert found.status != 0
+    assert wording in found.text
+    assert "Traceback" not in found.text
+
+
+def test_one_bad_cell_leaves_the_others_their_results(tmp_path: Path) -> None:
+    rows = tmp_path / "long.jsonl"
+    word = "very long indeed " * 400
+    lines = [{"text": word, "label": "bad" if i % 2 else "good"} for i in range(60)]
+    rows.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = run(
+        tmp_path,
+        "claims/test_output.py::test_same_accuracy",
+        *SMALL,
+        *(
+            "--models",
+            "untrained_llama",
+            "--datasets",
+            f"{rows},opinions",
+            "--demos",
+            "2",
+        ),
+    )
+    kinds = {row["dataset"]: row["verdict"] for row in found.rows}
+    assert kinds == {"long": "error", "opinions": "not_applicable"}
+    reasons = [row["reason"] for row in found.rows if row["dataset"] == "long"]
+    assert all("the model reads 1024" in reason for reason in reasons)
+
+
+CLAIM = """
+import os, signal
+from pathlib import Path
+from probes.claims import claim
+from probes.measures import answer_order_sensitivity
+
+@claim("Full-batch GD ignores order.", source="Shen et al. 2024", on="regression")
+def test_gd_ignores_order(gd_orders, judge, cell):
+    flag = Path(os.environ["FLAG"])
+    if cell.n_demonstrations == 3 and not flag.exists():
+        flag.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    judge.stays_below(answer_order_sensitivity(gd_orders), margin=1e-9)
+"""
+
+
+@pytest.fixture
+def folder_of_claims(tmp_path: Path) -> Path:
+    folder = tmp_path / "others"
+    folder.mkdir()
+    (folder / "test_theirs.py").write_text(CLAIM)
+    return folder
+
+
+@pytest.mark.parametrize("n", ["1", "2"])
+def test_a_cell_whose_worker_dies_is_one_error_and_the_rest_finishes(
+    n: str, folder_of_claims: Path, tmp_path: Path
+) -> None:
+    found = run(
+        tmp_path,
+        *("-c", "pyproject.toml", "--rootdir", ".", "-p", "conftest"),
+        *(str(folder_of_claims), *SMALL, "-n", n),
+        *("--models", "constructed_gd_1", "--datasets", "linear", "--demos", "2,3,4"),
+        FLAG=str(tmp_path / "flag"),
+    )
+    assert {r["n_demonstrations"]: r["verdict"] for r in found.rows} == {
+        2: "supported",
+        3: "error",
+        4: "supported",
+    }
+    assert found.status == 1
+
+
+def test_a_lost_worker_that_is_not_replaced_makes_the_run_incomplete(
+    folder_of_claims: Path, tmp_path: Path
+) -> None:
+    found = run(
+        tmp_path,
+        *("-c", "pyproject.toml", "--rootdir", ".", "-p", "conftest"),
+        *(str(folder_of_claims), *SMALL, "-n", "1", "--max-worker-restart", "0"),
+        *("--models", "constructed_gd_1", "--datasets", "linear", "--demos", "2,3,4"),
+        FLAG=str(tmp_path / "flag"),
+    )
+    assert found.status != 0
+    assert found.run["complete"] is False
+
+
+def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    claim = "claims/test_output.py::test_same_accuracy"
+    arguments = (claim, *SMALL, "--models", "hmm_llama", "--demos", "4", "--raw")
+    killed = tmp_path / "killed"
+    begun = subprocess.Popen(
+        command(killed, *arguments),
+        cwd=ROOT,
+        env=environment(),
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+    )
+    before: set[str] = set()
+    deadline = time.monotonic() + 120
+    while len(before) < 8 and begun.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+        before = {p.stem for p in killed.rglob("*.safetensors")}
+    os.killpg(begun.pid, signal.SIGKILL)
+    begun.wait()
+    before = {p.stem for p in killed.rglob("*.safetensors")}
+    finished = run(killed, *arguments)
+    whole = run(tmp_path / "whole", *arguments)
+    assert finished.run["observations_measured"] == (
+        whole.run["observations_measured"] - len(before)
+    )
+    assert strip(finished.rows) == strip(whole.rows)
+
+
+def strip(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {k: v for k, v in row.items() if k not in ("seconds", "provenance")}
+        for row in rows
+    ]
