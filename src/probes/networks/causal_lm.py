@@ -194,9 +194,9 @@ def load_causal_lm(card: ModelCard, settings: Settings) -> CausalLM:
             model = _random(transformers, folder, dtype, source.seed)
         else:
             model = _trained(transformers, folder, dtype)
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
-        if isinstance(error, ModelError):
-            raise
+    except ModelError:
+        raise
+    except Exception as error:  # transformers and safetensors raise many kinds
         raise ModelError(
             f"{folder} cannot be loaded as a causal language model: {str(error)[:300]} "
             f"Expected config.json, a tokenizer and *.safetensors that fit together. "
