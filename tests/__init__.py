@@ -1,0 +1,1 @@
+"""The instrument tested: each test a theorem."""

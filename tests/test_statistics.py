@@ -39,7 +39,7 @@ def world(
 
 
 def textbook(values: Array) -> tuple[float, float, float, float]:
-    """Sums of squares of the two-way layout without replication, as in textbooks."""
+    """Add up the squares of the two-way layout without replication, as in textbooks."""
     a, b = values.shape
     correction = values.sum() ** 2 / (a * b)
     rows = (values.sum(axis=1) ** 2).sum() / b - correction

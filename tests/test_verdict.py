@@ -14,6 +14,7 @@ from probes.claims import ClaimCard
 from probes.errors import ClaimError, ShapeError
 from probes.judge import Judge, Undecided
 from probes.measurement import Array, Measurement
+from probes.statistics import estimate_mean
 from probes.tasks import (
     Cell,
     Construction,
@@ -155,6 +156,17 @@ def test_ceilings_effect_has_fiellers_interval_around_it() -> None:
     assert found.low is not None
     assert found.high is not None
     assert found.low < expected < found.high
+
+
+@pytest.mark.parametrize("mean", [-1.2, -0.5, 0.3, 0.8, 1.4])
+def test_p_values_are_of_the_worse_margin_and_of_either_side(mean: float) -> None:
+    found, estimate = (
+        judge_within(wide(mean), margin=1.0),
+        estimate_mean(wide(mean).values),
+    )
+    worse = max(estimate.p_below(1.0), estimate.p_above(-1.0))
+    either = min(1.0, 2 * min(estimate.p_above(1.0), estimate.p_below(-1.0)))
+    assert (found.p_supported, found.p_refuted) == pytest.approx((worse, either))
 
 
 @pytest.mark.parametrize("n_sets", range(1, LEAST_SETS))

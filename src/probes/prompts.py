@@ -331,14 +331,25 @@ def _encode(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
 def without_long_rows(
     rows: LabelledRows, tokenizer: Tokenizer, longest: int
 ) -> LabelledRows:
-    """Leave out the rows that have more tokens than their share of the context."""
+    """Leave out the rows that have more tokens than their share of the context.
+
+    Raises:
+        DataError: No row of a split is short enough.
+    """
     described = rows.description
     extra = described.instruction + described.separator
 
     def short(split: tuple[Row, ...]) -> tuple[Row, ...]:
         texts = [extra + described.demonstrate(row) for row in split]
         lengths = map(len, _encode(tokenizer, texts))
-        return tuple(r for r, n in zip(split, lengths, strict=True) if n <= longest)
+        kept = tuple(r for r, n in zip(split, lengths, strict=True) if n <= longest)
+        if not kept:
+            raise DataError(
+                f"{rows.name} has no row of at most {longest} tokens, the share of the "
+                f"model's context that each prompt part has. Expected some short rows. "
+                f"Pass smaller --demos, or a model with a longer context."
+            )
+        return kept
 
     return replace(rows, train=short(rows.train), test=short(rows.test))
 

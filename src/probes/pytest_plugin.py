@@ -389,8 +389,13 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     terminal = session.config.pluginmanager.get_plugin("terminalreporter")
     if run.worker is not None or terminal is None:
         return (yield)
-    folder, on_terminal = run.status_folder, bool(getattr(terminal, "isatty", False))
-    reporter = Reporter(folder, terminal.write_line, on_terminal=on_terminal)
+
+    def show(line: str) -> None:
+        terminal.ensure_newline()
+        terminal.write_line(line)
+
+    on_terminal = bool(getattr(terminal, "isatty", False))
+    reporter = Reporter(run.status_folder, show, on_terminal=on_terminal)
     reporter.start()
     try:
         return (yield)

@@ -1,0 +1,1 @@
+"""Speed, run without workers: make bench."""
