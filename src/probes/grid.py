@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Container, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from probes.claims import ClaimCard
 from probes.errors import OptionError, UnknownNameError
-from probes.registry import Card, Registry
+from probes.registry import Registry
 from probes.rows import SUFFIXES
 from probes.tasks import (
     Cell,
@@ -23,6 +24,7 @@ from probes.tasks import (
 
 MODELS: Registry[ModelCard] = Registry("model")
 DATASETS: Registry[DatasetCard] = Registry("dataset")
+Either = TypeVar("Either", ModelCard, DatasetCard)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +142,7 @@ def parse_demonstrations(text: str | None) -> tuple[int, ...]:
         return ()
     numbers = []
     for part in _names(text, "--demos"):
-        if not part.isdecimal() or int(part) < 1:
+        if not part.isdecimal() or len(part) > 9 or int(part) < 1:
             raise OptionError(
                 f"--demos has {part!r}. Expected numbers of demonstrations from 1 on, "
                 f"separated by commas. Pass for instance --demos 1,2,4,8."
@@ -159,10 +161,11 @@ def _names(text: str, option: str) -> list[str]:
     return names
 
 
-def _distinct(cards: Iterable[Card]) -> tuple[Card, ...]:
-    found: dict[str, Card] = {}
+def _distinct(cards: Iterable[Either]) -> tuple[Either, ...]:
+    found: dict[str, Either] = {}
     for card in cards:
-        if found.setdefault(card.name, card) != card:
+        known = found.setdefault(card.name, card)
+        if replace(known, summary="") != replace(card, summary=""):
             raise OptionError(
                 f"Two different places are both called {card.name!r}. Expected names "
                 f"that tell them apart, because rows carry them. Rename one folder or "

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from probes.errors import DataError
-from probes.tasks import DatasetCard, TextRows, seed_of
+from probes.tasks import DatasetCard, TextRows, digest, seed_of
 
 SUFFIXES = (".jsonl", ".csv")
+SECTIONS = ("template", "columns", "verbalizer")
 LONGEST_LINE = 1_000_000
 MOST_ROWS = 1_000_000
 
@@ -88,7 +89,7 @@ class Description:
         """
         try:
             return self.query.format_map(row.fields)
-        except (KeyError, IndexError, ValueError, AttributeError) as error:
+        except (LookupError, ValueError, AttributeError, TypeError) as error:
             raise DataError(
                 f"The template {self.query!r} cannot be filled from {row.where}, whose "
                 f"columns are {sorted(row.fields)}. Expected every name in braces to "
@@ -142,10 +143,12 @@ def _read(name: str, source: TextRows, data_dir: str | None) -> LabelledRows:
     }
     if train == test:
         rows = _halved(rows["train"])
-    digest = hashlib.sha256(described.encode())
-    for path in (train, test):
-        digest.update(path.read_bytes())
-    return assemble(name, rows, description, digest.hexdigest()[:32])
+    parts = [
+        described.encode(),
+        *(p.read_bytes() for p in dict.fromkeys((train, test))),
+    ]
+    content = [hashlib.sha256(part).hexdigest() for part in parts]
+    return assemble(name, rows, description, digest(content))
 
 
 def assemble(
@@ -197,7 +200,8 @@ def locate(name: str, source: TextRows, data_dir: str | None) -> Path | None:
     else:
         candidates = [Path(data_dir) / source.location] if data_dir else []
     for candidate in candidates:
-        for path in (candidate, *(candidate.with_suffix(s) for s in SUFFIXES)):
+        named = (Path(f"{candidate}{suffix}") for suffix in SUFFIXES)
+        for path in (candidate, *named):
             if path.exists():
                 return path
     if source.hub and data_dir is None:
@@ -219,11 +223,16 @@ def describe(place: Path, description: str | None) -> tuple[Description, str]:
     beside = place / "dataset.toml" if place.is_dir() else place.with_suffix(".toml")
     path = Path(description) if description else beside
     if not path.exists():
+        if description:
+            raise DataError(
+                f"The description {path} is not there. Expected a TOML file with the "
+                f"template and the verbalizer. Check the path."
+            )
         return Description(), ""
-    text = path.read_text("utf-8")
     try:
+        text = path.read_text("utf-8")
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # no TOML, or no UTF-8
         raise DataError(
             f"{path} is not valid TOML: {error}. Expected [template], [columns] and "
             f"[verbalizer]. Mend that line."
@@ -232,6 +241,12 @@ def describe(place: Path, description: str | None) -> tuple[Description, str]:
 
 
 def _description(table: dict[str, Any], path: Path) -> Description:
+    for section, values in table.items():
+        if section not in SECTIONS or not isinstance(values, dict):
+            raise DataError(
+                f"{path} has {section} = {str(values)[:60]!r}. Expected the tables "
+                f"{', '.join(f'[{s}]' for s in SECTIONS)}. Rename or remove it."
+            )
     template, columns = table.get("template", {}), table.get("columns", {})
     known = {
         "template": {"query", "answer", "separator", "instruction"},
@@ -245,6 +260,12 @@ def _description(table: dict[str, Any], path: Path) -> Description:
                     f"one of {sorted(known[section])}. Rename or remove it."
                 )
     verbalizer = table.get("verbalizer")
+    for label, word in (verbalizer or {}).items():
+        if not isinstance(word, str):
+            raise DataError(
+                f"{path} has [verbalizer] {label} = {word!r}. Expected a word in "
+                f"quotes. Quote it."
+            )
     return Description(
         **template,
         **{f"{key}_column": value for key, value in columns.items()},
@@ -315,7 +336,7 @@ def labelled_row(record: Any, description: Description, where: str) -> Row:
 
 def _records(path: Path) -> Iterator[tuple[int, Any]]:
     """Yield (line number, record), refusing lines and files that cannot be rows."""
-    with path.open(encoding="utf-8", newline="") as handle:
+    with path.open(encoding="utf-8-sig", newline="") as handle:
         try:
             if path.suffix == ".csv":
                 reader = csv.DictReader(_bounded(handle, path), strict=True)

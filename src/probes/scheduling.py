@@ -106,8 +106,8 @@ class ModelScheduling:
             self._feed(node)
 
     def _feed(self, node: Any) -> None:
-        if node.shutting_down:
-            return
+        if node.shutting_down or node not in self.collections:
+            return  # a replacement that has not reported its tests is fed later
         while self.queue and len(self.pending[node]) < 2:
             tests = self.queue.popleft()
             self.pending[node].extend(tests)

@@ -87,7 +87,7 @@ def estimate_mean(values: Array) -> Estimate:
     return Estimate(
         mean=mean,
         error=math.sqrt(variance / values.size),
-        freedom=max(1.0, freedom),
+        freedom=min(max(1.0, freedom), values.size - 1.0),
     )
 
 

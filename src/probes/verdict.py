@@ -159,6 +159,11 @@ def judge_ceiling(
         margin: Share of the way that may be missing, 0 < margin < 1.
     """
     require_margin(margin)
+    if margin >= 1:
+        raise ClaimError(
+            f"The margin is {margin!r}. Expected the share of the way from floor to "
+            f"ceiling that may be missing, below 1. Pass margin=0.1, say."
+        )
     if not floors:
         raise ClaimError(
             f"{measurement.name!r} is judged without a floor. Expected at least one "
@@ -174,7 +179,8 @@ def judge_ceiling(
             )
     above = measurement.values - floor.values
     room = ceiling.values - floor.values
-    if not estimate_mean(room).p_above(0.0) < ALPHA:
+    few = measurement.n_sets < LEAST_SETS and room.mean() > 0.0
+    if not few and not estimate_mean(room).p_above(0.0) < ALPHA:
         effect = Effect(
             name=measurement.name,
             value=measurement.mean,
@@ -224,6 +230,8 @@ def is_gained(gain: Measurement) -> bool:
     Args:
         gain: What ICL has more of than an arm without it.
     """
+    if gain.n_sets < LEAST_SETS:
+        return gain.mean > 0.0  # too few to tell; the verdict will say so
     return estimate_mean(gain.values).p_above(0.0) < ALPHA
 
 
@@ -266,7 +274,7 @@ def _conclude(
 ) -> Judgement:
     """Combine the primary rule and the bootstrap; disagreement decides nothing."""
     verdict: Verdict = "inconclusive"
-    reason = "the interval straddles the margin"
+    reason = "the interval is neither wholly inside the margin nor clearly outside"
     checked_out = not within[1] if without is None else without[1]
     if n_sets < LEAST_SETS:
         reason = f"{n_sets} demonstration sets cannot tell their spread; pass --sets 10"

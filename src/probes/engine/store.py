@@ -61,9 +61,20 @@ class Store:
     def only_one(self, key: str) -> Iterator[None]:
         """Hold the key: another process that wants it waits."""
         path = self.path(key)
-        path.parent.mkdir(exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
+        lock = FileLock(path.with_suffix(".lock"))
+        try:
+            path.parent.mkdir(exist_ok=True)
+            lock.acquire()
+        except OSError as error:
+            raise StoreError(
+                f"The store {self.folder} cannot hold a lock: "
+                f"{error.strerror or error}. Expected room and permission to write. "
+                f"Free space or pass --store FOLDER."
+            ) from error
+        try:
             yield
+        finally:
+            lock.release()
 
     def get(self, key: str) -> Observation | None:
         """Read an observation; None when there is none, or none that is whole."""
@@ -76,21 +87,26 @@ class Store:
             with safe_open(str(path), framework="numpy") as file:
                 described = json.loads((file.metadata() or {})["probes"])
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-            if described["key"] != key or described["checksum"] != _checksum(arrays):
+            facts = described["facts"]
+            if (described["key"], described["checksum"]) != (
+                key,
+                _checksum(arrays, facts),
+            ):
                 raise ValueError("its checksum or key does not match its content")
         except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
             aside = path.with_suffix(".damaged")
             with contextlib.suppress(OSError):
                 path.replace(aside)
-            warnings.warn(
-                f"The stored observation {key} cannot be read ({error}); it was set "
-                f"aside "
-                f"as {aside.name} and is measured again.",
-                StoreWarning,
-                stacklevel=2,
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("always", StoreWarning)  # told, never raised
+                warnings.warn(
+                    f"The stored observation {key} cannot be read ({error}); it was "
+                    f"set aside as {aside.name} and is measured again.",
+                    StoreWarning,
+                    stacklevel=2,
+                )
             return None
-        return Observation(arrays=arrays, facts=described["facts"], key=key)
+        return Observation(arrays=arrays, facts=facts, key=key)
 
     def put(self, observation: Observation) -> None:
         """Write an observation, all or nothing.
@@ -104,7 +120,7 @@ class Store:
         described = {
             "key": observation.key,
             "facts": dict(observation.facts),
-            "checksum": _checksum(arrays),
+            "checksum": _checksum(arrays, dict(observation.facts)),
         }
         data = save(arrays, metadata={"probes": json.dumps(described, allow_nan=False)})
         path = self.path(observation.key)
@@ -126,8 +142,9 @@ class Store:
             ) from error
 
 
-def _checksum(arrays: dict[str, Any]) -> str:
-    digest = hashlib.sha256()
+def _checksum(arrays: dict[str, Any], facts: dict[str, Any]) -> str:
+    told = json.loads(json.dumps(facts))  # as it is read back: tuples become lists
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
     for name in sorted(arrays):
         array = arrays[name]
         digest.update(f"{name} {array.dtype} {array.shape}".encode())

@@ -42,11 +42,19 @@ def label_order_sensitivity(orders: Sequence[Observation]) -> Measurement:
     return _measured("order sensitivity, labels", spread, "probability")
 
 
-def relative_order_sensitivity(orders: Sequence[Observation]) -> Measurement:
-    """Measure Sen relative to the spread over different demonstration sets.
+def relative_order_sensitivity(
+    orders: Sequence[Observation], other_demonstrations: Observation
+) -> Measurement:
+    """Measure Sen relative to the spread over different demonstrations.
 
     Sen grows with the sharpness of the output; the ratio does not. The denominator is
-    the same sum for the answers to one query after the different sets (first order).
+    the same sum of standard deviations over the first order and the answer to the same
+    query after other demonstrations, averaged over sets and queries. Both have the
+    divisor R − 1, since the numbers of values differ.
+
+    Args:
+        orders: The same learner after R >= 2 orders of the same demonstrations.
+        other_demonstrations: It after other demonstrations of the same number.
 
     Returns:
         A ratio; 1 means that order matters as much as the choice of demonstrations, and
@@ -56,11 +64,12 @@ def relative_order_sensitivity(orders: Sequence[Observation]) -> Measurement:
         ShapeError: There are fewer than two orders, or they answer other queries.
     """
     checked = _checked(orders)
-    spread = _spread([np.exp(o.log_probs) for o in checked]).sum(-1)
-    over_sets = np.exp(checked[0].log_probs).std(axis=0).sum(-1)  # (n_queries,)
-    scale = float(over_sets.mean())
+    require_same_cells(checked[0], other_demonstrations)
+    spread = _spread([np.exp(o.log_probs) for o in checked], ddof=1).sum(-1)
+    pair = [np.exp(o.log_probs) for o in (checked[0], other_demonstrations)]
+    scale = float(_spread(pair, ddof=1).sum(-1).mean())
     values = spread / scale if scale > 0 else np.zeros_like(spread)
-    return _measured("order sensitivity relative to sets", values, "ratio")
+    return _measured("order sensitivity relative to demonstrations", values, "ratio")
 
 
 def answer_order_sensitivity(orders: Sequence[Observation]) -> Measurement:
@@ -88,11 +97,10 @@ def _checked(orders: Sequence[Observation]) -> Sequence[Observation]:
     return orders
 
 
-def _spread(values: Sequence[Array]) -> Array:
+def _spread(values: Sequence[Array], *, ddof: int = 0) -> Array:
     stacked = np.stack(values)
-    return np.asarray(
-        (stacked - stacked[0]).std(axis=0)
-    )  # shift: equal gives exactly 0
+    shifted = stacked - stacked[0]  # equal values give exactly 0
+    return np.asarray(shifted.std(axis=0, ddof=ddof))
 
 
 def _measured(name: str, values: Array, unit: str) -> Measurement:

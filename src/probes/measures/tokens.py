@@ -19,10 +19,11 @@ def accuracy(ours: Observation) -> Measurement:
     Reference:
         Shen et al. 2024, arXiv:2310.08540: top-1 over the whole vocabulary.
     """
+    likeliest = ours["log_probs"].argmax(axis=-1)
     right = np.asarray(ours.label_tokens)[ours.gold]
     return Measurement(
         name="accuracy",
-        values=(ours["log_probs"].argmax(axis=-1) == right).astype(np.float64),
+        values=(likeliest == right).astype(np.float64),
         unit="fraction",
         zero="never right",
         one="always right",

@@ -15,6 +15,8 @@ TEXTS = (
     "config.json",
     "tokenizer*",
     "special_tokens_map.json",
+    "added_tokens.json",
+    "spiece.model",
     "vocab.json",
     "merges.txt",
 )

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+import torch
+
 from probes.networks.causal_lm import CausalLM, load_causal_lm
 from probes.networks.construction import construct
 from probes.networks.linear_attention import LinearAttention
 from probes.tasks import Construction, ModelCard, Settings
 
 ROOM = 2 << 30  # bytes that models may share; a larger one is kept alone
+
+SMALL = 32 << 20  # bytes; below it, threads wait for each other longer than they work
 
 Loaded = CausalLM | LinearAttention
 
@@ -23,6 +27,7 @@ class ModelPool:
 
     def __init__(self) -> None:
         self.n_loads = 0
+        self._threads = torch.get_num_threads()
         self._gone = 0
         self._models: OrderedDict[tuple[ModelCard, str, str], Loaded] = OrderedDict()
 
@@ -43,7 +48,10 @@ class ModelPool:
             self._make_room(card)
             self._models[key] = self._load(card, settings)
         self._models.move_to_end(key)
-        return self._models[key]
+        model = self._models[key]
+        small = isinstance(model, LinearAttention) or model.n_bytes < SMALL
+        torch.set_num_threads(1 if small else self._threads)
+        return model
 
     def _load(self, card: ModelCard, settings: Settings) -> Loaded:
         if isinstance(card.weights, Construction):
