@@ -96,6 +96,15 @@ def test_one_name_twice_is_one_model() -> None:
     assert names(parse_models("llama,gd_1,llama")) == ["llama", "gd_1"]
 
 
+@pytest.mark.parametrize("given", ["m,./m", "untrained:m,untrained:./m"])
+def test_two_spellings_of_one_folder_are_one_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    (tmp_path / "m").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert len(parse_models(given)) == 1
+
+
 def test_untrained_twin_has_random_weights_and_all_else_alike() -> None:
     twin = model_named("untrained:llama")
     assert (twin.name, twin.kind) == ("untrained:llama", "untrained")
@@ -221,7 +230,10 @@ def test_demonstrations_are_numbers(text: str | None, numbers: tuple[int, ...]) 
     assert parse_demonstrations(text) == numbers
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "1.5", "four", "4,x", "1e3", "²"])
+@pytest.mark.parametrize(
+    "text",
+    ["0", "-1", "1.5", "four", "4,x", "1e3", "²", pytest.param("9" * 5000, id="huge")],
+)
 def test_demonstrations_that_are_no_numbers_are_refused(text: str) -> None:
     bad = text.rpartition(",")[2]
     wording = rf"--demos has '{bad}'\. Expected numbers .* --demos 1,2,4,8\."

@@ -95,6 +95,7 @@ ORDERS = [
     spread([[first], [(0.3, 0.3, 0.4)]], labels=(0, 1))
     for first in ((0.5, 0.3, 0.2), (0.6, 0.3, 0.1), (0.7, 0.1, 0.2))
 ]
+OTHER = spread([[(0.3, 0.3, 0.4)], [(0.3, 0.4, 0.3)]], labels=(0, 1))
 HUNTED = Observation(
     arrays={
         "ours": np.array([[1.0, 2.0]]),
@@ -127,10 +128,11 @@ KNOWN: dict[str, tuple[Measurement, list[float]]] = {
     "order_sensitivity": (order_sensitivity(ORDERS), [0.2230710, 0.0]),
     # twice the deviation of (5/8, 2/3, 7/8)
     "label_order_sensitivity": (label_order_sensitivity(ORDERS), [0.2187225, 0.0]),
-    # over the sets the first order deviates by .1 + 0 + .1
+    # √(.02/2) + √(.08/6) + √(.02/6) = .2732051 over the mean of (.2 + 0 + .2)/√2 and
+    # (0 + .1 + .1)/√2, the first order and OTHER: .1(1 + √3) · √2/.3
     "relative_order_sensitivity": (
-        relative_order_sensitivity(ORDERS),
-        [1.1153551, 0.0],
+        relative_order_sensitivity(ORDERS, OTHER),
+        [1.2879011, 0.0],
     ),
     # deviation √(14/9) of (1, 2, 4) in units of 2
     "answer_order_sensitivity": (
@@ -168,10 +170,18 @@ ONES = {
     "gold_probability": gold_probability,
 }
 Orders = Callable[[Sequence[Observation]], Measurement]
+
+
+def relative_to_the_next_set(orders: Sequence[Observation]) -> Measurement:
+    """Let the next set's answers be those after other demonstrations."""
+    other = text(np.roll(orders[0].log_probs, 1, axis=0))
+    return relative_order_sensitivity(orders, other)
+
+
 TEXT_ORDERS: dict[str, Orders] = {
     "order_sensitivity": order_sensitivity,
     "label_order_sensitivity": label_order_sensitivity,
-    "relative_order_sensitivity": relative_order_sensitivity,
+    "relative_order_sensitivity": relative_to_the_next_set,
 }
 DISTANCES = {"total_variation", *REGRESSION_PAIRS} - {"sensitivity_cosine"}
 SYMMETRIC = {**TEXT_PAIRS, **REGRESSION_PAIRS}
@@ -435,6 +445,25 @@ def test_order_sensitivity_of_two_certainties_is_one() -> None:
     assert order_sensitivity(orders).mean == pytest.approx(1.0)
 
 
+@settings(deadline=None, max_examples=25)
+@given(seed=SEEDS)
+def test_order_that_matters_like_the_demonstrations_is_one(seed: int) -> None:
+    one, other = drawn_text(seed), drawn_text(seed + 1)
+    found = relative_order_sensitivity([one, other], other)  # one pair, one divisor
+    assert found.mean == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("order", [0, 1])
+def test_demonstrations_that_do_not_matter_leave_no_ratio(order: int) -> None:
+    one, other = drawn_text(0), drawn_text(order)
+    assert not relative_order_sensitivity([one, other], one).values.any()
+
+
+def test_other_demonstrations_answer_the_same_cells() -> None:
+    with pytest.raises(ShapeError, match="The learners answered different cells"):
+        relative_order_sensitivity(ORDERS, drawn_text(0))
+
+
 @pytest.mark.parametrize("measure", [*TEXT_ORDERS.values(), answer_order_sensitivity])
 def test_one_order_has_no_sensitivity(measure: Orders) -> None:
     wording = r"asked of 1 orders\. Expected at least 2\. Pass --orders 2 or more\."
@@ -451,10 +480,10 @@ def test_learners_of_different_cells_are_refused(name: str) -> None:
         {**TEXT_PAIRS, **REGRESSION_PAIRS}[name](a, b)
 
 
-@pytest.mark.parametrize("measure", [total_variation, label_jensen_shannon])
-def test_measure_of_the_wrong_family_names_what_there_is(measure: Pair) -> None:
+@pytest.mark.parametrize("name", ON_TEXT)
+def test_measure_of_the_wrong_family_names_what_there_is(name: str) -> None:
     with pytest.raises(ShapeError, match=r"has no 'log_probs'; it has \['answers'"):
-        measure(numbers([1.0]), numbers([1.0]))
+        ON_TEXT[name]([numbers([1.0]), numbers([1.0])])
 
 
 @pytest.mark.parametrize("values", [np.zeros(3), np.zeros((0, 2)), np.zeros((1, 2, 3))])

@@ -120,6 +120,15 @@ def test_numbers_are_read_as_text(tmp_path: Path) -> None:
     assert found.labels == ("0", "1")
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_byte_order_mark_is_no_part_of_a_column(tmp_path: Path, name: str) -> None:
+    write = {"a.csv": table, "a.jsonl": jsonl}[name]
+    path = write(tmp_path / name, [GOOD, BAD])
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())  # as spreadsheets save it
+    found = read(path)
+    assert texts(found.train + found.test) == {"fine", "awful"}
+
+
 def test_toml_beside_a_file_describes_it(tmp_path: Path) -> None:
     rows = [{"text": "a", "mood": m, "topic": t} for m, t in (("0", "x"), ("1", "y"))]
     (tmp_path / "moods.toml").write_text(TOML, "utf-8")
@@ -156,9 +165,12 @@ def test_rows_become_prompts_by_their_template() -> None:
     assert description.demonstrate(row) == "so? a {label} yes!"
 
 
-def test_relative_places_are_looked_up_in_the_data_folder(tmp_path: Path) -> None:
-    path = jsonl(tmp_path / "moods.jsonl", [GOOD, BAD])
-    assert locate("moods", TextRows(location="moods"), str(tmp_path)) == path
+@pytest.mark.parametrize("name", ["moods", "moods.v1"])
+def test_relative_places_are_looked_up_in_the_data_folder(
+    tmp_path: Path, name: str
+) -> None:
+    path = jsonl(tmp_path / f"{name}.jsonl", [GOOD, BAD])
+    assert locate("moods", TextRows(location=name), str(tmp_path)) == path
 
 
 def test_without_a_data_folder_the_hub_is_asked(tmp_path: Path) -> None:
@@ -177,6 +189,23 @@ def test_template_is_part_of_the_fingerprint(tmp_path: Path) -> None:
     (tmp_path / "b.toml").write_text('[template]\nanswer = " ({label})"\n', "utf-8")
     described = read(jsonl(tmp_path / "b.jsonl", [GOOD, BAD]))
     assert bare.fingerprint != described.fingerprint
+
+
+def test_where_the_splits_meet_is_part_of_the_fingerprint(tmp_path: Path) -> None:
+    rows, found = [GOOD, BAD, GOOD], []
+    for n_train in (1, 2):
+        folder = tmp_path / str(n_train)
+        folder.mkdir()
+        jsonl(folder / "train.jsonl", rows[:n_train])
+        jsonl(folder / "test.jsonl", rows[n_train:])
+        found.append(read(folder).fingerprint)
+    assert found[0] != found[1]
+
+
+def test_two_equal_splits_are_not_one_file_halved(tmp_path: Path) -> None:
+    for name in ("train", "test"):
+        one = jsonl(tmp_path / f"{name}.jsonl", [GOOD, BAD])
+    assert read(tmp_path).fingerprint != read(one).fingerprint
 
 
 # -------------------------------------------------------------------------- errors
@@ -285,6 +314,13 @@ def test_file_with_too_many_lines_is_refused(
         ("[template]\nquery = 3\n", r"\[template\] query = 3\. Expected text under"),
         ('[columns]\ntext = "x"\n', r"one of \['group', 'label'\]"),
         ("[template\n", r"a.toml is not valid TOML: .*Expected \[template\]"),
+        ('template = "x"\n', r"a.toml has template = 'x'\. Expected the tables"),
+        ('columns = "x"\n', r"a.toml has columns = 'x'\. Expected the tables"),
+        ('verbalizer = "x"\n', r"a.toml has verbalizer = 'x'\. Expected the tables"),
+        ('query = "x"\n', r"a.toml has query = 'x'\. Expected the tables \[template\]"),
+        ('[verbaliser]\ngood = "Y"\n', r"a.toml has verbaliser = .*\[verbalizer\]\. R"),
+        ('[verbalizer]\ngood = ["a"]\n', r"\[verbalizer\] good = \['a'\]\. Expected a"),
+        ("[verbalizer]\nbad = 1\n", r"\[verbalizer\] bad = 1\. .* Quote it\."),
     ],
 )
 def test_description_that_nobody_reads_is_refused(
@@ -293,6 +329,19 @@ def test_description_that_nobody_reads_is_refused(
     (tmp_path / "a.toml").write_text(toml, "utf-8")
     with pytest.raises(DataError, match=wording):
         read(jsonl(tmp_path / "a.jsonl", [GOOD, BAD]))
+
+
+def test_description_in_another_encoding_is_refused_by_name(tmp_path: Path) -> None:
+    toml = '[template]\nquery = "ü {text}"\n'
+    (tmp_path / "a.toml").write_bytes(toml.encode("latin-1"))
+    with pytest.raises(DataError, match=r"a.toml is not valid TOML: 'utf-8' codec"):
+        read(jsonl(tmp_path / "a.jsonl", [GOOD, BAD]))
+
+
+def test_description_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
+    rows = jsonl(tmp_path / "a.jsonl", [GOOD, BAD])
+    with pytest.raises(DataError, match=r"nope.toml is not there\. Expected a TOML"):
+        read(rows, tmp_path / "nope.toml")
 
 
 def test_label_without_a_word_names_its_row(tmp_path: Path) -> None:
@@ -310,7 +359,9 @@ def test_labels_that_share_a_word_are_refused(tmp_path: Path) -> None:
         read(jsonl(tmp_path / "a.jsonl", [GOOD, BAD]))
 
 
-@pytest.mark.parametrize("query", ["{premise}:", "{label}", "{0}", "{text", "{text.x}"])
+@pytest.mark.parametrize(
+    "query", ["{premise}:", "{label}", "{0}", "{text", "{text.x}", "{text[x]}"]
+)
 def test_template_that_a_row_cannot_fill_is_refused(tmp_path: Path, query: str) -> None:
     (tmp_path / "a.toml").write_text(f'[template]\nquery = "{query}"\n', "utf-8")
     found = read(jsonl(tmp_path / "a.jsonl", [GOOD, BAD]))

@@ -175,6 +175,19 @@ def test_rest_of_a_dead_workers_group_goes_to_its_replacement() -> None:
     assert given_to(new, [*A, *B]) == A[1:]
 
 
+def test_two_replacements_wait_for_their_own_report() -> None:
+    made, nodes = scheduling(2, [*A, *B])
+    for node in nodes:
+        made.remove_node(node)
+    new = [Node("gw2"), Node("gw3")]
+    for node in new:
+        made.add_node(node)
+    for node in new:
+        made.add_node_collection(node, [*A, *B])
+        made.schedule()
+    assert [given_to(node, [*A, *B]) for node in new] == [B[1:], A[1:]]
+
+
 def test_rest_of_a_dead_workers_group_goes_to_who_is_free_first() -> None:
     made, nodes = scheduling(2, [*A, *B])
     made.remove_node(nodes[0])

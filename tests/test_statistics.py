@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
@@ -131,6 +131,14 @@ def test_variance_is_never_below_one_factors_own(seed: int) -> None:
         5 * values.mean(axis=1).var(ddof=1), 4 * values.mean(axis=0).var(ddof=1)
     )
     assert estimate_mean(values).error ** 2 * 20 >= largest * (1 - 1e-12)
+
+
+@settings(deadline=None)
+@given(seed=SEEDS)
+@example(seed=3)  # Satterthwaite's formula, with the variance floored, says 85.7
+def test_freedom_is_at_most_that_of_the_values(seed: int) -> None:
+    values = np.random.default_rng(seed).normal(size=(4, 5))
+    assert 1 <= estimate_mean(values).freedom <= 4 * 5 - 1
 
 
 @settings(deadline=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import multiprocessing
 import shutil
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -201,6 +202,25 @@ def test_no_flipped_bit_of_the_arrays_goes_unnoticed(store: Store) -> None:
             assert store.get(KEY) is None
 
 
+def test_no_flipped_bit_of_an_entry_changes_what_is_read(store: Store) -> None:
+    whole = store.path(KEY).read_bytes()
+    for bit in range(0, 8 * len(whole), 7):  # 7 and 8 share no factor: every place
+        content = bytearray(whole)
+        content[bit // 8] ^= 1 << bit % 8
+        store.path(KEY).write_bytes(content)
+        with warnings.catch_warnings(record=True):
+            found = store.get(KEY)
+        assert found is None or same(found, observation()), bit
+
+
+def test_damage_is_told_and_never_raised(store: Store) -> None:
+    truncate(store.path(KEY))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("error")  # as in this repository's pytest settings
+        assert store.get(KEY) is None
+    assert [warning.category for warning in told] == [StoreWarning]
+
+
 def test_store_below_a_file_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     wording = r"The store .*file/store cannot be written: Not a directory\. Expected a"
@@ -250,6 +270,18 @@ def test_full_disk_while_writing_leaves_nothing(
         store.put(observation(OTHER))
     assert not list(store.folder.rglob("*.part"))
     assert OTHER not in store
+
+
+def test_full_disk_is_told_before_anything_is_measured(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    wording = r"cannot hold a lock: No space left on device\. .* pass --store FOLDER\."
+    with pytest.raises(StoreError, match=wording), store.only_one(OTHER):
+        pytest.fail("the key is held")
 
 
 # ------------------------------------------------------------------------ observer

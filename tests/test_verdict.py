@@ -26,6 +26,7 @@ from probes.tasks import (
 from probes.verdict import (
     ALPHA,
     LEAST_SETS,
+    LEVEL,
     Judgement,
     describe,
     is_gained,
@@ -178,6 +179,25 @@ def test_too_few_sets_decide_nothing(n_sets: int, mean: float) -> None:
     assert "--sets" in found.reason
 
 
+@pytest.mark.parametrize("n_sets", range(1, LEAST_SETS))
+@pytest.mark.parametrize("mean", [0.2, 0.5, 0.9])
+def test_too_few_sets_leave_a_similarity_undecided(n_sets: int, mean: float) -> None:
+    middle, floor, ceiling = (narrow(m, (n_sets, 40)) for m in (mean, 0.1, 0.9))
+    found = judge_ceiling(middle, floors=[floor], ceiling=ceiling, margin=0.2)
+    assert found.verdict == "inconclusive"
+    assert f"{n_sets} demonstration sets" in found.reason
+
+
+def test_interval_just_outside_is_not_said_to_straddle() -> None:
+    half = -estimate_mean(wide(0.0).values).interval(LEVEL)[0]
+    found = judge_within(wide(1.0 + 1.05 * half), margin=1.0)  # refuted needs more
+    assert found.verdict == "inconclusive"
+    assert found.effect.low is not None
+    assert found.effect.low > 1.0
+    assert "nor clearly outside" in found.reason
+    assert "straddles" not in found.reason
+
+
 def test_one_set_has_no_interval_and_no_p_below_one() -> None:
     found = judge_within(narrow(0.0, (1, 40)), margin=1.0)
     assert (found.effect.low, found.effect.high) == (None, None)
@@ -229,6 +249,13 @@ def test_margins_that_decide_nothing_are_refused(judge: str, margin: float) -> N
         JUDGES[judge](margin)
 
 
+@pytest.mark.parametrize("margin", [1.0, 1.5])
+def test_share_of_the_way_that_may_be_missing_is_below_one(margin: float) -> None:
+    wording = rf"The margin is {margin}\. Expected the share .* below 1\. Pass margin="
+    with pytest.raises(ClaimError, match=wording):
+        JUDGES["ceiling"](margin)
+
+
 def test_similarity_without_a_floor_is_refused() -> None:
     with pytest.raises(ClaimError, match=r"judged without a floor\. Expected"):
         judge_ceiling(narrow(0.5), floors=[], ceiling=narrow(0.9), margin=0.1)
@@ -253,6 +280,14 @@ def test_gate_opens_for_a_gain_above_zero(gain: float, opens: bool) -> None:
 
 def test_gate_is_closed_to_a_gain_that_may_be_chance() -> None:
     assert not is_gained(wide(0.05))
+
+
+@pytest.mark.parametrize("n_sets", range(1, LEAST_SETS))
+@pytest.mark.parametrize("gain", [-5.0, -0.05, 0.05, 5.0])
+def test_gate_follows_the_sign_when_sets_are_too_few(n_sets: int, gain: float) -> None:
+    drawn = world(0, 0.0, (n_sets, 40))
+    found = is_gained(measured(drawn.values - drawn.mean + gain))
+    assert found is (gain > 0)
 
 
 def test_gate_opens_by_chance_as_seldom_as_it_says() -> None:
