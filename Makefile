@@ -3,7 +3,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 READY := .venv/.ready
 
-.PHONY: setup claims test lint bench clean
+.PHONY: setup claims sample test lint bench clean
 
 setup: $(READY)
 
@@ -17,6 +17,10 @@ $(READY): pyproject.toml constraints.txt
 # The shipped matrix, compared with claims/expected.json. ARGS='--sets 20' adds options.
 claims: $(READY)
 	$(PY) -m pytest claims/ -n auto -q $(ARGS)
+
+# The committed sample of what a run writes.
+sample: $(READY)
+	$(PY) -m pytest claims/ -n auto -q --reports reports/sample $(ARGS)
 
 # The instrument's own tests.
 test: $(READY)

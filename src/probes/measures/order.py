@@ -58,7 +58,7 @@ def relative_order_sensitivity(
 
     Returns:
         A ratio; 1 means that order matters as much as the choice of demonstrations, and
-        0 is also returned where neither matters.
+        0 is also returned where other demonstrations change nothing at all.
 
     Raises:
         ShapeError: There are fewer than two orders, or they answer other queries.

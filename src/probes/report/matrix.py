@@ -24,7 +24,7 @@ LETTERS = {
 MEANINGS = {
     "supported": "the interval lies inside the margin",
     "refuted": "the interval lies outside the margin",
-    "inconclusive": "the interval straddles the margin",
+    "inconclusive": "the interval lies neither clearly inside nor outside the margin",
     "not_applicable": "there is nothing to judge",
     "error": "the cell crashed",
 }
