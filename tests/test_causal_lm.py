@@ -163,8 +163,9 @@ def test_gd_lowers_the_loss_on_its_demonstrations(observer: Observer) -> None:
 
 def test_one_gd_step_is_the_step_of_autograd(llama: CausalLM) -> None:
     from probes.networks.training import Training
-    from probes.prompts import draw_text, verbalize
+    from probes.prompts import draw_text
     from probes.rows import read_rows
+    from probes.tokens import verbalize
 
     rows = read_rows(dataset_named("hmm"), None)
     task = draw_text(rows, SETTINGS, n_demonstrations=3)

@@ -153,11 +153,13 @@ def code_version() -> str:
     here = Path(__file__).parent
     files = [*(here / "learners").glob("*.py"), *(here / "networks").glob("*.py")]
     names = (
+        "engine/observer.py",
         "prompts.py",
         "regression.py",
         "request.py",
         "rows.py",
         "tasks.py",
+        "tokens.py",
         "hub.py",
     )
     files += [here / name for name in names]

@@ -20,9 +20,9 @@ from probes.engine.store import Store
 from probes.grid import Grid
 from probes.options import Places, grid_of, places_of
 from probes.progress import Status
+from probes.record import Record, write_record
 from probes.request import Request
 from probes.results import (
-    Record,
     Row,
     correct,
     crashed_row,
@@ -30,7 +30,6 @@ from probes.results import (
     order_rows,
     parse_test,
     provenance,
-    write_record,
     write_rows,
     write_text,
 )

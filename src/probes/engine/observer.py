@@ -13,8 +13,9 @@ import numpy as np
 from probes.engine.store import Store
 from probes.errors import NumericsError, ProbesError, StoreError
 from probes.observation import Observation
-from probes.prompts import TextTask, without_long_rows
+from probes.prompts import TextTask
 from probes.request import Request
+from probes.tokens import without_long_rows
 
 if TYPE_CHECKING:
     from probes.networks.pool import ModelPool

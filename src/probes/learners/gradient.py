@@ -16,8 +16,8 @@ import numpy as np
 from probes.errors import NumericsError, OptionError
 from probes.learners.in_context import ask_set, text_observation
 from probes.observation import Observation
-from probes.prompts import verbalize
 from probes.tasks import seed_of
+from probes.tokens import verbalize
 
 if TYPE_CHECKING:
     from probes.engine.observer import Scene

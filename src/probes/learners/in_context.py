@@ -10,15 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probes.observation import Observation
-from probes.prompts import (
-    Example,
-    TextTask,
-    Verbalized,
-    encode_checked,
-    group_by_set,
-    verbalize,
-)
+from probes.prompts import Example, TextTask, group_by_set
 from probes.regression import RegressionTask
+from probes.tokens import Verbalized, encode_checked, verbalize
 
 if TYPE_CHECKING:
     from probes.engine.observer import Scene

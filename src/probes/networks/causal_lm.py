@@ -19,8 +19,8 @@ from torch import Tensor
 
 from probes.errors import ModelError, NumericsError
 from probes.networks.fingerprint import resolve
-from probes.prompts import common_prefix
 from probes.tasks import Checkpoint, Construction, ModelCard, Settings, Untrained
+from probes.tokens import common_prefix
 
 LogProbs = NDArray[np.float32]
 TOKENS_A_BATCH = 8192

@@ -19,7 +19,8 @@ from probes.errors import NumericsError
 from probes.measurement import Array
 from probes.networks.causal_lm import CausalLM, padded
 from probes.networks.submodel import parameters_of
-from probes.prompts import Example, TextTask, Verbalized, encode_checked
+from probes.prompts import Example, TextTask
+from probes.tokens import Verbalized, encode_checked
 
 if TYPE_CHECKING:
     from probes.learners.gradient import GradientLearner
