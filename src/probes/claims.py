@@ -54,9 +54,9 @@ class ClaimCard:
 
 
 def claim(
-    sentence: str,
+    sentence: str = "",
     *,
-    source: str,
+    source: str = "",
     on: Literal["regression", "text"],
     variants: tuple[str, ...] = (),
     needs_icl: bool = False,

@@ -83,12 +83,17 @@ def recorded_settings(settings: Settings) -> dict[str, Any]:
 
 
 def write_record(rows: Iterable[Row], path: Path, settings: Settings) -> None:
-    """Write ``expected.json``.
+    """Write ``expected.json``, keeping what it says of cells that did not run.
+
+    A record of other settings is replaced whole: its verdicts speak of other runs.
 
     Raises:
+        OptionError: The present file is broken.
         StoreError: The file cannot be written.
     """
-    cells = {row_id(row): recorded(row) for row in order_rows(rows)}
+    kept = Record(path, settings).cells
+    cells = {**kept, **{row_id(row): recorded(row) for row in order_rows(rows)}}
+    cells = dict(sorted(cells.items()))
     text = json.dumps(
         {"settings": recorded_settings(settings), "cells": cells},
         indent=1,
