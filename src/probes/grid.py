@@ -40,6 +40,17 @@ class Grid:
     demonstrations: tuple[int, ...]
     settings: Settings
 
+    @property
+    def no_cell(self) -> str:
+        """Say what each model and dataset speaks, when no pair of them fits."""
+        models = ", ".join(f"{m.name} reads {m.language}" for m in self.models)
+        datasets = ", ".join(f"{d.name} is {d.language}" for d in self.datasets)
+        return (
+            f"No cell can exist: {models}; {datasets}. Expected a model that reads a "
+            f"dataset's language, and a claim about their family. Pass other --models "
+            f"or --datasets."
+        )
+
     def cells(self, claim: ClaimCard) -> list[Cell]:
         """List the cells of a claim; a pair that cannot exist is not among them."""
         return [

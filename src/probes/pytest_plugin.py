@@ -169,6 +169,8 @@ def pytest_collection_modifyitems(
     items[:] = sorted((i for i in items if i not in empty), key=_model_of)
     run = config.stash[RUN]
     cells = [item for item in items if _cell(item) is not None]
+    if empty and not items and run.worker is None:
+        raise pytest.UsageError(run.grid.no_cell)
     for item in cells:
         found = _expected(item)
         if config.option.update_expected:
