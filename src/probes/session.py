@@ -17,6 +17,7 @@ from typing import Any
 
 from probes.engine.observer import Observer
 from probes.engine.store import Store
+from probes.errors import ProbesError
 from probes.grid import Grid
 from probes.options import Places, grid_of, places_of
 from probes.progress import Status
@@ -104,7 +105,7 @@ class Run:
         for request in requests:
             try:
                 keys.add(request.key)
-            except Exception:
+            except (ProbesError, OSError):  # its own cell will report it, in words
                 continue
         stored = sum(key in self.observer.store for key in keys)
         self.status.plan(len(keys), stored)
