@@ -161,33 +161,6 @@ def test_gd_lowers_the_loss_on_its_demonstrations(observer: Observer) -> None:
     assert facts["calibration_losses"][r][p] == chosen
 
 
-def test_one_gd_step_is_the_step_of_autograd(llama: CausalLM) -> None:
-    from probes.networks.training import Training
-    from probes.prompts import draw_text
-    from probes.rows import read_rows
-    from probes.tokens import verbalize
-
-    rows = read_rows(dataset_named("hmm"), None)
-    task = draw_text(rows, SETTINGS, n_demonstrations=3)
-    labels = verbalize(llama.tokenizer, task)
-    shown = task.demonstrations[0]
-    loss = torch.zeros(())
-    weight = llama.model.model.layers[1].self_attn.v_proj.weight.requires_grad_(True)
-    for example in shown:
-        ids = llama.tokenizer([task.alone(example)])["input_ids"]
-        logits = llama.model(torch.tensor(ids)).logits[0, -1]
-        token = labels.first_tokens[example.label]
-        loss = loss - torch.log_softmax(logits, -1)[token] / len(shown)
-    (wanted,) = torch.autograd.grad(loss, weight)
-    weight.requires_grad_(False)
-    learner = GradientLearner(rates=(0.5,), passes=(1,), weights="W_V@1")
-    original = weight.clone()
-    with Training(llama, learner, labels, task, shown) as training:
-        training.run(0.5, 1, seed=0)
-        moved = (original - weight) / 0.5
-        np.testing.assert_allclose(moved.detach(), wanted, atol=1e-5)
-
-
 def test_a_random_update_is_as_large_as_the_learners(observer: Observer) -> None:
     gd, base = observer.observe(ask(GD)), observer.observe(ask(Base()))
     moved = observer.observe(ask(RandomUpdate(matched_to=GD)))

@@ -68,20 +68,30 @@ class GradientLearner:
         Raises:
             NumericsError: Every rate diverges, or the update vanishes in rounding.
         """
-        from probes.networks.training import Training
+        from probes.networks.lessons import encode_lessons
+        from probes.networks.training import Training, Trial
 
         chosen = scene.observe(
             Selection(of=self), queries="calibration", order=0, draw=0, labels="gold"
         ).facts
-        task = scene.text_task()
-        labels = verbalize(scene.model.tokenizer, task)
-        at_choice = replace(self, rates=(chosen["rate"],), passes=(chosen["passes"],))
+        task, model = scene.text_task(), scene.model
+        labels = verbalize(model.tokenizer, task)
+        lessons = encode_lessons(model, task, labels, task.demonstrations)
+        training = Training(model, self, lessons)
+        trials = [
+            Trial(index=index, rate=chosen["rate"], seed=_seed(scene, index))
+            for index in range(len(task.demonstrations))
+        ]
         answered, norms = [], []
-        for index, shown in enumerate(task.demonstrations):
-            with Training(scene.model, at_choice, labels, task, shown) as training:
-                training.run(chosen["rate"], chosen["passes"], seed=_seed(scene, index))
-                norms.append(training.update_norms())
-                answered.append(ask_set(scene.model, task, labels, task.queries[index]))
+        for group in training.groups(trials):
+            trained = training.run(group, chosen["passes"])
+            trained.require_usable()
+            for place, trial in enumerate(group):
+                weights = trained.of(place)
+                norms.append(training.update_norms(weights))
+                with model.tuned(weights):
+                    asked = task.queries[trial.index]
+                    answered.append(ask_set(model, task, labels, asked))
         observation = text_observation(task, labels, np.stack(answered), **chosen)
         arrays = {**observation.arrays, "update_norms": np.array(norms)}
         return replace(observation, arrays=arrays)
@@ -106,35 +116,38 @@ class Selection:
         Raises:
             NumericsError: No rate gives a finite loss.
         """
-        from probes.networks.training import Training
+        from probes.networks.lessons import encode_lessons
+        from probes.networks.training import Training, Trial
 
-        task = scene.text_task()
-        labels = verbalize(scene.model.tokenizer, task)
+        task, model = scene.text_task(), scene.model
+        labels = verbalize(model.tokenizer, task)
+        used = range(min(SELECTION_SETS, len(task.demonstrations)))
+        shown, asked = (
+            encode_lessons(model, task, labels, [sets[i] for i in used])
+            for sets in (task.demonstrations, task.queries)
+        )
+        training = Training(model, self.of, shown)
+        trials = [
+            Trial(index=index, rate=rate, seed=_seed(scene, index))
+            for rate in self.of.rates
+            for index in used
+        ]
+        found, faults = [], []
+        for group in training.groups(trials):
+            losses, failed = training.losses(group, self.of.passes, asked)
+            found.append(losses)
+            faults += failed
         shape = (len(self.of.rates), len(self.of.passes))
-        total = np.zeros(shape)
-        failed: str = ""
-        for index, shown in enumerate(task.demonstrations[:SELECTION_SETS]):
-            with Training(scene.model, self.of, labels, task, shown) as training:
-                for r, rate in enumerate(self.of.rates):
-                    try:
-                        total[r] += training.losses(
-                            rate,
-                            self.of.passes,
-                            task.queries[index],
-                            _seed(scene, index),
-                        )
-                    except NumericsError as error:
-                        total[r], failed = np.inf, str(error)
+        total = np.concatenate(found).reshape(shape[0], len(used), -1).sum(axis=1)
         if not np.isfinite(total).any():
             raise NumericsError(
                 f"No learning rate of {self.of.rates} trains "
                 f"{scene.request.model.name}. Expected one that neither diverges nor "
-                f"vanishes. {failed}"
+                f"vanishes. {next(filter(None, faults), '')}".rstrip()
             )
         r, p = divmod(int(np.argmin(total)), shape[1])
-        n_used = min(SELECTION_SETS, len(task.demonstrations))
         table = [
-            [v / n_used if math.isfinite(v) else None for v in row] for row in total
+            [v / len(used) if math.isfinite(v) else None for v in row] for row in total
         ]
         facts = {
             "rate": self.of.rates[r],
@@ -158,20 +171,19 @@ class RandomUpdate:
 
     def observe(self, scene: Scene) -> Observation:
         """Add one seeded Gaussian update for each set, and ask its queries."""
+        from probes.networks.lessons import encode_lessons
         from probes.networks.training import Training
 
         matched = scene.observe(self.matched_to)
-        task = scene.text_task()
-        labels = verbalize(scene.model.tokenizer, task)
+        task, model = scene.text_task(), scene.model
+        labels = verbalize(model.tokenizer, task)
+        lessons = encode_lessons(model, task, labels, task.demonstrations)
+        training = Training(model, self.matched_to, lessons)
         answered = []
-        for index, shown in enumerate(task.demonstrations):
-            with Training(
-                scene.model, self.matched_to, labels, task, shown
-            ) as training:
-                training.move_randomly(
-                    matched["update_norms"][index].tolist(), _seed(scene, index)
-                )
-                answered.append(ask_set(scene.model, task, labels, task.queries[index]))
+        for index, asked in enumerate(task.queries):
+            norms = matched["update_norms"][index].tolist()
+            with model.tuned(training.moved_randomly(norms, _seed(scene, index))):
+                answered.append(ask_set(model, task, labels, asked))
         return text_observation(task, labels, np.stack(answered))
 
 

@@ -6,9 +6,10 @@ are read and nowhere else. Loads safetensors only and never runs a model's own c
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.func import functional_call
 
 from probes.errors import ModelError, NumericsError
 from probes.networks.fingerprint import resolve
@@ -40,6 +42,7 @@ class CausalLM:
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.n_forward = 0
+        self._tuned: Mapping[str, Tensor] = {}
         config = model.config.get_text_config()
         self.context = int(getattr(config, "max_position_embeddings", 1 << 30))
 
@@ -53,6 +56,19 @@ class CausalLM:
         """The size of the weights in memory."""
         return sum(p.numel() * p.element_size() for p in self.model.parameters())
 
+    @contextlib.contextmanager
+    def tuned(self, parameters: Mapping[str, Tensor]) -> Iterator[None]:
+        """Answer with other values of some parameters while the context is open.
+
+        Args:
+            parameters: By name, in the shapes of the model's own, which stay untouched.
+        """
+        self._tuned = parameters
+        try:
+            yield
+        finally:
+            self._tuned = {}
+
     def logits(self, ids: Tensor, positions: Tensor, **cache: Any) -> Tensor:
         """Run one forward pass and form the logits at some positions only.
 
@@ -64,8 +80,7 @@ class CausalLM:
         Returns:
             Logits, shape (n_sequences, n_positions, n_vocab), float32 or wider.
         """
-        self.n_forward += 1
-        answer = self.model(
+        answer = self._run(
             input_ids=ids, logits_to_keep=positions, use_cache=bool(cache), **cache
         )
         logits: Tensor = answer.logits
@@ -109,10 +124,15 @@ class CausalLM:
             log_probs = torch.log_softmax(logits.double(), dim=-1).float().cpu()
         return np.asarray(log_probs.numpy(), dtype=np.float32)
 
-    def _prefill(self, prefix: list[int]) -> Any:
+    def _run(self, **inputs: Any) -> Any:
         self.n_forward += 1
+        if not self._tuned:
+            return self.model(**inputs)
+        return functional_call(self.model, dict(self._tuned), kwargs=inputs)
+
+    def _prefill(self, prefix: list[int]) -> Any:
         ids = torch.tensor([prefix], device=self.device)
-        return self.model(
+        return self._run(
             input_ids=ids, use_cache=True, logits_to_keep=1
         ).past_key_values
 

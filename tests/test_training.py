@@ -1,0 +1,164 @@
+"""Stacked training takes the steps of a plain loop over torch.optim, trial by trial."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from probes.grid import MODELS, dataset_named
+from probes.learners import GradientLearner
+from probes.networks import training as training_module
+from probes.networks.causal_lm import CausalLM, load_causal_lm
+from probes.networks.lessons import encode_lessons
+from probes.networks.submodel import parameters_of
+from probes.networks.training import Trained, Training, Trial
+from probes.prompts import TextTask, draw_text
+from probes.rows import read_rows
+from probes.tasks import Settings
+from probes.tokens import Verbalized, verbalize
+
+SETTINGS = Settings(n_sets=3, n_queries=4, n_calibration=6, dtype="float64")
+TRIALS = [Trial(index=s, rate=rate, seed=s) for rate in (0.03, 0.3) for s in range(3)]
+LEARNERS = {
+    "gd": GradientLearner(rates=(0.1,), passes=(3,)),
+    "sgd_fixed": GradientLearner(rates=(0.1,), passes=(3,), batch_size=1),
+    "sgd_pairs": GradientLearner(
+        rates=(0.1,), passes=(3,), batch_size=2, reshuffled=True
+    ),
+    "adam": GradientLearner(optimizer="adam", rates=(0.1,), passes=(3,), batch_size=1),
+    "gd_middle_W_V": GradientLearner(rates=(0.1,), passes=(3,), weights="W_V@middle"),
+}
+
+
+@pytest.fixture(scope="module")
+def llama() -> CausalLM:
+    return load_causal_lm(MODELS.get("hmm_llama"), SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def task() -> TextTask:
+    rows = read_rows(dataset_named("hmm"), None)
+    return draw_text(rows, SETTINGS, n_demonstrations=4)
+
+
+@pytest.fixture(scope="module")
+def labels(llama: CausalLM, task: TextTask) -> Verbalized:
+    return verbalize(llama.tokenizer, task)
+
+
+def plainly(
+    model: CausalLM,
+    learner: GradientLearner,
+    task: TextTask,
+    labels: Verbalized,
+    trial: Trial,
+) -> dict[str, torch.Tensor]:
+    """Train as one would by hand: one example at a time, torch.optim, then restore."""
+    moving: dict[str, Any] = parameters_of(model.model, learner.weights)
+    before = {n: p.detach().clone() for n, p in moving.items()}
+    for p in moving.values():
+        p.requires_grad_(True)
+    kind = torch.optim.Adam if learner.optimizer == "adam" else torch.optim.SGD
+    optimizer = kind(moving.values(), lr=trial.rate)
+    rng = np.random.default_rng(trial.seed)
+    shown = task.demonstrations[trial.index]
+    size = learner.batch_size or len(shown)
+    for turn in range(max(learner.passes)):
+        order = np.arange(len(shown))
+        if turn and learner.reshuffled:
+            order = rng.permutation(len(shown))
+        for start in range(0, len(shown), size):
+            optimizer.zero_grad()
+            for i in order[start : start + size]:
+                ids = model.tokenizer([task.alone(shown[i])])["input_ids"]
+                logits = model.model(torch.tensor(ids)).logits[0, -1]
+                token = labels.first_tokens[shown[i].label]
+                (-torch.log_softmax(logits, -1)[token] / size).backward()
+            optimizer.step()
+    after = {n: p.detach().clone() for n, p in moving.items()}
+    for name, p in moving.items():
+        p.requires_grad_(False).copy_(before[name])
+        p.grad = None
+    return after
+
+
+def trained(
+    model: CausalLM, learner: GradientLearner, task: TextTask, labels: Verbalized
+) -> list[dict[str, torch.Tensor]]:
+    lessons = encode_lessons(model, task, labels, task.demonstrations)
+    training = Training(model, learner, lessons)
+    found: list[dict[str, torch.Tensor]] = []
+    for group in training.groups(TRIALS):
+        done = training.run(group, max(learner.passes))
+        done.require_usable()
+        found += [done.of(place) for place in range(len(group))]
+    return found
+
+
+@pytest.mark.parametrize("tokens_stacked", [0, 10**9], ids=["one_by_one", "stacked"])
+@pytest.mark.parametrize("name", LEARNERS)
+def test_every_trial_takes_the_steps_of_a_plain_loop(
+    name: str,
+    tokens_stacked: int,
+    llama: CausalLM,
+    task: TextTask,
+    labels: Verbalized,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(training_module, "STACKED_TOKENS", tokens_stacked)
+    learner = LEARNERS[name]
+    for trial, found in zip(TRIALS, trained(llama, learner, task, labels), strict=True):
+        wanted = plainly(llama, learner, task, labels, trial)
+        for tensor in wanted:
+            np.testing.assert_allclose(found[tensor], wanted[tensor], atol=1e-10)
+
+
+def test_answers_of_unlike_length_share_one_example_s_weight(
+    llama: CausalLM, task: TextTask, labels: Verbalized
+) -> None:
+    longer = replace(
+        labels,
+        answers=tuple((*a, 5) if i % 2 else a for i, a in enumerate(labels.answers)),
+    )
+    lessons = encode_lessons(llama, task, longer, task.demonstrations)
+    assert sorted({len(a) for a in longer.answers}) == [1, 2]
+    np.testing.assert_allclose(lessons.shares.sum(-1), 1.0)
+
+
+def test_stacks_keep_to_their_bytes(
+    llama: CausalLM,
+    task: TextTask,
+    labels: Verbalized,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lessons = encode_lessons(llama, task, labels, task.demonstrations)
+    training = Training(llama, LEARNERS["gd"], lessons)
+    held = sum(p.numel() * 8 for p in training.start.values())
+    monkeypatch.setattr(training_module, "STACKED_BYTES", 2 * held + 1)
+    assert [len(g) for g in training.groups(TRIALS)] == [2, 2, 2]
+    monkeypatch.setattr(training_module, "STACKED_BYTES", held - 1)
+    assert [len(g) for g in training.groups(TRIALS)] == [1] * 6
+
+
+def test_one_trial_that_diverges_spoils_no_other(
+    llama: CausalLM, task: TextTask, labels: Verbalized
+) -> None:
+    lessons = encode_lessons(llama, task, labels, task.demonstrations)
+    training = Training(llama, LEARNERS["gd"], lessons)
+    wild = Trial(index=0, rate=1e200, seed=0)
+    found, faults = training.losses([wild, TRIALS[0]], (1, 3), lessons)
+    assert np.isinf(found[0]).all()
+    assert "diverged" in faults[0]
+    alone, _ = training.losses([TRIALS[0]], (1, 3), lessons)
+    np.testing.assert_allclose(found[1], alone[0], rtol=1e-10)
+
+
+def test_a_trained_group_refuses_a_faulty_trial() -> None:
+    from probes.errors import NumericsError
+
+    with pytest.raises(NumericsError, match="diverged"):
+        Trained(weights={}, faults=["", "It diverged."]).require_usable()
