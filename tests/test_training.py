@@ -14,12 +14,14 @@ from probes.learners import GradientLearner
 from probes.networks import training as training_module
 from probes.networks.causal_lm import CausalLM, load_causal_lm
 from probes.networks.lessons import encode_lessons
-from probes.networks.submodel import parameters_of
+from probes.networks.replay import Replay
+from probes.networks.submodel import lowest_layer, parameters_of
 from probes.networks.training import Trained, Training, Trial
 from probes.prompts import TextTask, draw_text
 from probes.rows import read_rows
 from probes.tasks import Settings
 from probes.tokens import Verbalized, verbalize
+from tests.test_causal_lm import tiny
 
 SETTINGS = Settings(n_sets=3, n_queries=4, n_calibration=6, dtype="float64")
 TRIALS = [Trial(index=s, rate=rate, seed=s) for rate in (0.03, 0.3) for s in range(3)]
@@ -162,3 +164,20 @@ def test_a_trained_group_refuses_a_faulty_trial() -> None:
 
     with pytest.raises(NumericsError, match="diverged"):
         Trained(weights={}, faults=["", "It diverged."]).require_usable()
+
+
+@pytest.mark.parametrize("kind", ["grouped_queries", "tied", "sliding", "neox", "gptj"])
+def test_beginning_at_a_layer_ends_as_the_whole_model_does(kind: str) -> None:
+    model = tiny(kind).double()
+    ids = torch.randint(1, 64, (3, 12))
+    whole = model(ids).logits
+    replay = Replay(model, 1)
+    with replay.beginning_with(replay.record(ids)):
+        above = model(torch.zeros_like(ids)).logits
+    assert torch.equal(model(ids).logits, whole)
+    np.testing.assert_allclose(above.detach(), whole.detach(), atol=1e-12)
+
+
+def test_the_layer_that_is_trained_lowest_is_found() -> None:
+    assert lowest_layer(["model.layers.3.a", "model.layers.2.b"]) == 2
+    assert lowest_layer(["model.layers.3.a", "model.norm.weight"]) == 0

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from probes.networks.causal_lm import CausalLM
+from probes.networks.replay import Replay
 from probes.prompts import Example, TextTask
 from probes.tokens import Verbalized, encode_checked
 
-Batch = tuple[Tensor, Tensor, Tensor, Tensor]
+Batch = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,8 @@ class Lessons:
         reads: Column that predicts each answer token, (n_sets, n_examples, n_answer).
         targets: The answer tokens, same shape.
         shares: Weight of each answer token; an example's sum to 1. Same shape.
+        hidden: What enters the lowest layer that is trained, shape (n_sets, n_examples,
+            n_tokens, d_model); None where the whole model computes.
     """
 
     ids: Tensor
@@ -32,6 +35,7 @@ class Lessons:
     reads: Tensor
     targets: Tensor
     shares: Tensor
+    hidden: Tensor | None = None
 
     @property
     def n_examples(self) -> int:
@@ -44,18 +48,22 @@ class Lessons:
         return int(self.ids.shape[2])
 
     def take(self, sets: Tensor, picked: Tensor | None = None) -> Batch:
-        """Choose sets, and examples of each: ids, reads, targets and shares.
+        """Choose sets, and examples of each: ids, reads, targets, shares (, hidden).
 
         Args:
             sets: Indices of sets, shape (n_trials,).
             picked: Indices of examples, shape (n_trials, n_picked); None takes all.
         """
-        tensors = (self.ids, self.reads, self.targets, self.shares)
+        tensors = [self.ids, self.reads, self.targets, self.shares]
+        if self.hidden is not None:
+            tensors.append(self.hidden)
         if picked is None:
-            ids, reads, targets, shares = (t[sets] for t in tensors)
-        else:
-            ids, reads, targets, shares = (t[sets[:, None], picked] for t in tensors)
-        return ids, reads, targets, shares
+            return tuple(t[sets] for t in tensors)
+        return tuple(t[sets[:, None], picked] for t in tensors)
+
+    def replayed(self, replay: Replay) -> Lessons:
+        """Compute once what enters the lowest layer that is trained."""
+        return replace(self, hidden=torch.stack([replay.record(i) for i in self.ids]))
 
 
 def encode_lessons(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from probes.errors import OptionError
@@ -54,3 +55,9 @@ def parameters_of(model: Any, weights: str) -> dict[str, Any]:
             f"and a layer of {', '.join(places)} or 0…{n_layers - 1}. Mend weights=."
         )
     return found
+
+
+def lowest_layer(names: Iterable[str]) -> int:
+    """Find the lowest layer whose weights are named; 0 if one stands in no layer."""
+    found = [re.search(r"\.(\d+)\.", name) for name in names]
+    return min(int(match.group(1)) if match else 0 for match in found)

@@ -7,6 +7,7 @@ one stacked batch; a large one trains one trial at a time.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -21,7 +22,8 @@ from probes.errors import NumericsError
 from probes.measurement import Array
 from probes.networks.causal_lm import CausalLM
 from probes.networks.lessons import Lessons
-from probes.networks.submodel import parameters_of
+from probes.networks.replay import Replay
+from probes.networks.submodel import lowest_layer, parameters_of
 
 if TYPE_CHECKING:
     from probes.learners.gradient import GradientLearner
@@ -82,8 +84,11 @@ class Training:
     def __init__(
         self, model: CausalLM, learner: GradientLearner, lessons: Lessons
     ) -> None:
-        self.model, self.learner, self.lessons = model, learner, lessons
+        self.model, self.learner = model, learner
         self.start = parameters_of(model.model, learner.weights)
+        layer = lowest_layer(self.start)
+        self.replay = Replay(model.model, layer) if layer else None
+        self.lessons = self._replayed(lessons)
 
     def groups(self, trials: Sequence[Trial]) -> Iterator[Sequence[Trial]]:
         """Cut trials into groups that are trained at once."""
@@ -147,6 +152,7 @@ class Training:
             Cross-entropy of the right labels' tokens in nats, infinite where the trial
             failed, shape (n_trials, len(passes)); and why it failed.
         """
+        asked = self._replayed(asked)
         found: dict[int, Array] = {}
         places = [trial.index for trial in trials]
 
@@ -183,6 +189,12 @@ class Training:
             shifted = p.detach().float().cpu() + noise * (norm / noise.norm())
             moved[name] = shifted.to(p)
         return moved
+
+    def _replayed(self, lessons: Lessons) -> Lessons:
+        if self.replay is None:
+            return lessons
+        self.model.n_forward += len(lessons.ids)
+        return lessons.replayed(self.replay)
 
     def _rates(self, trials: Sequence[Trial]) -> Tensor:
         rates = [trial.rate for trial in trials]
@@ -228,9 +240,13 @@ class Training:
         reads: Tensor,
         targets: Tensor,
         shares: Tensor,
+        hidden: Tensor | None = None,
     ) -> Tensor:
         """Average over examples the mean cross-entropy of label tokens, in nats."""
-        with self.model.tuned(weights):
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self.model.tuned(weights))
+            if self.replay is not None and hidden is not None:
+                stack.enter_context(self.replay.beginning_with(hidden))
             logits = self.model.logits(ids, columns)
         rows = torch.arange(len(ids), device=ids.device)[:, None]
         log_probs = torch.log_softmax(logits[rows, reads], dim=-1)
