@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probes import rows as rows_module
+from probes import row_files
+from probes.description import Description, Row
 from probes.errors import DataError
 from probes.prompts import Example, TextTask, draw_text
-from probes.rows import Description, LabelledRows, Row, locate, read_rows
+from probes.rows import LabelledRows, locate, read_rows
 from probes.tasks import DatasetCard, Settings, TextRows
 
 GOOD = {"text": "fine", "label": "good"}
@@ -212,9 +213,11 @@ def test_two_equal_splits_are_not_one_file_halved(tmp_path: Path) -> None:
 
 
 def test_missing_place_names_where_it_was_looked_for(tmp_path: Path) -> None:
-    wording = r"'moods' was not found \(looked in: .*nowhere.jsonl\)\. .* --data-dir"
-    with pytest.raises(DataError, match=wording):
+    wording = r"'moods' was not found \(looked in: .*nowhere.jsonl\)\. .*Check the path"
+    with pytest.raises(DataError, match=wording) as caught:
         read(tmp_path / "nowhere.jsonl")
+    assert "Hub" not in str(caught.value)
+    assert "hub" not in str(caught.value)
 
 
 def test_relative_place_without_a_folder_says_so() -> None:
@@ -240,19 +243,47 @@ def test_empty_split_names_itself(tmp_path: Path, name: str) -> None:
 
 
 REFUSED: dict[str, tuple[list[Any], str]] = {
-    "no label": ([GOOD, {"text": "x"}], r"a.jsonl line 2 has no 'label'\. Expected"),
-    "no object": ([[1, 2]], r"a.jsonl line 1 has no 'label'\. Expected an object"),
-    "bad JSON": ([GOOD, "{oops"], r"a.jsonl cannot be read: .*Expected one UTF-8 JSON"),
+    "no label": (
+        [GOOD, "", {"text": "x"}],
+        r"a.jsonl line 3 has no 'label'; its columns are \['text'\]\. .*Add the label",
+    ),
+    "no object": ([[1, 2]], r"a.jsonl line 1 is '\[1, 2\]'\. Expected an object"),
+    "bad JSON": (
+        [GOOD, "", "{oops"],
+        r"a.jsonl line 3 cannot be read: .* at column 2\. Expected one JSON object",
+    ),
     "list": ([{**GOOD, "text": ["a"]}], r"a.jsonl line 1 has text = \"\['a'\]\"\. Exp"),
     "null": (
-        [{**GOOD, "text": None}],
-        r"has text = 'None'\. Expected text or a number",
+        [GOOD, {**GOOD, "text": None}],
+        r"a.jsonl line 2 has no value for 'text'\. Expected text or a number",
     ),
     "truth": (
         [{**GOOD, "label": True}],
         r"has label = 'True'\. Expected text or a num",
     ),
-    "deep": (["[" * 100_000], r"a.jsonl cannot be read: "),
+    "deep": ([GOOD, "[" * 100_000], r"a.jsonl line 2 cannot be read: "),
+    "huge number": (
+        ['{"text": ' + "9" * 5000 + "}"],
+        r"line 1 cannot be read: .*digits",
+    ),
+    "empty text": (
+        [GOOD, "", {**BAD, "text": "  "}],
+        r"a.jsonl line 3 has an empty 'text', which the template asks for\. Expected",
+    ),
+    "no text": (
+        [GOOD, {"label": "bad", "txt": "x"}],
+        r"cannot be filled from a.jsonl line 2, whose columns are \['txt'\]",
+    ),
+    "empty label": (
+        [GOOD, {**BAD, "label": ""}],
+        r"line 2 has the label ''\. Expected",
+    ),
+    "blank label": ([GOOD, {**BAD, "label": " "}], r"line 2 has the label ' '\. Exp"),
+    "space beside": ([GOOD, {**BAD, "label": "bad "}], r"line 2 has the label 'bad '"),
+    "capitals": (
+        [GOOD, BAD, {**GOOD, "label": "Good"}],
+        r"'good' \(a.jsonl line 1\) and 'Good' \(a.jsonl line 3\) of moods share",
+    ),
 }
 
 
@@ -266,9 +297,9 @@ def test_row_that_is_none_is_refused_in_words(tmp_path: Path, case: str) -> None
 @pytest.mark.parametrize(
     ("content", "wording"),
     [
-        ("text,label\nfine\n", r"a.csv line 2 has label = 'None'"),
-        ("text,label\nfine,good,more\n", r"a.csv line 2 has None = "),
-        ('text,label\n"fine,good\n', r"a.csv cannot be read: "),
+        ("text,label\nfine\n", r"a.csv line 2 has no value for 'label'"),
+        ("text,label\nfine,good,more\n", r"a.csv line 2 has 1 more values than"),
+        ('text,label\nx,y\n"fine,good\n', r"a.csv line 3 cannot be read: "),
         ("text\nfine\n", r"a.csv line 2 has no 'label'"),
     ],
 )
@@ -283,17 +314,16 @@ def test_csv_that_is_no_table_is_refused_in_words(
 
 def test_file_in_another_encoding_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    path.write_bytes(
-        json.dumps({**GOOD, "text": "ü"}, ensure_ascii=False).encode("latin-1")
-    )
-    with pytest.raises(DataError, match=r"a.jsonl cannot be read: 'utf-8' codec"):
+    bad = json.dumps({**GOOD, "text": "ü"}, ensure_ascii=False).encode("latin-1")
+    path.write_bytes(json.dumps(GOOD).encode() + b"\n\n" + bad)
+    with pytest.raises(DataError, match=r"a.jsonl line 3 is not UTF-8: .*Save the"):
         read(path)
 
 
 def test_line_that_is_too_long_names_its_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows_module, "LONGEST_LINE", 50)
+    monkeypatch.setattr(row_files, "LONGEST_LINE", 50)
     path = jsonl(tmp_path / "a.jsonl", [GOOD, {**GOOD, "text": "x" * 60}])
     with pytest.raises(DataError, match=r"a.jsonl line 2 is longer than 50 characters"):
         read(path)
@@ -302,7 +332,7 @@ def test_line_that_is_too_long_names_its_number(
 def test_file_with_too_many_lines_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows_module, "MOST_ROWS", 3)
+    monkeypatch.setattr(row_files, "MOST_ROWS", 3)
     with pytest.raises(DataError, match=r"a.jsonl has more than 3 lines\. Expected"):
         read(jsonl(tmp_path / "a.jsonl", numbered(4)))
 
@@ -354,7 +384,7 @@ def test_label_without_a_word_names_its_row(tmp_path: Path) -> None:
 def test_labels_that_share_a_word_are_refused(tmp_path: Path) -> None:
     toml = '[verbalizer]\ngood = "yes"\nbad = "yes"\n'
     (tmp_path / "a.toml").write_text(toml, "utf-8")
-    wording = r"\['bad', 'good'\] of moods share the words \['yes'\]\. Expected a word"
+    wording = r"'good' .* and 'bad' .* of moods share the word 'yes'\. Expected a word"
     with pytest.raises(DataError, match=wording):
         read(jsonl(tmp_path / "a.jsonl", [GOOD, BAD]))
 
@@ -364,10 +394,45 @@ def test_labels_that_share_a_word_are_refused(tmp_path: Path) -> None:
 )
 def test_template_that_a_row_cannot_fill_is_refused(tmp_path: Path, query: str) -> None:
     (tmp_path / "a.toml").write_text(f'[template]\nquery = "{query}"\n', "utf-8")
-    found = read(jsonl(tmp_path / "a.jsonl", [GOOD, BAD]))
     wording = r"cannot be filled from a.jsonl line \d, whose columns are \['text'\]"
     with pytest.raises(DataError, match=wording):
-        found.description.ask(found.train[0])
+        read(jsonl(tmp_path / "a.jsonl", [GOOD, BAD]))
+
+
+def test_label_that_occurs_once_among_hundreds_is_refused_by_line(
+    tmp_path: Path,
+) -> None:
+    rows = [*numbered(200)[:150], {"text": "x", "label": "positve"}, *numbered(50)]
+    wording = r"'positve' \(a.jsonl line 151\) occurs once in the 201 rows of moods"
+    with pytest.raises(DataError, match=wording):
+        read(jsonl(tmp_path / "a.jsonl", rows))
+
+
+def test_label_that_occurs_once_and_has_a_word_is_meant(tmp_path: Path) -> None:
+    toml = '[verbalizer]\ngood = "a"\nbad = "b"\nrare = "c"\n'
+    (tmp_path / "a.toml").write_text(toml, "utf-8")
+    rows = [*numbered(200), {"text": "x", "label": "rare"}]
+    assert "rare" in read(jsonl(tmp_path / "a.jsonl", rows)).labels
+
+
+@pytest.mark.parametrize("n_seldom", [1, 3, 9])
+def test_long_tail_of_labels_is_no_slip(tmp_path: Path, n_seldom: int) -> None:
+    tail = [{"text": "x", "label": f"l{i}"} for i in range(n_seldom) for _ in range(2)]
+    rows = [*numbered(200), *tail, {"text": "x", "label": "once"}]
+    assert "once" in read(jsonl(tmp_path / "a.jsonl", rows)).labels
+
+
+def test_labels_are_counted_in_each_split(tmp_path: Path) -> None:
+    jsonl(tmp_path / "train.jsonl", [GOOD, BAD, {**BAD, "text": "poor"}])
+    jsonl(tmp_path / "test.jsonl", [GOOD])
+    counts = read(tmp_path).label_counts()
+    assert counts == {"train": {"bad": 2, "good": 1}, "test": {"good": 1}}
+
+
+def test_test_rows_that_stand_in_train_too_are_counted(tmp_path: Path) -> None:
+    jsonl(tmp_path / "train.jsonl", [GOOD, BAD])
+    jsonl(tmp_path / "test.jsonl", [{**GOOD, "label": "bad"}, {**GOOD, "text": "new"}])
+    assert read(tmp_path).n_repeated() == 1
 
 
 # ------------------------------------------------------------------------- drawing

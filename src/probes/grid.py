@@ -11,7 +11,7 @@ from typing import TypeVar
 from probes.claims import ClaimCard
 from probes.errors import OptionError, UnknownNameError
 from probes.registry import Registry
-from probes.rows import SUFFIXES
+from probes.row_files import SUFFIXES
 from probes.tasks import (
     Cell,
     Checkpoint,

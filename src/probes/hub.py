@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from probes.description import Description, describe
 from probes.errors import DataError
-from probes.rows import Description, LabelledRows, assemble, describe, labelled_row
+from probes.row_files import labelled_row
+from probes.rows import LabelledRows, assemble
 from probes.tasks import TextRows, digest
 
 

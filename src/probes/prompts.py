@@ -14,8 +14,9 @@ from typing import Literal
 
 import numpy as np
 
+from probes.description import Description, Row
 from probes.errors import DataError
-from probes.rows import Description, LabelledRows, Row
+from probes.rows import LabelledRows
 from probes.tasks import Settings, seed_of
 
 Labels = Literal["gold", "shuffled"]

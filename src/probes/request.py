@@ -154,9 +154,11 @@ def code_version() -> str:
     files = [*(here / "learners").glob("*.py"), *(here / "networks").glob("*.py")]
     names = (
         "engine/observer.py",
+        "description.py",
         "prompts.py",
         "regression.py",
         "request.py",
+        "row_files.py",
         "rows.py",
         "tasks.py",
         "tokens.py",

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from probes.description import Row
 from probes.errors import DataError
 from probes.prompts import TextTask
-from probes.rows import LabelledRows, Row
+from probes.rows import LabelledRows
 
 
 class Tokenizer(Protocol):

@@ -1,0 +1,168 @@
+"""A row, and the description that turns rows into prompts: data, not code.
+
+Rows are read in ``row_files``; tokens are not known here, see ``tokens``.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from string import Formatter
+from typing import Any
+
+from probes.errors import DataError
+
+SECTIONS = ("template", "columns", "verbalizer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One labelled example.
+
+    Attributes:
+        fields: Column to text, without the label.
+        label: The label, as the file spells it.
+        group: Rows of one group belong together: a demonstration set and its queries
+            come from one group. Empty where the data has none.
+        where: File and line, for messages.
+    """
+
+    fields: dict[str, str]
+    label: str
+    group: str = ""
+    where: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """How rows become prompts. Data, not code: see any ``dataset.toml``.
+
+    Attributes:
+        query: Text up to the answer, with ``{column}`` in braces.
+        answer: Text of the answer, with ``{label}`` for the verbalized label.
+        separator: Between two demonstrations, and before the query.
+        instruction: Once, before everything.
+        label_column: Column of the label.
+        group_column: Column of the group.
+        verbalizer: Label to the word that stands for it; None: the label as it is.
+    """
+
+    query: str = "Input: {text}\nLabel:"
+    answer: str = " {label}"
+    separator: str = "\n\n"
+    instruction: str = ""
+    label_column: str = "label"
+    group_column: str = "group"
+    verbalizer: dict[str, str] | None = None
+
+    def word_for(self, label: str, where: str = "") -> str:
+        """Verbalize a label.
+
+        Raises:
+            DataError: The verbalizer has no word for it.
+        """
+        if self.verbalizer is None:
+            return label
+        if label not in self.verbalizer:
+            raise DataError(
+                f"The label {label!r}{f' in {where}' if where else ''} has no "
+                f"verbalizer. Expected one of {sorted(self.verbalizer)}. Add it under "
+                f"[verbalizer] in the dataset's TOML, or mend the row."
+            )
+        return self.verbalizer[label]
+
+    def ask(self, row: Row) -> str:
+        """Fill the query template with a row.
+
+        Raises:
+            DataError: The template names a column that the row lacks.
+        """
+        try:
+            return self.query.format_map(row.fields)
+        except (LookupError, ValueError, AttributeError, TypeError) as error:
+            raise DataError(
+                f"The template {self.query!r} cannot be filled from {row.where}, whose "
+                f"columns are {sorted(row.fields)}. Expected every name in braces to "
+                f"be a column. Mend the template or the row ({type(error).__name__})."
+            ) from error
+
+    def require_filled(self, row: Row) -> None:
+        """Refuse a row that leaves a gap in the query.
+
+        Raises:
+            DataError: A column of the template is missing or empty.
+        """
+        self.ask(row)
+        for _, column, _, _ in Formatter().parse(self.query):
+            if column and not row.fields[column].strip():
+                raise DataError(
+                    f"{row.where} has an empty {column!r}, which the template asks "
+                    f"for. Expected text in every row. Fill it in or remove the row."
+                )
+
+    def demonstrate(self, row: Row, label: str | None = None) -> str:
+        """Fill the template with a row and its label, or another label."""
+        word = self.word_for(row.label if label is None else label, row.where)
+        return self.ask(row) + self.answer.replace("{label}", word)
+
+
+def describe(place: Path, description: str | None) -> tuple[Description, str]:
+    """Read the TOML beside the rows; return the description and its text.
+
+    Raises:
+        DataError: The TOML is broken or names a key that nobody reads.
+    """
+    beside = place / "dataset.toml" if place.is_dir() else place.with_suffix(".toml")
+    path = Path(description) if description else beside
+    if not path.exists():
+        if description:
+            raise DataError(
+                f"The description {path} is not there. Expected a TOML file with the "
+                f"template and the verbalizer. Check the path."
+            )
+        return Description(), ""
+    try:
+        text = path.read_text("utf-8")
+        table = tomllib.loads(text)
+    except ValueError as error:  # no TOML, or no UTF-8
+        raise DataError(
+            f"{path} is not valid TOML: {error}. Expected [template], [columns] and "
+            f"[verbalizer]. Mend that line."
+        ) from error
+    return _description(table, path), text
+
+
+def _description(table: dict[str, Any], path: Path) -> Description:
+    for section, values in table.items():
+        if section not in SECTIONS or not isinstance(values, dict):
+            raise DataError(
+                f"{path} has {section} = {str(values)[:60]!r}. Expected the tables "
+                f"{', '.join(f'[{s}]' for s in SECTIONS)}. Rename or remove it."
+            )
+    template, columns = table.get("template", {}), table.get("columns", {})
+    known = {
+        "template": {"query", "answer", "separator", "instruction"},
+        "columns": {"label", "group"},
+    }
+    for section, values in (("template", template), ("columns", columns)):
+        for key, value in values.items():
+            if key not in known[section] or not isinstance(value, str):
+                raise DataError(
+                    f"{path} has [{section}] {key} = {value!r}. Expected text under "
+                    f"one of {sorted(known[section])}. Rename or remove it."
+                )
+    verbalizer = table.get("verbalizer")
+    for label, word in (verbalizer or {}).items():
+        if not isinstance(word, str):
+            raise DataError(
+                f"{path} has [verbalizer] {label} = {word!r}. Expected a word in "
+                f"quotes. Quote it."
+            )
+    return Description(
+        **template,
+        **{f"{key}_column": value for key, value in columns.items()},
+        verbalizer=None
+        if verbalizer is None
+        else {str(k): str(v) for k, v in verbalizer.items()},
+    )
