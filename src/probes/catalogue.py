@@ -8,33 +8,53 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from probes.census import census, census_lines
 from probes.claims import ClaimCard
 from probes.errors import ClaimError
-from probes.grid import DATASETS, MODELS
+from probes.grid import DATASETS, MODELS, parse_datasets
+from probes.tasks import DatasetCard
 
 INDENT = " " * 4
 
 
-def listing(option: str, places: Sequence[str]) -> str:
+def listing(asked: str, places: Sequence[str], option: Any) -> str:
     """Write the list that an option asks for.
 
     Args:
-        option: ``--list-claims``, ``--list-models`` or ``--list-datasets``.
+        asked: ``--list-claims``, ``--list-models`` or ``--list-datasets``.
         places: The files and folders given on the command line, for claims.
+        option: Parsed options: ``--datasets`` narrows its list, and counts rows.
+
+    Raises:
+        ProbesError: A dataset or a file of claims cannot be read.
     """
-    if option == "--list-models":
+    if asked == "--list-models":
         return "\n".join(
             f"{m.name}  ({m.kind}, {m.family}{', ships' if m.shipped else ''})\n"
             f"{INDENT}{m.summary}"
             for m in MODELS
         )
-    if option == "--list-datasets":
-        return "\n".join(
-            f"{d.name}  ({d.family}{', ships' if d.shipped else ''}; demonstrations "
-            f"{', '.join(map(str, d.demonstrations))})\n{INDENT}{d.summary}"
-            for d in DATASETS
-        )
+    if asked == "--list-datasets":
+        if not option.datasets:
+            return "\n".join(map(_dataset, DATASETS))
+        given = parse_datasets(option.datasets)
+        return "\n".join(_counted(card, option.data_dir) for card in given)
     return "\n".join(_described(card) for card in find_claims(places))
+
+
+def _dataset(card: DatasetCard) -> str:
+    demonstrations = ", ".join(map(str, card.demonstrations))
+    ships = ", ships" if card.shipped else ""
+    return (
+        f"{card.name}  ({card.family}{ships}; demonstrations {demonstrations})\n"
+        f"{INDENT}{card.summary}"
+    )
+
+
+def _counted(card: DatasetCard, data_dir: str | None) -> str:
+    found = census(card, data_dir)
+    lines = [] if found is None else census_lines(card.name, found)
+    return "\n".join([_dataset(card), *(INDENT + line for line in lines)])
 
 
 def _described(card: ClaimCard) -> str:
@@ -43,9 +63,10 @@ def _described(card: ClaimCard) -> str:
     layers = (
         "" if card.layers is None else f"; {card.layers[0]} to {card.layers[1]} layers"
     )
+    identity = "; an identity, true of any network" if card.identity else ""
     return (
         f"{named}\n{INDENT}{card.sentence}\n{INDENT}Source: {card.source}\n"
-        f"{INDENT}On: {card.on}{layers}{gated}"
+        f"{INDENT}On: {card.on}{layers}{gated}{identity}"
     )
 
 

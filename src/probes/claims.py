@@ -25,6 +25,7 @@ class ClaimCard:
         needs_icl: Not applicable where the demonstrations teach the model nothing.
         layers: How many layers the network must have: (lowest, highest); None: any.
         datasets: The datasets it is stated for; empty means every one of the family.
+        identity: True of any network, whatever it learned: evidence of nothing.
     """
 
     name: str
@@ -35,6 +36,7 @@ class ClaimCard:
     needs_icl: bool = False
     layers: tuple[int, int] | None = None
     datasets: tuple[str, ...] = ()
+    identity: bool = False
 
     def applies_to(self, model: ModelCard, dataset: DatasetCard) -> bool:
         """Say whether the cell can exist: the families, layers and data fit."""
@@ -62,6 +64,7 @@ def claim(
     needs_icl: bool = False,
     layers: tuple[int, int] | None = None,
     datasets: tuple[str, ...] = (),
+    identity: bool = False,
 ) -> Callable[[Function], Function]:
     """Declare that a test judges a published claim.
 
@@ -73,6 +76,8 @@ def claim(
         needs_icl: Judge only where demonstrations demonstrably teach the model.
         layers: Lowest and highest number of layers of the networks it speaks of.
         datasets: Names of the datasets it is stated for; empty for all.
+        identity: Whether it holds by algebra of any network, trained or not, so that
+            nobody counts it as support.
 
     Raises:
         ClaimError: The sentence or the source is missing, or the name is no test.
@@ -105,6 +110,7 @@ def claim(
             needs_icl=needs_icl,
             layers=layers,
             datasets=tuple(datasets),
+            identity=identity,
         )
         function.claim = card  # type: ignore[attr-defined]
         return function

@@ -41,6 +41,11 @@ class Grid:
     settings: Settings
 
     @property
+    def can_exist(self) -> bool:
+        """Whether any of the models reads any of the datasets."""
+        return any(m.answers(d) for m in self.models for d in self.datasets)
+
+    @property
     def no_cell(self) -> str:
         """Say what each model and dataset speaks, when no pair of them fits."""
         models = ", ".join(f"{m.name} reads {m.language}" for m in self.models)
@@ -118,6 +123,7 @@ def parse_datasets(text: str | None) -> tuple[DatasetCard, ...]:
 
     Raises:
         UnknownNameError: A name is neither registered nor a file nor a folder.
+        OptionError: A file is not there.
     """
     if not text:
         return tuple(card for card in DATASETS if card.shipped)
@@ -129,10 +135,16 @@ def dataset_named(name: str) -> DatasetCard:
 
     Raises:
         UnknownNameError: It is none of these.
+        OptionError: It is the name of a file that is not there.
     """
     if name in DATASETS:
         return DATASETS.get(name)
     path = Path(name).expanduser()
+    if path.suffix in SUFFIXES and not path.exists():
+        raise OptionError(
+            f"--datasets has {name!r}, but there is no such file. Expected a .jsonl or "
+            f".csv file, or a folder with train and test files. Check the path."
+        )
     if path.is_dir() or path.suffix in SUFFIXES:
         return DatasetCard(
             name=_identifier(path.resolve().stem, name, DATASETS),

@@ -162,7 +162,8 @@ PLACE_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
 LIST_OPTIONS = {
     "--list-claims": "print the catalogue of claims and stop",
     "--list-models": "print the registered models and stop",
-    "--list-datasets": "print the registered datasets and stop",
+    "--list-datasets": "print the registered datasets and stop; with --datasets, those "
+    "and how many rows of each label they have",
 }
 
 
@@ -175,6 +176,22 @@ class Places:
     expected: Path
     update_expected: bool
     raw: bool
+
+
+def given_options(option: Any) -> dict[str, str]:
+    """Name the options that decide a cell and are not at their defaults.
+
+    Returns:
+        Name to value, in the order of ``--help``: what a rerun of one cell needs too.
+    """
+    found = {}
+    deciding = ("--data-dir", "--store", "--expect")
+    places = (pair for pair in PLACE_OPTIONS if pair[0] in deciding)
+    for name, settings in (*GRID_OPTIONS, *places):
+        value = getattr(option, name.removeprefix("--").replace("-", "_"))
+        if value not in (settings.get("default"), None):
+            found[name] = str(value)
+    return found
 
 
 def grid_of(option: Any) -> Grid:

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from probes.errors import OptionError
 from probes.judge import Expectation
-from probes.results import VERDICTS, Row, order_rows, read_rows_of, row_id, write_text
+from probes.results import CELL, VERDICTS, Row, order_rows, row_id, write_text
 from probes.tasks import Settings
+
+NEEDED = {*CELL, "verdict", "effects", "provenance"}  # what a record reads of a row
+COMPARED = (
+    "n_sets",
+    "n_queries",
+    "n_orders",
+    "n_calibration",
+    "seed",
+    "device",
+    "dtype",
+)
 
 
 class Record:
@@ -20,32 +31,75 @@ class Record:
         path: ``expected.json``, or the ``results.jsonl`` of any run.
         settings: The settings of this run. A record in ``expected.json`` speaks only of
             runs of its own sizes and seed; results are compared whatever their sizes.
+        name: What reports call the file; None: as the path says.
+
+    Attributes:
+        cells: What is recorded, by cell; empty if the record speaks of other runs.
+        made_with: The settings and versions behind it, as texts.
 
     Raises:
-        OptionError: The file is broken.
+        OptionError: The file is no record.
     """
 
-    def __init__(self, path: Path, settings: Settings) -> None:
+    def __init__(
+        self, path: Path, settings: Settings, *, name: str | None = None
+    ) -> None:
+        self.name = name or str(path)
         self.cells: dict[str, dict[str, Any]] = {}
+        self.made_with: dict[str, set[str]] = {}
         if path.suffix == ".jsonl":
-            rows = [row for row in read_rows_of(path) if row["verdict"] != "error"]
-            self.cells = {row_id(row): recorded(row) for row in rows}
+            rows = read_rows_of(path)
+            for row in rows:
+                for fact, value in _facts(row["provenance"]).items():
+                    self.made_with.setdefault(fact, set()).add(value)
+            self.cells = {
+                row_id(row): recorded(row) for row in rows if row["verdict"] != "error"
+            }
         elif path.exists():
             self.cells = self._read(path, settings)
 
     def _read(self, path: Path, settings: Settings) -> dict[str, dict[str, Any]]:
         try:
             record = json.loads(path.read_text("utf-8"))
+            if not isinstance(record, dict) or not {"settings", "cells"} <= set(record):
+                raise ValueError("it holds no 'settings' and 'cells'")
             cells = dict(record["cells"])
-            ours = record["settings"] == recorded_settings(settings)
-            if any(cell["alone"] not in VERDICTS for cell in cells.values()):
-                raise ValueError("a verdict is none of ours")
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            for cell in cells.values():
+                if cell["alone"] not in VERDICTS or not {"effect", "unit"} <= set(cell):
+                    raise ValueError(f"{str(cell)[:60]} is no recorded verdict")
+            made_with = {k: {str(v)} for k, v in record["settings"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
             raise OptionError(
-                f"{path} cannot be read as a record: {error}. Expected what "
-                f"--update-expected writes. Restore the file or write it anew."
-            ) from error
-        return cells if ours else {}
+                f"{path} is no record of verdicts: {e}. Expected what "
+                f"--update-expected writes, or the results.jsonl of a run. Restore "
+                f"the file, or pass another."
+            ) from e
+        self.made_with = made_with
+        return cells if record["settings"] == recorded_settings(settings) else {}
+
+    def compare(
+        self, rows: Iterable[Row], provenance: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Say how many cells were compared, and what the record was made with.
+
+        Returns:
+            Plain values: ``file``; ``compared`` cells, ``new`` ones that the record
+            lacks, and those that it has and that did ``not_run``; ``differs``: what
+            was otherwise then, as texts [record, here].
+        """
+        ran = {row_id(row) for row in rows}
+        here = _facts(provenance)
+        return {
+            "file": self.name,
+            "compared": len(ran & self.cells.keys()),
+            "new": len(ran - self.cells.keys()),
+            "not_run": len(self.cells.keys() - ran),
+            "differs": {
+                fact: [" or ".join(sorted(values)), here.get(fact, "none")]
+                for fact, values in self.made_with.items()
+                if values != {here.get(fact, "none")}
+            },
+        }
 
     def of(self, name: str) -> Expectation | None:
         """Return what was recorded for a cell; None if nothing was."""
@@ -55,6 +109,12 @@ class Record:
         return Expectation(
             verdict=found["alone"], effect=found["effect"], unit=found["unit"]
         )
+
+
+def _facts(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """Flatten what of a row's provenance can change a verdict."""
+    named = {name: provenance[name] for name in (*COMPARED, "commit")}
+    return {k: str(v) for k, v in {**named, **provenance["versions"]}.items()}
 
 
 def recorded(row: Row) -> dict[str, Any]:
@@ -70,16 +130,36 @@ def recorded(row: Row) -> dict[str, Any]:
 
 def recorded_settings(settings: Settings) -> dict[str, Any]:
     """Name the settings that a record speaks of."""
-    names = (
-        "n_sets",
-        "n_queries",
-        "n_orders",
-        "n_calibration",
-        "seed",
-        "device",
-        "dtype",
-    )
-    return {name: getattr(settings, name) for name in names}
+    return {name: getattr(settings, name) for name in COMPARED}
+
+
+def read_rows_of(path: Path) -> list[Row]:
+    """Read ``results.jsonl``.
+
+    Raises:
+        OptionError: The file is missing, empty or holds something else.
+    """
+    try:
+        lines = path.read_text("utf-8").split("\n")  # texts may hold other separators
+        rows = [_parsed(line, i) for i, line in enumerate(lines, start=1) if line]
+        if not rows:
+            raise ValueError("it has no rows")
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise OptionError(
+            f"{path} is no record of verdicts: {error}. Expected the results.jsonl of "
+            f"a run, or a record that --update-expected wrote. Check the path."
+        ) from error
+    return rows
+
+
+def _parsed(line: str, number: int) -> Row:
+    row = json.loads(line)
+    missing = sorted(NEEDED - set(row)) if isinstance(row, dict) else ["a JSON object"]
+    if missing:
+        raise ValueError(f"line {number} lacks {', '.join(missing)}")
+    if row["verdict"] not in VERDICTS:
+        raise ValueError(f"line {number} has the verdict {row['verdict']!r}")
+    return dict(row)
 
 
 def write_record(rows: Iterable[Row], path: Path, settings: Settings) -> None:

@@ -7,32 +7,27 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import platform
-import subprocess
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from probes.errors import OptionError, StoreError
+from probes.claims import ClaimCard
+from probes.errors import StoreError
 from probes.judge import Expectation, Judge
 from probes.statistics import benjamini_hochberg
-from probes.tasks import Cell, Settings
+from probes.tasks import Cell, ModelCard
 from probes.verdict import ALPHA
 
 Row = dict[str, Any]
 VERDICTS = ("supported", "refuted", "inconclusive", "not_applicable", "error")
-PACKAGES = ("torch", "transformers", "pytest", "pytest-xdist", "numpy", "scipy")
+CELL = ("claim", "model", "dataset", "n_demonstrations")
 
 
 def row_id(row: Mapping[str, Any]) -> str:
     """Name a cell across runs: claim, model, dataset, number of demonstrations."""
-    cell = (row["claim"], row["model"], row["dataset"], str(row["n_demonstrations"]))
-    return "|".join(cell)
+    return "|".join(str(row[name]) for name in CELL)
 
 
 def cell_id(claim_id: str, cell: Cell) -> str:
@@ -52,6 +47,7 @@ def build_row(
     expected: Expectation | None,
     observations: Sequence[str],
     seconds: float,
+    provenance: Mapping[str, Any],
 ) -> Row:
     """Put one judged cell into plain JSON values."""
     cell, card, found = judge.cell, judge.claim, judge.judgement
@@ -61,6 +57,7 @@ def build_row(
         "claim": card.id_of(cell.variant),
         "sentence": card.sentence,
         "source": card.source,
+        "identity": card.identity,
         "file": file,
         "test": test,
         "model": cell.model.name,
@@ -80,7 +77,7 @@ def build_row(
         "note": judge.note or None,
         "observations": list(observations),
         "seconds": round(seconds, 6),
-        "provenance": provenance(cell.settings),
+        "provenance": provenance,
     }
 
 
@@ -96,26 +93,42 @@ def parse_test(test: str) -> tuple[str, str, str, str, int] | None:
     return place, claim, parts[0], parts[1], int(parts[2])
 
 
-def crashed_row(test: str, told: str, settings: Settings) -> Row | None:
-    """Write the row of a cell whose worker died; None if the test is no cell."""
+def crashed_row(
+    test: str,
+    told: str,
+    *,
+    model: ModelCard,
+    card: ClaimCard | None,
+    expected: Expectation | None,
+    provenance: Mapping[str, Any],
+) -> Row:
+    """Write the row of a cell whose worker died.
+
+    Args:
+        test: The cell's test id.
+        told: What is known of the death.
+        model: The cell's model.
+        card: The cell's claim; None if its file cannot be read.
+        expected: What is recorded for the cell.
+        provenance: By what and where the run is made.
+    """
     parsed = parse_test(test)
-    if parsed is None:
-        return None
-    file, claim, model, dataset, n_demonstrations = parsed
-    untrained = model.startswith("untrained")
+    assert parsed is not None
+    file, claim, _, dataset, n_demonstrations = parsed
     return {
         "claim": claim,
-        "sentence": "",
-        "source": "",
+        "sentence": "" if card is None else card.sentence,
+        "source": "" if card is None else card.source,
+        "identity": card is not None and card.identity,
         "file": file,
         "test": test,
-        "model": model,
-        "kind": "untrained" if untrained else "pretrained",
+        "model": model.name,
+        "kind": model.kind,
         "dataset": dataset,
         "n_demonstrations": n_demonstrations,
         "verdict": "error",
         "alone": "error",
-        "expected": None,
+        "expected": None if expected is None else expected.verdict,
         "outcome": "error",
         "effects": [],
         "p_supported": None,
@@ -124,7 +137,7 @@ def crashed_row(test: str, told: str, settings: Settings) -> Row | None:
         "note": None,
         "observations": [],
         "seconds": 0.0,
-        "provenance": provenance(settings),
+        "provenance": provenance,
     }
 
 
@@ -133,48 +146,6 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
         key: None if isinstance(v, float) and not math.isfinite(v) else v
         for key, v in values.items()
     }
-
-
-def provenance(settings: Settings) -> dict[str, Any]:
-    """Say by what and where the rows of a run were made."""
-    return {
-        "commit": _commit(),
-        "versions": _versions(),
-        "device": settings.device,
-        "machine": f"{platform.machine()} {platform.system()}, {os.cpu_count()} cores",
-        "dtype": settings.dtype,
-        "seed": settings.seed,
-        "n_sets": settings.n_sets,
-        "n_queries": settings.n_queries,
-        "n_orders": settings.n_orders,
-        "n_calibration": settings.n_calibration,
-    }
-
-
-@lru_cache(maxsize=1)
-def _commit() -> str | None:
-    def git(*words: str) -> str:
-        here = Path(__file__).parent
-        return subprocess.run(
-            ["git", *words], cwd=here, capture_output=True, text=True, check=True
-        ).stdout.strip()
-
-    try:
-        changed = git("status", "--porcelain", "--untracked-files=no")
-        return git("rev-parse", "HEAD") + ("+changes" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-@lru_cache(maxsize=1)
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def correct(rows: Iterable[Row]) -> None:
@@ -255,23 +226,3 @@ def write_text(text: str, path: Path) -> None:
             f"{path} cannot be written: {error.strerror or error}. Expected a folder "
             f"of yours with room. Pass --reports FOLDER."
         ) from error
-
-
-def read_rows_of(path: Path) -> list[Row]:
-    """Read ``results.jsonl``.
-
-    Raises:
-        OptionError: The file is missing or holds something else.
-    """
-    try:
-        rows = [
-            json.loads(line) for line in path.read_text("utf-8").splitlines() if line
-        ]
-        for row in rows:
-            row_id(row)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise OptionError(
-            f"{path} cannot be read as results: {type(error).__name__}: {error}. "
-            f"Expected the results.jsonl of a run. Check the path."
-        ) from error
-    return rows

@@ -15,12 +15,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from probes.catalogue import find_claims
+from probes.census import census
+from probes.claims import ClaimCard
 from probes.engine.observer import Observer
 from probes.engine.store import Store
-from probes.errors import ProbesError
+from probes.errors import OptionError, ProbesError
 from probes.grid import Grid
-from probes.options import Places, grid_of, places_of
+from probes.options import Places, given_options, grid_of, places_of
 from probes.progress import Status
+from probes.provenance import provenance
 from probes.record import Record, write_record
 from probes.request import Request
 from probes.results import (
@@ -30,7 +34,6 @@ from probes.results import (
     is_unexpected,
     order_rows,
     parse_test,
-    provenance,
     write_rows,
     write_text,
 )
@@ -62,6 +65,7 @@ class Run:
         self.measured: set[str] = set()
         self.reused: set[str] = set()
         self.n_forward = 0
+        self.censuses: dict[str, dict[str, Any] | None] = {}
         self._reported = 0
         self._status_folder = status_folder
 
@@ -80,7 +84,8 @@ class Run:
         """What an earlier run recorded; None with ``--raw``."""
         if self.places.raw or self.places.update_expected:
             return None
-        return Record(self.places.expected, self.grid.settings)
+        name = self.option.expect or "claims/expected.json"
+        return Record(self.places.expected, self.grid.settings, name=name)
 
     @cached_property
     def status_folder(self) -> Path:
@@ -98,6 +103,28 @@ class Run:
     def observer(self) -> Observer:
         """Makes this process's observations."""
         return Observer(Store(self.places.store), announce=self.status.announce)
+
+    def check(self) -> None:
+        """Refuse what no cell could be made of, before anything is collected.
+
+        Raises:
+            ProbesError: An option cannot be used, the rows of a dataset cannot be read,
+                or no model that was asked for reads a dataset that was.
+        """
+        _ = self.grid, self.places, self.record
+        if self.option.store is not None:
+            _ = self.observer  # an unwritable store is told before anything runs
+        if self.worker is not None:
+            return
+        if self.is_narrowed and not self.grid.can_exist:
+            raise OptionError(self.grid.no_cell)
+        for card in self.grid.datasets:
+            self.censuses[card.name] = census(card, self.grid.settings.data_dir)
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether models or datasets were asked for by name."""
+        return bool(self.option.models or self.option.datasets)
 
     def plan(self, requests: Iterable[Request]) -> None:
         """Count the observations that the run needs, each once."""
@@ -133,11 +160,38 @@ class Run:
         self.reused.update(work["reused"])
         self.n_forward += int(work["forward"])
 
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """By what and where the rows of this run are made."""
+        return provenance(self.grid.settings, given_options(self.option))
+
     def take_crash(self, test: str, told: str) -> None:
         """Take in a test in which a worker died."""
-        row = crashed_row(test, told, self.grid.settings)
-        if row is not None:
-            self.rows[test] = row
+        parsed = parse_test(test)
+        models = {model.name: model for model in self.grid.models}
+        if parsed is None or parsed[2] not in models:
+            return  # no cell
+        file, claim, model, dataset, n = parsed
+        cell = "|".join((claim, model, dataset, str(n)))
+        self.rows[test] = crashed_row(
+            test,
+            told,
+            model=models[model],
+            card=self._claim_in(file, claim.partition("[")[0]),
+            expected=None if self.record is None else self.record.of(cell),
+            provenance=self.provenance,
+        )
+
+    def _censuses_of(self, rows: Iterable[Row]) -> dict[str, Any]:
+        named = {row["dataset"] for row in rows}
+        return {n: c for n, c in self.censuses.items() if n in named and c is not None}
+
+    def _claim_in(self, file: str, name: str) -> ClaimCard | None:
+        try:
+            cards = find_claims([str(self.root / file)])
+        except ProbesError:
+            return None  # the file cannot be imported, which may be how the worker died
+        return next((card for card in cards if card.name == name), None)
 
     @property
     def missing(self) -> list[str]:
@@ -175,9 +229,11 @@ class Run:
             "observations_stored": len(self.reused - self.measured),
             "forward_passes": self.n_forward,
             "self_tests": self_tests,
+            "datasets": self._censuses_of(rows),
+            "record": self.record and self.record.compare(rows, self.provenance),
             "seconds": round(time.perf_counter() - self.started, 3),
             "complete": not (interrupted or self.missing),
-            "provenance": provenance(self.grid.settings),
+            "provenance": self.provenance,
         }
         folder = self.places.reports
         write_rows(rows, folder / "results.jsonl")

@@ -29,6 +29,8 @@ MEANINGS = {
     "error": "the cell crashed",
 }
 UNEXPECTED = "an error, or not the recorded verdict"
+IDENTITY = "≡"
+IDENTITY_MEANS = "an identity, true of any network: evidence of nothing"
 KINDS = ("constructed", "learned", "pretrained", "untrained")
 TEXT_LIMIT = 300
 ID_LIMIT = 2000
@@ -53,6 +55,16 @@ class Matrix:
     def entry(self, claim: str, model: str) -> str:
         """Return the short text of claim × model; empty where no cell exists."""
         return summarise(self.entries.get((claim, model), ()))
+
+    def label(self, claim: str) -> str:
+        """Return a claim's name as it is drawn; an identity is marked."""
+        mark = f"{IDENTITY} " if self.claims[claim].get("identity") else ""
+        return mark + plain(claim)
+
+    @property
+    def has_identities(self) -> bool:
+        """Whether any claim is an identity, so that its mark needs a legend."""
+        return any(row.get("identity") for row in self.claims.values())
 
     def cells_of(self, claim: str) -> list[Row]:
         """Return the rows of a claim, model by model."""
@@ -118,20 +130,21 @@ def headline(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
     """Sum the run up in one sentence, after whatever forbids to trust it."""
     counts = count_verdicts(rows)
     said = ", ".join(f"{counts.get(n, 0)} {n}" for n in VERDICTS if n != "error")
-    crashed = f", {_several(counts['error'], 'error')}" if "error" in counts else ""
+    crashed = f", {several(counts['error'], 'error')}" if "error" in counts else ""
     n_models = len({row["model"] for row in rows})
     n_unexpected = sum(map(is_unexpected, rows))
     surprises = f"; {n_unexpected} unexpected" if n_unexpected else ""
     tests = run["self_tests"]
     passed = f"self-tests {sum(map(bool, tests.values()))} of {len(tests)} passed"
     sentence = (
-        f"{_several(len(rows), 'cell')} on {_several(n_models, 'model')}: "
+        f"{several(len(rows), 'cell')} on {several(n_models, 'model')}: "
         f"{said.replace('_', ' ')}{crashed}{surprises}; {passed}."
     )
     return " ".join([*alarms(rows, run), sentence])
 
 
-def _several(n: int, noun: str) -> str:
+def several(n: int, noun: str) -> str:
+    """Write a number and its noun."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
@@ -183,9 +196,19 @@ def verdict_text(row: Row) -> str:
 
 def quote(text: str) -> str:
     """Quote a word for a shell: readably if nothing in it is special."""
+    if text == shlex.quote(text):
+        return text
     return shlex.quote(text) if set(text) & set('"$`\\!') else f'"{text}"'
+
+
+def rerun_words(row: Row) -> list[str]:
+    """List the words of the command that judges one cell again, not yet quoted."""
+    # Rows of earlier versions do not know their options.
+    options: Mapping[str, str] = row["provenance"].get("options", {})
+    words = [row["test"], *(word for pair in options.items() for word in pair)]
+    return ["pytest", *(plain(word, ID_LIMIT) for word in words)]
 
 
 def rerun_command(row: Row) -> str:
     """Write the command that judges one cell again."""
-    return f"pytest {quote(plain(row['test'], ID_LIMIT))}"
+    return " ".join(map(quote, rerun_words(row)))

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from probes.report.closing import count_reasons, dataset_lines, record_lines
 from probes.report.matrix import (
-    ID_LIMIT,
+    IDENTITY,
+    IDENTITY_MEANS,
     LETTERS,
     UNEXPECTED,
     Matrix,
@@ -18,12 +20,13 @@ from probes.report.matrix import (
     headline,
     plain,
     quote,
-    rerun_command,
+    rerun_words,
     verdict_text,
 )
 from probes.results import Row, is_unexpected
 
 MOST_UNEXPECTED = 20
+MOST_REASONS = 6
 GAP = 2
 
 
@@ -48,8 +51,24 @@ def matrix_lines(
     lines += _unexpected_lines([row for row in rows if is_unexpected(row)], width)
     lines += _matrix_block(matrix, width)
     letters = ", ".join(f"{x} {name.replace('_', ' ')}" for name, x in LETTERS.items())
-    lines += fold(f"{letters}; ! {UNEXPECTED}; blank: no such cell", width)
+    identity = f"; {IDENTITY} {IDENTITY_MEANS}" if matrix.has_identities else ""
+    lines += fold(f"{letters}; ! {UNEXPECTED}{identity}; blank: no such cell", width)
+    lines += ["", *_reason_lines(rows, width)]
+    told = [*dataset_lines(run), *record_lines(rows, run)]
+    lines += [line for text in told for line in fold(text, width)]
     return [*lines, "", *fold(headline(rows, run), width)]
+
+
+def _reason_lines(rows: Sequence[Row], width: int) -> list[str]:
+    """Say why cells are undecided, the most frequent reasons first."""
+    counts = count_reasons(rows).most_common()
+    lines = [
+        cut(f"{letter} {n} × {reason}", width)
+        for (letter, reason), n in counts[:MOST_REASONS]
+    ]
+    if len(counts) > MOST_REASONS:
+        lines.append(f"and {len(counts) - MOST_REASONS} other reasons")
+    return [*lines, ""] if lines else []
 
 
 def _unexpected_lines(rows: Sequence[Row], width: int) -> list[str]:
@@ -72,16 +91,27 @@ def _unexpected_lines(rows: Sequence[Row], width: int) -> list[str]:
 
 def _command_lines(row: Row, width: int) -> list[str]:
     """Write the rerun command; a long one in pieces that a shell joins again."""
-    command = rerun_command(row)
-    if columns(command) <= width:
-        return [command]
-    # Adjacent quoted words are one word to a shell, and quoting at most quintuples.
-    test, room = plain(row["test"], ID_LIMIT), width - len('pytest ""\\')
-    pieces = [quote(piece) for piece in _chunks(test, room)]
+    pieces: list[str] = []
+    room = width - len('pytest ""\\')
+    for word in rerun_words(row):
+        quoted = _quoted(word, room)
+        pieces += [f" {quoted[0]}" if pieces else quoted[0], *quoted[1:]]
+    lines = [""]
+    for piece in pieces:
+        if lines[-1] and columns(lines[-1] + piece) > width - 1:
+            lines[-1] += "\\"
+            lines.append("")
+        lines[-1] += piece
+    return lines
+
+
+def _quoted(word: str, room: int) -> list[str]:
+    """Quote a word; a long one in pieces, which side by side are one to a shell."""
+    pieces = [quote(piece) for piece in _chunks(word, room)]
     if any(columns(piece) > room + 2 for piece in pieces):
-        pieces = [quote(piece) for piece in _chunks(test, room // 5)]
-    lines = [f"pytest {pieces[0]}", *pieces[1:]]
-    return [line + "\\" for line in lines[:-1]] + lines[-1:]
+        # Quoting at most quintuples.
+        pieces = [quote(piece) for piece in _chunks(word, room // 5)]
+    return pieces
 
 
 def _matrix_block(matrix: Matrix, width: int) -> list[str]:
@@ -89,7 +119,9 @@ def _matrix_block(matrix: Matrix, width: int) -> list[str]:
     if not matrix.claims:
         return []
     models = list(matrix.models)
-    first = min(max(columns(plain(c)) for c in matrix.claims), max(16, width * 2 // 5))
+    first = min(
+        max(map(columns, map(matrix.label, matrix.claims))), max(16, width * 2 // 5)
+    )
     names = [plain(model) for model in models]
     widths = _column_widths(matrix, names)
     legend: list[str] = []
@@ -102,7 +134,7 @@ def _matrix_block(matrix: Matrix, width: int) -> list[str]:
         cells = [(pad("", first), *(pad(names[i], widths[i]) for i in block))]
         for claim in matrix.claims:
             entries = (pad(matrix.entry(claim, models[i]), widths[i]) for i in block)
-            cells.append((pad(cut(plain(claim), first), first), *entries))
+            cells.append((pad(cut(matrix.label(claim), first), first), *entries))
         lines += [(" " * GAP).join(line).rstrip() for line in cells] + [""]
     return [*lines, *legend]
 

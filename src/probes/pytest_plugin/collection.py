@@ -1,0 +1,86 @@
+"""From claims to cells: which tests there are, in which order, and what they need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pytest
+
+from probes.claims import ClaimCard
+from probes.judge import Refuted
+from probes.pytest_plugin.fixtures import requests_of
+from probes.pytest_plugin.items import RUN, cell_of, claim_of, expected_of
+from probes.request import Request
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: Any, name: str, obj: object) -> None:
+    """Let a claim about learning in context pass through the gate first."""
+    card = getattr(obj, "claim", None)
+    if isinstance(card, ClaimCard):
+        needed = ["cell", "judge", *(["icl_gate"] if card.needs_icl else [])]
+        pytest.mark.usefixtures(*needed)(obj)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give a claim one test for each cell that can exist."""
+    card: ClaimCard | None = getattr(metafunc.function, "claim", None)
+    if card is not None:
+        cells = metafunc.config.stash[RUN].grid.cells(card)
+        metafunc.parametrize("cell", cells, ids=[c.id for c in cells], indirect=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(
+    session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Drop claims without cells, sort by model, expect what is recorded, and plan."""
+    empty = [item for item in items if claim_of(item) and cell_of(item) is None]
+    if empty:
+        config.hook.pytest_deselected(items=empty)
+    items[:] = sorted((i for i in items if i not in empty), key=_model_of)
+    run = config.stash[RUN]
+    cells = [item for item in items if cell_of(item) is not None]
+    if empty and not items and run.worker is None:
+        raise pytest.UsageError(run.grid.no_cell)
+    for item in cells:
+        found = expected_of(item)
+        if config.option.update_expected:
+            item.add_marker(pytest.mark.xfail(raises=Refuted, reason="recorded now"))
+        elif found is not None and found.verdict == "refuted":
+            reason = "refuted, as recorded"
+            item.add_marker(
+                pytest.mark.xfail(raises=Refuted, strict=True, reason=reason)
+            )
+    if cells and run.worker in (None, "gw0") and not config.option.collectonly:
+        run.plan(request for item in cells for request in _planned(item))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Note what must be reported, when there are no workers."""
+    session.config.stash[RUN].collected.update(item.nodeid for item in session.items)
+
+
+def _model_of(item: Any) -> str:
+    cell = cell_of(item)
+    return "" if cell is None else cell.model.name.removeprefix("untrained:")
+
+
+def _planned(item: Any) -> Iterable[Request]:
+    """Read a test's requests off its fixtures, before anything runs."""
+    cell = cell_of(item)
+    assert cell is not None
+    for definitions in item._fixtureinfo.name2fixturedefs.values():
+        recipe = getattr(definitions[-1].func, "recipe", None)
+        if recipe is not None:
+            yield from _flat(requests_of(cell, recipe(cell)))
+
+
+def _flat(requests: Any) -> Iterable[Request]:
+    if isinstance(requests, Request):
+        yield requests
+        return
+    parts = requests.values() if isinstance(requests, Mapping) else requests
+    for part in parts:
+        yield from _flat(part)

@@ -1,0 +1,39 @@
+"""What a test item is of, and what a run keeps on pytest's configuration and items."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from probes.claims import ClaimCard
+from probes.judge import Expectation, Judge
+from probes.results import cell_id
+from probes.session import Run
+from probes.tasks import Cell
+
+RUN = pytest.StashKey[Run]()
+JUDGE = pytest.StashKey[Judge]()
+KEYS = pytest.StashKey[list[str]]()
+
+
+def claim_of(item: Any) -> ClaimCard | None:
+    """Return what a test claims; None if it claims nothing."""
+    return getattr(getattr(item, "function", None), "claim", None)
+
+
+def cell_of(item: Any) -> Cell | None:
+    """Return where a test is judged; None if it is no cell."""
+    callspec = getattr(item, "callspec", None)
+    found = None if callspec is None else callspec.params.get("cell")
+    return found if isinstance(found, Cell) else None
+
+
+def expected_of(item: Any) -> Expectation | None:
+    """Return what is recorded for a test; None if nothing is."""
+    cell, card = cell_of(item), claim_of(item)
+    record = item.config.stash[RUN].record
+    if cell is None or card is None or record is None:
+        return None
+    found: Expectation | None = record.of(cell_id(card.id_of(cell.variant), cell))
+    return found

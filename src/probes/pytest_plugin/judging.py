@@ -1,0 +1,132 @@
+"""A cell runs, its verdict becomes an outcome, and its row travels in the report."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from probes.errors import ProbesError
+from probes.judge import Changed, Judge, Refuted, Undecided
+from probes.pytest_plugin.items import (
+    JUDGE,
+    KEYS,
+    RUN,
+    cell_of,
+    claim_of,
+    expected_of,
+)
+from probes.results import Row, build_row, is_unexpected
+
+STARTED = pytest.StashKey[float]()
+
+WORDS = {
+    "supported": ("S", "SUPPORTED"),
+    "refuted": ("R", "REFUTED"),
+    "inconclusive": ("I", "INCONCLUSIVE"),
+    "not_applicable": ("-", "NOT APPLICABLE"),
+    "error": ("E", "ERROR"),
+}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """Open the record of a cell; a dismissed cell is skipped or compared."""
+    card, found = claim_of(item), cell_of(item)
+    item.stash[STARTED] = time.perf_counter()
+    if card is not None and found is not None:
+        item.stash[JUDGE] = Judge(card, found)
+    try:
+        yield
+    except Undecided:
+        _conclude(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
+    """Run a claim and turn its verdict into an outcome."""
+    result = yield
+    if JUDGE in pyfuncitem.stash:
+        _conclude(pyfuncitem)
+    return result
+
+
+def _conclude(item: pytest.Item) -> None:
+    try:
+        item.stash[JUDGE].conclude(expected_of(item))
+    except Undecided as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Attach the row of a cell to the report of the phase that decided it."""
+    report = yield
+    if JUDGE in item.stash and _decides(report):
+        row = _row(item, report, call)
+        work = item.config.stash[RUN].work_since_last_report()
+        report.user_properties.append(
+            ("probes", json.dumps({"row": row, "work": work}))
+        )
+        report.user_properties.append(("verdict", row["verdict"]))
+        report.user_properties.append(("mark", mark_of(row)))
+        if report.failed and call.excinfo is not None and _speaks(call.excinfo.value):
+            report.longrepr = f"{item.nodeid}\n{call.excinfo.value}"
+    return report
+
+
+def mark_of(row: Row) -> str:
+    """Mark a row that is an error or differs from its record."""
+    return "!" if is_unexpected(row) else ""
+
+
+def _speaks(error: BaseException) -> bool:
+    """Say whether an error's sentence is worth more than its traceback."""
+    return isinstance(error, ProbesError | Refuted | Changed)
+
+
+def _decides(report: pytest.TestReport) -> bool:
+    return report.when == "call" or (report.when == "setup" and not report.passed)
+
+
+def _row(
+    item: pytest.Item, report: pytest.TestReport, call: pytest.CallInfo[None]
+) -> dict[str, Any]:
+    error = None if call.excinfo is None else call.excinfo.value
+    told = isinstance(error, AssertionError | pytest.skip.Exception) and (
+        item.stash[JUDGE].judgement is not None
+    )
+    outcome = "xfailed" if hasattr(report, "wasxfail") else str(report.outcome)
+    crashed = None if error is None or told else f"{type(error).__name__}: {error}"
+    keys: list[str] = item.stash.get(KEYS, [])
+    return build_row(
+        item.stash[JUDGE],
+        file=item.nodeid.partition("::")[0],
+        test=item.nodeid,
+        outcome="error" if crashed else outcome,
+        error=crashed,
+        expected=expected_of(item),
+        observations=keys,
+        seconds=time.perf_counter() - item.stash[STARTED],
+        provenance=item.config.stash[RUN].provenance,
+    )
+
+
+def pytest_report_teststatus(
+    report: Any, config: pytest.Config
+) -> tuple[str, str, str] | None:
+    """Show a verdict's own letter and word; ! marks what is unexpected."""
+    told = dict(getattr(report, "user_properties", ()))
+    if "verdict" not in told or not _decides(report):
+        return None
+    letter, word = WORDS[told["verdict"]]
+    if hasattr(report, "wasxfail") and report.skipped:
+        return "xfailed", letter, f"{word}, AS RECORDED"
+    if report.failed and not told["mark"]:
+        return "failed", letter, f"{word}, NO RECORD"
+    return report.outcome, letter + told["mark"], word + told["mark"]

@@ -1,0 +1,89 @@
+"""Rows are gathered, progress is shown, and the report is written at the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from probes.errors import ProbesError
+from probes.progress import Reporter
+from probes.pytest_plugin.items import RUN
+from probes.report.terminal import matrix_lines
+from probes.results import Row
+from probes.session import Run
+
+RESULT = pytest.StashKey[tuple[list[Row], dict[str, Any]]]()
+INCOMPLETE = 3  # exit status when collected cells have no row
+
+
+class Gatherer:
+    """Takes the rows out of the reports, in the process that writes the result."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take in a row; a test in which a worker died becomes an error."""
+        data = dict(report.user_properties).get("probes")
+        if data is not None:
+            self.run.take(**json.loads(str(data)))
+        elif report.when not in ("setup", "call", "teardown"):
+            self.run.take_crash(report.nodeid, report.longreprtext)
+        self.run.reported.add(report.nodeid)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Show progress while tests run, in the process that has the terminal."""
+    run = session.config.stash[RUN]
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if run.worker is not None or terminal is None:
+        return (yield)
+
+    def show(line: str) -> None:
+        terminal.ensure_newline()
+        terminal.write_line(line)
+
+    on_terminal = bool(getattr(terminal, "isatty", False))
+    reporter = Reporter(run.status_folder, show, on_terminal=on_terminal)
+    reporter.start()
+    try:
+        return (yield)
+    finally:
+        reporter.stop()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Write the report; a collected test without a report makes the run incomplete."""
+    run = session.config.stash[RUN]
+    if run.worker is not None or not (run.rows or run.missing_cells):
+        return
+    try:
+        rows, summary = run.finish(
+            interrupted=exitstatus == pytest.ExitCode.INTERRUPTED
+        )
+    except ProbesError as error:
+        pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
+    session.config.stash[RESULT] = rows, summary
+    if session.exitstatus == pytest.ExitCode.OK:
+        if not all(summary["self_tests"].values()):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        elif not summary["complete"]:
+            session.exitstatus = INCOMPLETE
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Draw the matrix."""
+    if RESULT not in config.stash:
+        return
+    run = config.stash[RUN]
+    terminalreporter.section("is in-context learning gradient descent?")
+    for line in matrix_lines(*config.stash[RESULT]):
+        terminalreporter.write_line(line)
+    for nodeid in run.missing[:20]:
+        terminalreporter.write_line(f"no report: {nodeid}")
+    terminalreporter.write_line(f"Report: {run.places.reports / 'index.html'}")

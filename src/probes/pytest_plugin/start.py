@@ -1,0 +1,56 @@
+"""Options, lists instead of a run, and what is refused before anything runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from probes.catalogue import listed_option, listing
+from probes.errors import ProbesError
+from probes.options import GRID_OPTIONS, LIST_OPTIONS, PLACE_OPTIONS
+from probes.pytest_plugin.items import RUN
+from probes.pytest_plugin.reporting import Gatherer
+from probes.session import Run
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add our options, under one heading."""
+    group = parser.getgroup("probes", "is in-context learning gradient descent?")
+    for name, settings in (*GRID_OPTIONS, *PLACE_OPTIONS):
+        group.addoption(name, **settings)
+    for name, text in LIST_OPTIONS.items():
+        group.addoption(name, action="store_true", help=text)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Print a list instead of running, if one was asked for."""
+    asked = listed_option(config.option, LIST_OPTIONS)
+    if asked is None:
+        return None
+    try:
+        print(listing(asked, config.args, config.option))
+    except ProbesError as error:
+        raise pytest.UsageError(str(error)) from error
+    return 0
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the run of this process."""
+    worker = getattr(config, "workerinput", {})
+    run = Run(
+        config.option,
+        config.rootpath,
+        worker=worker.get("workerid"),
+        status_folder=worker.get("probes_status"),
+    )
+    config.stash[RUN] = run
+    if run.worker is None:
+        config.pluginmanager.register(Gatherer(run), "probes-gatherer")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Refuse options that cannot be used before anything is collected."""
+    try:
+        session.config.stash[RUN].check()
+    except ProbesError as error:
+        raise pytest.UsageError(str(error)) from error

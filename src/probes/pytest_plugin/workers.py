@@ -1,0 +1,42 @@
+"""Hooks of xdist: how many workers there are, and what each may use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from probes.pytest_plugin.items import RUN
+from probes.scheduling import ModelScheduling
+from probes.workers import count_workers, worker_environment
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Decide what ``-n auto`` means."""
+    return count_workers(config.option.device)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
+    """Give each worker its share of cores and GPUs, before it imports anything."""
+    for index, spec in enumerate(specs):
+        spec.env.update(worker_environment(index, len(specs), config.option.device))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker where this run's progress is written."""
+    node.workerinput["probes_status"] = str(node.config.stash[RUN].status_folder)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
+    """Note what must be reported."""
+    node.config.stash[RUN].collected.update(ids)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep the cells of one model in one worker, unless ``--dist`` says otherwise."""
+    return ModelScheduling(config, log) if config.option.dist == "load" else None

@@ -1,0 +1,65 @@
+"""What stands beside the matrix: why cells are undecided, the rows, the record."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from probes.census import census_lines
+from probes.report.matrix import LETTERS, plain, several
+from probes.results import Row
+
+PARENTHESIS = re.compile(r" \([^()]*\d[^()]*\)")
+
+
+def count_reasons(rows: Iterable[Row]) -> Counter[tuple[str, str]]:
+    """Count why cells are undecided, by letter and reason.
+
+    What stands in parentheses with a number differs from cell to cell and is left out.
+    """
+    undecided = [
+        row
+        for row in rows
+        if row["verdict"] in ("inconclusive", "not_applicable") and row["reason"]
+    ]
+    return Counter(
+        (
+            LETTERS[row["verdict"]],
+            re.sub(r" \([^()]*\d[^()]*\)", "", plain(row["reason"])),
+        )
+        for row in undecided
+    )
+
+
+def dataset_lines(run: Mapping[str, Any]) -> list[str]:
+    """Say how many rows of each label the datasets of a run have."""
+    found: Mapping[str, Any] = run.get("datasets", {})
+    return [
+        plain(line)
+        for name, counted in found.items()
+        for line in census_lines(name, counted)
+    ]
+
+
+def record_lines(rows: Sequence[Row], run: Mapping[str, Any]) -> list[str]:
+    """Say with what the run was compared, and how the two differ."""
+    lines = []
+    record = run.get("record")
+    if record is not None:
+        compared = several(record["compared"], "cell")
+        lines.append(
+            f"Compared with {plain(record['file'])}: {compared}; {record['new']} not "
+            f"in it; {record['not_run']} in it that did not run."
+        )
+        differs = [f"{k} {a} (here {b})" for k, (a, b) in record["differs"].items()]
+        if differs:
+            lines.append(plain(f"It was made with {', '.join(differs)}."))
+    failed = [row for row in rows if row["outcome"] == "failed" and not row["expected"]]
+    if failed:
+        lines.append(
+            f"{several(len(failed), 'refuted cell')} failed for want of a record; "
+            f"--update-expected writes one."
+        )
+    return lines
