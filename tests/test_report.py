@@ -16,7 +16,7 @@ import pytest
 
 from probes.report import write_report
 from probes.report.markdown import markdown
-from probes.report.matrix import LETTERS, headline, summarise
+from probes.report.matrix import LETTERS, headline, rerun_command, summarise
 from probes.report.page import page, scale_of
 from probes.report.terminal import columns, matrix_lines
 from probes.results import Row
@@ -44,6 +44,7 @@ PROVENANCE = {
     "n_queries": 40,
     "n_orders": 3,
     "n_calibration": 20,
+    "options": {},
 }
 
 
@@ -63,6 +64,7 @@ def row(**given: object) -> Row:
     found |= {"n_demonstrations": 4, "verdict": verdict, "alone": verdict}
     found |= {"expected": None, "outcome": "passed", "effects": [effect()]}
     found |= {"p_supported": 0.01, "p_refuted": 0.99, "reason": None, "note": None}
+    found |= {"identity": False}
     found |= {"observations": ["ab"], "seconds": 0.1, "provenance": PROVENANCE}
     return found | given
 
@@ -151,7 +153,7 @@ def test_no_text_of_a_row_breaks_a_table_of_the_markdown(name: str) -> None:
     text = markdown(rows, hostile_run(HOSTILE[name], rows))
     tables = [line for line in text.split("\n") if line.startswith("|")]
     bars = [len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) for line in tables]
-    assert bars == [3, 3, 3, 11, 11, 11]
+    assert bars == [3, 3, 3, 12, 12, 12]
     assert "<" not in text
     assert not re.search(r"(?<!\\)(?:\\\\)*`", text)
 
@@ -178,7 +180,7 @@ def test_hostile_text_shows_as_text_in_the_terminal(name: str) -> None:
 def test_failing_self_tests_stand_in_the_first_line(draw: Draw) -> None:
     rows = [row()]
     text = draw(rows, run_of(rows, self_tests={"good": True, "spoiled copy": False}))
-    first = text.partition("\n")[0]
+    first = text.partition("\n")[0].removeprefix("# ")
     if draw is page:
         first = next(shown for tag, shown in Reader(text).texts if tag == "h1")
         assert text.index("<h1") < text.index("<p")
@@ -300,6 +302,89 @@ def test_a_long_rerun_command_is_one_command_to_a_shell() -> None:
     end = next(i for i in range(start, len(lines)) if not lines[i].endswith("\\"))
     command = "\n".join(lines[start : end + 1]).replace("\\\n", "")
     assert shlex.split(command) == ["pytest", test]
+
+
+OPTIONS = {"--models": "my model,b", "--sets": "4", "--data-dir": "$HOME/it's"}
+
+
+@pytest.mark.parametrize("width", [40, 100, 400])
+def test_a_rerun_command_carries_the_options_of_its_run(width: int) -> None:
+    provenance = PROVENANCE | {"options": OPTIONS}
+    crashed = row(verdict="error", provenance=provenance)
+    words = ["pytest", crashed["test"], *(w for pair in OPTIONS.items() for w in pair)]
+    assert shlex.split(rerun_command(crashed)) == words
+    lines = matrix_lines([crashed], run_of([crashed]), width=width)
+    start = next(i for i, line in enumerate(lines) if line.startswith("pytest "))
+    end = next(i for i in range(start, len(lines)) if not lines[i].endswith("\\"))
+    command = "\n".join(lines[start : end + 1]).replace("\\\n", "")
+    assert shlex.split(command) == words
+
+
+def test_distinct_reasons_are_counted_and_few() -> None:
+    told = {"verdict": "not_applicable", "reason": "the ceiling (0.9) is low"}
+    rows = [row(**told), row(**(told | {"reason": "the ceiling (0.8) is low"}))]
+    rows.append(row(verdict="inconclusive", reason="too wide"))
+    lines = matrix_lines(rows, run_of(rows))
+    assert "- 2 × the ceiling is low" in lines
+    assert "I 1 × too wide" in lines
+    many = [row(verdict="inconclusive", reason=f"reason {i}") for i in range(20)]
+    shown = [line for line in matrix_lines(many, run_of(many)) if " × " in line]
+    assert len(shown) == 6
+
+
+def test_an_exclamation_mark_needs_a_record() -> None:
+    refuted = row(verdict="refuted", outcome="failed")
+    assert summarise([refuted]) == "R"
+    assert summarise([refuted | {"expected": "supported"}]) == "R!"
+    told = "1 refuted cell failed for want of a record"
+    assert told in terminal([refuted], run_of([refuted]))
+    recorded = refuted | {"expected": "supported"}
+    assert told not in terminal([recorded], run_of([recorded]))
+
+
+RECORD = {"file": "old.jsonl", "applies": True, "compared": 3, "new": 1, "not_run": 2}
+RECORD |= {"differs": {"seed": ["1", "0"]}}
+
+
+@pytest.mark.parametrize("draw", [terminal, markdown])
+def test_a_comparison_says_what_was_compared_and_what_differs(draw: Draw) -> None:
+    text = draw([row()], run_of([row()], record=RECORD))
+    assert "old.jsonl: 3 cells; 1 not in it; 2 in it that did not run." in text
+    assert "It was made with seed 1 (here 0)." in text
+    text = draw([row()], run_of([row()], record=RECORD | {"applies": False}))
+    assert "Nothing was compared: old.jsonl is of another run." in text
+
+
+@pytest.mark.parametrize("draw", [terminal, markdown])
+def test_labels_are_counted_and_repeated_rows_warned_of(draw: Draw) -> None:
+    counted = {"train": {"good": 3, "bad": 1}, "test": {"bad": 2}, "repeated": 1}
+    text = draw([row()], run_of([row()], datasets={"moods": counted}))
+    assert "Rows of moods: train 4 (good 3, bad 1); test 2 (bad 2)" in text
+    assert "Warning: 1 of the 2 test rows of moods" in text
+
+
+@pytest.mark.parametrize("draw", [terminal, markdown])
+def test_an_identity_is_marked_as_evidence_of_nothing(draw: Draw) -> None:
+    assert "≡ same_answer" in draw([row(identity=True)], run_of([row()]))
+    assert "evidence of nothing" in draw([row(identity=True)], run_of([row()]))
+    assert "≡" not in draw([row()], run_of([row()]))
+
+
+def test_a_note_that_cells_share_is_told_once() -> None:
+    note = "the worst task: " + "n_demonstrations 14, scale 1, " * 3
+    rows = [row(note=note, dataset=f"d{i}") for i in range(5)]
+    text = markdown(rows, run_of(rows))
+    assert text.count("the worst task") == 1
+    assert text.count("note 1 |") == 5
+
+
+def test_arms_stand_beside_the_verdict_in_one_order() -> None:
+    arms = [effect(name="floor, base", value=0.25), effect(name="ICL", value=0.75)]
+    rows = [row(effects=[effect(), *arms]), row(dataset="cb")]
+    text = markdown(rows, run_of(rows))
+    assert "in this order:** floor, base; ICL" in text
+    assert "| 0.25 / 0.75 |" in text
+    assert "| – / – |" in text
 
 
 def test_a_scale_shows_the_sides_that_the_test_had() -> None:

@@ -18,14 +18,24 @@ class UnknownNameError(ProbesError, LookupError):
     """A model, dataset or claim was named that nobody registered."""
 
     @classmethod
-    def of(cls, what: str, name: str, known: Iterable[str]) -> UnknownNameError:
-        """Build the error that suggests the nearest registered names."""
+    def of(
+        cls, what: str, name: str, known: Iterable[str], *, expected: str = ""
+    ) -> UnknownNameError:
+        """Build the error that suggests the nearest known names.
+
+        Args:
+            what: What was named.
+            name: As it was spelt.
+            known: The names there are.
+            expected: What could have been given; empty lists the known names.
+        """
         names = sorted(known)
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
         hint = f"Did you mean {' or '.join(near)}?" if near else ""
+        listed = f"one of: {', '.join(names)}, or the path of a local folder or file"
         return cls(
-            f"No {what} is named {name!r}. Expected one of: {', '.join(names)}, or the "
-            f"path of a local folder or file. {hint}".rstrip()
+            f"No {what} is named {name!r}. Expected {expected or listed}. "
+            f"{hint}".rstrip()
         )
 
 

@@ -52,8 +52,8 @@ class Grid:
         datasets = ", ".join(f"{d.name} is {d.language}" for d in self.datasets)
         return (
             f"No cell can exist: {models}; {datasets}. Expected a model that reads a "
-            f"dataset's language, and a claim about their family. Pass other --models "
-            f"or --datasets."
+            f"dataset's language, and a claim about such a pair. Pass other --models "
+            f"or --datasets, or other claims."
         )
 
     def cells(self, claim: ClaimCard) -> list[Cell]:

@@ -214,6 +214,13 @@ class Judge:
                 f"claims."
             )
         self.judgement = judgement
+        effect = judgement.effect
+        has_no_width = effect.low is not None and effect.low == effect.high
+        if judgement.verdict == "supported" and has_no_width:
+            self.notes(
+                f"all values are {effect.value:.4g}: the interval has no width, and "
+                f"the support rests on nothing that varies"
+            )
 
 
 def tell(effect: Effect) -> str:

@@ -36,6 +36,7 @@ class Record:
     Attributes:
         cells: What is recorded, by cell; empty if the record speaks of other runs.
         made_with: The settings and versions behind it, as texts.
+        applies: Whether it speaks of runs with these settings.
 
     Raises:
         OptionError: The file is no record.
@@ -47,6 +48,7 @@ class Record:
         self.name = name or str(path)
         self.cells: dict[str, dict[str, Any]] = {}
         self.made_with: dict[str, set[str]] = {}
+        self.applies = True
         if path.suffix == ".jsonl":
             rows = read_rows_of(path)
             for row in rows:
@@ -75,7 +77,8 @@ class Record:
                 f"the file, or pass another."
             ) from e
         self.made_with = made_with
-        return cells if record["settings"] == recorded_settings(settings) else {}
+        self.applies = record["settings"] == recorded_settings(settings)
+        return cells if self.applies else {}
 
     def compare(
         self, rows: Iterable[Row], provenance: Mapping[str, Any]
@@ -83,14 +86,15 @@ class Record:
         """Say how many cells were compared, and what the record was made with.
 
         Returns:
-            Plain values: ``file``; ``compared`` cells, ``new`` ones that the record
-            lacks, and those that it has and that did ``not_run``; ``differs``: what
-            was otherwise then, as texts [record, here].
+            Plain values: ``file``; whether it ``applies``; ``compared`` cells, ``new``
+            ones that the record lacks, and those that it has and that did ``not_run``;
+            ``differs``: what was otherwise then, as texts [record, here].
         """
         ran = {row_id(row) for row in rows}
         here = _facts(provenance)
         return {
             "file": self.name,
+            "applies": self.applies,
             "compared": len(ran & self.cells.keys()),
             "new": len(ran - self.cells.keys()),
             "not_run": len(self.cells.keys() - ran),

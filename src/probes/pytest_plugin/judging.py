@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import Any
 
 import pytest
 
-from probes.errors import ProbesError
+from probes.errors import ProbesError, UnknownNameError
 from probes.judge import Changed, Judge, Refuted, Undecided
+from probes.pytest_plugin.fixtures import judge
 from probes.pytest_plugin.items import (
     JUDGE,
     KEYS,
@@ -21,6 +22,7 @@ from probes.pytest_plugin.items import (
 )
 from probes.results import Row, build_row, is_unexpected
 
+OURS = ("probes.", "fixtures.")  # packages whose fixtures claims are written with
 STARTED = pytest.StashKey[float]()
 
 WORDS = {
@@ -43,6 +45,27 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
         yield
     except Undecided:
         _conclude(item)
+    except pytest.FixtureLookupError as error:
+        if card is None or error.argname is None:
+            raise
+        known = offered(item.config.pluginmanager.get_plugins())
+        raise UnknownNameError.of(
+            f"observation for the claim {card.name!r}",
+            error.argname,
+            known,
+            expected="a name that fixtures/observations.py offers",
+        ) from None
+
+
+def offered(plugins: Iterable[object]) -> list[str]:
+    """Name the observations and other fixtures of ours that a claim may ask for."""
+    ours = [p for p in plugins if getattr(p, "__name__", "").startswith(OURS)]
+    return [
+        name
+        for plugin in ours
+        for name, value in vars(plugin).items()
+        if isinstance(value, type(judge))
+    ]
 
 
 @pytest.hookimpl(wrapper=True)

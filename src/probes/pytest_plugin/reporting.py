@@ -61,6 +61,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Write the report; a collected test without a report makes the run incomplete."""
     run = session.config.stash[RUN]
     if run.worker is not None or not (run.rows or run.missing_cells):
+        _tell_no_cell(session, run, exitstatus)
         return
     try:
         rows, summary = run.finish(
@@ -74,6 +75,14 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         elif not summary["complete"]:
             session.exitstatus = INCOMPLETE
+
+
+def _tell_no_cell(session: pytest.Session, run: Run, exitstatus: int) -> None:
+    """Refuse models and datasets that no claim speaks of, when workers collected."""
+    option = session.config.option
+    narrowed = run.is_narrowed and not (option.keyword or option.markexpr)
+    if narrowed and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+        pytest.exit(run.grid.no_cell, returncode=pytest.ExitCode.USAGE_ERROR)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

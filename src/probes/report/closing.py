@@ -48,14 +48,15 @@ def record_lines(rows: Sequence[Row], run: Mapping[str, Any]) -> list[str]:
     lines = []
     record = run.get("record")
     if record is not None:
-        compared = several(record["compared"], "cell")
-        lines.append(
-            f"Compared with {plain(record['file'])}: {compared}; {record['new']} not "
-            f"in it; {record['not_run']} in it that did not run."
-        )
         differs = [f"{k} {a} (here {b})" for k, (a, b) in record["differs"].items()]
-        if differs:
-            lines.append(plain(f"It was made with {', '.join(differs)}."))
+        lines.append(
+            f"Compared with {plain(record['file'])}: "
+            f"{several(record['compared'], 'cell')}; {record['new']} not in it; "
+            f"{record['not_run']} in it that did not run."
+            if record["applies"]
+            else f"Nothing was compared: {plain(record['file'])} is of another run."
+        )
+        lines += [f"It was made with {plain(', '.join(differs))}."] if differs else []
     failed = [row for row in rows if row["outcome"] == "failed" and not row["expected"]]
     if failed:
         lines.append(

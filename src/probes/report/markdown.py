@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from probes.report.closing import dataset_lines, record_lines
 from probes.report.matrix import (
+    IDENTITY,
+    IDENTITY_MEANS,
     LETTERS,
     MEANINGS,
     UNEXPECTED,
     Matrix,
+    alarms,
     arrange,
     effect_text,
     headline,
@@ -31,30 +36,76 @@ HEADER = (
     "margin",
     "p adjusted",
     "reason, note",
+    "beside",
 )
+TITLE = "Is in-context learning gradient descent?"
+READING = (
+    "- Letters with numbers count cells: R1 -1 is one refuted cell and one to which "
+    "the claim does not apply, of the datasets and numbers of demonstrations there.",
+    "- blank: no such cell can exist, since the claim does not speak of the model.",
+    "- *Floor* and *ceiling* are the same measure of arms that learned nothing, and of "
+    "ICL against ICL; where both stand, the effect is the share of the way between.",
+    "- *Margin*: what does not matter, fixed before the run. *p adjusted*: "
+    "Benjamini-Hochberg over the cells of a claim.",
+    "- *Beside*: measurements that decide nothing, the floors' arms among them; their "
+    "intervals stand in results.jsonl and index.html.",
+)
+LONG_NOTE = 40
+"""Longer notes that several cells share are told once, above the table."""
 
 
 def markdown(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
-    """Draw headline, self-tests, matrix and one table for each claim.
+    """Draw title, settings, matrix and one table for each claim.
 
     Args:
         rows: Corrected and ordered.
         run: What ``run.json`` holds.
     """
-    matrix = arrange(rows)
-    lines = [escape(headline(rows, run), 2000), "", "## Self-tests", ""]
-    tests = run["self_tests"].items()
-    lines += [f"- {escape(n)}: {'passed' if ok else '**FAILED**'}" for n, ok in tests]
-    lines += [] if run["self_tests"] else ["- none ran"]
-    lines += ["", "## Matrix", "", *_matrix_table(matrix), "", *_legend(), ""]
-    lines += ["## Claims", ""]
-    for claim, first in matrix.claims.items():
-        cells = matrix.cells_of(claim)
-        lines += [f"### {escape(claim)}", ""]
-        lines += [f"**Claim:** {escape(first['sentence'])}", ""]
-        lines += [f"**Source:** {escape(first['source'])}", ""]
-        lines += [*_table(HEADER, map(_cells, cells)), ""]
+    matrix, warned = arrange(rows), alarms(rows, run)
+    lines = [f"# {escape(' '.join(warned) or TITLE, 2000)}", ""]
+    lines += [escape(headline(rows, run), 2000), ""]
+    lines += ["## How to read this", "", *_legend(matrix), ""]
+    lines += ["## The run", "", *_settings(rows, run), ""]
+    lines += ["## Matrix", "", *_matrix_table(matrix), "", "## Claims", ""]
+    for claim in matrix.claims:
+        lines += [*_section(matrix, claim), ""]
     return "\n".join(lines)
+
+
+def _settings(rows: Sequence[Row], run: Mapping[str, Any]) -> list[str]:
+    found = run["provenance"]
+    versions = ", ".join(f"{k} {v}" for k, v in found["versions"].items())
+    facts = [
+        f"{found['n_sets']} demonstration sets × {found['n_queries']} queries; "
+        f"{found['n_orders']} orders; {found['n_calibration']} calibration queries",
+        f"seed {found['seed']}, {found['dtype']} on {found['device']}, "
+        f"{found['machine']}",
+        f"commit {found['commit'] or 'unknown'}; {versions}",
+        *(f"{name} {value}" for name, value in found.get("options", {}).items()),
+        *dataset_lines(run),
+        *record_lines(rows, run),
+    ]
+    tests = {n: "passed" if ok else "**FAILED**" for n, ok in run["self_tests"].items()}
+    lines = [f"- {escape(fact)}" for fact in facts]
+    lines += [f"- self-test, {escape(name)}: {found}" for name, found in tests.items()]
+    return lines if tests else [*lines, "- no self-test ran"]
+
+
+def _section(matrix: Matrix, claim: str) -> list[str]:
+    """Draw a claim: its sentence, what all its cells share, and its cells."""
+    first, cells = matrix.claims[claim], matrix.cells_of(claim)
+    beside = list(dict.fromkeys(e["name"] for row in cells for e in row["effects"][1:]))
+    notes = Counter(row["note"] for row in cells if len(row["note"] or "") > LONG_NOTE)
+    shared = [note for note, n in notes.items() if n > 1]
+    lines = [f"### {escape(matrix.label(claim))}", ""]
+    lines += [f"**Claim:** {escape(first['sentence'])}", ""]
+    lines += [f"**Source:** {escape(first['source'])}", ""]
+    if beside:
+        listed = escape("; ".join(beside), 2000)
+        lines += [f"**Beside each verdict, in this order:** {listed}", ""]
+    for i, note in enumerate(shared, start=1):
+        lines += [f"**Note {i}:** {escape(note)}", ""]
+    return lines + _table(HEADER, (_cells(row, beside, shared) for row in cells))
 
 
 def escape(value: object, limit: int = 300) -> str:
@@ -82,29 +133,35 @@ def _matrix_table(matrix: Matrix) -> list[str]:
         return ["No cell has a row."]
     header = ["claim"]
     header += [f"{escape(m)} ({escape(kind)})" for m, kind in matrix.models.items()]
-    return _table(
-        header,
-        (
-            [escape(claim), *(escape(matrix.entry(claim, m)) for m in matrix.models)]
-            for claim in matrix.claims
-        ),
-    )
+    lines = []
+    for claim in matrix.claims:
+        entries = [matrix.entry(claim, model) for model in matrix.models]
+        lines.append([escape(text) for text in (matrix.label(claim), *entries)])
+    return _table(header, lines)
 
 
-def _legend() -> list[str]:
-    words = [
-        f"{letter} {name.replace('_', ' ')} ({MEANINGS[name]})"
+def _legend(matrix: Matrix) -> list[str]:
+    """Explain letters, counts and columns."""
+    lines = [
+        f"- **{escape(letter)}** {name.replace('_', ' ')}: {MEANINGS[name]}"
         for name, letter in LETTERS.items()
     ]
-    return [f"{', '.join(words)}; ! {UNEXPECTED}; blank: no such cell."]
+    lines.append(f"- **\\!** {UNEXPECTED}")
+    if matrix.has_identities:
+        lines.append(f"- **{IDENTITY}** {IDENTITY_MEANS}")
+    return [*lines, *READING]
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: Row, beside: Sequence[str], shared: Sequence[str]) -> list[str]:
     effect = row["effects"][0] if row["effects"] else None
-    said = "; ".join(plain(row[key]) for key in ("reason", "note") if row[key])
+    note = row["note"]
+    if note in shared:
+        note = f"note {shared.index(note) + 1}"
+    said = "; ".join(plain(text) for text in (row["reason"], note) if text)
     bounds = ("floor", "ceiling", "margin", "p_adjusted")
     numbers = ["–" if effect is None else number(effect[key]) for key in bounds]
     verdict = verdict_text(row) + (" !" if is_unexpected(row) else "")
+    values = {e["name"]: number(e["value"], 3) for e in row["effects"][1:]}
     return [
         escape(row["model"]),
         escape(row["dataset"]),
@@ -113,4 +170,5 @@ def _cells(row: Row) -> list[str]:
         "–" if effect is None else escape(effect_text(effect)),
         *numbers,
         escape(said),
+        " / ".join(values.get(name, "–") for name in beside),
     ]

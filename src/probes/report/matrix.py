@@ -134,6 +134,9 @@ def headline(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
     n_models = len({row["model"] for row in rows})
     n_unexpected = sum(map(is_unexpected, rows))
     surprises = f"; {n_unexpected} unexpected" if n_unexpected else ""
+    n_identities = sum(bool(row.get("identity")) for row in rows)
+    if n_identities:
+        surprises += f"; {n_identities} of identities, evidence of nothing"
     tests = run["self_tests"]
     passed = f"self-tests {sum(map(bool, tests.values()))} of {len(tests)} passed"
     sentence = (
