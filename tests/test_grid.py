@@ -22,7 +22,6 @@ from probes.grid import (
 from probes.registry import Registry
 from probes.tasks import (
     Checkpoint,
-    Construction,
     DatasetCard,
     LinearTasks,
     ModelCard,
@@ -31,29 +30,7 @@ from probes.tasks import (
     Untrained,
     untrained_twin,
 )
-
-HOME = Checkpoint(location="/models/llama")
-
-
-def model(name: str, **given: Any) -> ModelCard:
-    card = ModelCard(
-        name=name, kind="pretrained", family="text", summary="", weights=HOME
-    )
-    return replace(card, **given)
-
-
-def network(name: str, **given: Any) -> ModelCard:
-    spec = Construction(algorithm="gd", n_inputs=10, n_layers=1, rate=0.1)
-    card = model(name, kind="constructed", family="regression", weights=spec)
-    return replace(card, language="linear_10", **{"n_layers": 1, **given})
-
-
-def dataset(name: str, **given: Any) -> DatasetCard:
-    rows = TextRows(location=name)
-    return replace(
-        DatasetCard(name=name, family="text", summary="", rows=rows), **given
-    )
-
+from tests.cards import HOME, dataset, model, network
 
 LINEAR = dataset(
     "linear", family="regression", rows=LinearTasks(), language="linear_10",
@@ -214,6 +191,13 @@ def test_file_or_folder_is_a_dataset(tmp_path: Path, name: str) -> None:
     assert found.rows == TextRows(location=str(place))
 
 
+@pytest.mark.parametrize("name", ["rows.jsonl", "data/rows.csv"])
+def test_file_that_is_not_there_is_refused_without_the_hub(name: str) -> None:
+    with pytest.raises(OptionError, match=rf"'{name}', but .* Check the path") as told:
+        dataset_named(name)
+    assert "Hub" not in str(told.value)
+
+
 def test_unknown_dataset_suggests_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match=r"No dataset .*Did you mean sst2\?"):
         parse_datasets("sst")
@@ -265,6 +249,22 @@ ALL = ("llama,hmm,gd_1", "sst2,hmm,linear")
 def test_only_cells_that_can_exist_are_made() -> None:
     assert ids(claim(), *ALL) == ["llama-sst2-4", "hmm-hmm-4"]
     assert ids(claim(on="regression"), *ALL) == ["gd_1-linear-4"]
+
+
+@pytest.mark.parametrize(
+    ("models", "datasets", "fits"),
+    [("llama", "hmm", False), ("llama", "hmm,sst2", True), ("gd_1", "sst2", False)],
+)
+def test_grid_knows_whether_any_model_reads_any_dataset(
+    models: str, datasets: str, fits: bool
+) -> None:
+    made = Grid(
+        models=parse_models(models),
+        datasets=parse_datasets(datasets),
+        demonstrations=(),
+        settings=Settings(),
+    )
+    assert made.can_exist is fits
 
 
 def test_untrained_twin_stands_in_the_cells_of_its_model() -> None:

@@ -61,7 +61,9 @@ def test_every_row_fits_the_schema(small: Ran) -> None:
 
 def test_without_a_record_a_refuted_cell_fails(small: Ran) -> None:
     assert small.status == 1
-    assert "REFUTED!" in small.text
+    assert "REFUTED, NO RECORD" in small.text
+    assert "3 refuted cells failed for want of a record" in small.text
+    assert "R!" not in small.text
 
 
 def test_a_refuted_cell_that_was_recorded_so_is_xfailed(again: Ran) -> None:
@@ -88,6 +90,38 @@ def test_a_verdict_unlike_its_record_fails_with_both(
     assert found.status == 1
     assert "The record says supported" in found.text
     assert "this run says refuted" in found.text
+
+
+def test_a_run_says_what_it_was_compared_with(again: Ran) -> None:
+    found = again.run["record"]
+    assert (found["compared"], found["new"], found["not_run"]) == (6, 0, 0)
+    assert found["differs"] == {}
+    told = "6 cells; 0 not in it; 0 in it that did not run."
+    assert told in " ".join(again.text.split())
+
+
+def test_a_comparison_of_unlike_runs_names_what_differs(again: Ran) -> None:
+    kept = str(again.reports.parent / "kept.jsonl")
+    other = (*GD, *SMALL, "--seed", "1", "--expect", kept, "-k", "same_sensitivity")
+    found = run(again.reports.parent / "other", CONSTRUCTION, *other)
+    assert found.run["record"]["compared"] == 2
+    assert found.run["record"]["not_run"] == 4
+    assert found.run["record"]["differs"] == {"seed": ["0", "1"]}
+
+
+def test_rows_carry_the_options_that_a_rerun_needs(small: Ran) -> None:
+    options = small.rows[0]["provenance"]["options"]
+    assert options == {
+        "--models": "constructed_gd_1,spoiled_gd_1", "--datasets": "linear",
+        "--demos": "10", "--sets": "4", "--queries": "6", "--orders": "3",
+        "--calibration": "6", "--store": str(small.reports.parent / "store"),
+    }  # fmt: skip
+
+
+def test_given_datasets_are_listed_with_their_labels_counted(tmp_path: Path) -> None:
+    found = run(tmp_path, "claims/", "--list-datasets", "--datasets", "opinions")
+    assert "train 252 (positive 126, negative 126)" in found.text
+    assert "linear" not in found.text
 
 
 def test_self_tests_stand_in_every_run(small: Ran) -> None:
@@ -132,6 +166,19 @@ def test_lists_import_no_torch(option: str, tmp_path: Path) -> None:
         (("--sets", "0"), "--sets is 0"),
         (("--data-dir", "nowhere"), "which is no folder"),
         (("--expect", "nowhere.json"), "which is no file"),
+        (("--expect", "pyproject.toml"), "is no record of verdicts: Expecting value"),
+        (("--expect", "reports/sample/run.json"), "holds no 'settings' and 'cells'"),
+        (("--expect", "fixtures/rows/hmm/test.jsonl"), "line 1 lacks claim"),
+        (("--datasets", "nowhere/rows.jsonl"), "there is no such file"),
+        (
+            ("--models", "llama_7b", "--datasets", "sst2", "--data-dir", "tests"),
+            "Check --data-dir",
+        ),
+        (("--models", "hmm_llama", "--datasets", "opinions"), "No cell can exist"),
+        (
+            ("--models", "hmm_llama", "--datasets", "hmm", "-n", "1"),
+            "No cell can exist",
+        ),
         (("--store", "LICENSE/store"), "cannot be written"),
     ],
 )
@@ -139,7 +186,7 @@ def test_a_bad_option_is_refused_in_one_sentence(
     arguments: tuple[str, ...], wording: str, tmp_path: Path
 ) -> None:
     found = run(tmp_path, CONSTRUCTION, *GD, *SMALL, *arguments)
-    assert found.status != 0
+    assert found.status == 4
     assert wording in found.text
     assert "Traceback" not in found.text
 
@@ -209,6 +256,59 @@ def test_a_cell_whose_worker_dies_is_one_error_and_the_rest_finishes(
         4: "supported",
     }
     assert found.status == 1
+    dead = next(row for row in found.rows if row["verdict"] == "error")
+    Draft202012Validator(SCHEMA).validate(dead)
+    assert (dead["kind"], dead["source"]) == ("constructed", "Shen et al. 2024")
+    assert dead["sentence"] == "Full-batch GD ignores order."
+
+
+SLIPS = """
+from probes.claims import claim
+from probes.measures import prediction_distance
+
+@claim("It asks amiss.", source="a test", on="regression")
+def test_misspelt(icl_orderz, judge):
+    judge.stays_below(prediction_distance(icl_orderz, icl_orderz), margin=0.1)
+
+@claim("ICL is as it is.", source="a test", on="regression", identity=True)
+def test_itself(icl, judge):
+    judge.stays_below(prediction_distance(icl, icl), margin=0.1)
+"""
+
+
+@pytest.fixture(scope="module")
+def slips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("slips")
+    (folder / "test_slips.py").write_text(SLIPS)
+    found = run(
+        folder,
+        *("-c", "pyproject.toml", "--rootdir", ".", "-p", "conftest"),
+        *(str(folder), *SMALL, "--models", "constructed_gd_1"),
+        *("--datasets", "linear", "--demos", "2"),
+    )
+    return {row["claim"]: row for row in found.rows}
+
+
+def test_a_misspelt_observation_suggests_the_nearest(
+    slips: dict[str, dict[str, Any]],
+) -> None:
+    told = slips["misspelt"]["reason"]
+    assert "No observation for the claim 'misspelt' is named 'icl_orderz'." in told
+    assert "Did you mean icl_orders" in told
+
+
+def test_a_support_without_any_width_says_so(
+    slips: dict[str, dict[str, Any]],
+) -> None:
+    assert slips["itself"]["verdict"] == "supported"
+    assert slips["itself"]["note"].startswith("all values are 0:")
+
+
+def test_an_identity_is_told_apart_in_its_row(
+    slips: dict[str, dict[str, Any]], small: Ran
+) -> None:
+    assert slips["itself"]["identity"] is True
+    assert not any(row["identity"] for row in small.rows)
 
 
 def test_a_lost_worker_that_is_not_replaced_makes_the_run_incomplete(

@@ -19,15 +19,8 @@ from probes.engine.store import Store, StoreWarning
 from probes.errors import NumericsError, ShapeError, StoreError
 from probes.observation import Observation
 from probes.request import Request
-from probes.tasks import (
-    Checkpoint,
-    Construction,
-    DatasetCard,
-    LinearTasks,
-    ModelCard,
-    Settings,
-    TextRows,
-)
+from probes.tasks import Checkpoint, LinearTasks, ModelCard, Settings, TextRows
+from tests.cards import SPEC, dataset, network
 
 KEY = "ab" + "0" * 30
 OTHER = "cd" + "0" * 30
@@ -63,17 +56,11 @@ def ask_at_once(folder: Path, counter: Path, ready: Any) -> None:
 def request(**changes: Any) -> Request:
     found = Request(
         learner=Counting(counter="nowhere"),
-        model=ModelCard(
-            name="gd_1", kind="constructed", family="regression", summary="",
-            weights=Construction(algorithm="gd", n_inputs=4, n_layers=1, rate=0.1),
-        ),
-        dataset=DatasetCard(
-            name="linear", family="regression", summary="",
-            rows=LinearTasks(n_inputs=4),
-        ),
+        model=network("gd_1"),
+        dataset=dataset("linear", family="regression", rows=LinearTasks(n_inputs=4)),
         n_demonstrations=4,
         settings=Settings(n_sets=2, n_queries=3),
-    )  # fmt: skip
+    )
     return replace(found, **changes)
 
 
@@ -357,7 +344,6 @@ def test_observation_names_what_it_has(store: Store) -> None:
 
 # ------------------------------------------------------------------------ keys
 
-SPEC = Construction(algorithm="gd", n_inputs=4, n_layers=1, rate=0.1)
 LINEAR = LinearTasks(n_inputs=4)
 SIZES = {
     "n_sets": 4, "n_queries": 4, "n_calibration": 4, "seed": 1, "device": "cuda",
@@ -375,7 +361,7 @@ VIEWS = {
     "order": 1, "draw": 1, "labels": "shuffled", "queries": "calibration",
     "n_demonstrations": 5,
 }  # fmt: skip
-MODEL = replace(request().model, weights=SPEC)
+MODEL = request().model
 ASKED = request(learner=Counting(counter="", needs_model=True), model=MODEL)
 
 
@@ -427,9 +413,7 @@ def rows_in(folder: Path, label: str = "good") -> Request:
         line = '{"text": "%s", "label": "%s"}\n'
         text = line % (split, label) + line % (split, "bad")
         (folder / f"{split}.jsonl").write_text(text)
-    card = DatasetCard(
-        name="moods", family="text", summary="", rows=TextRows(location=folder.name)
-    )
+    card = dataset("moods", rows=TextRows(location=folder.name))
     sizes = Settings(data_dir=str(folder.parent))
     return replace(ASKED, dataset=card, settings=sizes)
 

@@ -187,8 +187,11 @@ class Run:
         return {n: c for n, c in self.censuses.items() if n in named and c is not None}
 
     def _claim_in(self, file: str, name: str) -> ClaimCard | None:
+        path = self.root / file
+        # The id of a test outside the root names no path; what was asked for does.
+        places = [str(path)] if path.exists() else self.option.file_or_dir
         try:
-            cards = find_claims([str(self.root / file)])
+            cards = find_claims(places)
         except ProbesError:
             return None  # the file cannot be imported, which may be how the worker died
         return next((card for card in cards if card.name == name), None)

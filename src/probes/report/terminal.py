@@ -52,11 +52,13 @@ def matrix_lines(
     lines += _matrix_block(matrix, width)
     letters = ", ".join(f"{x} {name.replace('_', ' ')}" for name, x in LETTERS.items())
     identity = f"; {IDENTITY} {IDENTITY_MEANS}" if matrix.has_identities else ""
-    lines += fold(f"{letters}; ! {UNEXPECTED}{identity}; blank: no such cell", width)
+    legend = f"{letters}; R1 I2: so many cells; ! {UNEXPECTED}{identity}"
+    lines += fold(f"{legend}; blank: no such cell", width)
     lines += ["", *_reason_lines(rows, width)]
     told = [*dataset_lines(run), *record_lines(rows, run)]
     lines += [line for text in told for line in fold(text, width)]
-    return [*lines, "", *fold(headline(rows, run), width)]
+    lines += [""] if told else []
+    return [*lines, *fold(headline(rows, run), width)]
 
 
 def _reason_lines(rows: Sequence[Row], width: int) -> list[str]:
