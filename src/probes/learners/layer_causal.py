@@ -1,0 +1,143 @@
+"""Learning by layer-causal GD, and the weights that any gradient learner comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from probes.errors import NumericsError
+from probes.learners.gradient import SELECTION_SETS, GradientLearner, RandomUpdate
+from probes.learners.in_context import ask_set, text_observation
+from probes.observation import Observation
+from probes.tasks import seed_of
+from probes.tokens import verbalize
+
+if TYPE_CHECKING:
+    from probes.engine.observer import Scene
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerCausal(GradientLearner):
+    """Train each layer by the loss of its own output (see ``networks.layer_causal``)."""
+
+    def observe(self, scene: Scene) -> Observation:
+        """Train each demonstration set at the chosen rate, and ask its queries.
+
+        Raises:
+            NumericsError: Every rate diverges, or the update vanishes in rounding.
+        """
+        chosen = scene.observe(
+            LayerSelection(of=self),
+            queries="calibration",
+            order=0,
+            draw=0,
+            labels="gold",
+        ).facts
+        task, model = scene.text_task(), scene.model
+        labels = verbalize(model.tokenizer, task)
+        answered = []
+        for asked, weights in zip(
+            task.queries, retrained(scene, self, chosen), strict=True
+        ):
+            with model.tuned(weights):
+                answered.append(ask_set(model, task, labels, asked))
+        return text_observation(task, labels, np.stack(answered), **chosen)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerSelection:
+    """Choose rate and passes by the whole model's label loss on calibration queries."""
+
+    of: LayerCausal
+    needs_model: bool = True
+
+    def observe(self, scene: Scene) -> Observation:
+        """Train the first sets at every rate, reading the loss at every pass asked for.
+
+        Raises:
+            NumericsError: No rate gives a finite loss.
+        """
+        from probes.networks.lessons import encode_lessons
+        from probes.networks.training import Trial
+
+        task, model = scene.text_task(), scene.model
+        labels = verbalize(model.tokenizer, task)
+        used = range(min(SELECTION_SETS, len(task.demonstrations)))
+        training = _training(scene, self.of)
+        asked = encode_lessons(model, task, labels, [task.queries[i] for i in used])
+        trials = [
+            Trial(index=index, rate=rate, seed=_seed(scene, index))
+            for rate in self.of.rates
+            for index in used
+        ]
+        found = [
+            training.losses(group, self.of.passes, asked)[0]
+            for group in training.groups(trials)
+        ]
+        total = np.concatenate(found).reshape(len(self.of.rates), len(used), -1).sum(1)
+        if not np.isfinite(total).any():
+            raise NumericsError(
+                f"No learning rate of {self.of.rates} trains the layers of "
+                f"{scene.request.model.name}. Expected one that does not diverge. "
+                f"Lower rates=."
+            )
+        r, p = divmod(int(np.argmin(total)), total.shape[1])
+        facts = {"rate": self.of.rates[r], "passes": self.of.passes[p]}
+        return Observation(arrays={}, facts=facts)
+
+
+def retrained(scene: Scene, learner: Any, chosen: Any) -> Iterator[dict[str, Any]]:
+    """Give, for each demonstration set, the weights that a learner comes to.
+
+    Training is deterministic: they are the weights with which the learner answered.
+
+    Args:
+        scene: The cell.
+        learner: A gradient learner, or a random update matched to one; any other leaves
+            the weights as they are.
+        chosen: The learner's rate and passes, as ``facts`` of its observation.
+
+    Raises:
+        NumericsError: The chosen rate diverges, or its update vanishes in rounding.
+    """
+    from probes.networks.training import Trial
+
+    n_sets = scene.request.settings.n_sets
+    if isinstance(learner, RandomUpdate):
+        norms = scene.observe(learner.matched_to)["update_norms"]
+        training = _training(scene, learner.matched_to)
+        for index in range(n_sets):
+            yield training.moved_randomly(norms[index].tolist(), _seed(scene, index))
+    elif isinstance(learner, GradientLearner):
+        at_choice = replace(learner, rates=(chosen["rate"],))
+        training = _training(scene, at_choice)
+        trials = [
+            Trial(index=index, rate=chosen["rate"], seed=_seed(scene, index))
+            for index in range(n_sets)
+        ]
+        for group in training.groups(trials):
+            trained = training.run(group, chosen["passes"])
+            trained.require_usable()
+            yield from map(trained.of, range(len(group)))
+    else:
+        yield from ({} for _ in range(n_sets))
+
+
+def _training(scene: Scene, learner: GradientLearner) -> Any:
+    from probes.networks.layer_causal import LayerCausalTraining
+    from probes.networks.lessons import encode_lessons
+    from probes.networks.training import Training
+
+    task, model = scene.text_task(), scene.model
+    labels = verbalize(model.tokenizer, task)
+    lessons = encode_lessons(model, task, labels, task.demonstrations)
+    kind = LayerCausalTraining if isinstance(learner, LayerCausal) else Training
+    return kind(model, learner, lessons)
+
+
+def _seed(scene: Scene, index: int) -> int:
+    """Seed a set's training as its learner does (see ``learners.gradient``)."""
+    return seed_of("training", scene.request.settings.seed, index)
