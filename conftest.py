@@ -1,3 +1,7 @@
 """Loads the plugin and the fixtures; nothing else."""
 
-pytest_plugins = ["probes.pytest_plugin", "fixtures.observations"]
+pytest_plugins = [
+    "probes.pytest_plugin",
+    "fixtures.observations",
+    "fixtures.activations",
+]

@@ -107,6 +107,19 @@ class Judge:
         """Judge that a mean lies below the margin, however far."""
         self._settle(judge_within(value, margin=margin, one_sided=True))
 
+    def exceeds(self, advantage: Measurement, *, margin: float) -> None:
+        """Judge that a signed advantage is larger than the margin."""
+        mirrored = replace(advantage, values=2 * margin - advantage.values)
+        found = judge_within(mirrored, margin=margin, one_sided=True)
+        low, high = found.effect.low, found.effect.high
+        effect = replace(
+            found.effect,
+            value=advantage.mean,
+            low=None if high is None else 2 * margin - high,
+            high=None if low is None else 2 * margin - low,
+        )
+        self._settle(replace(found, effect=effect))
+
     def reaches_ceiling(
         self,
         similarity: Measurement,

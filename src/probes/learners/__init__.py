@@ -1,19 +1,24 @@
 """Learners: what adapts to demonstrations. Each is a frozen dataclass of its settings.
 
-``in_context`` answers from the prompt; ``gradient`` trains a text model's weights;
+``in_context`` answers from the prompt; ``gradient`` trains a text model's weights,
+``layer_causal`` layer by layer; ``activations`` records what happens inside it;
 ``linear`` holds the regression algorithms; ``hunt`` looks for the worst task. Modules
 that need torch import it when they run, so that claims can be listed without it.
 """
 
+from probes.learners.activations import Activations
 from probes.learners.gradient import GradientLearner, RandomUpdate
 from probes.learners.hunt import WorstCase
 from probes.learners.in_context import Base, InContext
+from probes.learners.layer_causal import LayerCausal
 from probes.learners.linear import LinearLearner, NearestNeighbours, OnePassSGD
 
 __all__ = [
+    "Activations",
     "Base",
     "GradientLearner",
     "InContext",
+    "LayerCausal",
     "LinearLearner",
     "NearestNeighbours",
     "OnePassSGD",

@@ -47,7 +47,7 @@ class Activations:
       to, the same number in every order of the demonstrations; −1 is none.
 
     Attributes:
-        of: The learner: in context, the query alone, after GD, or after a random update.
+        of: The learner: ICL, the query alone, GD, or a random update.
 
     Reference:
         Dai et al. 2022, arXiv:2212.10559, §4.2. There ⟨qᵢ, q⟩ of query vectors stands
@@ -183,7 +183,7 @@ def _at_query(
 
 
 def _owners(shown: Sequence[Example]) -> list[int]:
-    """Number demonstrations by where they come from, whatever their order."""
+    """Give demonstrations numbers by where they come from, in any order."""
     ranked = sorted(range(len(shown)), key=lambda i: shown[i].where)
     return [ranked.index(i) for i in range(len(shown))]
 

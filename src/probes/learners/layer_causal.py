@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerCausal(GradientLearner):
-    """Train each layer by the loss of its own output (see ``networks.layer_causal``)."""
+    """Train each layer by its own output's loss (see ``networks.layer_causal``)."""
 
     def observe(self, scene: Scene) -> Observation:
         """Train each demonstration set at the chosen rate, and ask its queries.

@@ -1,5 +1,6 @@
 """Measures: pure functions from observations to one Measurement each."""
 
+from probes.measures.coverage import corrected, coverage, coverage_elsewhere
 from probes.measures.distributions import (
     jensen_shannon,
     label_jensen_shannon,
@@ -26,15 +27,33 @@ from probes.measures.tokens import (
     overlap_similarity,
     token_overlap,
 )
+from probes.measures.updates import (
+    activation_cosine,
+    activation_norm_ratio,
+    attention_change_cosine,
+    attention_cosine,
+    attention_rank_correlation,
+    normalised_update_cosine,
+    update_cosine,
+)
 
 __all__ = [
     "accuracy",
+    "activation_cosine",
+    "activation_norm_ratio",
     "answer_order_sensitivity",
+    "attention_change_cosine",
+    "attention_cosine",
+    "attention_rank_correlation",
+    "corrected",
+    "coverage",
+    "coverage_elsewhere",
     "gold_probability",
     "jensen_shannon",
     "label_accuracy",
     "label_jensen_shannon",
     "label_order_sensitivity",
+    "normalised_update_cosine",
     "order_sensitivity",
     "overlap_cosine",
     "overlap_similarity",
@@ -45,5 +64,6 @@ __all__ = [
     "squared_distance",
     "token_overlap",
     "total_variation",
+    "update_cosine",
     "worst_disagreement",
 ]

@@ -1,0 +1,168 @@
+"""Does ICL change the network's inside as GD does? (Updates; Dai, Deutch, Mishra.)"""
+
+from __future__ import annotations
+
+from probes.claims import claim
+from probes.judge import Judge
+from probes.measurement import Measurement
+from probes.measures import (
+    activation_cosine,
+    activation_norm_ratio,
+    attention_change_cosine,
+    attention_cosine,
+    attention_rank_correlation,
+    coverage,
+    coverage_elsewhere,
+    normalised_update_cosine,
+    update_cosine,
+)
+from probes.observation import Observation
+
+Arms = dict[str, tuple[Observation, Observation, Observation]]
+
+TENTH = 0.1  # a tenth of the way from no learning to ICL's likeness to itself
+CLOSER = 0.02  # a third of the .065 by which the authors' layer-causal GD is closer
+
+
+@claim(
+    "What GD on the demonstrations corrects, ICL corrects too.",
+    source="Dai et al. 2023, Table 3 (Rec2FTP 85.6 %), there without its base rate",
+    on="text",
+    needs_icl=True,
+)
+def test_icl_covers_gd(
+    icl: Observation,
+    gd: Observation,
+    icl_reordered: Observation,
+    base: Observation,
+    gd_corrects: Measurement,
+    judge: Judge,
+) -> None:
+    judge.shows(gd_corrects)
+    judge.reaches_ceiling(
+        coverage(icl, gd, base),
+        floors={"where GD corrects nothing": coverage_elsewhere(icl, gd, base)},
+        ceiling=coverage(icl, icl_reordered, base),
+        margin=TENTH,
+    )
+
+
+@claim(
+    "ICL moves the outputs of self-attention in the direction in which GD does.",
+    source="Dai et al. 2023, Table 3 (SimAOU .102); disputed by Deutch et al. 2023",
+    on="text",
+    needs_icl=True,
+)
+def test_same_update(
+    inside_icl: Observation,
+    inside_gd: Observation,
+    inside_icl_reordered: Observation,
+    inside_base: Observation,
+    without_learning: Arms,
+    judge: Judge,
+) -> None:
+    judge.shows(GD=normalised_update_cosine(inside_icl, inside_gd, inside_base))
+    arms = without_learning
+    judge.shows(**{name: normalised_update_cosine(*arm) for name, arm in arms.items()})
+    judge.reaches_ceiling(
+        update_cosine(inside_icl, inside_gd, inside_base),
+        floors={name: update_cosine(*arm) for name, arm in arms.items()},
+        ceiling=update_cosine(inside_icl, inside_icl_reordered, inside_base),
+        margin=TENTH,
+    )
+
+
+@claim(
+    "ICL changes the attention to the query's tokens as GD does.",
+    source="Dai et al. 2023, Table 3 (SimAM), as differences by Deutch et al. 2023",
+    on="text",
+    needs_icl=True,
+)
+def test_same_attention_change(
+    inside_icl: Observation,
+    inside_gd: Observation,
+    inside_icl_reordered: Observation,
+    inside_base: Observation,
+    without_learning: Arms,
+    judge: Judge,
+) -> None:
+    arms = without_learning
+    judge.shows(GD=attention_cosine(inside_icl, inside_gd))
+    judge.shows(zero_shot=attention_cosine(inside_icl, inside_base))
+    judge.shows(**{name: attention_cosine(*arm[:2]) for name, arm in arms.items()})
+    judge.reaches_ceiling(
+        attention_change_cosine(inside_icl, inside_gd, inside_base),
+        floors={name: attention_change_cosine(*arm) for name, arm in arms.items()},
+        ceiling=attention_change_cosine(inside_icl, inside_icl_reordered, inside_base),
+        margin=TENTH,
+    )
+
+
+@claim(
+    "ICL attends to the demonstrations as the inner products of a GD step weigh them.",
+    source="Dai et al. 2023, Table 3 (Kendall's τ .193), there without a floor",
+    on="text",
+    needs_icl=True,
+)
+def test_same_attention_to_demonstrations(
+    inside_icl: Observation,
+    inside_gd: Observation,
+    inside_icl_reordered: Observation,
+    inside_base: Observation,
+    without_learning: Arms,
+    judge: Judge,
+) -> None:
+    arms = {name: arm[:2] for name, arm in without_learning.items()}
+    arms["the model that learned nothing"] = (inside_icl, inside_base)
+    judge.reaches_ceiling(
+        attention_rank_correlation(inside_icl, inside_gd),
+        floors={name: attention_rank_correlation(*arm) for name, arm in arms.items()},
+        ceiling=attention_rank_correlation(inside_icl, inside_icl_reordered),
+        margin=TENTH,
+    )
+
+
+@claim(
+    "GD whose layers learn from lower layers only is closer to ICL than plain GD.",
+    source="Deutch et al. 2023, Table 2 (SimAOU .167 against .102)",
+    on="text",
+    needs_icl=True,
+)
+def test_layer_causal_gd_is_closer(
+    inside_icl: Observation,
+    inside_gd: Observation,
+    inside_layer_causal_gd: Observation,
+    inside_base: Observation,
+    judge: Judge,
+) -> None:
+    causal, plain = (
+        update_cosine(inside_icl, learner, inside_base)
+        for learner in (inside_layer_causal_gd, inside_gd)
+    )
+    judge.shows(layer_causal=causal, plain=plain)
+    judge.exceeds(causal.minus(plain), margin=CLOSER)
+
+
+@claim(
+    "After GD on the demonstrations, self-attention puts out what it does in ICL.",
+    source="denied by Mishra et al. 2025 (activations of the two are distinct)",
+    on="text",
+    needs_icl=True,
+)
+def test_same_activations(
+    inside_icl: Observation,
+    inside_gd: Observation,
+    inside_icl_reordered: Observation,
+    inside_base: Observation,
+    without_learning: Arms,
+    judge: Judge,
+) -> None:
+    arms = {name: arm[:2] for name, arm in without_learning.items()}
+    arms["the model that learned nothing"] = (inside_icl, inside_base)
+    judge.shows(GD=activation_norm_ratio(inside_icl, inside_gd))
+    judge.reaches_ceiling(
+        activation_cosine(inside_icl, inside_gd),
+        floors={name: activation_cosine(*arm) for name, arm in arms.items()},
+        ceiling=activation_cosine(inside_icl, inside_icl_reordered),
+        margin=TENTH,
+    )

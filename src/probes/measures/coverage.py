@@ -1,0 +1,85 @@
+"""Whether ICL is right where another learner has learned to be right."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from probes.errors import ShapeError
+from probes.measurement import Measurement
+from probes.observation import Observation, require_same_cells
+
+Mask = NDArray[np.bool_]
+
+
+def corrected(learner: Observation, base: Observation) -> Measurement:
+    """Measure how often a learner is right where the model alone is wrong.
+
+    Raises:
+        ShapeError: The two did not answer the same queries.
+    """
+    require_same_cells(learner, base)
+    return Measurement(
+        name="answers corrected",
+        values=(~_right(base) & _right(learner)).astype(np.float64),
+        unit="fraction",
+        zero="no wrong answer corrected",
+        one="every answer was wrong and is right",
+    )
+
+
+def coverage(icl: Observation, learner: Observation, base: Observation) -> Measurement:
+    """Measure the share of a learner's corrections that ICL makes too (Rec2FTP).
+
+    Returns:
+        A fraction of the queries that the model alone answers wrongly and the learner
+        rightly. The mean is that ratio of counts exactly; single values are the ratio's
+        linear approximation, so that its interval counts the error of the denominator.
+
+    Raises:
+        ShapeError: They did not answer the same queries, or the learner corrects none.
+
+    Reference:
+        Dai et al. 2022, arXiv:2212.10559, §4.2, "Rec2FTP", there in percent.
+    """
+    require_same_cells(icl, learner, base)
+    return _ratio("Rec2FTP", _right(icl), ~_right(base) & _right(learner))
+
+
+def coverage_elsewhere(
+    icl: Observation, learner: Observation, base: Observation
+) -> Measurement:
+    """Measure how often ICL is right where the learner corrects nothing: a base rate.
+
+    Returns:
+        A fraction of the queries that both the model alone and the learner answer
+        wrongly, made as in :func:`coverage`.
+
+    Raises:
+        ShapeError: They did not answer the same queries, or there is no such query.
+    """
+    require_same_cells(icl, learner, base)
+    return _ratio("Rec2FTP", _right(icl), ~_right(base) & ~_right(learner))
+
+
+def _right(answered: Observation) -> Mask:
+    return np.asarray(answered.label_log_probs.argmax(axis=-1) == answered.gold)
+
+
+def _ratio(name: str, counted: Mask, among: Mask) -> Measurement:
+    if not among.any():
+        raise ShapeError(
+            f"{name} is asked of 0 queries of {among.size}. Expected at least one that "
+            f"the model alone answers wrongly and the learner rightly (or wrongly, for "
+            f"the base rate). Pass more --queries, or a learner that learns."
+        )
+    inside = among.astype(np.float64)
+    hits = inside * counted
+    ratio = hits.sum() / inside.sum()
+    return Measurement(
+        name=name,
+        values=ratio + (hits - ratio * inside) / inside.mean(),
+        unit="fraction",
+        zero="ICL is right nowhere there",
+        one="ICL is right everywhere there",
+    )
