@@ -4,4 +4,5 @@ pytest_plugins = [
     "probes.pytest_plugin",
     "fixtures.observations",
     "fixtures.activations",
+    "fixtures.relabelled",
 ]

@@ -19,8 +19,12 @@ from probes.errors import DataError
 from probes.rows import LabelledRows
 from probes.tasks import Settings, seed_of
 
-Labels = Literal["gold", "shuffled"]
+Labels = Literal["gold", "shuffled", "flipped", "abstract"]
 Queries = Literal["verdict", "calibration"]
+
+NEUTRAL_WORDS = ("foo", "bar", "zip", "dog", "cup", "map", "sun")
+"""Words for abstract labels: short, and of different first tokens in BPE vocabularies
+of English; labels that collide all the same are refused when they are tokenised."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,12 +89,17 @@ def draw_text(
         n_demonstrations: Demonstrations in each set.
         draw: 0 draws the cell's sets; another number draws, for each set, other rows
             of the same group, for comparing ICL with ICL under other demonstrations.
-        labels: "shuffled" redraws each demonstration's label from the train labels.
+        labels: "shuffled" redraws each demonstration's label from the train labels;
+            "flipped" gives every label the next one's place, the last the first's;
+            "abstract" gives every label, also the queries' right one, another word
+            (see :func:`abstracted`).
         queries: "calibration" asks train rows that demonstrate nowhere.
 
     Raises:
         DataError: There are too few rows; the message says how many are wanted.
     """
+    if labels == "abstract":
+        rows = abstracted(rows)
     pools = [
         _Pool.of(rows, settings, group, n_demonstrations) for group in _groups(rows)
     ]
@@ -100,12 +109,11 @@ def draw_text(
     for index in range(settings.n_sets):
         pool = pools[index % len(pools)]
         chosen = pool.demonstrations(index // len(pools), draw)
-        given = [
-            row.label
-            if labels == "gold"
-            else every_label[rng.integers(len(every_label))]
-            for row in chosen
-        ]
+        given = [row.label for row in chosen]
+        if labels == "shuffled":
+            given = [every_label[rng.integers(len(every_label))] for _ in chosen]
+        if labels == "flipped":
+            given = [flipped(rows.labels, label) for label in given]
         shown.append(
             tuple(_example(rows, *pair) for pair in zip(chosen, given, strict=True))
         )
@@ -117,6 +125,25 @@ def draw_text(
         answers=tuple(_answer(rows, label) for label in rows.labels),
         description=rows.description,
     )
+
+
+def flipped(labels: Sequence[str], label: str) -> str:
+    """Give the label whose place a label takes: the next one; two labels swap."""
+    return labels[(labels.index(label) + 1) % len(labels)]
+
+
+def abstracted(rows: LabelledRows) -> LabelledRows:
+    """Give labels words that say nothing of them.
+
+    Where there are more labels than neutral words, as in a language of symbols, every
+    label gets the word of the label half the list away: also a symbol, but another's.
+    """
+    n = len(rows.labels)
+    words = [rows.description.word_for(label) for label in rows.labels]
+    others = words[n // 2 :] + words[: n // 2]
+    chosen = NEUTRAL_WORDS[:n] if n <= len(NEUTRAL_WORDS) else others
+    verbalizer = dict(zip(rows.labels, chosen, strict=True))
+    return replace(rows, description=replace(rows.description, verbalizer=verbalizer))
 
 
 def _groups(rows: LabelledRows) -> list[str]:

@@ -54,7 +54,7 @@ class Request:
         settings: Sizes, seed, device and precision.
         order: 0 is the order drawn; others are seeded shuffles of each set.
         draw: 0 is the cell's demonstration sets; others are other sets of that size.
-        labels: Whether the demonstrations carry their own labels.
+        labels: Whether the demonstrations carry their own labels (see ``prompts``).
         queries: "calibration" asks queries that no verdict sees.
     """
 

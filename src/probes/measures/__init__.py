@@ -6,6 +6,7 @@ from probes.measures.distributions import (
     label_jensen_shannon,
     total_variation,
 )
+from probes.measures.labels import change_agreement, change_size
 from probes.measures.order import (
     answer_order_sensitivity,
     label_order_sensitivity,
@@ -45,6 +46,8 @@ __all__ = [
     "attention_change_cosine",
     "attention_cosine",
     "attention_rank_correlation",
+    "change_agreement",
+    "change_size",
     "corrected",
     "coverage",
     "coverage_elsewhere",

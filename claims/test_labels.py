@@ -1,0 +1,37 @@
+"""Do changed labels move ICL's answers as they move GD's? (Labels.)"""
+
+from __future__ import annotations
+
+from probes.claims import claim
+from probes.judge import Judge
+from probes.measures import change_agreement, change_size
+from probes.observation import Observation
+
+Pair = tuple[Observation, Observation]
+
+TENTH = 0.1  # a tenth of the way from no learning to ICL's likeness to itself
+
+
+@claim(
+    "Changing the demonstrations' labels moves ICL's answers as it moves GD's.",
+    source="Min et al. 2022 and Wei et al. 2023 on ICL; Shen et al. 2024, Hypothesis 1",
+    on="text",
+    variants=("shuffled", "flipped", "abstract"),
+    needs_icl=True,
+)
+def test_labels_move_icl_as_they_move_gd(
+    icl_relabelled: Pair,
+    gd_relabelled: Pair,
+    icl_relabelled_reordered: Pair,
+    relabelled_arms: dict[str, tuple[Pair, Pair]],
+    judge: Judge,
+) -> None:
+    judge.shows(ICL=change_size(*icl_relabelled), GD=change_size(*gd_relabelled))
+    judge.reaches_ceiling(
+        change_agreement(icl_relabelled, gd_relabelled),
+        floors={
+            arm: change_agreement(*pairs) for arm, pairs in relabelled_arms.items()
+        },
+        ceiling=change_agreement(icl_relabelled, icl_relabelled_reordered),
+        margin=TENTH,
+    )

@@ -1,0 +1,61 @@
+"""How the answer to a query changes when the demonstrations' labels do."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from probes.measurement import Array, Measurement
+from probes.observation import Observation, require_same_cells
+
+Pair = tuple[Observation, Observation]
+
+
+def change_size(before: Observation, after: Observation) -> Measurement:
+    """Measure how far an answer moves: total variation over the vocabulary, in [0, 1].
+
+    Raises:
+        ShapeError: The two did not answer the same queries.
+    """
+    return Measurement(
+        name="change of the answer",
+        values=np.abs(_change((before, after))).sum(axis=-1) / 2,
+        unit="probability",
+        zero="no change",
+        one="disjoint answers",
+    )
+
+
+def change_agreement(ours: Pair, theirs: Pair) -> Measurement:
+    """Measure how alike two learners' answers move, in direction and in size.
+
+    With a and b the changes of the probabilities of all tokens, ⟨a, b⟩ over the larger
+    of ‖a‖² and ‖b‖²: their cosine times the smaller length over the larger.
+
+    Args:
+        ours: A learner's answers before and after.
+        theirs: Another learner's, to the same queries.
+
+    Returns:
+        A number in [−1, 1]; 1 is the same change, −1 the opposite, 0 an unrelated one;
+        also 0 where one of them, or neither, changes.
+
+    Raises:
+        ShapeError: They did not answer the same queries.
+    """
+    require_same_cells(*ours, *theirs)
+    a, b = _change(ours), _change(theirs)
+    larger = np.maximum((a**2).sum(axis=-1), (b**2).sum(axis=-1))
+    return Measurement(
+        name="agreement of changes",
+        values=(a * b).sum(axis=-1) / np.where(larger > 0, larger, 1.0),
+        unit="similarity",
+        zero="unrelated changes",
+        one="the same change",
+        chance=0.0,
+    )
+
+
+def _change(pair: Pair) -> Array:
+    require_same_cells(*pair)
+    before, after = (np.exp(o.log_probs) for o in pair)
+    return after - before
