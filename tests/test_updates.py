@@ -23,8 +23,8 @@ from probes.learners import (
     LayerCausal,
     RandomUpdate,
 )
-from probes.learners.activations import _Texts
 from probes.learners.layer_causal import retrained
+from probes.learners.texts import Texts
 from probes.measurement import Measurement
 from probes.measures import (
     activation_cosine,
@@ -315,7 +315,7 @@ def test_demonstrations_stand_in_the_prompt_where_they_are_said_to(
 ) -> None:
     scene = scene_of(observer, Activations(of=InContext()))
     task = scene.text_task()
-    texts = _Texts(scene.model, task, verbalize(scene.model.tokenizer, task))
+    texts = Texts(scene.model, task, verbalize(scene.model.tokenizer, task))
     prompt = texts.queries_in_context(1)[0]
     found = [prompt[start:end] for start, end in texts.spans(1)]
     assert found == [lesson[1:] for lesson in texts.lessons(1)]  # without <s>

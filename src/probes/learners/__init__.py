@@ -1,7 +1,7 @@
 """Learners: what adapts to demonstrations. Each is a frozen dataclass of its settings.
 
 ``in_context`` answers from the prompt; ``gradient`` trains a text model's weights,
-``layer_causal`` layer by layer; ``activations`` records what happens inside it;
+``layer_causal`` layer by layer; ``activations`` and ``patch`` look inside it;
 ``linear`` holds the regression algorithms; ``hunt`` looks for the worst task. Modules
 that need torch import it when they run, so that claims can be listed without it.
 """
@@ -12,6 +12,7 @@ from probes.learners.hunt import WorstCase
 from probes.learners.in_context import Base, InContext
 from probes.learners.layer_causal import LayerCausal
 from probes.learners.linear import LinearLearner, NearestNeighbours, OnePassSGD
+from probes.learners.patch import RankOnePatch
 
 __all__ = [
     "Activations",
@@ -23,5 +24,6 @@ __all__ = [
     "NearestNeighbours",
     "OnePassSGD",
     "RandomUpdate",
+    "RankOnePatch",
     "WorstCase",
 ]

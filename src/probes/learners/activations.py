@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from probes.learners.in_context import InContext
 from probes.learners.layer_causal import retrained
+from probes.learners.texts import Texts
 from probes.observation import Observation
-from probes.prompts import Example, TextTask
-from probes.tokens import Verbalized, common_prefix, encode_checked, verbalize
+from probes.prompts import Example
+from probes.tokens import common_prefix, verbalize
 
 if TYPE_CHECKING:
     from probes.engine.observer import Scene
@@ -68,7 +69,7 @@ class Activations:
         from probes.networks.recorder import Recorder
 
         task, model = scene.text_task(), scene.model
-        texts = _Texts(model, task, verbalize(model.tokenizer, task))
+        texts = Texts(model, task, verbalize(model.tokenizer, task))
         in_context = isinstance(self.of, InContext)
         facts = {} if in_context else scene.observe(self.of).facts
         found = []
@@ -79,59 +80,7 @@ class Activations:
         return Observation(arrays=_stacked(found))
 
 
-class _Texts:
-    """The prompts of a task in tokens."""
-
-    def __init__(self, model: Any, task: TextTask, labels: Verbalized) -> None:
-        self.model, self.task, self.labels = model, task, labels
-        (self.head,) = self.encode([task.description.instruction], "the instruction")
-
-    def encode(self, texts: Sequence[str], where: str) -> list[list[int]]:
-        return encode_checked(
-            self.model.tokenizer,
-            [(text, where) for text in texts],
-            context=self.model.context,
-            room=len(self.labels.bridge) + max(map(len, self.labels.answers)),
-        )
-
-    def queries(self, index: int) -> list[list[int]]:
-        """Write a set's queries with no demonstrations."""
-        asked = [self.task.alone(q) for q in self.task.queries[index]]
-        return self._bridged(asked, index)
-
-    def queries_in_context(self, index: int) -> list[list[int]]:
-        """Write a set's queries after its demonstrations."""
-        shown = self.task.demonstrations[index]
-        asked = [self.task.in_context(shown, q) for q in self.task.queries[index]]
-        return self._bridged(asked, index)
-
-    def _bridged(self, texts: list[str], index: int) -> list[list[int]]:
-        encoded = self.encode(texts, f"the queries of set {index}")
-        return [[*tokens, *self.labels.bridge] for tokens in encoded]
-
-    def lessons(self, index: int) -> list[list[int]]:
-        """Write a set's demonstrations with their answers, each alone."""
-        shown = self.task.demonstrations[index]
-        asks = self.encode([self.task.alone(e) for e in shown], f"set {index}")
-        answers = [[*self.labels.bridge, *self.labels.answers[e.label]] for e in shown]
-        return [[*a, *b] for a, b in zip(asks, answers, strict=True)]
-
-    def spans(self, index: int) -> list[tuple[int, int]]:
-        """Find where the demonstrations stand in the set's prompts in context."""
-        shown = self.task.demonstrations[index]
-        described = self.task.description
-        whole = described.instruction
-        ends: list[str] = []
-        for place, example in enumerate(shown):
-            whole += described.separator if place else ""
-            ends += [whole, whole := whole + example.ask + example.answer]
-        first = self.queries_in_context(index)[0]
-        encoded = self.encode(ends, f"the demonstrations of set {index}")
-        cuts = [common_prefix([first, tokens]) for tokens in encoded]
-        return list(zip(cuts[::2], cuts[1::2], strict=True))
-
-
-def _in_context(recorder: Recorder, texts: _Texts, index: int) -> dict[str, Any]:
+def _in_context(recorder: Recorder, texts: Texts, index: int) -> dict[str, Any]:
     prompts = texts.queries_in_context(index)
     read = recorder.read(prompts)
     spans, owners = texts.spans(index), _owners(texts.task.demonstrations[index])
@@ -144,7 +93,7 @@ def _in_context(recorder: Recorder, texts: _Texts, index: int) -> dict[str, Any]
     }
 
 
-def _alone(recorder: Recorder, texts: _Texts, index: int) -> dict[str, Any]:
+def _alone(recorder: Recorder, texts: Texts, index: int) -> dict[str, Any]:
     lessons, prompts = texts.lessons(index), texts.queries(index)
     read = recorder.read(prompts)
     begins = [common_prefix([tokens, texts.head]) for tokens in lessons]
@@ -163,14 +112,11 @@ def _alone(recorder: Recorder, texts: _Texts, index: int) -> dict[str, Any]:
 
 
 def _at_query(
-    read: list[Attention], prompts: list[list[int]], texts: _Texts, index: int
+    read: list[Attention], prompts: list[list[int]], texts: Texts, index: int
 ) -> dict[str, Any]:
-    """Gather outputs and maps; a query's tokens are those that end both its prompts."""
-    alone = texts.queries(index)
-    lengths = [
-        min(len(a) - common_prefix([a, texts.head]), common_prefix([a[::-1], p[::-1]]))
-        for a, p in zip(alone, prompts, strict=True)
-    ]
+    """Gather outputs, and maps of the query's own tokens."""
+    pairs = zip(texts.queries(index), prompts, strict=True)
+    lengths = [texts.query_length(alone, prompt) for alone, prompt in pairs]
     maps = [
         found.scores[..., found.scores.shape[-1] - n :].numpy()
         for found, n in zip(read, lengths, strict=True)

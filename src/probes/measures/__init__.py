@@ -6,6 +6,7 @@ from probes.measures.distributions import (
     label_jensen_shannon,
     total_variation,
 )
+from probes.measures.identities import patch_error
 from probes.measures.labels import change_agreement, change_size
 from probes.measures.order import (
     answer_order_sensitivity,
@@ -60,6 +61,7 @@ __all__ = [
     "order_sensitivity",
     "overlap_cosine",
     "overlap_similarity",
+    "patch_error",
     "prediction_distance",
     "relative_order_sensitivity",
     "sensitivity_cosine",

@@ -1,0 +1,51 @@
+"""How exactly a rank-one patch of weights stands in for the context, in every layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from probes.learners.texts import Texts
+from probes.observation import Observation
+from probes.tokens import verbalize
+
+if TYPE_CHECKING:
+    from probes.engine.observer import Scene
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankOnePatch:
+    """Patch the MLPs of the bare query with ΔW of its context (see ``networks.patch``).
+
+    The observation has ``patch_errors`` and ``context_effects``, norms of shape
+    (n_sets, n_queries, n_layers).
+    """
+
+    needs_model: bool = True
+
+    def observe(self, scene: Scene) -> Observation:
+        """Run every prompt once, and each of its layers three times.
+
+        Raises:
+            DataError: A prompt is too long or the labels collide.
+            ModelError: The architecture cannot be patched.
+        """
+        from probes.networks.patch import patch_errors
+
+        task, model = scene.text_task(), scene.model
+        texts = Texts(model, task, verbalize(model.tokenizer, task))
+        found = [
+            [
+                patch_errors(model, prompt, texts.query_length(alone, prompt)).numpy()
+                for alone, prompt in zip(
+                    texts.queries(index), texts.queries_in_context(index), strict=True
+                )
+            ]
+            for index in range(len(task.queries))
+        ]
+        norms = np.array(found)  # (n_sets, n_queries, n_layers, 2)
+        return Observation(
+            arrays={"patch_errors": norms[..., 0], "context_effects": norms[..., 1]}
+        )

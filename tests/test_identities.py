@@ -1,0 +1,85 @@
+"""The rank-one patch: exact on any block, and on nothing but its own formula."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from probes.engine.observer import Observer
+from probes.engine.store import Store
+from probes.errors import ModelError
+from probes.learners import RankOnePatch
+from probes.measures import patch_error
+from probes.networks import patch
+from probes.networks.causal_lm import CausalLM
+from probes.networks.patch import patch_errors, rank_one_patch
+from probes.observation import Observation
+from probes.tasks import Settings, untrained_twin
+from tests.test_causal_lm import HMM, ask, prompts, tiny
+
+EXACT = Settings(n_sets=2, n_queries=3, n_calibration=6, dtype="float64")
+
+
+@pytest.mark.parametrize("model", [HMM, untrained_twin(HMM)])
+def test_the_patch_is_exact_on_trained_and_untrained_alike(
+    tmp_path: Any, model: Any
+) -> None:
+    request = ask(RankOnePatch(), EXACT, model=model)
+    found = Observer(Store(tmp_path)).observe(request)
+    assert found["context_effects"].min() > 1e-6
+    assert patch_error(found).values.max() < 1e-10
+
+
+@pytest.mark.parametrize("kind", ["grouped_queries", "sliding", "neox", "gptj"])
+def test_the_patch_is_exact_on_other_blocks(kind: str) -> None:
+    (prompt,) = prompts([4], 6)
+    errors, effects = patch_errors(CausalLM(tiny(kind).double(), None), prompt, 3).T
+    if kind in ("neox", "gptj"):  # attention runs beside the MLP: nothing to carry
+        assert effects.max() == 0
+    else:
+        assert effects.min() > 1e-6
+    assert errors.max() < 1e-12
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda W, bare, change: -rank_one_patch(W, bare, change),
+        lambda W, bare, change: rank_one_patch(W, bare, change) * bare.square().sum(),
+        lambda W, bare, change: rank_one_patch(W, bare, bare + change),
+        lambda W, bare, change: rank_one_patch(W, change, change),
+    ],
+    ids=["sign", "normalisation", "whole input", "other vector"],
+)
+def test_a_broken_patch_is_seen(monkeypatch: pytest.MonkeyPatch, broken: Any) -> None:
+    monkeypatch.setattr(patch, "rank_one_patch", broken)
+    (prompt,) = prompts([4], 6)
+    errors, effects = patch_errors(CausalLM(tiny("tied").double(), None), prompt, 3).T
+    assert (errors / effects).min() > 0.1
+
+
+def test_the_patch_has_rank_one() -> None:
+    torch.manual_seed(0)
+    W, bare, change = torch.randn(5, 3), torch.randn(3), torch.randn(3)
+    found = rank_one_patch(W, bare, change)
+    assert torch.linalg.matrix_rank(found) == 1
+    torch.testing.assert_close((W + found) @ bare, W @ (bare + change))
+
+
+def test_the_error_is_that_of_the_worst_layer_in_units_of_the_effect() -> None:
+    arrays = {
+        "patch_errors": np.array([[[1.0, 3.0, 0.0]]]),
+        "context_effects": np.array([[[10.0, 2.0, 0.0]]]),
+    }
+    assert patch_error(Observation(arrays=arrays)).mean == 1.5
+
+
+def test_an_mlp_of_other_modules_is_refused() -> None:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    model = GPT2LMHeadModel(GPT2Config(n_embd=8, n_layer=1, n_head=2, vocab_size=64))
+    with pytest.raises(ModelError, match=r"torch\.nn\.Linear"):
+        patch_errors(CausalLM(model, None), prompts([4], 6)[0], 3)
