@@ -5,4 +5,5 @@ pytest_plugins = [
     "fixtures.observations",
     "fixtures.activations",
     "fixtures.relabelled",
+    "fixtures.weights",
 ]

@@ -74,6 +74,7 @@ class ModelCard:
         n_layers: Attention layers that stand for steps of an algorithm; None for text.
         declared: Settings at which the weights claim to do an algorithm, by its name:
             ``{"gd": (rate,)}``. What is not declared is fitted on calibration tasks.
+        checkpoints: Earlier states of the same training, the earliest first.
     """
 
     name: str
@@ -85,6 +86,7 @@ class ModelCard:
     n_layers: int | None = None
     shipped: bool = False
     declared: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    checkpoints: tuple[Checkpoint, ...] = ()
 
     def answers(self, dataset: DatasetCard) -> bool:
         """Say whether the model reads the language that the dataset is written in."""

@@ -1,9 +1,10 @@
 """Learners: what adapts to demonstrations. Each is a frozen dataclass of its settings.
 
 ``in_context`` answers from the prompt; ``gradient`` trains a text model's weights,
-``layer_causal`` layer by layer; ``activations`` and ``patch`` look inside it;
-``linear`` holds the regression algorithms; ``hunt`` looks for the worst task. Modules
-that need torch import it when they run, so that claims can be listed without it.
+``layer_causal`` layer by layer; ``activations`` and ``patch`` look inside it,
+``weights`` reads and disturbs it; ``linear`` holds the regression algorithms; ``hunt``
+looks for the worst task. Modules that need torch import it when they run, so that
+claims can be listed without it.
 """
 
 from probes.learners.activations import Activations
@@ -13,10 +14,13 @@ from probes.learners.in_context import Base, InContext
 from probes.learners.layer_causal import LayerCausal
 from probes.learners.linear import LinearLearner, NearestNeighbours, OnePassSGD
 from probes.learners.patch import RankOnePatch
+from probes.learners.weights import Disturbed, Drift, WeightStatistics
 
 __all__ = [
     "Activations",
     "Base",
+    "Disturbed",
+    "Drift",
     "GradientLearner",
     "InContext",
     "LayerCausal",
@@ -25,5 +29,6 @@ __all__ = [
     "OnePassSGD",
     "RandomUpdate",
     "RankOnePatch",
+    "WeightStatistics",
     "WorstCase",
 ]
