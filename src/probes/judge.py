@@ -191,8 +191,9 @@ class Judge:
         Raises:
             Undecided: Always; the cell is done.
         """
+        effect = replace(describe(because), sets=because.set_means)
         self.judgement = Judgement(
-            verdict="not_applicable", effect=describe(because), reason=reason
+            verdict="not_applicable", effect=effect, reason=reason
         )
         raise Undecided(reason)
 

@@ -69,6 +69,11 @@ class Measurement:
         """The mean over sets and queries, in the measurement's unit."""
         return math.fsum(self.values.ravel().tolist()) / self.values.size
 
+    @property
+    def set_means(self) -> tuple[float, ...]:
+        """The mean of each demonstration set, to four digits: what a report draws."""
+        return tuple(float(f"{mean:.4g}") for mean in self.values.mean(axis=1))
+
     def minus(self, other: Measurement) -> Measurement:
         """Subtract another measurement of the same quantity, cell by cell.
 

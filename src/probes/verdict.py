@@ -46,6 +46,8 @@ class Effect:
     n_queries: int
     p: float | None = None
     p_adjusted: float | None = None
+    sets: tuple[float, ...] | None = None
+    """The effect in each demonstration set, rounded; None beside the main effect."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,18 +71,7 @@ class Judgement:
 
 def describe(measurement: Measurement) -> Effect:
     """Give a measurement with its interval and no verdict."""
-    estimate = estimate_mean(measurement.values)
-    low, high = _finite(estimate.interval(LEVEL))
-    return Effect(
-        name=measurement.name,
-        value=measurement.mean,
-        unit=measurement.unit,
-        low=low,
-        high=high,
-        level=LEVEL,
-        n_sets=measurement.n_sets,
-        n_queries=measurement.n_queries,
-    )
+    return _effect(measurement, estimate_mean(measurement.values))
 
 
 def judge_exactly(measurement: Measurement, *, tolerance: float) -> Judgement:
@@ -91,15 +82,16 @@ def judge_exactly(measurement: Measurement, *, tolerance: float) -> Judgement:
         tolerance: The largest rounding error, with its reason in the claim.
     """
     require_margin(tolerance, "tolerance")
-    largest = float(np.abs(measurement.values).max())
+    by_set = np.abs(measurement.values).max(axis=1, keepdims=True)
+    largest = float(by_set.max())
     effect = Effect(
         name=f"largest {measurement.name}",
         value=largest,
         unit=measurement.unit,
         margin=tolerance,
-        floor=None,
         n_sets=measurement.n_sets,
         n_queries=measurement.n_queries,
+        sets=replace(measurement, values=by_set).set_means,
     )
     return Judgement(
         verdict="supported" if largest <= tolerance else "refuted", effect=effect
@@ -129,7 +121,7 @@ def judge_within(
     lowest = -math.inf if one_sided else -margin
     effect = _effect(measurement, estimate, margin=margin)
     return _conclude(
-        effect,
+        replace(effect, sets=measurement.set_means),
         inside,
         outside,
         within=(lowest < low and high < margin, lowest < boot[0] and boot[1] < margin),
@@ -212,6 +204,7 @@ def judge_ceiling(
         ceiling=ceiling.mean,
         n_sets=measurement.n_sets,
         n_queries=measurement.n_queries,
+        sets=replace(measurement, values=above / room.mean()).set_means,
     )
     boot = crossed_bootstrap(contrast, level=LEVEL, n=RESAMPLES, seed=0)
     return _conclude(
@@ -248,7 +241,9 @@ def require_margin(margin: float, what: str = "margin") -> None:
         )
 
 
-def _effect(measurement: Measurement, estimate: Estimate, *, margin: float) -> Effect:
+def _effect(
+    measurement: Measurement, estimate: Estimate, *, margin: float | None = None
+) -> Effect:
     low, high = _finite(estimate.interval(LEVEL))
     return Effect(
         name=measurement.name,
