@@ -1,7 +1,8 @@
 """Draw the matrix as one self-contained HTML page.
 
-The template stands beside this file. The table is plain HTML and readable without
-scripts; the numbers of each cell travel as JSON, drawn by the page's script on demand.
+The template, its style and its scripts stand beside this file. The table is plain HTML
+and readable without scripts; the numbers of each cell travel as JSON (``packing``),
+drawn by the page's scripts on demand.
 """
 
 from __future__ import annotations
@@ -9,14 +10,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import math
-import re
 from collections.abc import Mapping, Sequence
+from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from probes.report.matrix import (
-    ID_LIMIT,
     LETTERS,
     MEANINGS,
     UNEXPECTED,
@@ -24,19 +24,20 @@ from probes.report.matrix import (
     alarms,
     arrange,
     count_verdicts,
-    headline,
+    held_of,
     plain,
-    rerun_command,
+    split_variant,
+    standing,
+    summary,
+    tests_passed,
 )
-from probes.results import VERDICTS, Row, is_unexpected
+from probes.report.packing import REASON_LIMIT, pack
+from probes.results import Row, is_unexpected
 
-TEMPLATE = Path(__file__).with_name("page.html")
-REASON_LIMIT = 2000
+HERE = Path(__file__).parent
+SCRIPTS = ("rows.js", "drawing.js", "details.js", "page.js")
 COUNTS = ("observations_measured", "observations_stored", "forward_passes", "seconds")
-# What is often null stands last, here and in rows: nulls at the end are left out.
-_NUMBERS = ("value", "n_sets", "n_queries", "low", "high", "level")
-_BOUNDS = ("margin", "floor", "ceiling", "p", "p_adjusted")
-EFFECT_FIELDS = ("name", "unit", *_NUMBERS, *_BOUNDS)
+MAIN_PACKAGES = ("python", "torch", "transformers")
 
 
 def page(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
@@ -46,22 +47,15 @@ def page(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
         rows: Corrected and ordered.
         run: What ``run.json`` holds.
     """
-    # Start-up matters to every pytest run; only the end of one draws a page.
-    import jinja2
-    import markupsafe
-
-    source = TEMPLATE.read_text("utf-8")
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     matrix = arrange(rows)
-    return environment.from_string(source).render(
-        policy=markupsafe.Markup(content_policy(source)),
-        headline=plain(headline(rows, run), REASON_LIMIT),
-        is_alarming=bool(alarms(rows, run)),
+    warned = alarms(rows, run)
+    first = [*warned, f"{standing(matrix)}; {tests_passed(run)}."]
+    return render(
+        "page.html",
+        scripts=SCRIPTS,
+        headline=plain(" ".join(first), REASON_LIMIT),
+        is_alarming=bool(warned),
+        summary=plain(summary(rows)),
         self_tests={plain(name, 80): ok for name, ok in run["self_tests"].items()},
         letters=LETTERS,
         meanings=MEANINGS,
@@ -69,138 +63,67 @@ def page(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
         totals=count_verdicts(rows),
         origin=_origin(run),
         facts=_facts(run),
-        models=[(plain(m, 80), plain(kind, 40)) for m, kind in matrix.models.items()],
-        claims=_claims(matrix),
-        data=markupsafe.Markup(as_script_data(_data(rows, matrix, run))),
+        kinds=_kinds(matrix),
+        groups=_groups(matrix),
+        n_columns=len(matrix.models) + 1,
+        data=pack(rows, matrix, run),
     )
 
 
-def content_policy(source: str) -> str:
-    """Allow the template's own style and script by their hashes, and nothing else."""
-    allowed = {}
-    for kind in ("style", "script"):
-        # The template's text, not the page's: no row can add to what is allowed.
-        text = re.findall(rf"<{kind}>(.*?)</{kind}>", source, flags=re.DOTALL)
-        assert len(text) == 1, f"page.html must have one inline {kind}"
-        digest = hashlib.sha256(text[0].encode()).digest()
-        allowed[kind] = f"{kind}-src 'sha256-{base64.b64encode(digest).decode()}'"
-    rest = ("base-uri 'none'", "form-action 'none'")
-    return "; ".join(["default-src 'none'", *allowed.values(), *rest])
+def render(template: str, *, scripts: Sequence[str], **values: Any) -> str:
+    """Fill a template of this folder in.
+
+    Args:
+        template: Its file name.
+        scripts: Files of the page's script, in order; none for a page without.
+        values: What the template shows; ``data`` is written as JSON for a script.
+    """
+    # Start-up matters to every pytest run; only the end of one draws a page.
+    import jinja2
+    import markupsafe
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style = _source("page.css")
+    script = "".join(map(_source, scripts))
+    return environment.get_template(template).render(
+        values
+        | {
+            "policy": markupsafe.Markup(content_policy(style, script)),
+            "style": markupsafe.Markup(style),
+            "script": markupsafe.Markup(script),
+            "data": markupsafe.Markup(as_script_data(values.get("data"))),
+        }
+    )
+
+
+@cache
+def _source(name: str) -> str:
+    return (HERE / name).read_text("utf-8")
+
+
+def content_policy(style: str, script: str) -> str:
+    """Allow the page's own style and script by their hashes, and nothing else."""
+    # The texts of the files, not of the page: no row can add to what is allowed.
+    allowed = ["default-src 'none'", f"style-src '{_digest(style)}'"]
+    allowed += [f"script-src '{_digest(script)}'"] if script else []
+    return "; ".join([*allowed, "base-uri 'none'", "form-action 'none'"])
+
+
+def _digest(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"
 
 
 def as_script_data(data: object) -> str:
     """Write JSON that cannot end the script element that holds it."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c")
-
-
-def scale_of(row: Row) -> str:
-    """Say on which scale the main effect is drawn.
-
-    Returns:
-        ``share``: of the way from floor to ceiling, supported above 1 − margin;
-        ``raw``: floor and ceiling in the measure's own unit; ``below``: supported below
-        the margin; ``within``: supported within ±margin; ``value``: no bounds.
-    """
-    if not row["effects"]:
-        return "value"
-    effect = row["effects"][0]
-    if effect["floor"] is not None and effect["ceiling"] is not None:
-        # No interval: no share was formed, as the ceiling is not above the floor.
-        return "raw" if effect["level"] is None else "share"
-    if effect["margin"] is None:
-        return "value"
-    if effect["level"] is None:
-        return "below"
-    inside, outside = row["p_supported"], row["p_refuted"]
-    # A row does not name its sides, but only one-sided tests are complementary.
-    complementary = None not in (inside, outside) and abs(inside + outside - 1) < 1e-9
-    is_far_below = row["alone"] == "refuted" and (effect["value"] or 0) < 0
-    return "below" if complementary and not is_far_below else "within"
-
-
-class _Strings:
-    """Texts that many rows share, each kept once."""
-
-    def __init__(self) -> None:
-        self.found: dict[str, int] = {}
-
-    def index(self, value: object, limit: int = REASON_LIMIT) -> int | None:
-        text = plain(value, limit, lines=True)
-        return self.found.setdefault(text, len(self.found)) if text else None
-
-
-def _data(
-    rows: Sequence[Row], matrix: Matrix, run: Mapping[str, Any]
-) -> dict[str, Any]:
-    strings = _Strings()
-    claims = {name: i for i, name in enumerate(matrix.claims)}
-    models = {name: i for i, name in enumerate(matrix.models)}
-    packed = []
-    for row in rows:
-        where = {"claim": claims[row["claim"]], "model": models[row["model"]]}
-        packed.append(where | _values(row, run, strings))
-    return {
-        "verdicts": list(VERDICTS),
-        "letters": [LETTERS[name] for name in VERDICTS],
-        "claims": [
-            [plain(name), plain(first["sentence"]), plain(first["source"])]
-            for name, first in matrix.claims.items()
-        ],
-        "models": [plain(name) for name in models],
-        "row_fields": [*packed[0]] if packed else [],
-        "effect_fields": EFFECT_FIELDS,
-        "rows": [_trim([*values.values()]) for values in packed],
-        "strings": list(strings.found),
-    }
-
-
-def _values(row: Row, run: Mapping[str, Any], strings: _Strings) -> dict[str, Any]:
-    """Shorten a row to what the page shows: indices of texts, rounded numbers."""
-    differs = row["alone"] != row["verdict"]
-    command, bracket, rest = rerun_command(row).partition("[")
-    return {
-        "dataset": strings.index(row["dataset"]),
-        "n_demonstrations": row["n_demonstrations"],
-        "verdict": VERDICTS.index(row["verdict"]),
-        "effects": [_effect(effect, strings) for effect in row["effects"]],
-        "command": [strings.index(command, ID_LIMIT), bracket + rest],
-        "observations": [strings.index(key) for key in row["observations"]],
-        "seconds": _round(row["seconds"]),
-        "scale": strings.index(scale_of(row)),
-        "alone": VERDICTS.index(row["alone"]) if differs else None,
-        "expected": VERDICTS.index(row["expected"]) if row["expected"] else None,
-        "unexpected": 1 if is_unexpected(row) else None,
-        "p_supported": _round(row["p_supported"]),
-        "p_refuted": _round(row["p_refuted"]),
-        "reason": strings.index(row["reason"]),
-        "note": strings.index(row["note"]),
-        "provenance": strings.index(_differences(row["provenance"], run["provenance"])),
-    }
-
-
-def _effect(effect: Mapping[str, Any], strings: _Strings) -> list[Any]:
-    values = {key: _round(effect[key]) for key in EFFECT_FIELDS[2:]}
-    values |= {key: strings.index(effect[key], 300) for key in ("name", "unit")}
-    return _trim([values[key] for key in EFFECT_FIELDS])
-
-
-def _trim(values: list[Any]) -> list[Any]:
-    """Drop what is null at the end; the page reads it as null."""
-    while values and values[-1] is None:
-        values.pop()
-    return values
-
-
-def _round(value: float | None) -> float | None:
-    if value is None or not math.isfinite(value):
-        return None
-    return value if isinstance(value, int) else float(f"{value:.4g}")
-
-
-def _differences(ours: Mapping[str, Any], runs: Mapping[str, Any]) -> str:
-    """Name what a row's provenance has otherwise than the run's."""
-    return ", ".join(f"{k} {_fact(v)}" for k, v in ours.items() if runs.get(k) != v)
 
 
 def _fact(value: object) -> str:
@@ -215,32 +138,53 @@ def _facts(run: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _origin(run: Mapping[str, Any]) -> str:
-    """Name the run in a few words."""
+    """Name the run in a few words: commit, versions, device, sizes."""
     found = run["provenance"]
     commit, plus, changes = _fact(found["commit"]).partition("+")
-    words = [f"commit {commit[:12]}{plus}{changes}", _fact(found["device"])]
-    words += [_fact(found["dtype"]), f"seed {_fact(found['seed'])}"]
+    versions = found["versions"]
+    words = [f"commit {commit[:12]}{plus}{changes}"]
+    words += [f"{k} {plain(versions[k], 40)}" for k in MAIN_PACKAGES if k in versions]
+    words += [_fact(found["device"]), _fact(found["dtype"])]
+    words.append(f"seed {_fact(found['seed'])}")
     words.append(f"{found['n_sets']} demonstration sets × {found['n_queries']} queries")
     return ", ".join(words)
 
 
-def _claims(matrix: Matrix) -> list[dict[str, Any]]:
-    models = matrix.models
+def _kinds(matrix: Matrix) -> list[tuple[str, list[tuple[str, int, int]]]]:
+    """Group the columns by kind of network: name, claims that hold, claims judged."""
     return [
-        {
-            "name": plain(claim),
-            "sentence": plain(first["sentence"]),
-            "source": plain(first["source"]),
-            "entries": [_entry(matrix.entries.get((claim, m), ())) for m in models],
-        }
-        for claim, first in matrix.claims.items()
+        (plain(kind, 40), [(plain(m, 80), *held_of(matrix, [m])) for m, _ in models])
+        for kind, models in groupby(matrix.models.items(), key=lambda item: item[1])
     ]
+
+
+def _groups(matrix: Matrix) -> list[dict[str, Any]]:
+    """Group the lines of the matrix by claim: a line for each of its variants."""
+    groups = []
+    numbered = enumerate(matrix.claims.items())
+    for name, found in groupby(numbered, key=lambda item: split_variant(item[1][0])[0]):
+        lines = [(index, claim, first) for index, (claim, first) in found]
+        _, claim, first = lines[0]
+        groups.append(
+            {
+                "name": plain(name),
+                "has_variants": len(lines) > 1 or claim != name,
+                "sentence": plain(first["sentence"]),
+                "source": plain(first["source"]),
+                "lines": [_line(matrix, i, claim) for i, claim, _ in lines],
+            }
+        )
+    return groups
+
+
+def _line(matrix: Matrix, index: int, claim: str) -> dict[str, Any]:
+    entries = [_entry(matrix.entries.get((claim, m), ())) for m in matrix.models]
+    variant = plain(split_variant(claim)[1])
+    return {"index": index, "variant": variant, "entries": entries}
 
 
 def _entry(rows: Sequence[Row]) -> dict[str, Any]:
     counts = count_verdicts(rows)
-    return {
-        "counts": counts,
-        "words": ", ".join(f"{n} {v}" for v, n in counts.items()).replace("_", " "),
-        "is_unexpected": any(map(is_unexpected, rows)),
-    }
+    only = len(counts) == 1
+    chips = [(v, LETTERS[v] + ("" if only else str(n))) for v, n in counts.items()]
+    return {"chips": chips, "is_unexpected": any(map(is_unexpected, rows))}

@@ -1,0 +1,189 @@
+// What a cell shows when it is opened.
+
+const figure = (title, drawing, caption, kind = "") =>
+  make("figure", { class: kind }, make("h5", {}, title), drawing, caption ? make("figcaption", {}, caption) : null);
+
+// Some texts set off within a caption.
+const strong = (said) => make("strong", {}, said);
+
+function lineOf(row, label, extra = {}) {
+  const effect = mainEffect(row) ?? { value: null, low: null, high: null };
+  return { label, value: effect.value, low: effect.low, high: effect.high, verdict: row.verdict, ...extra };
+}
+
+// Only effects on the same scale can share an axis.
+function shareAxis(row, other) {
+  const [ours, theirs] = [mainEffect(row), mainEffect(other)];
+  return Boolean(ours && theirs) && row.scale === other.scale && ours.unit === theirs.unit && ours.margin === theirs.margin;
+}
+
+function inWords(effect) {
+  const parts = [text(effect.name) + ": ", strong(show(effect.value) + " " + text(effect.unit))];
+  if (isBounded(effect)) parts.push(", " + (effect.level ? show(effect.level * 100) + " % " : "") + "interval " + interval(effect));
+  for (const name of ["floor", "ceiling", "margin"]) {
+    if (effect[name] !== null) parts.push(", " + name + " " + show(effect[name]));
+  }
+  return parts;
+}
+
+function effectFigure(row, width) {
+  const effect = mainEffect(row);
+  const scale = scaleOf(row, effect);
+  const caption = inWords(effect);
+  if (effect.sets) caption.push(". Circles: the " + effect.sets.length + " demonstration sets, each " + (effect.level === null ? "by its largest value" : "averaged over its queries") + ".");
+  if (scale.isLog) caption.push(" Logarithmic axis.");
+  if (effect.value === null || (!scale.marks.length && !isBounded(effect))) return make("p", {}, caption);
+  const line = { label: "", ...effect, sets: effect.sets };
+  return figure("Effect", forest([line], { ...scale, width, said: text(effect.name) }), caption, "whole");
+}
+
+function demonstrationsFigure(row) {
+  const found = siblings(row, [2, 3]).filter((other) => shareAxis(row, other));
+  if (new Set(found.map((other) => other.n_demonstrations)).size < 2) return null;
+  const point = (other) => ({ n: other.n_demonstrations, ...lineOf(other, ""), isThis: other === row });
+  const datasets = [row.dataset, ...new Set(found.map((other) => other.dataset).filter((i) => i !== row.dataset))];
+  const series = datasets.map((i) => ({
+    label: text(i),
+    points: found.filter((other) => other.dataset === i).map(point).sort((a, b) => a.n - b.n),
+  }));
+  const drawn = make("div", { class: "curves" }, curves(series, scaleOf(row, mainEffect(row))));
+  return figure("By number of demonstrations", drawn,
+    "One panel a dataset, on one axis; the ring is this cell, the band is where the claim is supported.", datasets.length > 2 ? "whole" : "");
+}
+
+// Of several cells, the one whose effect speaks most for the claim.
+function nearest(found) {
+  const distance = (row) => (text(row.scale) === "share" ? -mainEffect(row).value : Math.abs(mainEffect(row).value));
+  return found.reduce((best, row) => (distance(row) < distance(best) ? row : best));
+}
+
+function learnersFigure(row, width) {
+  const name = claims[row.claim].name;
+  const cell = (other) => keyOf(other).every((part, i) => i === 0 || part === keyOf(row)[i]);
+  const found = rows.filter((other) => claims[other.claim].name === name && cell(other) && shareAxis(row, other));
+  if (found.length < 2) return null;
+  const lines = found.map((other) => lineOf(other, claims[other.claim].variant, { isThis: other === row }));
+  const best = nearest(found);
+  return figure("Competing learners", forest(lines, { ...scaleOf(row, mainEffect(row)), width, said: "The same cell for each learner" }),
+    ["Nearest to the claim: ", strong(claims[best.claim].variant), ", " + show(mainEffect(best).value) + "."]);
+}
+
+function networksFigure(row, width) {
+  const found = siblings(row, [1]);
+  if (found.length < 2) return null;
+  const lines = found.sort((a, b) => a.model - b.model).map((other) => {
+    const line = lineOf(other, models[other.model].name, { isThis: other === row });
+    return shareAxis(row, other) ? line : { ...line, value: null };
+  });
+  const isCut = lines.some((line) => line.value === null);
+  return figure("The same cell on other networks: controls", forest(lines, { ...scaleOf(row, mainEffect(row)), width, said: "The same cell on each network" }),
+    "An untrained or spoiled network must not reach what counts as support." + (isCut ? " No dot: judged on another scale, or nothing to judge." : ""));
+}
+
+// Effects named "measure: arm" belong together.
+function armFigures(row, width) {
+  const groups = new Map();
+  for (const effect of effectsOf(row).slice(1)) {
+    const [measure, ...arm] = text(effect.name).split(": ");
+    const key = measure + "|" + text(effect.unit);
+    if (!groups.has(key)) groups.set(key, []);
+    groups.get(key).push({ ...effect, label: arm.join(": ") || measure });
+  }
+  return [...groups].filter(([, lines]) => lines.length > 1).map(([key, lines]) => {
+    if (new Set(lines.map((line) => line.label)).size < lines.length) lines.forEach((line, i) => (line.label += ", " + (i + 1)));
+    const values = lines.map((line) => line.value).filter((x) => x > 0);
+    const isLog = values.length === lines.length && Math.max(...values) > 50 * Math.min(...values);
+    const [measure, unit] = key.split("|");
+    const plain = isLog ? lines.map((line) => (line.low > 0 ? line : { ...line, low: null, high: null })) : lines;
+    return figure("Arms: " + measure, forest(plain, { width, isLog, said: measure }),
+      unit + (isLog ? ", logarithmic axis" : "") + ". These decide nothing by themselves.");
+  });
+}
+
+// The papers' own picture: what both learners would say next.
+function exampleFigure([prompt, answer, icl, gd], number) {
+  const tokens = [...new Set([...icl, ...gd].map(([token]) => token))];
+  const chance = (list, token) => list.find(([name]) => name === token)?.[1] ?? null;
+  const cell = (kind, p) => (p === null ? make("td", { class: "beyond" }, "not among its ten")
+    : make("td", {}, make("span", {}, show(p, 3)), bar(kind, p)));
+  const lines = tokens.map((token) => make("tr", {},
+    make("th", { scope: "row" }, token.replace(/^[▁Ġ]/, "␣") + (token === answer ? " ✓" : "")),
+    cell("icl", chance(icl, token)), cell("gd", chance(gd, token))));
+  const head = make("tr", {}, ["next token", "ICL", "GD"].map((name) => make("th", { scope: "col" }, name)));
+  const table = make("table", { class: "tokens" }, make("thead", {}, head), make("tbody", {}, lines));
+  return figure("Example query " + number, make("div", {}, make("pre", {}, prompt), make("div", { class: "sideways" }, table)),
+    "The end of the prompt, and the ten likeliest next tokens of each learner; ✓ is the right answer.");
+}
+
+function numbers(effects) {
+  const heads = ["measured", "value", "interval", "unit", "floor", "ceiling", "margin", "sets × queries", "p", "p adjusted"];
+  const lines = effects.map((effect) => make("tr", {},
+    make("th", { scope: "row" }, text(effect.name)),
+    [show(effect.value), interval(effect), text(effect.unit), show(effect.floor), show(effect.ceiling),
+      show(effect.margin), effect.n_sets + " × " + effect.n_queries, show(effect.p, 3), show(effect.p_adjusted, 3),
+    ].map((cell) => make("td", {}, cell))));
+  const head = make("tr", {}, heads.map((name) => make("th", { scope: "col" }, name)));
+  const table = make("table", { class: "numbers" }, make("thead", {}, head), make("tbody", {}, lines));
+  return make("div", { class: "sideways", tabindex: 0, role: "region", "aria-label": "All effects of the cell" }, table);
+}
+
+function facts(row) {
+  const found = [];
+  const effect = mainEffect(row);
+  if (row.identity) found.push(["identity", "true of any network, so that it holds is no evidence"]);
+  if (row.alone !== null) found.push(["alone", words(row.alone) + ", before correction over the cells of the claim"]);
+  if (row.expected !== null) found.push(["recorded", words(row.expected) + (row.unexpected ? " – unexpected" : "")]);
+  if (effect && effect.p !== null) found.push(["p", show(effect.p, 3) + " raw, " + show(effect.p_adjusted, 3) + " adjusted"]);
+  if (row.p_supported !== null) found.push(["p of each verdict", "supported " + show(row.p_supported, 3) + ", refuted " + show(row.p_refuted, 3)]);
+  found.push(["source", claims[row.claim].source]);
+  found.push(["rerun", make("code", { class: "keep" }, commandOf(row))]);
+  if (row.observations.length) found.push(["observations", make("code", {}, row.observations.map(text).join(" "))]);
+  if (row.provenance !== null) found.push(["provenance, unlike the run's", differences(row)]);
+  found.push(["seconds", show(row.seconds, 3)]);
+  return make("dl", { class: "facts" }, found.map(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]).flat());
+}
+
+function differences(row) {
+  const run = data.provenances[0];
+  const said = (value) => (value === null ? "unknown" : typeof value === "object" ? JSON.stringify(value) : String(value));
+  return Object.entries(provenanceOf(row)).filter(([name, value]) => said(value) !== said(run[name] ?? null))
+    .map(([name, value]) => name.replaceAll("_", " ") + " " + said(value)).join(", ");
+}
+
+function detail(row, room) {
+  const width = Math.round(Math.min(760, room));
+  const half = room > 992 ? Math.round(Math.min(560, (room - 32) / 2)) : width;
+  const effects = effectsOf(row);
+  const head = make("h4", {}, make("span", { class: "chip " + classOf(row.verdict) }, data.letters[row.verdict]),
+    " " + words(row.verdict) + ": " + text(row.dataset) + ", " + demonstrations(row.n_demonstrations));
+  const drawn = effects.length
+    ? [effectFigure(row, width), demonstrationsFigure(row), learnersFigure(row, half), networksFigure(row, half), ...armFigures(row, half)]
+    : [];
+  const shown = row.example === null ? [] : data.examples[row.example].map((query, i) => exampleFigure(query, i + 1));
+  return [head,
+    row.reason === null ? null : make("p", { class: "said" }, text(row.reason)),
+    make("div", { class: "figures" }, drawn),
+    shown.length ? make("div", { class: "figures" }, shown) : null,
+    row.note === null ? null : make("p", { class: "said" }, "Note: " + text(row.note)),
+    effects.length ? make("details", {}, make("summary", {}, "All numbers (" + effects.length + ")"), numbers(effects)) : null, facts(row)];
+}
+
+// The effects of all cells of one line of the matrix; one drawing for each scale.
+function claimFigures(found, width) {
+  const groups = [];
+  for (const row of found.filter(mainEffect)) {
+    const group = groups.find(([first]) => shareAxis(first, row) && text(mainEffect(first).name) === text(mainEffect(row).name));
+    if (group) group.push(row);
+    else groups.push([row]);
+  }
+  return groups.map((group) => {
+    const [first] = group;
+    const lines = [...group].sort((a, b) => a.model - b.model).map((row) =>
+      lineOf(row, models[row.model].name + " · " + text(row.dataset) + " · " + row.n_demonstrations));
+    const scale = scaleOf(first, mainEffect(first));
+    if (scale.kind === "share") scale.marks = [[0, "floor"], [1, "ceiling"], [1 - mainEffect(first).margin, "margin"]];
+    return figure(text(mainEffect(first).name), forest(lines, { ...scale, width, said: text(mainEffect(first).name) }),
+      text(mainEffect(first).unit) + (scale.isLog ? ", logarithmic axis" : "") + "; network · dataset · demonstrations", "whole");
+  });
+}
+

@@ -1,0 +1,99 @@
+"use strict";
+// The rows, unpacked, and the words and numbers that show them.
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const text = (i) => (i === null ? "" : data.strings[i]);
+const named = (fields, values) =>
+  Object.fromEntries(fields.map((field, i) => [field, values[i] ?? null]));
+const rows = data.rows.map((values) => named(data.row_fields, values));
+const claims = data.claims.map(([id, name, variant, sentence, source, papers]) =>
+  ({ id, name, variant, sentence, source, papers }));
+const models = data.models.map(([name, kind]) => ({ name, kind }));
+
+function effectsOf(row) {
+  row.unpacked ??= row.effects.map((values) => named(data.effect_fields, values));
+  return row.unpacked;
+}
+const mainEffect = (row) => effectsOf(row)[0] ?? null;
+const rowId = (row) =>
+  [claims[row.claim].id, models[row.model].name, text(row.dataset), row.n_demonstrations].join("|");
+const testOf = (row) => text(row.test[0]) + row.test[1];
+const commandOf = (row) => (row.command === null ? 'pytest "' + testOf(row) + '"' : text(row.command));
+const provenanceOf = (row) => data.provenances[row.provenance ?? 0];
+
+// Rows that share all but one of claim, model, dataset and number of demonstrations.
+const keyOf = (row) => [row.claim, row.model, row.dataset, row.n_demonstrations];
+function siblings(row, parts) {
+  const own = keyOf(row);
+  return rows.filter((other) => keyOf(other).every((part, i) => parts.includes(i) || part === own[i]));
+}
+
+const words = (verdict) => data.verdicts[verdict].replace("_", " ");
+const classOf = (verdict) => (data.letters[verdict] === "-" ? "N" : data.letters[verdict]);
+function show(x, digits = 4) {
+  if (x === null) return "–";
+  const isPlain = x === 0 || (Math.abs(x) >= 1e-4 && Math.abs(x) < 1e6);
+  const rounded = Number(x.toPrecision(digits));
+  return (isPlain ? String(rounded) : rounded.toExponential().replace("e+", "e")).replaceAll("-", "−");
+}
+const demonstrations = (n) => n + (n === 1 ? " demonstration" : " demonstrations");
+const isBounded = (effect) => effect.low !== null || effect.high !== null;
+
+function interval(effect) {
+  if (!isBounded(effect)) return "–";
+  const low = effect.low === null ? "−∞" : show(effect.low);
+  return "[" + low + ", " + (effect.high === null ? "∞" : show(effect.high)) + "]";
+}
+
+function counted(found) {
+  const counts = data.verdicts.map((_, v) => found.filter((row) => row.verdict === v).length);
+  return counts.map((n, v) => [n, v]).filter(([n]) => n);
+}
+
+// What a row says on its page, as the rows of results.jsonl say it, to four digits.
+function unpack(row) {
+  const claim = claims[row.claim];
+  const effect = (values) => ({ ...values, name: text(values.name), unit: text(values.unit) });
+  const said = (i) => (i === null ? null : text(i));
+  const verdict = (i) => (i === null ? null : data.verdicts[i]);
+  const found = {
+    claim: claim.id, sentence: claim.sentence, source: claim.source, file: text(row.file),
+    test: testOf(row), model: models[row.model].name, kind: models[row.model].kind,
+    dataset: text(row.dataset), n_demonstrations: row.n_demonstrations,
+    verdict: verdict(row.verdict), alone: verdict(row.alone ?? row.verdict),
+    expected: verdict(row.expected), outcome: text(row.outcome),
+    effects: effectsOf(row).map(effect), p_supported: row.p_supported, p_refuted: row.p_refuted,
+    reason: said(row.reason), note: said(row.note), observations: row.observations.map(text),
+    seconds: row.seconds, provenance: provenanceOf(row),
+  };
+  if (row.example !== null) {
+    found.example = data.examples[row.example].map(([prompt, answer, icl, gd]) => ({ prompt, answer, icl, gd }));
+  }
+  return found;
+}
+
+const asJsonl = (found) => found.map((row) => JSON.stringify(unpack(row)) + "\n").join("");
+
+const EFFECT_COLUMNS = ["name", "value", "unit", "low", "high", "level", "margin", "floor", "ceiling",
+  "n_sets", "n_queries", "p", "p_adjusted"];
+const ROW_COLUMNS = ["claim", "model", "kind", "dataset", "n_demonstrations", "verdict", "alone",
+  "expected", "outcome"];
+const LAST_COLUMNS = ["p_supported", "p_refuted", "reason", "note", "seconds", "test"];
+
+function asCsv(found) {
+  // A spreadsheet would run a text that begins like a formula: an apostrophe stops it.
+  function cell(value) {
+    if (value === null || value === undefined) return "";
+    if (typeof value === "number") return String(value);
+    const safe = /^[=+\-@\t\r]/.test(value) ? "'" + value : value;
+    return '"' + safe.replaceAll('"', '""') + '"';
+  }
+  const head = [...ROW_COLUMNS, ...EFFECT_COLUMNS.map((name) => "effect_" + name), ...LAST_COLUMNS];
+  const lines = found.map(unpack).map((row) => {
+    const effect = row.effects[0] ?? {};
+    return [...ROW_COLUMNS.map((name) => row[name]), ...EFFECT_COLUMNS.map((name) => effect[name]),
+      ...LAST_COLUMNS.map((name) => row[name])];
+  });
+  return [head, ...lines].map((line) => line.map(cell).join(",") + "\r\n").join("");
+}
+
