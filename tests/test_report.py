@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 import re
@@ -126,7 +127,8 @@ def hostile_run(text: str, rows: list[Row]) -> dict[str, Any]:
 
 def data_of(text: str) -> dict[str, Any]:
     start = text.index(">", text.index('id="data"')) + 1
-    found: dict[str, Any] = json.loads(text[start : text.index("</script>", start)])
+    packed = base64.b64decode(text[start : text.index("</script>", start)])
+    found: dict[str, Any] = json.loads(gzip.decompress(packed))
     return found
 
 

@@ -6,7 +6,6 @@ Rows come from anywhere, so all their texts pass :func:`plain` before they are d
 from __future__ import annotations
 
 import math
-import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,15 +31,10 @@ MEANINGS = {
 UNEXPECTED = "an error, or not the recorded verdict"
 IDENTITY = "≡"
 IDENTITY_MEANS = "an identity, true of any network: evidence of nothing"
-JUDGED = ("supported", "refuted", "inconclusive", "error")
-"""Verdicts of cells that could be judged: all but *not applicable*."""
 KINDS = ("constructed", "learned", "pretrained", "untrained")
 TEXT_LIMIT = 300
 ID_LIMIT = 2000
 """A test id is a command to run: cutting it breaks it, so it may be long."""
-_NAME = r"(?:(?:von|van|de|del) )?[A-Z][\w’'-]+"
-_WITH = rf"(?:,? (?:et al\.?|(?:and|&) {_NAME}))?"
-_PAPER = re.compile(rf"{_NAME}{_WITH},? (?:19|20)\d\d\b|arXiv:\d{{4}}\.\d{{4,5}}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,50 +98,8 @@ def count_verdicts(rows: Iterable[Row]) -> dict[str, int]:
 
 def split_variant(claim: str) -> tuple[str, str]:
     """Split the id of a claim into its name and its variant; "" without one."""
-    name, bracket, variant = claim.partition("[")
+    name, _, variant = claim.partition("[")
     return (name, variant[:-1]) if name and variant.endswith("]") else (claim, "")
-
-
-def holds(rows: Iterable[Row]) -> bool | None:
-    """Say whether every cell that could be judged is supported.
-
-    Returns:
-        None where nothing was judged, or where the claim is an identity: it is true of
-        any network, so that it holds is no evidence.
-    """
-    judged = [
-        row["verdict"] == "supported"
-        for row in rows
-        if row["verdict"] in JUDGED and not row.get("identity")
-    ]
-    return all(judged) if judged else None
-
-
-def held_of(matrix: Matrix, models: Iterable[str]) -> tuple[int, int]:
-    """Count the entries of some models that hold, and those that were judged."""
-    pairs = [(claim, model) for model in models for claim in matrix.claims]
-    entries = [holds(matrix.entries.get(pair, ())) for pair in pairs]
-    return entries.count(True), len(entries) - entries.count(None)
-
-
-def standing(matrix: Matrix) -> str:
-    """Say in one sentence how many claims hold, and on what kind of network."""
-    kinds: dict[str, list[str]] = {}
-    for model, kind in matrix.models.items():
-        kinds.setdefault(kind, []).append(model)
-    parts = []
-    for kind, models in kinds.items():
-        held, judged = held_of(matrix, models)
-        on = f"on {_several(len(models), f'{plain(kind, 40)} network')}"
-        parts.append(f"{held} of {judged} {on}" if judged else f"none judged {on}")
-    return f"Claims that hold: {', '.join(parts) or 'none was judged'}"
-
-
-def papers_of(source: str) -> list[str]:
-    """Name the papers that a source cites; the whole source where it names none."""
-    source = plain(source)
-    found = [name.replace(",", "") for name in _PAPER.findall(source)]
-    return list(dict.fromkeys(found)) or [source]
 
 
 def summarise(rows: Sequence[Row]) -> str:

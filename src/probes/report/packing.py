@@ -15,11 +15,11 @@ from probes.report.matrix import (
     ID_LIMIT,
     LETTERS,
     Matrix,
-    papers_of,
     plain,
     rerun_command,
     split_variant,
 )
+from probes.report.standing import papers_of
 from probes.results import VERDICTS, Row, is_unexpected
 
 REASON_LIMIT = 2000

@@ -6,7 +6,6 @@ const table = field("matrix");
 const scroll = document.querySelector(".scroll");
 const entries = []; // one for each button of the matrix
 const lines = []; // one for each line of the matrix
-const columns = models.length + 1;
 
 function chips(found) {
   const counts = counted(found);
@@ -29,7 +28,7 @@ function expand(button, line, fill) {
   if (button.getAttribute("aria-expanded") === "true") return button.shut();
   const id = "panel-" + ++panels;
   const inside = make("div", { class: "inside" });
-  const panel = make("tr", { class: "panel", id }, make("td", { colspan: columns }, inside));
+  const panel = make("tr", { class: "panel", id }, make("td", { colspan: models.length + 1 }, inside));
   button.setAttribute("aria-expanded", "true");
   button.setAttribute("aria-controls", id);
   button.shut = () => {
@@ -126,7 +125,7 @@ function matching() {
     (!sought || haystack(row).includes(sought)));
 }
 
-let shown = rows;
+let shown;
 function filter() {
   [...open].forEach((button) => button.shut());
   opened.clear();
@@ -236,6 +235,7 @@ function start() {
   field("as-csv").addEventListener("click", () => download("rows.csv", "text/csv", asCsv(shown)));
   addEventListener("hashchange", restore);
   restore();
+  performance.mark("ready");
 }
 
 function offerForest(line, own) {
@@ -249,4 +249,8 @@ function offerForest(line, own) {
   (line.cells[0].querySelector(".claim > code") ?? line.cells[0]).append(" ", button);
 }
 
-start();
+load().then(start, (error) => {
+  field("how").hidden = false;
+  field("how").textContent = "The numbers of the cells cannot be unpacked (" + error +
+    "). Expected a browser of 2023 or later. The letters stand; all numbers are in results.jsonl beside this page.";
+});

@@ -1,13 +1,14 @@
 """Draw the matrix as one self-contained HTML page.
 
 The template, its style and its scripts stand beside this file. The table is plain HTML
-and readable without scripts; the numbers of each cell travel as JSON (``packing``),
-drawn by the page's scripts on demand.
+and readable without scripts; the numbers of each cell travel as compressed JSON
+(``packing``), drawn by the page's scripts on demand.
 """
 
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -24,14 +25,13 @@ from probes.report.matrix import (
     alarms,
     arrange,
     count_verdicts,
-    held_of,
     plain,
     split_variant,
-    standing,
     summary,
     tests_passed,
 )
 from probes.report.packing import REASON_LIMIT, pack
+from probes.report.standing import held_of, standing
 from probes.results import Row, is_unexpected
 
 HERE = Path(__file__).parent
@@ -66,7 +66,7 @@ def page(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
         kinds=_kinds(matrix),
         groups=_groups(matrix),
         n_columns=len(matrix.models) + 1,
-        data=pack(rows, matrix, run),
+        data=compress(pack(rows, matrix, run)),
     )
 
 
@@ -76,7 +76,7 @@ def render(template: str, *, scripts: Sequence[str], **values: Any) -> str:
     Args:
         template: Its file name.
         scripts: Files of the page's script, in order; none for a page without.
-        values: What the template shows; ``data`` is written as JSON for a script.
+        values: What the template shows.
     """
     # Start-up matters to every pytest run; only the end of one draws a page.
     import jinja2
@@ -97,7 +97,6 @@ def render(template: str, *, scripts: Sequence[str], **values: Any) -> str:
             "policy": markupsafe.Markup(content_policy(style, script)),
             "style": markupsafe.Markup(style),
             "script": markupsafe.Markup(script),
-            "data": markupsafe.Markup(as_script_data(values.get("data"))),
         }
     )
 
@@ -120,10 +119,14 @@ def _digest(text: str) -> str:
     return f"sha256-{base64.b64encode(digest).decode()}"
 
 
-def as_script_data(data: object) -> str:
-    """Write JSON that cannot end the script element that holds it."""
+def compress(data: object) -> str:
+    """Write JSON, compressed, in letters that cannot end the element that holds them.
+
+    Returns:
+        Base64 of gzip; the same for the same data.
+    """
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c")
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 
 def _fact(value: object) -> str:

@@ -1,14 +1,22 @@
 "use strict";
 // The rows, unpacked, and the words and numbers that show them.
 
-const data = JSON.parse(document.getElementById("data").textContent);
+let data, rows, claims, models;
 const text = (i) => (i === null ? "" : data.strings[i]);
 const named = (fields, values) =>
   Object.fromEntries(fields.map((field, i) => [field, values[i] ?? null]));
-const rows = data.rows.map((values) => named(data.row_fields, values));
-const claims = data.claims.map(([id, name, variant, sentence, source, papers]) =>
-  ({ id, name, variant, sentence, source, papers }));
-const models = data.models.map(([name, kind]) => ({ name, kind }));
+
+async function load() {
+  const packed = atob(document.getElementById("data").textContent);
+  const bytes = new Uint8Array(packed.length);
+  for (let i = 0; i < packed.length; i++) bytes[i] = packed.charCodeAt(i);
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  data = JSON.parse(await new Response(stream).text());
+  rows = data.rows.map((values) => named(data.row_fields, values));
+  claims = data.claims.map(([id, name, variant, sentence, source, papers]) =>
+    ({ id, name, variant, sentence, source, papers }));
+  models = data.models.map(([name, kind]) => ({ name, kind }));
+}
 
 function effectsOf(row) {
   row.unpacked ??= row.effects.map((values) => named(data.effect_fields, values));
