@@ -7,109 +7,38 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_core_python.selenium import Axe
 from jsonschema import Draft202012Validator
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 
 from probes.report.page import page
 from probes.results import Row
+from tests.browsing import (
+    as_new,
+    browser,
+    find,
+    needs_browser,
+    show,
+    wait_until_ready,
+)
 from tests.test_report import HOSTILE, effect, hostile_row, hostile_run, row, run_of
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is missing")
+pytestmark = needs_browser
+__all__ = ["as_new", "browser"]  # fixtures, for pytest to find
 
-from selenium.webdriver.common.by import By  # noqa: E402 - optional, see above
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
-
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="no chromium with chromedriver on the path"
-)
-SWITCHES = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-dev-shm-usage",
-    "--host-resolver-rules=MAP * ~NOTFOUND",
-    "--window-size=1400,1000",
-)
 SCHEMA = json.loads(
     (Path(__file__).parents[1] / "src/probes/report/row.schema.json").read_text()
 )
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
 LEAST_CONTRAST = 4.5  # WCAG 2.1, success criterion 1.4.3, level AA
 
-# The contrast of every visible text with what is painted behind it.
-CONTRASTS = """
-const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
-function colour(said) {  // red, green, blue, alpha
-  canvas.clearRect(0, 0, 1, 1);
-  canvas.fillStyle = said;
-  canvas.fillRect(0, 0, 1, 1);
-  return [...canvas.getImageData(0, 0, 1, 1).data];
-}
-function behind(element) {
-  if (element instanceof SVGElement) {
-    const box = element.previousElementSibling;
-    if (element.classList.contains("letter")) return colour(getComputedStyle(box).fill);
-    return colour(getComputedStyle(element).stroke);  // the halo of a label
-  }
-  for (let e = element; e; e = e.parentElement) {
-    const found = colour(getComputedStyle(e).backgroundColor);
-    if (found[3] === 255) return found;
-  }
-  return colour("white");
-}
-function luminance(rgb) {
-  const [r, g, b] = rgb.slice(0, 3).map((x) => x / 255)
-    .map((x) => (x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4));
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-}
-const found = [];
-const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-while (walker.nextNode()) {
-  const element = walker.currentNode.parentElement;
-  if (!walker.currentNode.data.trim() || element.closest("script, noscript, title")) continue;
-  if (!element.checkVisibility()) continue;
-  const style = getComputedStyle(element);
-  const ink = luminance(colour(element instanceof SVGElement ? style.fill : style.color));
-  const paper = luminance(behind(element));
-  const ratio = (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05);
-  found.push([ratio, walker.currentNode.data.trim().slice(0, 40), element.outerHTML.slice(0, 80)]);
-}
-return found.sort((a, b) => a[0] - b[0]);
-"""
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for switch in SWITCHES:
-        options.add_argument(switch)
-    downloads = tmp_path_factory.mktemp("downloads")
-    chosen = {"download.default_directory": str(downloads)}
-    options.add_experimental_option("prefs", chosen)
-    options.set_capability(
-        "goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"}
-    )
-    service = webdriver.ChromeService(executable_path=DRIVER)
-    driver = webdriver.Chrome(options=options, service=service)
-    driver.downloads = downloads
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture(autouse=True)
-def _as_new(browser: Any) -> Iterator[None]:
-    yield
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
-    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+CONTRASTS = (Path(__file__).parent / "contrasts.js").read_text("utf-8")
 
 
 def example() -> list[dict[str, Any]]:
@@ -149,26 +78,6 @@ def shipped() -> list[Row]:
     rows += [nearest, nearest | by_hand | {"effects": [exact], "expected": "refuted"}]
     rows.append(nearest | crashed | {"reason": "OutOfMemoryError: 3 GiB"})
     return rows
-
-
-def show(browser: Any, folder: Path, rows: list[Row], state: str = "") -> str:
-    path = folder / "index.html"
-    path.write_text(page(rows, run_of(rows)), "utf-8")
-    browser.get("about:blank")
-    browser.get_log("performance")
-    browser.get_log("browser")
-    browser.get(path.as_uri() + state)
-    wait_until_ready(browser)
-    return path.as_uri()
-
-
-def wait_until_ready(browser: Any) -> None:
-    ready = "return performance.getEntriesByName('ready').length"
-    WebDriverWait(browser, 20).until(lambda b: b.execute_script(ready))
-
-
-def find(browser: Any, selector: str) -> list[Any]:
-    return list(browser.find_elements(By.CSS_SELECTOR, selector))
 
 
 def entry(browser: Any, claim: int, model: str) -> Any:
@@ -377,11 +286,10 @@ def test_every_text_stands_out_from_what_is_behind_it(
 
 
 def test_no_serious_fault_of_accessibility(browser: Any, tmp_path: Path) -> None:
-    axe = pytest.importorskip("axe_core_python.selenium", reason="axe is missing")
     show(browser, tmp_path, shipped())
     open_everything(browser)
     options = {"runOnly": {"type": "tag", "values": AXE_TAGS}}
-    found = axe.Axe().run(browser, options=options)
+    found = Axe().run(browser, options=options)
     faults = [
         (fault["id"], fault["impact"], fault["nodes"][0]["html"][:120])
         for fault in found["violations"]
@@ -398,8 +306,7 @@ def test_the_page_fits_a_phone(browser: Any, tmp_path: Path) -> None:
     open_everything(browser)
     wide = "return document.documentElement.scrollWidth"
     assert browser.execute_script(wide) <= 390
-    drawn = "return [...document.querySelectorAll('article svg')].map((s) => s.getBoundingClientRect().width)"
-    assert max(browser.execute_script(drawn)) <= 390
+    assert max(svg.size["width"] for svg in find(browser, "article svg")) <= 390
 
 
 def test_on_paper_the_controls_are_gone_and_what_is_open_stays(
