@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from probes.networks.causal_lm import CausalLM
+from probes.networks.descent import Weights
 from probes.networks.lessons import Lessons
 from probes.networks.replay import Replay
-from probes.networks.training import Training, Weights
+from probes.networks.training import Training
 
 if TYPE_CHECKING:
     from probes.learners.gradient import GradientLearner

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,14 +21,13 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from probes.errors import NumericsError
 from probes.measurement import Array
 from probes.networks.causal_lm import CausalLM
+from probes.networks.descent import Descent, Weights
 from probes.networks.lessons import Lessons
 from probes.networks.replay import Replay
 from probes.networks.submodel import lowest_layer, parameters_of
 
 if TYPE_CHECKING:
     from probes.learners.gradient import GradientLearner
-
-Weights = dict[str, Tensor]
 
 STACKED_BYTES = 1 << 28
 """Weights of all trials of one stack; a trial needs about four times its weights."""
@@ -278,42 +277,6 @@ class Training:
             f"Expected a rate of at least about {usable:.2g}. Raise rates=, or pass "
             f"--dtype float32."
         )
-
-
-@dataclass(kw_only=True)
-class Descent:
-    """Plain steps or Adam's, each trial at its own rate.
-
-    Attributes:
-        optimizer: "gd", or "adam" with its authors' constants (Kingma and Ba 2015).
-        rates: Shape (n_trials,).
-    """
-
-    optimizer: str
-    rates: Tensor
-    n_steps: int = 0
-    moments: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
-
-    def step(self, masters: Weights, gradients: Weights) -> None:
-        """Move the weights in place."""
-        self.n_steps += 1
-        for name, master in masters.items():
-            gradient = gradients[name].to(master.dtype)
-            shape = (-1, *[1] * (master.dim() - 1))
-            rates = self.rates.to(master.dtype).reshape(shape)
-            if self.optimizer == "adam":
-                gradient = self._scaled(name, gradient)
-            master.sub_(gradient.mul_(rates))
-
-    def _scaled(self, name: str, gradient: Tensor) -> Tensor:
-        if name not in self.moments:
-            zeros = torch.zeros_like(gradient)
-            self.moments[name] = (zeros, zeros.clone())
-        mean, square = self.moments[name]
-        mean.lerp_(gradient, 0.1)
-        square.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
-        unbiased = (square / (1 - 0.999**self.n_steps)).sqrt_().add_(1e-8)
-        return (mean / (1 - 0.9**self.n_steps)).div_(unbiased)
 
 
 def _at(weights: Mapping[str, Tensor], trial: int) -> Weights:

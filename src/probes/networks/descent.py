@@ -1,0 +1,46 @@
+"""The steps of plain gradient descent and of Adam, for a stack of trials."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+Weights = dict[str, Tensor]
+
+
+@dataclass(kw_only=True)
+class Descent:
+    """Plain steps or Adam's, each trial at its own rate.
+
+    Attributes:
+        optimizer: "gd", or "adam" with its authors' constants (Kingma and Ba 2015).
+        rates: Shape (n_trials,).
+    """
+
+    optimizer: str
+    rates: Tensor
+    n_steps: int = 0
+    moments: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+
+    def step(self, masters: Weights, gradients: Weights) -> None:
+        """Move the weights in place."""
+        self.n_steps += 1
+        for name, master in masters.items():
+            gradient = gradients[name].to(master.dtype)
+            shape = (-1, *[1] * (master.dim() - 1))
+            rates = self.rates.to(master.dtype).reshape(shape)
+            if self.optimizer == "adam":
+                gradient = self._scaled(name, gradient)
+            master.sub_(gradient.mul_(rates))
+
+    def _scaled(self, name: str, gradient: Tensor) -> Tensor:
+        if name not in self.moments:
+            zeros = torch.zeros_like(gradient)
+            self.moments[name] = (zeros, zeros.clone())
+        mean, square = self.moments[name]
+        mean.lerp_(gradient, 0.1)
+        square.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
+        unbiased = (square / (1 - 0.999**self.n_steps)).sqrt_().add_(1e-8)
+        return (mean / (1 - 0.9**self.n_steps)).div_(unbiased)
