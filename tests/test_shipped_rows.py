@@ -21,7 +21,7 @@ from probes.rows import LabelledRows, Row, read_rows
 WRITTEN = ("opinions", "headlines", "inferences")
 CELL_ROWS = 128  # 24 calibration rows, 10 sets of 8 demonstrations, and some to spare
 LONGEST = {"opinions": 30, "headlines": 35, "inferences": 30}  # words in one row
-RUN = 5  # words in a row that two texts share only if one was copied from the other
+RUN = 5  # words in a row; two texts seldom share as many unless one was copied
 ALIKE = 0.5  # rows that share half of their words say the same thing
 NEGATION = re.compile(r"\b(?:not|no|never|nobody|nothing|none)\b|n't", re.IGNORECASE)
 
