@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
+from probes.errors import ProbesError
 from probes.rows import locate, read_rows
 from probes.tasks import DatasetCard, TextRows
 
@@ -28,6 +30,17 @@ def census(card: DatasetCard, data_dir: str | None) -> dict[str, Any] | None:
         return None
     rows = read_rows(card, data_dir)
     return {**rows.label_counts(), "repeated": rows.n_repeated()}
+
+
+def censuses(
+    cards: Iterable[DatasetCard], data_dir: str | None
+) -> dict[str, dict[str, Any]]:
+    """Count the rows of datasets by name, without those that cannot be read."""
+    found = {}
+    for card in cards:
+        with suppress(ProbesError):  # their own cells say why
+            found[card.name] = census(card, data_dir)
+    return {name: counted for name, counted in found.items() if counted}
 
 
 def census_lines(name: str, found: Mapping[str, Any]) -> list[str]:

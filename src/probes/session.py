@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from probes.catalogue import find_claims
-from probes.census import census
+from probes.census import census, censuses
 from probes.claims import ClaimCard
 from probes.engine.observer import Observer
 from probes.engine.store import Store
@@ -65,7 +65,6 @@ class Run:
         self.measured: set[str] = set()
         self.reused: set[str] = set()
         self.n_forward = 0
-        self.censuses: dict[str, dict[str, Any] | None] = {}
         self._reported = 0
         self._status_folder = status_folder
 
@@ -118,8 +117,8 @@ class Run:
             return
         if self.is_narrowed and not self.grid.can_exist:
             raise OptionError(self.grid.no_cell)
-        for card in self.grid.datasets:
-            self.censuses[card.name] = census(card, self.grid.settings.data_dir)
+        for card in self.grid.datasets if self.option.datasets else ():
+            census(card, self.grid.settings.data_dir)
 
     @property
     def is_narrowed(self) -> bool:
@@ -182,10 +181,6 @@ class Run:
             provenance=self.provenance,
         )
 
-    def _censuses_of(self, rows: Iterable[Row]) -> dict[str, Any]:
-        named = {row["dataset"] for row in rows}
-        return {n: c for n, c in self.censuses.items() if n in named and c is not None}
-
     def _claim_in(self, file: str, name: str) -> ClaimCard | None:
         path = self.root / file
         # The id of a test outside the root names no path; what was asked for does.
@@ -224,6 +219,7 @@ class Run:
         work = self.work_since_last_report()
         self.take(None, work)
         counts = Counter(row["verdict"] for row in rows)
+        ran = {row["dataset"] for row in rows}
         run = {
             "cells": len(rows),
             "verdicts": dict(sorted(counts.items())),
@@ -232,7 +228,10 @@ class Run:
             "observations_stored": len(self.reused - self.measured),
             "forward_passes": self.n_forward,
             "self_tests": self_tests,
-            "datasets": self._censuses_of(rows),
+            "datasets": censuses(
+                (c for c in self.grid.datasets if c.name in ran),
+                self.grid.settings.data_dir,
+            ),
             "record": self.record and self.record.compare(rows, self.provenance),
             "seconds": round(time.perf_counter() - self.started, 3),
             "complete": not (interrupted or self.missing),

@@ -27,7 +27,7 @@ def count_reasons(rows: Iterable[Row]) -> Counter[tuple[str, str]]:
     return Counter(
         (
             LETTERS[row["verdict"]],
-            re.sub(r" \([^()]*\d[^()]*\)", "", plain(row["reason"])),
+            PARENTHESIS.sub("", plain(row["reason"])),
         )
         for row in undecided
     )
