@@ -56,8 +56,10 @@ def test_same_top_tokens(
     icl_reordered: Observation,
     icl_other_demonstrations: Observation,
     arms: dict[str, tuple[Observation, Observation]],
+    illustration: Observation,
     judge: Judge,
 ) -> None:
+    judge.illustrates(illustration)
     judge.shows(other_demonstrations=token_overlap(icl, icl_other_demonstrations))
     judge.reaches_ceiling(
         token_overlap(icl, gd),
@@ -103,8 +105,10 @@ def test_same_distribution(
     gd: Observation,
     icl_reordered: Observation,
     arms: dict[str, tuple[Observation, Observation]],
+    illustration: Observation,
     judge: Judge,
 ) -> None:
+    judge.illustrates(illustration)
     judge.shows(GD=total_variation(icl, gd))
     judge.shows(GD=label_jensen_shannon(icl, gd))
     judge.reaches_ceiling(

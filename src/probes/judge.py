@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from probes.claims import ClaimCard
 from probes.errors import ClaimError
 from probes.measurement import Measurement
+from probes.observation import Observation
 from probes.tasks import Cell
 from probes.verdict import (
     Effect,
@@ -59,6 +61,7 @@ class Judge:
         judgement: The verdict, once a judging method was called.
         beside: Effects that are shown and decide nothing.
         note: A counterexample or another remark for the row.
+        example: What ICL and GD say next to a query or two, for the report.
     """
 
     def __init__(self, claim: ClaimCard, cell: Cell) -> None:
@@ -66,6 +69,7 @@ class Judge:
         self.judgement: Judgement | None = None
         self.beside: list[Effect] = []
         self.note = ""
+        self.example: list[dict[str, Any]] | None = None
 
     @property
     def is_exact(self) -> bool:
@@ -184,6 +188,10 @@ class Judge:
     def notes(self, text: object) -> None:
         """Put a remark into the row, such as a counterexample."""
         self.note = "; ".join(filter(None, [self.note, str(text)]))
+
+    def illustrates(self, illustration: Observation) -> None:
+        """Put example answers into the row, which decide nothing."""
+        self.example = illustration.facts["example"]
 
     def dismiss(self, reason: str, because: Measurement) -> None:
         """Say that the claim does not apply to this cell, and show why.

@@ -75,6 +75,7 @@ def build_row(
         if failed
         else (found.reason if found and found.reason else None),
         "note": judge.note or None,
+        "example": judge.example,
         "observations": list(observations),
         "seconds": round(seconds, 6),
         "provenance": provenance,

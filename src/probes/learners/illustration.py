@@ -1,0 +1,63 @@
+"""What ICL and another learner would say next, in words: a picture, not a measure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from probes.learners.in_context import InContext
+from probes.observation import Observation
+
+if TYPE_CHECKING:
+    from probes.engine.observer import Scene
+    from probes.request import Learner
+
+N_QUERIES = 2  # pictured: the first queries of the first demonstration set
+N_TOKENS = 10  # named: the K of the token overlap of Shen et al. 2024
+PROMPT_END = 400  # characters: the query and a demonstration or two
+
+
+@dataclass(frozen=True, kw_only=True)
+class Illustration:
+    """Name the likeliest next tokens of ICL and of a learner, for a query or two.
+
+    Its observation holds no arrays; ``facts`` has the ``example`` of a row, see
+    ``report/row.schema.json``.
+
+    Attributes:
+        of: The learner that stands beside ICL.
+    """
+
+    of: Learner
+    needs_model: bool = True
+
+    def observe(self, scene: Scene) -> Observation:
+        """Read both learners' answers, and find the words for them."""
+        icl, theirs = scene.observe(InContext()), scene.observe(self.of)
+        task, tokenizer = scene.text_task(), scene.model.tokenizer
+        shown, asked = task.demonstrations[0], task.queries[0]
+        pictured = [
+            {
+                "prompt": task.in_context(shown, query)[-PROMPT_END:],
+                "answer": _words(tokenizer, [icl.label_tokens[query.label]])[0],
+                "icl": _likeliest(tokenizer, icl, index),
+                "gd": _likeliest(tokenizer, theirs, index),
+            }
+            for index, query in enumerate(asked[:N_QUERIES])
+        ]
+        return Observation(arrays={}, facts={"example": pictured})
+
+
+def _likeliest(
+    tokenizer: Any, answered: Observation, query: int
+) -> list[tuple[str, float]]:
+    log_probs = answered.log_probs[0, query]  # (n_vocab,)
+    top = np.argsort(-log_probs, kind="stable")[:N_TOKENS]
+    chances = [float(f"{p:.4g}") for p in np.exp(log_probs[top])]
+    return list(zip(_words(tokenizer, top.tolist()), chances, strict=True))
+
+
+def _words(tokenizer: Any, tokens: list[int]) -> list[str]:
+    return [str(word) for word in tokenizer.convert_ids_to_tokens(tokens)]
