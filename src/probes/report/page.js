@@ -19,7 +19,7 @@ function chips(found) {
 // A panel stands under its line, once opened, and closes with its button or with Escape.
 const open = new Set();
 let panels = 0;
-const innerWidth = (element) => {
+const roomIn = (element) => {
   const style = getComputedStyle(element);
   return element.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
 };
@@ -62,7 +62,7 @@ function cellButton(row, details) {
     } else {
       button.shown = make("article", {});
       details.append(button.shown);
-      button.shown.append(...detail(row, innerWidth(button.shown)).filter((part) => part !== null));
+      button.shown.append(...detail(row, roomIn(button.shown)).filter((part) => part !== null));
       opened.set(row, button);
     }
     button.setAttribute("aria-expanded", String(Boolean(button.shown)));
@@ -227,7 +227,8 @@ function start() {
   offer("model", models.map((model) => model.name).filter(kept));
   offer("dataset", [...new Set(rows.map((row) => text(row.dataset)))].filter(kept).sort());
   offer("paper", [...new Set(claims.flatMap((claim) => claim.papers))].filter(kept).sort());
-  field("filters").hidden = field("how").hidden = false;
+  for (const part of document.querySelectorAll(".how")) part.hidden = false;
+  field("controls").open = matchMedia("(min-width: 44rem)").matches || location.hash.length > 1;
   field("filters").addEventListener("input", filter);
   field("filters").addEventListener("submit", (event) => event.preventDefault());
   field("filters").addEventListener("reset", () => setTimeout(filter));
@@ -242,7 +243,7 @@ function offerForest(line, own) {
   const claim = claims[line.dataset.claim];
   const button = make("button", { type: "button", class: "forest", "aria-expanded": "false", "aria-label": "Forest plot of " + claim.id }, "forest plot");
   button.addEventListener("click", () => expand(button, line, (inside) => {
-    const drawn = claimFigures(own.flatMap((entry) => entry.found), Math.min(innerWidth(inside), 900));
+    const drawn = claimFigures(own.flatMap((entry) => entry.found), Math.min(roomIn(inside), 900));
     const none = make("p", {}, "No cell of this claim has an effect to draw.");
     inside.append(make("h3", {}, make("code", {}, claim.id), ": all its cells"), make("div", { class: "figures" }, drawn.length ? drawn : none));
   }));
