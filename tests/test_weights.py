@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 import torch
 
+from claims.test_weights import test_icl_survives_training_drift as drift_claim
+from fixtures.weights import checkpoints_of
 from probes.engine.observer import Observer, Scene
 from probes.engine.store import Store
 from probes.errors import OptionError, ShapeError
 from probes.grid import MODELS, dataset_named
+from probes.judge import Judge
 from probes.learners import Disturbed, Drift, InContext, WeightStatistics
 from probes.measures import (
     constructed_sparsity,
@@ -32,8 +35,7 @@ from probes.networks import matrices as m
 from probes.networks.causal_lm import CausalLM
 from probes.observation import Observation
 from probes.request import Request
-from probes.tasks import Checkpoint, ModelCard, Settings
-from tests.running import run
+from probes.tasks import Cell, Checkpoint, ModelCard, Settings
 from tests.test_causal_lm import HMM, SETTINGS, ask, tiny
 
 FAMOUS = ((0, 0.343), (1, 0.035), (2, 0.0035))  # CLAIMS: Gaussian of σ = .0225
@@ -249,8 +251,6 @@ def series(tmp_path: Path) -> ModelCard:
 def test_drift_is_the_distance_over_the_size_of_the_earlier(
     observer: Observer, series: ModelCard
 ) -> None:
-    from fixtures.weights import checkpoints_of
-
     first, last = checkpoints_of(series)
     assert (first.weights, last) == (series.checkpoints[0], series)
     forth = observer.observe(ask(Drift(since=first), model=last))
@@ -277,36 +277,39 @@ def test_other_architectures_have_no_distance(
         observer.observe(ask(Drift(since=other)))
 
 
-def test_a_series_is_judged_and_a_single_state_is_dismissed(tmp_path: Path) -> None:
-    """The shipped network stands in for its own earlier state: nothing drifted."""
-    claim = tmp_path / "test_drifting.py"
-    claim.write_text(
-        """
-from dataclasses import replace
-import pytest
-
-from claims.test_weights import test_icl_survives_training_drift  # noqa: F401
-
-
-@pytest.fixture
-def cell(request):
-    found = request.param
-    if found.n_demonstrations == 4:
-        return found
-    card = replace(found.model, checkpoints=(found.model.weights,))
-    return replace(found, model=card)
-"""
+@pytest.mark.parametrize(("first", "verdict"), [(0.5, "refuted"), (1.0, "supported")])
+def test_a_series_is_judged_from_its_first_state_to_its_last(
+    observer: Observer, series: ModelCard, first: float, verdict: str
+) -> None:
+    cards = checkpoints_of(series)
+    drifts = {c.name: ask(Drift(since=cards[0]), model=c) for c in cards}
+    drifted = {name: observer.observe(request) for name, request in drifts.items()}
+    sizes = [weight_drift(o).mean for o in drifted.values()]
+    assert sizes[0] == 0 < sizes[1]
+    answered = {c.name: right(p) for c, p in zip(cards, (first, 1.0), strict=True)}
+    cell = Cell(
+        model=series,
+        dataset=dataset_named("hmm"),
+        n_demonstrations=4,
+        settings=SETTINGS,
     )
-    sizes = ["--sets", "4", "--queries", "6", "--calibration", "6", "--raw"]
-    ran = run(
-        tmp_path,
-        *("-c", "pyproject.toml", "--rootdir", ".", "-p", "conftest", str(claim)),
-        *("--models", "hmm_llama", "--demos", "4,12", "-n", "0", *sizes),
+    judge = Judge(drift_claim.claim, cell)
+    drift_claim(answered, drifted, judge)
+    assert judge.judgement is not None
+    assert judge.judgement.verdict == verdict
+
+
+def right(share: float) -> Observation:
+    """Answers that are right for a share of the queries of each of four sets."""
+    wrong = np.arange(40) >= 40 * share
+    log_probs = np.log(np.where(wrong[:, None] == [0, 1], 0.9, 0.1))
+    return Observation(
+        arrays={
+            "log_probs": np.tile(log_probs, (4, 1, 1)),
+            "gold": np.zeros((4, 40), dtype=int),
+        },
+        facts={"label_tokens": [0, 1]},
     )
-    found = {row["n_demonstrations"]: row for row in ran.rows}
-    assert "no earlier checkpoints" in found[4]["reason"]
-    assert found[12]["verdict"] == "supported"
-    assert {e["value"] for e in found[12]["effects"] if "distance" in e["name"]} == {0}
 
 
 def test_weights_do_not_depend_on_queries(observer: Observer) -> None:
