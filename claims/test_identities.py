@@ -7,18 +7,17 @@ from probes.judge import Judge
 from probes.measures import patch_error
 from probes.observation import Observation
 
-IDENTITY = "an identity: it holds for every network and is no evidence that ICL is GD"
 ROUNDING = 1e-10  # float64 has 16 digits; six are left for sums, and for small effects
 
 
 @claim(
-    "The context's effect on an MLP is, as an identity, a rank-one change of weights.",
+    "The context's effect on an MLP is that of a rank-one change of its weights.",
     source="Dherin et al. 2025, arXiv:2507.16003, Theorem 2.2",
     on="text",
+    identity=True,
 )
 def test_context_is_a_rank_one_patch(
     context_patch: Observation, untrained_context_patch: Observation, judge: Judge
 ) -> None:
-    judge.notes(IDENTITY)
     judge.shows(untrained=patch_error(untrained_context_patch))
     judge.stays_below(patch_error(context_patch), margin=ROUNDING)
