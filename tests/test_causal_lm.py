@@ -19,9 +19,11 @@ from probes.errors import DataError, ModelError, NumericsError
 from probes.grid import MODELS, dataset_named, model_named
 from probes.learners import Base, GradientLearner, InContext, RandomUpdate
 from probes.measures import order_sensitivity
-from probes.networks.causal_lm import CausalLM, load_causal_lm
+from probes.networks.causal_lm import CausalLM
+from probes.networks.loading import load_causal_lm
 from probes.request import Request
-from probes.tasks import Checkpoint, ModelCard, Settings, untrained_twin
+from probes.tasks import Checkpoint, ModelCard, Settings
+from probes.twins import untrained_twin
 
 SETTINGS = Settings(n_sets=4, n_queries=5, n_calibration=6, n_orders=3)
 HMM = MODELS.get("hmm_llama")
@@ -217,7 +219,9 @@ def test_hmm_llama_learns_in_context_and_its_twin_does_not(observer: Observer) -
 
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(FOLDER, tmp_path / "copied"))
+    # without the sums, which would tell of any damage first
+    ignore = shutil.ignore_patterns("SHA256SUMS")
+    return Path(shutil.copytree(FOLDER, tmp_path / "copied", ignore=ignore))
 
 
 def load(folder: Path) -> CausalLM:

@@ -28,8 +28,8 @@ from probes.tasks import (
     Settings,
     TextRows,
     Untrained,
-    untrained_twin,
 )
+from probes.twins import untrained_twin
 from tests.cards import HOME, dataset, model, network
 
 LINEAR = dataset(

@@ -17,7 +17,8 @@ from probes.networks import patch
 from probes.networks.causal_lm import CausalLM
 from probes.networks.patch import patch_errors, rank_one_patch
 from probes.observation import Observation
-from probes.tasks import Settings, untrained_twin
+from probes.tasks import Settings
+from probes.twins import untrained_twin
 from tests.test_causal_lm import HMM, ask, prompts, tiny
 
 EXACT = Settings(n_sets=2, n_queries=3, n_calibration=6, dtype="float64")

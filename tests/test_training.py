@@ -12,8 +12,9 @@ import torch
 from probes.grid import MODELS, dataset_named
 from probes.learners import GradientLearner
 from probes.networks import training as training_module
-from probes.networks.causal_lm import CausalLM, load_causal_lm
+from probes.networks.causal_lm import CausalLM
 from probes.networks.lessons import encode_lessons
+from probes.networks.loading import load_causal_lm
 from probes.networks.replay import Replay
 from probes.networks.submodel import lowest_layer, parameters_of
 from probes.networks.training import Trained, Training, Trial

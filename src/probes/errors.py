@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class ProbesError(Exception):
@@ -37,6 +38,31 @@ class UnknownNameError(ProbesError, LookupError):
             f"No {what} is named {name!r}. Expected {expected or listed}. "
             f"{hint}".rstrip()
         )
+
+    @classmethod
+    def of_folder(cls, what: str, path: Path) -> UnknownNameError:
+        """Build the error for a path where no folder is; it suggests near ones."""
+        return cls(
+            f"No folder is at {str(path)!r}. Expected the folder of a {what}, a "
+            f"registered name, or a Hub id such as org/name. "
+            f"{near_folders(path) or 'Check the path.'}"
+        )
+
+
+def near_folders(path: Path) -> str:
+    """Ask whether folders that are there and have a like name were meant."""
+    missing = path
+    while not missing.parent.is_dir():
+        missing = missing.parent
+    try:
+        there = [f.name for f in missing.parent.iterdir()]
+    except OSError:  # a folder that may not be read has nothing to suggest
+        return ""
+    rest = path.relative_to(missing)
+    near = difflib.get_close_matches(missing.name, there, n=3, cutoff=0.5)
+    meant = [missing.with_name(name) / rest for name in near]
+    found = [str(folder) for folder in meant if folder.is_dir()]
+    return f"Did you mean {' or '.join(found)}?" if found else ""
 
 
 class OptionError(ProbesError, ValueError):

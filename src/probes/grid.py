@@ -19,8 +19,8 @@ from probes.tasks import (
     ModelCard,
     Settings,
     TextRows,
-    untrained_twin,
 )
+from probes.twins import TWINS, untrained_twin
 
 MODELS: Registry[ModelCard] = Registry("model")
 DATASETS: Registry[DatasetCard] = Registry("dataset")
@@ -87,14 +87,16 @@ def parse_models(text: str | None) -> tuple[ModelCard, ...]:
 
 
 def model_named(name: str) -> ModelCard:
-    """Find a model: registered, ``untrained:NAME``, a local folder or a Hub id.
+    """Find a model: registered, an untrained twin, a local folder or a Hub id.
 
     Raises:
         UnknownNameError: It is none of these.
         OptionError: The name cannot stand in a cell's id.
     """
-    if name.startswith("untrained:"):
-        return untrained_twin(model_named(name.removeprefix("untrained:")))
+    for keeps, prefix in TWINS.items():
+        if name.startswith(f"{prefix}:"):
+            of = model_named(name.removeprefix(f"{prefix}:"))
+            return untrained_twin(of, keeps=keeps)
     if name in MODELS:
         return MODELS.get(name)
     folder = Path(name).expanduser()
@@ -105,6 +107,8 @@ def model_named(name: str) -> ModelCard:
         hub_id, _, revision = name.partition("@")
         source = Checkpoint(location=hub_id, revision=revision or "main")
         return _any_model(name.partition("/")[2], source, name)
+    if "/" in name or name.startswith((".", "~")):
+        raise UnknownNameError.of_folder("model", folder)
     raise UnknownNameError.of("model", name, (card.name for card in MODELS))
 
 

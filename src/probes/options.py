@@ -18,7 +18,9 @@ GRID_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
         {
             "metavar": "NAMES",
             "help": "models to judge, separated by commas: registered names, folders, "
-            "Hub ids, or untrained:NAME (default: every model that ships)",
+            "Hub ids (org/name or org/name@revision), untrained:NAME (random weights), "
+            "untrained_but_embeddings:NAME (random but for embeddings and norms) "
+            "(default: every model that ships)",
         },
     ),
     (

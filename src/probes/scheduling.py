@@ -14,13 +14,15 @@ from typing import Any, NoReturn
 from xdist.remote import Producer
 from xdist.workermanage import parse_tx_spec_config
 
+from probes.twins import trained_name
+
 
 def group_of(nodeid: str) -> str:
     """Name the model of a cell's test id; other tests are grouped by file."""
     test, bracket, cell = nodeid.partition("[")
     if not bracket or "-" not in cell:
         return test.partition("::")[0]
-    return cell.partition("-")[0].removeprefix("untrained:")
+    return trained_name(cell.partition("-")[0])
 
 
 class ModelScheduling:

@@ -12,6 +12,7 @@ from probes.errors import OptionError
 
 Family = Literal["regression", "text"]
 Kind = Literal["constructed", "learned", "pretrained", "untrained"]
+Keeps = Literal["nothing", "embeddings_and_norms"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +51,18 @@ class Checkpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class Untrained:
-    """The architecture of another model with seeded random weights."""
+    """The architecture of another model with seeded random weights.
+
+    Attributes:
+        of: The model whose architecture it is.
+        seed: Seed of the weights.
+        keeps: What is left as it was trained: nothing, or the embeddings (also the
+            output's) and the normalisations (Deutch et al. 2023, arXiv:2311.07772).
+    """
 
     of: Checkpoint
     seed: int = 0
+    keeps: Keeps = "nothing"
 
 
 Weights = Construction | Checkpoint | Untrained
@@ -75,6 +84,7 @@ class ModelCard:
         declared: Settings at which the weights claim to do an algorithm, by its name:
             ``{"gd": (rate,)}``. What is not declared is fitted on calibration tasks.
         checkpoints: Earlier states of the same training, the earliest first.
+        n_parameters: Numbers in the weights, where no file of ours tells it.
     """
 
     name: str
@@ -87,6 +97,7 @@ class ModelCard:
     shipped: bool = False
     declared: tuple[tuple[str, tuple[float, ...]], ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
+    n_parameters: int | None = None
 
     def answers(self, dataset: DatasetCard) -> bool:
         """Say whether the model reads the language that the dataset is written in."""
@@ -220,31 +231,6 @@ class Cell:
         """The cell's part of the test id, joined by hyphens."""
         parts = [self.model.name, self.dataset.name, str(self.n_demonstrations)]
         return "-".join(parts if self.variant is None else [*parts, self.variant])
-
-
-def untrained_twin(model: ModelCard, *, seed: int = 0) -> ModelCard:
-    """Give the card of the same architecture with random weights.
-
-    Raises:
-        OptionError: The model is constructed; its weights are its architecture.
-    """
-    if isinstance(model.weights, Untrained):
-        return model
-    if isinstance(model.weights, Construction):
-        raise OptionError(
-            f"untrained:{model.name} was asked for, but {model.name} is constructed. "
-            f"Expected a model whose weights were trained. Name a spoiled copy instead."
-        )
-    return ModelCard(
-        name=f"untrained:{model.name}",
-        kind="untrained",
-        family=model.family,
-        summary=f"The architecture of {model.name} with random weights.",
-        weights=Untrained(of=model.weights, seed=seed),
-        language=model.language,
-        n_layers=model.n_layers,
-        shipped=model.shipped,
-    )
 
 
 def canonical(value: Any) -> Any:

@@ -11,7 +11,8 @@ import torch
 
 from probes.grid import MODELS
 from probes.measurement import Measurement
-from probes.networks.causal_lm import CausalLM, load_causal_lm
+from probes.networks.causal_lm import CausalLM
+from probes.networks.loading import load_causal_lm
 from probes.tasks import Settings
 from probes.verdict import judge_within
 

@@ -1,16 +1,14 @@
-"""Any Hugging Face causal language model: loading it safely, and asking it quickly.
+"""Any Hugging Face causal language model, loaded: asking it quickly.
 
 Right padding and explicit positions everywhere; logits are formed at the positions that
-are read and nowhere else. Loads safetensors only and never runs a model's own code.
+are read and nowhere else. How it is loaded stands in ``networks.loading``.
 """
 
 from __future__ import annotations
 
 import contextlib
 import copy
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,9 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import functional_call
 
-from probes.errors import ModelError, NumericsError
-from probes.networks.fingerprint import resolve
-from probes.tasks import Checkpoint, Construction, ModelCard, Settings, Untrained
+from probes.errors import NumericsError
 from probes.tokens import common_prefix
 
 LogProbs = NDArray[np.float32]
@@ -187,114 +183,3 @@ def _by_length(suffixes: list[Sequence[int]], shared: int) -> Iterator[list[int]
             chunk = []
         chunk.append(index)
     yield chunk
-
-
-def load_causal_lm(card: ModelCard, settings: Settings) -> CausalLM:
-    """Load a checkpoint, or its architecture with seeded random weights.
-
-    Raises:
-        ModelError: The folder holds no safetensors, lacks tensors, asks for its own
-            code, or has weights that are NaN.
-    """
-    import transformers
-
-    logging: Any = transformers.utils.logging
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    source = card.weights
-    assert not isinstance(source, Construction)
-    folder = resolve(source.of if isinstance(source, Untrained) else source)
-    _require_safe(folder, needs_weights=isinstance(source, Checkpoint))
-    dtype = getattr(torch, settings.dtype)
-    try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(
-            folder, trust_remote_code=False, local_files_only=True
-        )
-        if isinstance(source, Untrained):
-            model = _random(transformers, folder, dtype, source.seed)
-        else:
-            model = _trained(transformers, folder, dtype)
-    except ModelError:
-        raise
-    except Exception as error:  # transformers and safetensors raise many kinds
-        raise ModelError(
-            f"{folder} cannot be loaded as a causal language model: {str(error)[:300]} "
-            f"Expected config.json, a tokenizer and *.safetensors that fit together. "
-            f"Save it again with save_pretrained."
-        ) from error
-    _require_fit(folder, model, tokenizer)
-    return CausalLM(model.to(settings.device), tokenizer)
-
-
-def _trained(transformers: Any, folder: Path, dtype: torch.dtype) -> Any:
-    model, info = transformers.AutoModelForCausalLM.from_pretrained(
-        folder,
-        dtype=dtype,
-        use_safetensors=True,
-        trust_remote_code=False,
-        local_files_only=True,
-        output_loading_info=True,
-        ignore_mismatched_sizes=True,
-    )
-    wrong = {
-        "missing": sorted(info["missing_keys"]),
-        "mismatched": sorted(str(k[0]) for k in info["mismatched_keys"]),
-    }
-    for problem, names in wrong.items():
-        if names:
-            raise ModelError(
-                f"{folder} has {len(names)} {problem} tensors, among them {names[0]}. "
-                f"Expected every tensor of the architecture in its shape; the loader "
-                f"would fill the gap with random numbers. Save the checkpoint again, "
-                f"complete."
-            )
-    for name, tensor in model.named_parameters():
-        if not torch.isfinite(tensor).all():
-            raise ModelError(
-                f"{folder} has NaN or infinite weights in {name}. Expected finite "
-                f"numbers. Take another checkpoint."
-            )
-    return model
-
-
-def _random(transformers: Any, folder: Path, dtype: torch.dtype, seed: int) -> Any:
-    config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = transformers.AutoModelForCausalLM.from_config(config)
-    return model.to(dtype)
-
-
-def _require_safe(folder: Path, *, needs_weights: bool) -> None:
-    try:
-        config = json.loads((folder / "config.json").read_text("utf-8"))
-    except ValueError as error:
-        raise ModelError(
-            f"{folder / 'config.json'} is not valid JSON: {error}. Expected a Hugging "
-            f"Face configuration. Save the model again."
-        ) from error
-    if "auto_map" in config:
-        raise ModelError(
-            f"{folder} asks to run its own code (auto_map in config.json). Expected an "
-            f"architecture that transformers knows. Convert the model; code is never "
-            f"run."
-        )
-    if needs_weights and not list(folder.glob("*.safetensors")):
-        pickles = [p.name for p in (*folder.glob("*.bin"), *folder.glob("*.pt*"))]
-        held = (
-            f" (it holds {pickles[0]}, a pickle, which can run code)" if pickles else ""
-        )
-        raise ModelError(
-            f"{folder} has no *.safetensors{held}. Expected safetensors weights. "
-            f"Convert them with save_pretrained."
-        )
-
-
-def _require_fit(folder: Path, model: Any, tokenizer: Any) -> None:
-    n_vocab = model.get_input_embeddings().weight.shape[0]
-    if len(tokenizer) > n_vocab:
-        raise ModelError(
-            f"The tokenizer in {folder} has {len(tokenizer)} tokens, and the model "
-            f"embeds {n_vocab}. Expected the tokenizer that the model was trained "
-            f"with. Copy the right tokenizer files."
-        )

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from probes.errors import ModelError
+from probes.errors import ModelError, near_folders
 from probes.tasks import Checkpoint, Construction, ModelCard, Untrained, canonical
 
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
@@ -32,8 +32,10 @@ def fingerprint(model: ModelCard) -> Any:
     if isinstance(weights, Construction):
         return canonical(weights)
     if isinstance(weights, Untrained):
-        folder = resolve(weights.of)
-        return {"untrained": _content(folder, TEXTS), "seed": weights.seed}
+        folder, keeps = resolve(weights.of), weights.keeps
+        files = TEXTS if keeps == "nothing" else (*TEXTS, *WEIGHTS)
+        content = {"untrained": _content(folder, files), "seed": weights.seed}
+        return content if keeps == "nothing" else {**content, "keeps": keeps}
     return {"checkpoint": _content(resolve(weights), (*TEXTS, *WEIGHTS))}
 
 
@@ -65,19 +67,21 @@ def resolve(checkpoint: Checkpoint) -> Path:
         )
     except Exception as error:  # the Hub's client raises many kinds
         raise ModelError(
-            f"The Hub did not give the model {checkpoint.location!r} at revision "
-            f"{checkpoint.revision!r}: {type(error).__name__}. Expected a public model "
-            f"and a network, or a local folder. Pass --models PATH."
+            f"There is no local folder {checkpoint.location!r}, and the Hub did not "
+            f"give a model of that name at revision {checkpoint.revision!r}: "
+            f"{type(error).__name__}. Expected a folder, or a public model and a "
+            f"network. {near_folders(path) or 'Check the spelling.'}"
         ) from error
 
 
 def _content(folder: Path, patterns: tuple[str, ...]) -> list[list[str]]:
     files = sorted({path for pattern in patterns for path in folder.glob(pattern)})
     stamps = [(path, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    return [[path.name, _hash(path, size, time)] for path, size, time in stamps]
+    return [[stamp[0].name, file_hash(*stamp)[:32]] for stamp in stamps]
 
 
 @lru_cache(maxsize=1024)
-def _hash(path: Path, size: int, time: int) -> str:
+def file_hash(path: Path, size: int, time: int) -> str:
+    """Hash a file: its SHA-256, remembered while its size and time stay the same."""
     with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()[:32]
+        return hashlib.file_digest(handle, "sha256").hexdigest()

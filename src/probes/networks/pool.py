@@ -6,9 +6,10 @@ from collections import OrderedDict
 
 import torch
 
-from probes.networks.causal_lm import CausalLM, load_causal_lm
+from probes.networks.causal_lm import CausalLM
 from probes.networks.construction import construct
 from probes.networks.linear_attention import LinearAttention
+from probes.networks.loading import load_causal_lm
 from probes.tasks import Construction, ModelCard, Settings
 
 ROOM = 2 << 30  # bytes that models may share; a larger one is kept alone

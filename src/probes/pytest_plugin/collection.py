@@ -12,6 +12,7 @@ from probes.judge import Refuted
 from probes.pytest_plugin.fixtures import requests_of
 from probes.pytest_plugin.items import RUN, cell_of, claim_of, expected_of
 from probes.request import Request
+from probes.twins import trained_name
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -64,7 +65,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def _model_of(item: Any) -> str:
     cell = cell_of(item)
-    return "" if cell is None else cell.model.name.removeprefix("untrained:")
+    return "" if cell is None else trained_name(cell.model.name)
 
 
 def _planned(item: Any) -> Iterable[Request]:

@@ -1,0 +1,148 @@
+"""Loading a causal language model safely: trained, or untrained in either form.
+
+Only safetensors are read, no model's own code is ever run, and what the loader would
+quietly fill with random numbers is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from probes.errors import ModelError
+from probes.networks.causal_lm import CausalLM
+from probes.networks.fingerprint import resolve
+from probes.networks.folder import require_usable
+from probes.tasks import Checkpoint, ModelCard, Settings, Untrained
+
+LEAST_SHARE = 0.5
+"""Tokens an embedding row; published models pad their vocabularies by under 3 %."""
+
+
+def load_causal_lm(card: ModelCard, settings: Settings) -> CausalLM:
+    """Load a checkpoint, or its architecture with seeded random weights.
+
+    Random weights are drawn where they will stay and in the precision that they will
+    have, so that no wider copy of them ever exists. Their numbers depend on the seed
+    and on whether a CPU or a GPU draws them.
+
+    Raises:
+        ModelError: The folder holds no whole safetensors, lacks tensors, asks for its
+            own code, has weights that are NaN, or a tokenizer of another model.
+    """
+    source = card.weights
+    assert isinstance(source, Checkpoint | Untrained)
+    is_random = isinstance(source, Untrained) and source.keeps == "nothing"
+    folder = resolve(source.of if isinstance(source, Untrained) else source)
+    require_usable(folder, needs_weights=not is_random)
+    try:
+        tokenizer = _transformers().AutoTokenizer.from_pretrained(
+            folder, trust_remote_code=False, local_files_only=True
+        )
+        model = _model(folder, source, settings)
+    except ModelError:
+        raise
+    except Exception as error:  # transformers and safetensors raise many kinds
+        raise ModelError(
+            f"{folder} cannot be loaded as a causal language model: {str(error)[:300]} "
+            f"Expected config.json, a tokenizer and *.safetensors that fit together. "
+            f"Save it again with save_pretrained."
+        ) from error
+    _require_fit(folder, model, tokenizer, least=0.0 if is_random else LEAST_SHARE)
+    return CausalLM(model.to(settings.device), tokenizer)
+
+
+def _model(folder: Path, source: Checkpoint | Untrained, settings: Settings) -> Any:
+    dtype = getattr(torch, settings.dtype)
+    if isinstance(source, Checkpoint):
+        return _trained(folder, dtype)
+    model = _random(folder, dtype, torch.device(settings.device), source.seed)
+    if source.keeps == "embeddings_and_norms":
+        _keep_embeddings_and_norms(model, _trained(folder, dtype))
+    return model
+
+
+def _transformers() -> Any:  # much of it has no types
+    import transformers
+
+    logging: Any = transformers.utils.logging
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    return transformers
+
+
+def _trained(folder: Path, dtype: torch.dtype) -> Any:
+    model, info = _transformers().AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=dtype,
+        use_safetensors=True,
+        trust_remote_code=False,
+        local_files_only=True,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,
+    )
+    wrong = {
+        "missing": sorted(info["missing_keys"]),
+        "mismatched": sorted(map(_mismatch, info["mismatched_keys"])),
+    }
+    for problem, names in wrong.items():
+        if names:
+            raise ModelError(
+                f"{folder} has {len(names)} {problem} tensors, among them {names[0]}. "
+                f"Expected every tensor of the architecture in its shape; the loader "
+                f"would fill the gap with random numbers. Save the checkpoint again, "
+                f"complete."
+            )
+    for name, tensor in model.named_parameters():
+        if not torch.isfinite(tensor).all():
+            raise ModelError(
+                f"{folder} has NaN or infinite weights in {name}. Expected finite "
+                f"numbers. Take another checkpoint."
+            )
+    return model
+
+
+def _mismatch(key: Any) -> str:
+    name, *shapes = key if isinstance(key, tuple) else (key,)
+    found = " where ".join(str(tuple(shape)) for shape in shapes[:2])
+    return f"{name}, {found} is expected" if len(shapes) > 1 else str(name)
+
+
+def _random(folder: Path, dtype: torch.dtype, device: torch.device, seed: int) -> Any:
+    config = _transformers().AutoConfig.from_pretrained(
+        folder, trust_remote_code=False, local_files_only=True
+    )
+    own = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=own), device:
+        torch.manual_seed(seed)
+        return _transformers().AutoModelForCausalLM.from_config(config, dtype=dtype)
+
+
+def _keep_embeddings_and_norms(model: Any, trained: Any) -> None:
+    with torch.no_grad():
+        for name in kept_names(model):
+            model.get_parameter(name).copy_(trained.get_parameter(name))
+
+
+def kept_names(model: Any) -> Iterator[str]:
+    """Name the parameters of the embeddings, of the output's and of all norms."""
+    output = model.get_output_embeddings()
+    for place, module in model.named_modules():
+        is_norm = "norm" in type(module).__name__.lower()
+        if is_norm or isinstance(module, torch.nn.Embedding) or module is output:
+            for name, _ in module.named_parameters(recurse=False):
+                yield f"{place}.{name}"
+
+
+def _require_fit(folder: Path, model: Any, tokenizer: Any, *, least: float) -> None:
+    n_rows = model.get_input_embeddings().weight.shape[0]
+    n_tokens = len(tokenizer)
+    if n_tokens > n_rows or n_tokens < least * n_rows:
+        raise ModelError(
+            f"The tokenizer in {folder} has {n_tokens} tokens, and the model embeds "
+            f"{n_rows}. Expected the tokenizer that the model was trained with. Copy "
+            f"the right tokenizer files."
+        )
