@@ -40,6 +40,7 @@ from probes.measures.updates import (
 )
 from probes.measures.weights import (
     constructed_sparsity,
+    gaussian_hoyer,
     gaussian_sparsity,
     hoyer,
     participating,
@@ -63,6 +64,7 @@ __all__ = [
     "corrected",
     "coverage",
     "coverage_elsewhere",
+    "gaussian_hoyer",
     "gaussian_sparsity",
     "gold_probability",
     "hoyer",

@@ -8,6 +8,7 @@ differ; it is no sampling error, and weights of other seeds are not spoken for.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -86,6 +87,13 @@ def hoyer(weights: Observation) -> Measurement:
         zero="entries of one size",
         one="a single entry",
     )
+
+
+def gaussian_hoyer(weights: Observation) -> Measurement:
+    """Give the Hoyer's sparsity of large Gaussian matrices of any scale, 1 − √(2/π)."""
+    shape = (_n_layers(weights), FACTORS.stop)
+    gaussian = hoyer(weights)
+    return replace(gaussian, values=np.full(shape, 1 - math.sqrt(2 / math.pi)))
 
 
 def participating(weights: Observation) -> Measurement:
