@@ -5,6 +5,7 @@ from __future__ import annotations
 from probes.claims import claim
 from probes.judge import Judge
 from probes.measures import (
+    explained_share,
     prediction_distance,
     sensitivity_cosine,
     sensitivity_distance,
@@ -16,6 +17,7 @@ from probes.observation import Observation
 ROUNDING = (
     1e-12  # float64 keeps 16 digits; four are left for sums of 10 inputs, 20 terms
 )
+FLAT = 0.02  # five times what the published layer loses against GD, .0017 of .4167
 CLOSE = 0.05  # a twentieth of the answers' size: the published distance .0225 of ~.91
 
 
@@ -23,6 +25,7 @@ CLOSE = 0.05  # a twentieth of the answers' size: the published distance .0225 o
     "One layer of linear self-attention predicts as one GD step does.",
     source="von Oswald et al. 2022, Proposition 1 and Figure 2",
     on="regression",
+    needs_icl=True,
     layers=(1, 1),
 )
 def test_one_layer_is_one_step(
@@ -41,6 +44,7 @@ def test_one_layer_is_one_step(
     "What one layer learns in context has the sensitivities of one GD step.",
     source="von Oswald et al. 2022, Figure 2",
     on="regression",
+    needs_icl=True,
     layers=(1, 1),
 )
 def test_same_sensitivity(icl: Observation, gd: Observation, judge: Judge) -> None:
@@ -49,9 +53,10 @@ def test_same_sensitivity(icl: Observation, gd: Observation, judge: Judge) -> No
 
 
 @claim(
-    "K layers of linear self-attention predict as K steps do.",
+    "K layers predict as K steps do.",
     source="von Oswald et al. 2022, Figure 3",
     on="regression",
+    needs_icl=True,
     layers=(2, 99),
     variants=("gd", "gdpp"),
 )
@@ -72,10 +77,17 @@ def test_k_layers_are_k_steps(
     "GD predicts as ICL does, and no other algorithm does so more nearly.",
     source="Akyürek et al. 2022 §4; disputed by Fu et al. 2023",
     on="regression",
+    needs_icl=True,
 )
 def test_which_algorithm(
-    icl: Observation, gd: Observation, rivals: dict[str, Observation], judge: Judge
+    icl: Observation,
+    gd: Observation,
+    gd_fewer_steps: dict[str, Observation],
+    rivals: dict[str, Observation],
+    judge: Judge,
 ) -> None:
+    fewer = {name: squared_distance(icl, gd) for name, gd in gd_fewer_steps.items()}
+    judge.shows(**fewer)
     judge.is_nearest(
         squared_distance(icl, gd),
         {name: squared_distance(icl, rival) for name, rival in rivals.items()},
@@ -88,6 +100,7 @@ def test_which_algorithm(
     "After each layer, ICL predicts as GD does after as many steps.",
     source="von Oswald et al. 2022, Figure 3; disputed by Fu et al. 2023",
     on="regression",
+    needs_icl=True,
     layers=(2, 99),
 )
 def test_depth_is_steps(
@@ -105,6 +118,7 @@ def test_depth_is_steps(
     "The step that matches ICL on its own inputs matches it on other inputs too.",
     source="von Oswald et al. 2022, Figure 2 (right) and Appendix",
     on="regression",
+    needs_icl=True,
     datasets=("linear_scaled", "linear_skewed", "linear_noisy"),
 )
 def test_same_rule_elsewhere(
@@ -120,9 +134,27 @@ def test_same_rule_elsewhere(
     "ICL predicts as GD from zero does, also where teachers are not zero on average.",
     source="arXiv:2512.04268 (a non-zero prior mean breaks it for trained networks)",
     on="regression",
+    needs_icl=True,
     datasets=("linear_shifted",),
 )
 def test_prior_mean(icl: Observation, gd_from_home: Observation, judge: Judge) -> None:
     judge.vanishes(
         prediction_distance(icl, gd_from_home), tolerance=ROUNDING, margin=CLOSE
     )
+
+
+@claim(
+    "The network's weights can be mixed with those that are GD without loss.",
+    source="von Oswald et al. 2022, §3 and Figure 2",
+    on="regression",
+    needs_icl=True,
+    needs_pairs=True,
+)
+def test_weights_are_the_construction(
+    icl_to_construction: list[Observation], judge: Judge
+) -> None:
+    path = [explained_share(mixed) for mixed in icl_to_construction]
+    judge.shows(*path)
+    best = max(path[0], path[-1], key=lambda end: end.mean)
+    worst = min(path, key=lambda mixed: mixed.mean)
+    judge.vanishes(best.minus(worst), tolerance=ROUNDING, margin=FLAT)

@@ -44,6 +44,7 @@ def test_same_order_sensitivity(
     "On regression tasks, ICL depends on the order of its demonstrations as GD does.",
     source="Shen et al. 2024, Theorem 1",
     on="regression",
+    needs_icl=True,
     variants=("gd", "sgd_one_pass", "sgd_fixed", "sgd_reshuffled"),
 )
 def test_same_order_sensitivity_in_regression(

@@ -26,6 +26,7 @@ class ClaimCard:
         layers: How many layers the network must have: (lowest, highest); None: any.
         datasets: The datasets it is stated for; empty means every one of the family.
         identity: True of any network, whatever it learned: evidence of nothing.
+        needs_pairs: Only for linear self-attention on tokens (x, y).
     """
 
     name: str
@@ -37,12 +38,15 @@ class ClaimCard:
     layers: tuple[int, int] | None = None
     datasets: tuple[str, ...] = ()
     identity: bool = False
+    needs_pairs: bool = False
 
     def applies_to(self, model: ModelCard, dataset: DatasetCard) -> bool:
         """Say whether the cell can exist: the families, layers and data fit."""
         if not model.family == dataset.family == self.on:
             return False
         if not model.answers(dataset):
+            return False
+        if self.needs_pairs and not model.attends_to_pairs:
             return False
         if self.datasets and dataset.name not in self.datasets:
             return False
@@ -65,6 +69,7 @@ def claim(
     layers: tuple[int, int] | None = None,
     datasets: tuple[str, ...] = (),
     identity: bool = False,
+    needs_pairs: bool = False,
 ) -> Callable[[Function], Function]:
     """Declare that a test judges a published claim.
 
@@ -78,6 +83,7 @@ def claim(
         datasets: Names of the datasets it is stated for; empty for all.
         identity: Whether it holds by algebra of any network, trained or not, so that
             nobody counts it as support.
+        needs_pairs: Judge only linear self-attention on tokens (x, y).
 
     Raises:
         ClaimError: The sentence or the source is missing, or the name is no test.
@@ -111,6 +117,7 @@ def claim(
             layers=layers,
             datasets=tuple(datasets),
             identity=identity,
+            needs_pairs=needs_pairs,
         )
         function.claim = card  # type: ignore[attr-defined]
         return function

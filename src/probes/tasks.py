@@ -50,6 +50,19 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Learned:
+    """A folder with a network trained on the ICL objective (see ``networks.learned``).
+
+    Attributes:
+        location: Absolute path of a folder with config.json and model.safetensors.
+        architecture: "linear" self-attention, or a causal "softmax" transformer.
+    """
+
+    location: str
+    architecture: Literal["linear", "softmax"]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Untrained:
     """The architecture of another model with seeded random weights.
 
@@ -60,12 +73,12 @@ class Untrained:
             output's) and the normalisations (Deutch et al. 2023, arXiv:2311.07772).
     """
 
-    of: Checkpoint
+    of: Checkpoint | Learned
     seed: int = 0
     keeps: Keeps = "nothing"
 
 
-Weights = Construction | Checkpoint | Untrained
+Weights = Construction | Checkpoint | Learned | Untrained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +115,14 @@ class ModelCard:
     def answers(self, dataset: DatasetCard) -> bool:
         """Say whether the model reads the language that the dataset is written in."""
         return self.family == dataset.family and self.language == dataset.language
+
+    @property
+    def attends_to_pairs(self) -> bool:
+        """Whether it is linear self-attention on tokens (x, y), as GD's is."""
+        home = self.weights.of if isinstance(self.weights, Untrained) else self.weights
+        if isinstance(home, Construction):
+            return home.algorithm != "newton"  # whose tokens carry a memory
+        return isinstance(home, Learned) and home.architecture == "linear"
 
     def settings_for(self, algorithm: str) -> tuple[float, ...] | None:
         """Return the settings declared for an algorithm, or None."""

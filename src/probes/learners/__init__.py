@@ -3,8 +3,9 @@
 ``in_context`` answers from the prompt; ``gradient`` trains a text model's weights,
 ``layer_causal`` layer by layer; ``activations`` and ``patch`` look inside it,
 ``weights`` reads and disturbs it; ``linear`` holds the regression algorithms; ``hunt``
-looks for the worst task; ``illustration`` puts answers in words. Modules that need
-torch import it when they run, so that claims can be listed without it.
+looks for the worst task; ``illustration`` puts answers in words;
+``interpolation`` answers by weights between a network and a construction. Modules that
+need torch import it when they run, so that claims can be listed without it.
 """
 
 from probes.learners.activations import Activations
@@ -12,6 +13,7 @@ from probes.learners.gradient import GradientLearner, RandomUpdate
 from probes.learners.hunt import WorstCase
 from probes.learners.illustration import Illustration
 from probes.learners.in_context import Base, InContext
+from probes.learners.interpolation import Interpolated
 from probes.learners.layer_causal import LayerCausal
 from probes.learners.linear import LinearLearner, NearestNeighbours, OnePassSGD
 from probes.learners.patch import RankOnePatch
@@ -25,6 +27,7 @@ __all__ = [
     "GradientLearner",
     "Illustration",
     "InContext",
+    "Interpolated",
     "LayerCausal",
     "LinearLearner",
     "NearestNeighbours",

@@ -27,17 +27,20 @@ EXAMPLES = 100
 class WorstCase:
     """Hunt the task on which ICL and an algorithm disagree most.
 
-    The space: 1 to 24 demonstrations, input scales 0.1 to 2 (by decades and halves),
-    condition numbers 1 to 10, noise 0 to 1, teacher means 0 to 3, any seed, any order.
+    The space: 1 to ``longest`` demonstrations, input scales 0.1 to 2 (by decades and
+    halves), condition numbers 1 to 10, noise 0 to 1, teacher means 0 to 3, any seed,
+    any order.
 
     Attributes:
         against: The algorithm that ICL is compared with, its settings as in the cell.
         tolerance: A disagreement above it, relative to the answers' size, is a
             counterexample, and is then shrunk.
+        longest: Most demonstrations of a task.
     """
 
     against: LinearLearner
     tolerance: float = 1e-12
+    longest: int = 24
     needs_model: bool = True
 
     def observe(self, scene: Scene) -> Observation:
@@ -60,11 +63,13 @@ class WorstCase:
             weights = solve(task, self.against.algorithm, steps, settings)
             return ours, np.einsum("sqd,sd->sq", task.queries, weights)
 
-        found = _search(answer, rows.n_inputs, self.tolerance)
+        found = _search(answer, rows.n_inputs, self.tolerance, self.longest)
         return Observation(arrays=found[1], facts={"counterexample": found[0]})
 
 
-def _search(answer: Any, n_inputs: int, tolerance: float) -> tuple[str, dict[str, Any]]:
+def _search(
+    answer: Any, n_inputs: int, tolerance: float, longest: int
+) -> tuple[str, dict[str, Any]]:
     from hypothesis import HealthCheck, Phase, given, settings, target
     from hypothesis import strategies as st
 
@@ -82,7 +87,7 @@ def _search(answer: Any, n_inputs: int, tolerance: float) -> tuple[str, dict[str
         report_multiple_bugs=False,
     )
     @given(
-        n_demonstrations=st.integers(1, 24),
+        n_demonstrations=st.integers(1, longest),
         scale=st.sampled_from([1.0, 0.1, 0.25, 0.5, 1.5, 2.0]),
         condition=st.sampled_from([1.0, 2.0, 5.0, 10.0]),
         noise=st.sampled_from([0.0, 0.1, 1.0]),

@@ -40,12 +40,15 @@ class LinearLearner:
             None takes what the network declares for the algorithm, and otherwise what
             comes nearest to ICL on calibration tasks, which no verdict sees.
         fitted_on: The distribution of the calibration tasks; None: the cell's own.
+        fitted_steps: Iterations with which settings are declared or fitted, so that
+            fewer steps are a part of the same run; None: ``steps``.
     """
 
     algorithm: Algorithm
     steps: int | None = None
     settings: tuple[float, ...] | None = None
     fitted_on: LinearTasks | None = None
+    fitted_steps: int | None = None
     needs_model: bool = True
 
     def __post_init__(self) -> None:
@@ -64,7 +67,7 @@ class LinearLearner:
         """
         steps = scene.request.model.n_layers if self.steps is None else self.steps
         assert steps is not None
-        settings = self._settings(scene, steps)
+        settings = self._settings(scene, self.fitted_steps or steps)
         task = scene.request.regression_task()
         weights = solve(task, self.algorithm, steps, settings)
         return linear_observation(task, weights, settings=list(settings), steps=steps)

@@ -15,6 +15,7 @@ from probes.measures.order import (
     relative_order_sensitivity,
 )
 from probes.measures.regression import (
+    explained_share,
     prediction_distance,
     sensitivity_cosine,
     sensitivity_distance,
@@ -64,6 +65,7 @@ __all__ = [
     "corrected",
     "coverage",
     "coverage_elsewhere",
+    "explained_share",
     "gaussian_hoyer",
     "gaussian_sparsity",
     "gold_probability",

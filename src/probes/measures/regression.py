@@ -109,5 +109,22 @@ def worst_disagreement(hunted: Observation) -> Measurement:
     )
 
 
+def explained_share(ours: Observation) -> Measurement:
+    """Measure how much less than the answer 0 a learner errs: y² − (ŷ − y)².
+
+    Returns:
+        In units of the mean square of the teacher's answers in the cell: 0 is no better
+        than to answer 0, 1 is without error; below 0 it is worse.
+    """
+    errors = (ours.predictions - ours["answers"]) ** 2
+    return Measurement(
+        name="explained share of the answers",
+        values=(ours["answers"] ** 2 - errors) / _answer_size(ours) ** 2,
+        unit="answer variance",
+        zero="as wrong as the answer 0",
+        one="without error",
+    )
+
+
 def _answer_size(ours: Observation) -> float:
     return float(np.sqrt(np.mean(ours["answers"] ** 2))) or 1.0

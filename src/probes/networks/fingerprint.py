@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from probes.errors import ModelError, near_folders
-from probes.tasks import Checkpoint, Construction, ModelCard, Untrained, canonical
+from probes.tasks import (
+    Checkpoint,
+    Construction,
+    Learned,
+    ModelCard,
+    Untrained,
+    canonical,
+)
 
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 TEXTS = (
@@ -32,11 +39,15 @@ def fingerprint(model: ModelCard) -> Any:
     if isinstance(weights, Construction):
         return canonical(weights)
     if isinstance(weights, Untrained):
-        folder, keeps = resolve(weights.of), weights.keeps
+        folder, keeps = _folder(weights.of), weights.keeps
         files = TEXTS if keeps == "nothing" else (*TEXTS, *WEIGHTS)
         content = {"untrained": _content(folder, files), "seed": weights.seed}
         return content if keeps == "nothing" else {**content, "keeps": keeps}
-    return {"checkpoint": _content(resolve(weights), (*TEXTS, *WEIGHTS))}
+    return {"checkpoint": _content(_folder(weights), (*TEXTS, *WEIGHTS))}
+
+
+def _folder(source: Checkpoint | Learned) -> Path:
+    return Path(source.location) if isinstance(source, Learned) else resolve(source)
 
 
 @lru_cache(maxsize=64)

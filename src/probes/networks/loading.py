@@ -36,7 +36,9 @@ def load_causal_lm(card: ModelCard, settings: Settings) -> CausalLM:
     source = card.weights
     assert isinstance(source, Checkpoint | Untrained)
     is_random = isinstance(source, Untrained) and source.keeps == "nothing"
-    folder = resolve(source.of if isinstance(source, Untrained) else source)
+    home = source.of if isinstance(source, Untrained) else source
+    assert isinstance(home, Checkpoint)
+    folder = resolve(home)
     require_usable(folder, needs_weights=not is_random)
     try:
         tokenizer = _transformers().AutoTokenizer.from_pretrained(

@@ -8,15 +8,17 @@ import torch
 
 from probes.networks.causal_lm import CausalLM
 from probes.networks.construction import construct
+from probes.networks.learned import load_learned, untrained_learned
 from probes.networks.linear_attention import LinearAttention
 from probes.networks.loading import load_causal_lm
-from probes.tasks import Construction, ModelCard, Settings
+from probes.networks.softmax_attention import SoftmaxAttention
+from probes.tasks import Construction, Learned, ModelCard, Settings, Untrained
 
 ROOM = 2 << 30  # bytes that models may share; a larger one is kept alone
 
 SMALL = 32 << 20  # bytes; below it, threads wait for each other longer than they work
 
-Loaded = CausalLM | LinearAttention
+Loaded = CausalLM | LinearAttention | SoftmaxAttention
 
 
 class ModelPool:
@@ -50,13 +52,18 @@ class ModelPool:
             self._models[key] = self._load(card, settings)
         self._models.move_to_end(key)
         model = self._models[key]
-        small = isinstance(model, LinearAttention) or model.n_bytes < SMALL
+        small = not isinstance(model, CausalLM) or model.n_bytes < SMALL
         torch.set_num_threads(1 if small else self._threads)
         return model
 
     def _load(self, card: ModelCard, settings: Settings) -> Loaded:
-        if isinstance(card.weights, Construction):
-            return LinearAttention(construct(card.weights))
+        weights = card.weights
+        if isinstance(weights, Construction):
+            return LinearAttention(construct(weights))
+        if isinstance(weights, Learned):
+            return load_learned(weights)
+        if isinstance(weights, Untrained) and isinstance(weights.of, Learned):
+            return untrained_learned(weights.of, seed=weights.seed)
         return load_causal_lm(card, settings)
 
     def _make_room(self, card: ModelCard) -> None:

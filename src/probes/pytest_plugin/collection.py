@@ -20,7 +20,8 @@ def pytest_pycollect_makeitem(collector: Any, name: str, obj: object) -> None:
     """Let a claim about learning in context pass through the gate first."""
     card = getattr(obj, "claim", None)
     if isinstance(card, ClaimCard):
-        needed = ["cell", "judge", *(["icl_gate"] if card.needs_icl else [])]
+        gate = "icl_gate" if card.on == "text" else "icl_gate_in_regression"
+        needed = ["cell", "judge", *([gate] if card.needs_icl else [])]
         pytest.mark.usefixtures(*needed)(obj)
 
 

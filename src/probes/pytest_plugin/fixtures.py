@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from probes.judge import Judge
-from probes.measures import gold_probability
+from probes.measures import explained_share, gold_probability
 from probes.observation import Observation
 from probes.pytest_plugin.items import JUDGE, KEYS, RUN
 from probes.request import Request
@@ -91,3 +91,14 @@ def icl_gate(
         gain = replace(learned.minus(theirs), name=f"gain of ICL over {arm}")
         if not is_gained(gain):
             judge.dismiss(f"ICL gains nothing over {arm}: nothing to explain", gain)
+
+
+@pytest.fixture
+def icl_gate_in_regression(icl: Observation, judge: Judge) -> None:
+    """Dismiss the cell of a network that errs as much as the answer 0 would.
+
+    Not on constructed networks: what algebra decides needs no evidence of learning.
+    """
+    gain = explained_share(icl)
+    if not judge.is_exact and not is_gained(gain):
+        judge.dismiss("ICL errs as much as the answer 0: nothing to explain", gain)
