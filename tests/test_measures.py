@@ -19,6 +19,7 @@ from probes.measurement import Array, Measurement
 from probes.measures import (
     accuracy,
     answer_order_sensitivity,
+    explained_share,
     gold_probability,
     jensen_shannon,
     label_accuracy,
@@ -143,6 +144,8 @@ KNOWN: dict[str, tuple[Measurement, list[float]]] = {
     # (.5, 2) in units of √12.5
     "prediction_distance": (prediction_distance(*POINTS), [0.1414214, 0.5656854]),
     "squared_distance": (squared_distance(*POINTS), [0.02, 0.32]),
+    # (9 − 4)/12.5 and (16 − 4)/12.5
+    "explained_share": (explained_share(POINTS[0]), [0.4, 0.96]),
     # 24/25 and 1
     "sensitivity_cosine": (sensitivity_cosine(*SLOPES), [0.96, 1.0]),
     # (√2, 2) in units of (5 + 1)/2

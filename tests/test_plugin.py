@@ -62,7 +62,9 @@ def test_every_row_fits_the_schema(small: Ran) -> None:
 def test_without_a_record_a_refuted_cell_fails(small: Ran) -> None:
     assert small.status == 1
     assert "REFUTED, NO RECORD" in small.text
-    assert "3 refuted cells failed for want of a record" in small.text
+    refuted = sum(row["verdict"] == "refuted" for row in small.rows)
+    assert refuted >= 3
+    assert f"{refuted} refuted cells failed for want of a record" in small.text
     assert "R!" not in small.text
 
 
@@ -94,9 +96,10 @@ def test_a_verdict_unlike_its_record_fails_with_both(
 
 def test_a_run_says_what_it_was_compared_with(again: Ran) -> None:
     found = again.run["record"]
-    assert (found["compared"], found["new"], found["not_run"]) == (6, 0, 0)
+    n_cells = len(again.rows)
+    assert (found["compared"], found["new"], found["not_run"]) == (n_cells, 0, 0)
     assert found["differs"] == {}
-    told = "6 cells; 0 not in it; 0 in it that did not run."
+    told = f"{n_cells} cells; 0 not in it; 0 in it that did not run."
     assert told in " ".join(again.text.split())
 
 
@@ -105,7 +108,7 @@ def test_a_comparison_of_unlike_runs_names_what_differs(again: Ran) -> None:
     other = (*GD, *SMALL, "--seed", "1", "--expect", kept, "-k", "same_sensitivity")
     found = run(again.reports.parent / "other", CONSTRUCTION, *other)
     assert found.run["record"]["compared"] == 2
-    assert found.run["record"]["not_run"] == 4
+    assert found.run["record"]["not_run"] == len(again.rows) - 2
     assert found.run["record"]["differs"] == {"seed": ["0", "1"]}
 
 

@@ -312,3 +312,10 @@ def test_ratio_of_proportional_arms_is_a_point() -> None:
 def test_ratio_over_one_set_is_unbounded() -> None:
     above, below = (values[:1] for values in crossed_ratio(1, 0.8))
     assert ratio_interval(above, below, level=0.9) == (-math.inf, math.inf)
+
+
+def test_numbers_as_large_as_1e100_have_an_interval() -> None:
+    values = np.random.default_rng(0).normal(1.0, 0.1, (5, 7))
+    plain, large = estimate_mean(values), estimate_mean(values * 1e100)
+    assert large.freedom == pytest.approx(plain.freedom)
+    assert large.error == pytest.approx(plain.error * 1e100)

@@ -79,11 +79,14 @@ def estimate_mean(values: Array) -> Estimate:
     if n_queries < 2 or combined <= 0.0:
         combined, queries, rest = sets, 0.0, 0.0
     variance = max(combined, floor)
-    parts = sets**2 / (n_sets - 1)
-    if n_queries > 1:
-        parts += queries**2 / (n_queries - 1)
-        parts += rest**2 / ((n_sets - 1) * (n_queries - 1))
-    freedom = variance**2 / parts if parts > 0 else float(n_sets - 1)
+    if variance == 0.0:
+        freedom = float(n_sets - 1)
+    else:  # as shares, because the squares of large numbers overflow
+        parts = (sets / variance) ** 2 / (n_sets - 1)
+        if n_queries > 1:
+            parts += (queries / variance) ** 2 / (n_queries - 1)
+            parts += (rest / variance) ** 2 / ((n_sets - 1) * (n_queries - 1))
+        freedom = 1 / parts if parts > 0 else float(n_sets - 1)
     return Estimate(
         mean=mean,
         error=math.sqrt(variance / values.size),

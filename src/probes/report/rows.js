@@ -65,7 +65,7 @@ function unpack(row) {
   const said = (i) => (i === null ? null : text(i));
   const verdict = (i) => (i === null ? null : data.verdicts[i]);
   const found = {
-    claim: claim.id, sentence: claim.sentence, source: claim.source, file: text(row.file),
+    claim: claim.id, sentence: claim.sentence, source: claim.source, identity: row.identity === 1, file: text(row.file),
     test: testOf(row), model: models[row.model].name, kind: models[row.model].kind,
     dataset: text(row.dataset), n_demonstrations: row.n_demonstrations,
     verdict: verdict(row.verdict), alone: verdict(row.alone ?? row.verdict),
