@@ -38,7 +38,8 @@ from probes.networks.pool import ModelPool
 from probes.networks.softmax_attention import SoftmaxAttention, SoftmaxShape
 from probes.regression import RegressionTask, draw_tasks
 from probes.request import Request
-from probes.tasks import Learned, LinearTasks, ModelCard, Settings, untrained_twin
+from probes.tasks import Learned, LinearTasks, ModelCard, Settings
+from probes.twins import untrained_twin
 from probes.verdict import is_gained
 
 NAMES = ("learned_lsa_1", "learned_lsa_2_looped", "learned_lsa_5", "learned_softmax")
