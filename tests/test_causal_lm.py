@@ -287,7 +287,7 @@ def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_tokenizer_of_another_model_is_refused(copied: Path) -> None:
-    other = FOLDER.parent / "english_llama" / "tokenizer.json"
+    other = FOLDER.parent / "text_llama" / "tokenizer.json"
     shutil.copy(other, copied / "tokenizer.json")
     with pytest.raises(ModelError, match="the model embeds 53"):
         load(copied)

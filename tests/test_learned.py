@@ -83,9 +83,10 @@ def tasks(n: int = 4, d: int = 3) -> RegressionTask:
 
 
 def spoil(tmp_path: Path, name: str, change: Any) -> Learned:
-    """Copy a shipped folder and change its tensors."""
+    """Copy a shipped folder and change its tensors, without the sums that tell."""
     source = source_of(name)
-    folder = shutil.copytree(source.location, tmp_path / "spoiled")
+    ignore = shutil.ignore_patterns("SHA256SUMS")
+    folder = shutil.copytree(source.location, tmp_path / "spoiled", ignore=ignore)
     tensors = load_file(folder / "model.safetensors")
     change(tensors)
     save_file(tensors, folder / "model.safetensors")
@@ -107,6 +108,16 @@ def with_one_missing(tensors: dict[str, torch.Tensor]) -> None:
 
 def with_one_more(tensors: dict[str, torch.Tensor]) -> None:
     tensors["stray"] = torch.zeros(1)
+
+
+def test_weights_that_were_not_shipped_are_refused(tmp_path: Path) -> None:
+    source = source_of("learned_lsa_1")
+    folder = shutil.copytree(source.location, tmp_path / "changed")
+    weights = folder / "model.safetensors"
+    *kept, last = weights.read_bytes()
+    weights.write_bytes(bytes([*kept, last ^ 1]))
+    with pytest.raises(ModelError, match="has the SHA-256 .* Expected .* Restore it"):
+        load_learned(replace(source, location=str(folder)))
 
 
 @pytest.mark.parametrize("name", ["learned_lsa_5", "learned_softmax"])

@@ -168,7 +168,7 @@ def test_an_untrained_llama_is_a_gaussian(observer: Observer) -> None:
     request = replace(ask(WeightStatistics()), model=model)
     found = observer.observe(request)
     excess = sparsity(found).minus(gaussian_sparsity(found))
-    error = np.sqrt(0.383 * 0.617 / 64**2)  # of the share in one 64 × 64 Gaussian
+    error = np.sqrt(0.383 * 0.617 / 160**2)  # of the share in one 160 × 160 Gaussian
     assert np.abs(excess.values).max() < 4 * error
     assert abs(excess.mean) < 4 * error / np.sqrt(excess.values.size)
     assert hoyer(found).mean == pytest.approx(0.202, abs=0.005)

@@ -12,7 +12,8 @@ from probes.census import census, census_lines
 from probes.claims import ClaimCard
 from probes.errors import ClaimError
 from probes.grid import DATASETS, MODELS, parse_datasets
-from probes.tasks import DatasetCard
+from probes.networks.size import told_size
+from probes.tasks import DatasetCard, ModelCard
 
 INDENT = " " * 4
 
@@ -29,17 +30,21 @@ def listing(asked: str, places: Sequence[str], option: Any) -> str:
         ProbesError: A dataset or a file of claims cannot be read.
     """
     if asked == "--list-models":
-        return "\n".join(
-            f"{m.name}  ({m.kind}, {m.family}{', ships' if m.shipped else ''})\n"
-            f"{INDENT}{m.summary}"
-            for m in MODELS
-        )
+        return "\n".join(map(_model, MODELS))
     if asked == "--list-datasets":
         if not option.datasets:
             return "\n".join(map(_dataset, DATASETS))
         given = parse_datasets(option.datasets)
         return "\n".join(_counted(card, option.data_dir) for card in given)
     return "\n".join(_described(card) for card in find_claims(places))
+
+
+def _model(card: ModelCard) -> str:
+    ships = ", ships" if card.shipped else ""
+    return (
+        f"{card.name}  ({card.kind}, {card.family}{ships}; {told_size(card)})\n"
+        f"{INDENT}{card.summary}"
+    )
 
 
 def _dataset(card: DatasetCard) -> str:

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from probes.errors import ModelError
 from probes.networks.construction import LayerWeights, NetworkWeights
+from probes.networks.folder import require_sums
 from probes.networks.linear_attention import LinearAttention
 from probes.networks.softmax_attention import SoftmaxAttention, SoftmaxShape
 from probes.tasks import Learned, seed_of
@@ -50,9 +51,10 @@ def load_learned(source: Learned) -> LinearAttention | SoftmaxAttention:
 
     Raises:
         ModelError: The folder is no such network, or a weight is missing, of the wrong
-            shape, or not finite.
+            shape, or not finite, or a file is not the one that was shipped.
     """
     shape, path = read_shape(source), Path(source.location) / "model.safetensors"
+    require_sums(path.parent)
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:

@@ -15,7 +15,8 @@ import torch
 from probes.errors import ModelError
 from probes.networks.causal_lm import CausalLM
 from probes.networks.fingerprint import resolve
-from probes.networks.folder import require_usable
+from probes.networks.folder import count_parameters, require_usable
+from probes.networks.memory import require_room
 from probes.tasks import Checkpoint, ModelCard, Settings, Untrained
 
 LEAST_SHARE = 0.5
@@ -35,11 +36,12 @@ def load_causal_lm(card: ModelCard, settings: Settings) -> CausalLM:
     """
     source = card.weights
     assert isinstance(source, Checkpoint | Untrained)
-    is_random = isinstance(source, Untrained) and source.keeps == "nothing"
+    is_random = isinstance(source, Untrained) and not keeps_some(source)
     home = source.of if isinstance(source, Untrained) else source
     assert isinstance(home, Checkpoint)
     folder = resolve(home)
     require_usable(folder, needs_weights=not is_random)
+    _require_room(card, folder, settings)
     try:
         tokenizer = _transformers().AutoTokenizer.from_pretrained(
             folder, trust_remote_code=False, local_files_only=True
@@ -57,12 +59,38 @@ def load_causal_lm(card: ModelCard, settings: Settings) -> CausalLM:
     return CausalLM(model.to(settings.device), tokenizer)
 
 
+def _require_room(card: ModelCard, folder: Path, settings: Settings) -> None:
+    """Refuse a model that does not fit, before the first tensor is read."""
+    copies = (
+        2 if isinstance(card.weights, Untrained) and keeps_some(card.weights) else 1
+    )
+    known = card.n_parameters or count_parameters(folder) or _count(folder)
+    dtype = getattr(torch, settings.dtype)
+    require_room(
+        copies * known * dtype.itemsize,
+        torch.device(settings.device),
+        what=f"Loading {card.name}, {known:,} parameters in {settings.dtype},",
+        mending="Pass a narrower --dtype, another --device, or a smaller model.",
+    )
+
+
+def _count(folder: Path) -> int:
+    """Count the parameters of an architecture that has no weights."""
+    model = _random(folder, torch.float32, torch.device("meta"), seed=0)
+    return sum(p.numel() for p in model.parameters())
+
+
+def keeps_some(source: Untrained) -> bool:
+    """Say whether a twin takes some of its weights from the trained model."""
+    return source.keeps != "nothing"
+
+
 def _model(folder: Path, source: Checkpoint | Untrained, settings: Settings) -> Any:
     dtype = getattr(torch, settings.dtype)
     if isinstance(source, Checkpoint):
         return _trained(folder, dtype)
     model = _random(folder, dtype, torch.device(settings.device), source.seed)
-    if source.keeps == "embeddings_and_norms":
+    if keeps_some(source):
         _keep_embeddings_and_norms(model, _trained(folder, dtype))
     return model
 

@@ -23,6 +23,7 @@ from probes.measurement import Array
 from probes.networks.causal_lm import CausalLM
 from probes.networks.descent import Descent, Weights
 from probes.networks.lessons import Lessons
+from probes.networks.memory import bytes_to_train, require_room
 from probes.networks.replay import Replay
 from probes.networks.submodel import lowest_layer, parameters_of
 
@@ -113,10 +114,7 @@ class Training:
             passes: Passes over the demonstrations.
             after_pass: Called with the number of passes done and the weights.
         """
-        masters = {
-            name: p.detach().to(_wide(p.dtype)).expand(len(trials), *p.shape).clone()
-            for name, p in self.start.items()
-        }
+        masters = self._masters(trials)
         sets = torch.tensor([t.index for t in trials], device=self.model.device)
         descent = Descent(optimizer=self.learner.optimizer, rates=self._rates(trials))
         largest, finite = torch.zeros(len(trials)), torch.ones(len(trials)).bool()
@@ -188,6 +186,21 @@ class Training:
             shifted = p.detach().float().cpu() + noise * (norm / noise.norm())
             moved[name] = shifted.to(p)
         return moved
+
+    def _masters(self, trials: Sequence[Trial]) -> Weights:
+        """Copy the weights that move, once for each trial, in float32 or wider."""
+        moved, optimizer = self.learner.weights, self.learner.optimizer
+        require_room(
+            bytes_to_train(self.start, n_trials=len(trials), optimizer=optimizer),
+            self.model.device,
+            what=f"Training {moved} by {optimizer}, {len(trials)} trials at once,",
+            mending="Train a sub-model, such as weights='W_V@middle', or pass a "
+            "narrower --dtype.",
+        )
+        return {
+            name: p.detach().to(_wide(p.dtype)).expand(len(trials), *p.shape).clone()
+            for name, p in self.start.items()
+        }
 
     def _replayed(self, lessons: Lessons) -> Lessons:
         if self.replay is None:

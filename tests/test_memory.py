@@ -1,0 +1,104 @@
+"""Memory is planned before it is taken; sizes are told without loading."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+import fixtures.models  # noqa: F401 - fills the registry
+from probes.errors import ModelError
+from probes.grid import MODELS, dataset_named
+from probes.learners import GradientLearner
+from probes.networks import memory
+from probes.networks.lessons import encode_lessons
+from probes.networks.loading import load_causal_lm
+from probes.networks.memory import bytes_to_train, free_bytes, require_room
+from probes.networks.size import n_parameters, told_size
+from probes.networks.training import Training, Trial
+from probes.prompts import draw_text
+from probes.rows import read_rows
+from probes.tasks import Settings
+from probes.tokens import verbalize
+
+CPU = torch.device("cpu")
+SETTINGS = Settings(n_sets=3, n_queries=4, n_calibration=6)
+
+
+@pytest.fixture
+def nothing_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 1000)
+
+
+def test_what_is_free_is_a_share_of_the_machine() -> None:
+    free = free_bytes(CPU)
+    assert free is not None
+    assert 1 << 20 < free < 1 << 44
+
+
+def test_need_and_room_are_named(nothing_free: None) -> None:
+    with pytest.raises(ModelError, match=r"needs about 2\.0 GiB on cpu, and 0\.0 GiB"):
+        require_room(2 << 30, CPU, what="Loading it", mending="Take less.")
+
+
+def test_work_that_fits_is_let_through(nothing_free: None) -> None:
+    require_room(950, CPU, what="Loading it", mending="Take less.")
+    with pytest.raises(ModelError):
+        require_room(951, CPU, what="Loading it", mending="Take less.")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "optimizer", "bytes_each"),
+    [
+        (torch.float32, "gd", 4 + 4),  # masters, gradient
+        (torch.float32, "adam", 4 + 4 + 8),  # and two moments
+        (torch.bfloat16, "gd", 4 + 2 + 2),  # masters, their rounding, gradient
+        (torch.bfloat16, "adam", 4 + 2 + 2 + 8),
+    ],
+)
+def test_training_takes_what_it_holds(
+    dtype: torch.dtype, optimizer: str, bytes_each: int
+) -> None:
+    weights = {"w": torch.zeros(3, 5, dtype=dtype)}
+    found = bytes_to_train(weights, n_trials=2, optimizer=optimizer)
+    assert found == 2 * 15 * bytes_each
+
+
+def test_llama_7b_trains_within_120_gib() -> None:
+    n = n_parameters(MODELS.get("llama_7b"))
+    assert n == 6_738_415_616
+    weights = {"all": torch.empty(n, dtype=torch.bfloat16, device="meta")}
+    model = 2 * n
+    for optimizer, gib in (("gd", 64), ("adam", 120)):
+        needed = bytes_to_train(weights, n_trials=1, optimizer=optimizer)
+        assert model + needed < gib * memory.GIB
+
+
+def test_a_model_without_room_is_refused_before_it_is_read(nothing_free: None) -> None:
+    with pytest.raises(ModelError, match=r"Loading hmm_llama, 200,064 par"):
+        load_causal_lm(MODELS.get("hmm_llama"), SETTINGS)
+
+
+def test_training_without_room_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_causal_lm(MODELS.get("hmm_llama"), SETTINGS)
+    task = draw_text(
+        read_rows(dataset_named("hmm"), None), SETTINGS, n_demonstrations=2
+    )
+    labels = verbalize(model.tokenizer, task)
+    learner = GradientLearner(rates=(0.1,), passes=(1,))
+    lessons = encode_lessons(model, task, labels, task.demonstrations)
+    training = Training(model, learner, lessons)
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 1000)
+    with pytest.raises(ModelError, match="Training all by gd, 1 trials at once, needs"):
+        training.run([Trial(index=0, rate=0.1, seed=0)], 1)
+
+
+@pytest.mark.parametrize("name", [card.name for card in MODELS])
+def test_every_registered_model_tells_its_size(name: str) -> None:
+    assert "parameters" in told_size(MODELS.get(name))
+
+
+def test_size_of_a_hub_id_is_unknown() -> None:
+    card = replace(MODELS.get("llama_7b"), n_parameters=None)
+    assert told_size(card) == "size unknown"
