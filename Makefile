@@ -3,7 +3,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 READY := .venv/.ready
 
-.PHONY: setup claims sample test lint bench clean
+.PHONY: setup claims sample test lint bench calibration clean
 
 setup: $(READY)
 
@@ -34,6 +34,10 @@ lint: $(READY)
 # Speed, without workers, because pytest-benchmark disables itself beside them.
 bench: $(READY)
 	$(PY) -m pytest tests/benchmarks -n 0 -q $(ARGS)
+
+# How often verdicts are wrong, on worlds of known truth.
+calibration: $(READY)
+	$(PY) -m probes.calibration $(ARGS)
 
 clean:
 	rm -rf .venv .store reports/latest build .pytest_cache .mypy_cache .ruff_cache

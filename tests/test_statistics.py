@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
-from probes.measurement import Array, Measurement
+from probes.measurement import Array
 from probes.statistics import (
     Estimate,
     benjamini_hochberg,
-    crossed_bootstrap,
     estimate_mean,
+    holm,
     ratio_interval,
+    variance_components,
 )
-from probes.verdict import judge_within
 
 SEEDS = st.integers(0, 2**32 - 1)
 BOUNDS = (-1.0, -0.2, 0.0, 0.3, 2.0)
@@ -107,7 +107,7 @@ def test_one_query_has_the_p_values_of_the_t_test(
 
 @settings(deadline=None, max_examples=25)
 @given(seed=SEEDS, margin=st.sampled_from([0.1, 0.5, 2.0]))
-def test_verdict_on_one_query_is_two_one_sided_t_tests(
+def test_p_values_on_one_query_are_two_one_sided_t_tests(
     seed: int, margin: float
 ) -> None:
     weightstats = pytest.importorskip(
@@ -116,11 +116,11 @@ def test_verdict_on_one_query_is_two_one_sided_t_tests(
     )
     ours, theirs = world(seed, n_queries=2).T
     p, lower, upper = weightstats.ttost_paired(ours, theirs, -margin, margin)
-    difference = Measurement(name="gap", unit="1", values=(ours - theirs)[:, None])
-    found = judge_within(difference, margin=margin)
-    outside = min(1.0, 2 * min(1 - upper[1], 1 - lower[1]))
-    assert (found.p_supported, found.p_refuted) == pytest.approx((p, outside), abs=1e-9)
-    assert found.p_supported == pytest.approx(p, abs=1e-10)
+    found = estimate_mean((ours - theirs)[:, None])
+    inside = max(found.p_below(margin), found.p_above(-margin))
+    assert inside == pytest.approx(p, abs=1e-10)
+    assert found.p_above(margin) == pytest.approx(1 - upper[1], abs=1e-10)
+    assert found.p_below(-margin) == pytest.approx(1 - lower[1], abs=1e-10)
 
 
 @settings(deadline=None)
@@ -160,7 +160,7 @@ def test_estimate_ignores_the_order_of_sets_and_queries(seed: int) -> None:
     values = world(seed, n_sets=4, n_queries=6)
     mixed = values[rng.permutation(4)][:, rng.permutation(6)]
     one, other = estimate_mean(values), estimate_mean(mixed)
-    assert one.mean == other.mean
+    assert other.mean == pytest.approx(float(one.mean), abs=1e-15)
     expected = (one.error, one.freedom)
     assert (other.error, other.freedom) == pytest.approx(expected, rel=1e-9)
 
@@ -213,7 +213,8 @@ def test_values_that_vary_over_sets_only_have_the_sets_error() -> None:
 
 
 def test_infinite_error_decides_nothing() -> None:
-    found = Estimate(mean=5.0, error=math.inf, freedom=1.0)
+    mean, error, freedom, none = (np.array(v) for v in (5.0, math.inf, 1.0, 0.0))
+    found = Estimate(mean=mean, error=error, freedom=freedom, skewness=none)
     assert (found.p_above(0.0), found.p_below(0.0)) == (1.0, 1.0)
 
 
@@ -243,33 +244,6 @@ def test_adjusted_p_values_of_benjamini_and_hochbergs_example() -> None:
     # By hand: p·n/rank = .04, .04, .0533, .041, then the least of those above.
     found = benjamini_hochberg([0.041, 0.01, 0.04, 0.02])
     assert found == pytest.approx([0.041, 0.04, 0.041, 0.04])
-
-
-def test_bootstrap_depends_on_its_seed_alone() -> None:
-    one, again, other = (
-        crossed_bootstrap(world(0), level=0.9, n=500, seed=s) for s in (1, 1, 2)
-    )
-    assert one == again != other
-
-
-def test_bootstrap_is_about_as_wide_as_the_mean_varies() -> None:
-    worlds = [world(seed, n_sets=30, n_queries=30) for seed in range(40)]
-    ends = [crossed_bootstrap(w, level=0.9, n=400, seed=0) for w in worlds]
-    true = 2 * stats.norm.ppf(0.95) * math.sqrt((SETS + QUERIES) / 30 + REST / 900)
-    assert np.mean([high - low for low, high in ends]) == pytest.approx(true, rel=0.1)
-
-
-def test_bootstrap_resamples_queries_as_well_as_sets() -> None:
-    by_query = np.repeat(np.array([[0.0, 1.0, 5.0, 9.0]]), 6, axis=0)
-    for values in (by_query, by_query.T):
-        low, high = crossed_bootstrap(values, level=0.9, n=500, seed=0)
-        assert low < 2.5 < 5.0 < high
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 1)])
-def test_bootstrap_of_equal_values_is_that_value(shape: tuple[int, int]) -> None:
-    found = crossed_bootstrap(np.full(shape, 0.5), level=0.9, n=50, seed=0)
-    assert found == pytest.approx((0.5, 0.5))
 
 
 def crossed_ratio(seed: int, theta: float) -> tuple[Array, Array]:
@@ -319,3 +293,99 @@ def test_numbers_as_large_as_1e100_have_an_interval() -> None:
     plain, large = estimate_mean(values), estimate_mean(values * 1e100)
     assert large.freedom == pytest.approx(plain.freedom)
     assert large.error == pytest.approx(plain.error * 1e100)
+
+
+# ------------------------------------------------------------------- skewness
+
+
+def skewed(seed: int, shape: tuple[int, int] = (12, 30)) -> Array:
+    """Draw values with a long tail above their mean."""
+    rng = np.random.default_rng(seed)
+    by_set = np.exp(rng.normal(size=(shape[0], 1)))
+    return np.asarray(by_set + rng.exponential(size=shape))
+
+
+def test_skewness_of_one_query_is_the_sample_skewness_over_the_root_of_n() -> None:
+    values = skewed(0, (12, 1))
+    g = stats.skew(values[:, 0], bias=False)  # k3 / k2^{3/2}, as of a sample
+    expected = g / math.sqrt(12)
+    assert estimate_mean(values).skewness == pytest.approx(expected, abs=1e-10)
+
+
+@settings(deadline=None)
+@given(seed=SEEDS)
+def test_skewness_mirrors_with_the_values(seed: int) -> None:
+    one, other = estimate_mean(skewed(seed)), estimate_mean(-skewed(seed))
+    assert other.skewness == pytest.approx(-one.skewness, rel=1e-9)
+    assert other.p_above(-2.0, tail=3.0) == pytest.approx(
+        float(one.p_below(2.0, tail=3.0)), abs=1e-12
+    )
+
+
+@settings(deadline=None)
+@given(seed=SEEDS, bound=st.floats(1.0, 6.0), tail=st.floats(0.0, 5.0))
+def test_a_tail_never_lowers_a_p_value(seed: int, bound: float, tail: float) -> None:
+    found = estimate_mean(skewed(seed))
+    for p in (found.p_below, found.p_above):
+        assert p(bound, tail=tail) >= p(bound) - 1e-15
+
+
+@settings(deadline=None)
+@given(seed=SEEDS, tail=st.floats(0.1, 5.0), level=st.sampled_from([0.8, 0.9, 0.98]))
+def test_a_bound_at_a_skewed_intervals_end_has_the_tails_p(
+    seed: int, tail: float, level: float
+) -> None:
+    found = estimate_mean(skewed(seed))
+    low, high = found.interval(level, tail=tail)
+    assert found.p_below(high, tail=tail) == pytest.approx((1 - level) / 2, abs=1e-9)
+    assert found.p_above(low, tail=tail) == pytest.approx((1 - level) / 2, abs=1e-9)
+
+
+def test_halls_transformation_by_hand() -> None:
+    # z = −2, skewness ½, counted twice: −2 + 4/3 − 8/27 + 1/6 = −.7963 at t with 9.
+    mean, error, freedom, half = (np.array(v) for v in (-2.0, 1.0, 9.0, 0.5))
+    found = Estimate(mean=mean, error=error, freedom=freedom, skewness=half)
+    expected = stats.t.cdf(-2 + 4 / 3 - 8 / 27 + 1 / 6, 9)
+    assert found.p_below(0.0, tail=2.0) == pytest.approx(expected, abs=1e-12)
+    assert found.p_above(-4.0, tail=2.0) == pytest.approx(stats.t.sf(2, 9), abs=1e-12)
+
+
+def test_a_stack_is_estimated_as_its_matrices_are() -> None:
+    stack = np.stack([skewed(seed) for seed in range(5)])
+    together = estimate_mean(stack)
+    for place, values in enumerate(stack):
+        alone = estimate_mean(values)
+        for name in ("mean", "error", "freedom", "skewness"):
+            expected = pytest.approx(float(getattr(alone, name)), rel=1e-12)
+            assert getattr(together, name)[place] == expected
+
+
+def test_components_are_those_of_the_mean_squares() -> None:
+    values = world(5)
+    mean = values.mean()
+    by_set = 40 * ((values.mean(axis=1) - mean) ** 2).sum() / 9
+    by_query = 10 * ((values.mean(axis=0) - mean) ** 2).sum() / 39
+    total = ((values - mean) ** 2).sum()
+    rest = (total - 9 * by_set - 39 * by_query) / (9 * 39)
+    sets, queries = (by_set - rest) / 40, (by_query - rest) / 10
+    found = variance_components(values)
+    assert found is not None
+    assert (found.sets, found.queries, found.rest) == pytest.approx(
+        (sets, queries, rest)
+    )
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (5, 1)])
+def test_one_set_or_one_query_has_no_components(shape: tuple[int, int]) -> None:
+    assert variance_components(np.zeros(shape)) is None
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
+def test_holms_p_values_are_those_of_statsmodels(p_values: list[float]) -> None:
+    multitest = pytest.importorskip(
+        "statsmodels.stats.multitest",
+        reason="statsmodels is the reference; install the extra 'dev'",
+    )
+    expected = multitest.multipletests(p_values, method="holm")[1]
+    assert holm(p_values) == pytest.approx(list(expected), abs=1e-12)

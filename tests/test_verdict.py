@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from probes.claims import ClaimCard
 from probes.errors import ClaimError, ShapeError
 from probes.judge import Judge, Undecided
+from probes.judgement import Judgement
 from probes.measurement import Array, Measurement
 from probes.statistics import estimate_mean
 from probes.tasks import (
@@ -27,7 +28,7 @@ from probes.verdict import (
     ALPHA,
     LEAST_SETS,
     LEVEL,
-    Judgement,
+    TAIL,
     describe,
     is_gained,
     judge_ceiling,
@@ -66,6 +67,9 @@ def world(seed: int, mean: float, shape: tuple[int, int] = SHAPE) -> Measurement
     parts = [(0.5, (shape[0], 1)), (0.2, (1, shape[1])), (0.3, shape)]
     noise = sum(math.sqrt(share) * rng.normal(size=size) for share, size in parts)
     return measured(mean + SPREAD * np.asarray(noise))
+
+
+MANY = (40, 40)
 
 
 def narrow(mean: float, shape: tuple[int, int] = SHAPE, seed: int = 0) -> Measurement:
@@ -165,8 +169,12 @@ def test_p_values_are_of_the_worse_margin_and_of_either_side(mean: float) -> Non
         judge_within(wide(mean), margin=1.0),
         estimate_mean(wide(mean).values),
     )
-    worse = max(estimate.p_below(1.0), estimate.p_above(-1.0))
-    either = min(1.0, 2 * min(estimate.p_above(1.0), estimate.p_below(-1.0)))
+    below, above = (
+        {bound: float(p(bound, tail=TAIL)) for bound in (-1.0, 1.0)}
+        for p in (estimate.p_below, estimate.p_above)
+    )
+    worse = max(below[1.0], above[-1.0])
+    either = min(1.0, 2 * min(above[1.0], below[-1.0]))
     assert (found.p_supported, found.p_refuted) == pytest.approx((worse, either))
 
 
@@ -369,9 +377,11 @@ def test_effect_at_the_margin_is_rarely_supported_or_refuted(one_sided: bool) ->
 
 
 def test_two_draws_of_one_learner_are_supported() -> None:
-    # Four standard errors lie between no difference and the margin, on either side.
+    # Eight standard errors lie between no difference and the margin, on either side.
     judged = [
-        judge_within(world(s, 0.0).minus(world(s + N_WORLDS, 0.0)), margin=1.0)
+        judge_within(
+            world(s, 0.0, MANY).minus(world(s + N_WORLDS, 0.0, MANY)), margin=1.0
+        )
         for s in range(50)
     ]
     assert share("supported", judged) >= 0.9
@@ -379,16 +389,15 @@ def test_two_draws_of_one_learner_are_supported() -> None:
 
 
 def test_effect_beyond_the_margin_is_mostly_refuted() -> None:
-    judged = [judge_within(world(s, 2.0), margin=1.0) for s in range(50)]
+    judged = [judge_within(world(s, 2.0, MANY), margin=1.0) for s in range(50)]
     assert share("refuted", judged) >= 0.9
     assert share("supported", judged) == 0.0
 
 
-def arms_at(effect: float, seed: int) -> Judgement:
-    floor, ceiling = world(3 * seed, 0.0), world(3 * seed + 1, 4.0)
-    return judge_ceiling(
-        world(3 * seed + 2, 4.0 * effect), floors=[floor], ceiling=ceiling, margin=0.2
-    )
+def arms_at(effect: float, seed: int, shape: tuple[int, int] = SHAPE) -> Judgement:
+    floor, ceiling = world(3 * seed, 0.0, shape), world(3 * seed + 1, 4.0, shape)
+    middle = world(3 * seed + 2, 4.0 * effect, shape)
+    return judge_ceiling(middle, floors=[floor], ceiling=ceiling, margin=0.2)
 
 
 def test_similarity_at_its_margin_is_rarely_supported_or_refuted() -> None:
@@ -399,5 +408,6 @@ def test_similarity_at_its_margin_is_rarely_supported_or_refuted() -> None:
 
 
 def test_similarity_at_its_ceiling_is_supported_and_halfway_is_refuted() -> None:
-    assert share("supported", [arms_at(1.1, seed) for seed in range(20)]) >= 0.9
-    assert share("refuted", [arms_at(0.5, seed) for seed in range(20)]) >= 0.9
+    for effect, verdict in ((1.1, "supported"), (0.5, "refuted")):
+        judged = [arms_at(effect, seed, MANY) for seed in range(20)]
+        assert share(verdict, judged) >= 0.9

@@ -12,17 +12,11 @@ from typing import Any
 
 from probes.claims import ClaimCard
 from probes.errors import ClaimError
+from probes.judgement import Effect, Judgement
 from probes.measurement import Measurement
 from probes.observation import Observation
 from probes.tasks import Cell
-from probes.verdict import (
-    Effect,
-    Judgement,
-    describe,
-    judge_ceiling,
-    judge_exactly,
-    judge_within,
-)
+from probes.verdict import describe, judge_ceiling, judge_exactly, judge_within
 
 
 class Refuted(AssertionError):  # noqa: N818 - a verdict, not an error

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -150,32 +149,36 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def correct(rows: Iterable[Row]) -> None:
-    """Adjust p-values within each claim, and demote what does not survive.
+    """Adjust p-values over the whole matrix, and demote what does not survive.
 
-    Benjamini–Hochberg over the cells of a claim (all its variants), for *supported* and
-    for *refuted* each. A verdict whose adjusted p is above ALPHA becomes inconclusive;
+    Benjamini–Hochberg over all cells that were tested, for *supported* and for
+    *refuted* each. A verdict whose adjusted p is above ALPHA becomes inconclusive;
     ``alone`` keeps what the cell said by itself, which is what its test reports.
+
+    Over the cells of each claim apart, a matrix of eight claims in which nothing holds
+    has a false *supported* several times as often (see ``reports/calibration``).
     """
-    claims: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        if row["effects"] and row["effects"][0]["p"] is not None:
-            claims[row["claim"].partition("[")[0]].append(row)
-    for found in claims.values():
-        for verdict in ("supported", "refuted"):
-            p_values = [float(row[f"p_{verdict}"]) for row in found]
-            for row, p in zip(found, benjamini_hochberg(p_values), strict=True):
-                if row["alone"] == verdict or (
-                    verdict == "supported" and row["alone"] == "inconclusive"
-                ):
-                    row["effects"][0]["p_adjusted"] = p
-                    _demote(row, verdict, p, len(found))
+    tested = [row for row in rows if row["effects"] and _p_of(row) is not None]
+    for verdict in ("supported", "refuted"):
+        p_values = [float(row[f"p_{verdict}"]) for row in tested]
+        for row, p in zip(tested, benjamini_hochberg(p_values), strict=True):
+            if row["alone"] == verdict or (
+                verdict == "supported" and row["alone"] == "inconclusive"
+            ):
+                row["effects"][0]["p_adjusted"] = p
+                _demote(row, verdict, p, len(tested))
+
+
+def _p_of(row: Row) -> float | None:
+    found: float | None = row["effects"][0]["p"]
+    return found
 
 
 def _demote(row: Row, verdict: str, p: float, n_cells: int) -> None:
     if row["alone"] == verdict and p > ALPHA:
         row["verdict"] = "inconclusive"
         row["reason"] = (
-            f"{verdict} alone, but not among the {n_cells} cells of this claim "
+            f"{verdict} alone, but not among the {n_cells} cells of this matrix "
             f"(adjusted p = {p:.3f})"
         )
 

@@ -1,0 +1,95 @@
+"""``python -m probes.calibration`` runs the study and writes its report."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from probes.calibration import study, whole
+from probes.calibration.study import Outcome
+from probes.calibration.summary import read_outcomes, write_summary
+from probes.calibration.worlds import WORLDS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """How many worlds are drawn for each part of the study."""
+
+    runs: int
+    slow_runs: int
+    matrix_runs: int
+    whole_runs: int
+
+
+FULL = Sizes(runs=8000, slow_runs=1000, matrix_runs=1000, whole_runs=1000)
+QUICK = Sizes(runs=1000, slow_runs=100, matrix_runs=50, whole_runs=100)
+
+
+def jobs(sizes: Sizes) -> list[tuple[str, Callable[[], Iterable[Outcome]]]]:
+    """List the parts of the study, each a call that one process can make."""
+    typical = [world for world in WORLDS if world.name.endswith(", typical")]
+    cells = partial(study.cells, runs=sizes.runs, slow_runs=sizes.slow_runs)
+    matrices = partial(study.matrices, runs=sizes.matrix_runs)
+    return [
+        *((f"cells: {w.name}", partial(cells, w)) for w in WORLDS),
+        *((f"matrices: {w.name}", partial(matrices, w)) for w in typical),
+        ("ratios", partial(study.ratios, runs=sizes.runs)),
+        ("the whole instrument", partial(whole.outcomes, runs=sizes.whole_runs)),
+    ]
+
+
+def _done(job: Callable[[], Iterable[Outcome]]) -> list[Outcome]:
+    return list(job())
+
+
+def run(sizes: Sizes, *, processes: int) -> Iterator[Outcome]:
+    """Run every part, telling how far the study is."""
+    parts = jobs(sizes)
+    began = time.monotonic()
+    with ProcessPoolExecutor(processes) as pool:
+        found = pool.map(_done, [job for _, job in parts])
+        for number, ((name, _), outcomes) in enumerate(
+            zip(parts, found, strict=True), start=1
+        ):
+            seconds = time.monotonic() - began
+            told = f"[{number}/{len(parts)}, {seconds:.0f} s] {name}"
+            print(told, file=sys.stderr, flush=True)
+            yield from outcomes
+
+
+def main() -> None:
+    """Run the study that the command line asks for."""
+    parser = argparse.ArgumentParser(
+        prog="python -m probes.calibration",
+        description="Measure how often verdicts are wrong on worlds of known truth.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--quick", action="store_true", help="an eighth of the runs")
+    parser.add_argument(
+        "--redraw", action="store_true", help="only write summary.json up again"
+    )
+    parser.add_argument("--processes", type=int, default=2, help="worlds at once")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("reports/calibration"), help="results"
+    )
+    parser.add_argument(
+        "--rows", type=Path, default=Path("reports/sample/results.jsonl"),
+        help="rows whose shares of variance are summed up",
+    )  # fmt: skip
+    given = parser.parse_args()
+    if given.redraw:
+        outcomes = read_outcomes(given.folder)
+    else:
+        sizes = QUICK if given.quick else FULL
+        outcomes = list(run(sizes, processes=given.processes))
+    print(write_summary(outcomes, given.folder, rows=given.rows))
+
+
+if __name__ == "__main__":
+    main()

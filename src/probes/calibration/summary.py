@@ -1,0 +1,223 @@
+"""What the study found, as rows, as a table in words, and as a picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from probes.calibration.rules import RULES
+from probes.calibration.study import HOME, SIZES, Outcome
+from probes.results import write_text
+from probes.verdict import ALPHA, FEW_FACTOR, FEW_SETS, TAIL
+
+ALLOWED = 0.06
+"""The most that false *supported* at the margin may be: ALPHA and a Monte Carlo error
+of 8000 runs (.0024) four times."""
+
+
+def read_outcomes(folder: Path) -> list[Outcome]:
+    """Read ``summary.json`` back."""
+    rows = json.loads((folder / "summary.json").read_text("utf-8"))
+    return [Outcome(**row) for row in rows]
+
+
+def write_summary(outcomes: Sequence[Outcome], folder: Path, *, rows: Path) -> str:
+    """Write ``summary.json``, ``README.md``, ``observed.json`` and a picture.
+
+    The picture needs matplotlib, ``observed.json`` the rows of a run.
+
+    Returns:
+        What ``README.md`` says.
+    """
+    plain = [asdict(outcome) for outcome in outcomes]
+    write_text(json.dumps(plain, indent=0) + "\n", folder / "summary.json")
+    if rows.is_file():
+        lines = rows.read_text("utf-8").splitlines()
+        observed = observed_shares(json.loads(line) for line in lines)
+        write_text(json.dumps(observed, indent=1) + "\n", folder / "observed.json")
+    text = page(outcomes)
+    write_text(text, folder / "README.md")
+    _draw(outcomes, folder / "false-supported.svg")
+    return text
+
+
+def observed_shares(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Sum up the shares of variance in the cells of a run that have enough of both.
+
+    Returns:
+        Number of cells, and the quantiles of each share.
+    """
+    found = []
+    for row in rows:
+        effect = row["effects"][0] if row["effects"] else {}
+        parts = effect.get("components")
+        if parts and min(effect["n_sets"], effect["n_queries"]) >= FEW_SETS:
+            total = sum(parts.values())
+            if total > 0:
+                found.append([parts[name] / total for name in parts])
+    quantiles = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 1.0)
+    if not found:
+        return {"cells": 0}
+    table = np.quantile(found, quantiles, axis=0).round(3).T.tolist()
+    names = ("sets", "queries", "rest")
+    return {
+        "cells": len(found),
+        "quantiles": quantiles,
+        **dict(zip(names, table, strict=True)),
+    }
+
+
+def page(outcomes: Sequence[Outcome]) -> str:
+    """Write what was found, as Markdown."""
+    runs, slow = (
+        next(o.runs for o in outcomes if o.rule == rule)
+        for rule in ("instrument", "crossed bootstrap")
+    )
+    return "\n".join(
+        [
+            "# How often a verdict is wrong",
+            "",
+            "Written by `make calibration`. Worlds are crossed sets × queries whose "
+            "true mean is known (`src/probes/calibration/worlds.py`); rules are in "
+            "`rules.py`. "
+            f"{runs} matrices for each line ({slow} for rules that "
+            f"resample): the Monte Carlo error of 5 % is "
+            f"{100 * (0.05 * 0.95 / runs) ** 0.5:.2f} % "
+            f"({100 * (0.05 * 0.95 / slow) ** 0.5:.1f} %).",
+            "",
+            "## Single cells: false *supported*, the mean being at the margin",
+            "",
+            f"In percent, nominal {100 * ALPHA:.0f} %. Each figure is the worst of the "
+            "worlds of one shape of values; in brackets is the world.",
+            "",
+            *_rules_table(outcomes),
+            "",
+            f"The instrument's rule is the one whose worst is at most "
+            f"{100 * ALLOWED:.0f} %: two-way variance components with Satterthwaite's "
+            f"t, in which skewness towards the margin counts {TAIL:g} times, and below "
+            f"{FEW_SETS} sets every p {FEW_FACTOR} times.",
+            "",
+            "## Its errors and its power by size",
+            "",
+            *_sizes_table(outcomes),
+            "",
+            "## Similarities between a floor and a ceiling with errors of their own",
+            "",
+            *_plain_table(o for o in outcomes if o.world.startswith("ratio")),
+            "",
+            "## Whole matrices",
+            "",
+            "False *supported* is the share of matrices with any; power the share of "
+            "true cells found.",
+            "",
+            *_plain_table(o for o in outcomes if "corrected" in o.rule),
+            "",
+            "## The whole instrument, with learners of known truth in the place of ICL",
+            "",
+            *_plain_table(o for o in outcomes if o.rule == "whole instrument"),
+            "",
+        ]
+    )
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f}"
+
+
+def _cells(outcomes: Iterable[Outcome], rule: str) -> list[Outcome]:
+    special = ("ratio", "48 cells", "500 cells")
+    return [o for o in outcomes if o.rule == rule and not o.world.startswith(special)]
+
+
+def _shapes(outcomes: Iterable[Outcome]) -> list[str]:
+    names = [o.world.partition(",")[0] for o in _cells(outcomes, "instrument")]
+    return list(dict.fromkeys(names))
+
+
+def _rules_table(outcomes: Sequence[Outcome]) -> list[str]:
+    shapes = _shapes(outcomes)
+    lines = [
+        "| rule | " + " | ".join(shapes) + " |",
+        "|---" * (len(shapes) + 1) + "|",
+    ]
+    for rule in RULES:
+        at = [o for o in _cells(outcomes, rule) if o.truth == "at the margin"]
+        worst = []
+        for shape in shapes:
+            found = [o for o in at if o.world.startswith(f"{shape},")]
+            top = max(found, key=lambda o: o.false_supported or 0.0)
+            profile = top.world.partition(", ")[2]
+            worst.append(
+                f"{_percent(top.false_supported)} ({profile}, {top.n_sets} × "
+                f"{top.n_queries})"
+            )
+        lines.append(f"| {rule} | " + " | ".join(worst) + " |")
+    return lines
+
+
+def _sizes_table(outcomes: Sequence[Outcome]) -> list[str]:
+    """Sum up the instrument's rule: the worst error and the range of power by size."""
+    lines = [
+        "| sets × queries | false supported, worst | false refuted, worst | power, "
+        "normal typical | power, all worlds |",
+        "|---|---|---|---|---|",
+    ]
+    for size in SIZES:
+        found = [
+            o for o in _cells(outcomes, "instrument") if (o.n_sets, o.n_queries) == size
+        ]
+        supported = max(o.false_supported or 0.0 for o in found)
+        refuted = max(o.false_refuted or 0.0 for o in found)
+        inside = [o for o in found if o.truth == "inside"]
+        power = [o.power for o in inside if o.power is not None]
+        typical = [o.power for o in inside if o.world == "normal, typical"]
+        lines.append(
+            f"| {size[0]} × {size[1]} | {_percent(supported)} | {_percent(refuted)} | "
+            f"{_percent(typical[0])} | {_percent(min(power))} to "
+            f"{_percent(max(power))} |"
+        )
+    return lines
+
+
+def _plain_table(outcomes: Iterable[Outcome]) -> list[str]:
+    lines = [
+        "| rule | world | truth | false supported | false refuted | power | runs |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {o.rule} | {o.world} | {o.truth} | {_percent(o.false_supported)} | "
+        f"{_percent(o.false_refuted)} | {_percent(o.power)} | {o.runs} |"
+        for o in outcomes
+    ]
+    return lines
+
+
+def _draw(outcomes: Sequence[Outcome], path: Path) -> None:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return  # an optional extra
+    shapes = _shapes(outcomes)
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    axes = figure.subplots()
+    for rule in RULES:
+        at = [
+            o
+            for o in _cells(outcomes, rule)
+            if o.truth == "at the margin" and (o.n_sets, o.n_queries) == HOME
+        ]
+        worst = [
+            max(o.false_supported or 0 for o in at if o.world.startswith(f"{s},"))
+            for s in shapes
+        ]
+        axes.plot(shapes, [100 * w for w in worst], marker="o", label=rule)
+    axes.axhline(100 * ALLOWED, color="black", linestyle=":", label="allowed")
+    axes.set_ylabel("false supported at the margin, %")
+    axes.set_title(f"Worst world of each shape, {HOME[0]} sets × {HOME[1]} queries")
+    axes.legend(fontsize=8)
+    figure.savefig(path, metadata={"Date": None})

@@ -1,0 +1,52 @@
+"""A verdict and the numbers it rests on: plain types, made in ``verdict``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from probes.statistics import Components
+
+Verdict = Literal["supported", "refuted", "inconclusive", "not_applicable"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """One line of numbers in a row; None where a number does not apply."""
+
+    name: str
+    value: float
+    unit: str
+    low: float | None = None
+    high: float | None = None
+    level: float | None = None
+    margin: float | None = None
+    floor: float | None = None
+    ceiling: float | None = None
+    n_sets: int
+    n_queries: int
+    p: float | None = None
+    p_adjusted: float | None = None
+    sets: tuple[float, ...] | None = None
+    """The effect in each demonstration set, rounded; None beside the main effect."""
+    components: Components | None = None
+    """Variances of what was tested: what power is planned from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """A verdict with the effect it rests on.
+
+    Attributes:
+        verdict: The word.
+        effect: The numbers; its ``p`` belongs to the verdict (see ``p_*``).
+        p_supported: p of "inside the margin".
+        p_refuted: p of "outside the margin".
+        reason: Why it is inconclusive or not applicable; empty otherwise.
+    """
+
+    verdict: Verdict
+    effect: Effect
+    p_supported: float | None = None
+    p_refuted: float | None = None
+    reason: str = ""

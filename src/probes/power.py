@@ -1,0 +1,71 @@
+"""How many demonstration sets decide a cell: power from the variances that were seen.
+
+Student's t with one degree of freedom less than there are sets, shifted by the effect:
+the normal approximation to the noncentral t. Skewness, which costs power too, is left
+out, and so is the correction over the matrix; a test holds it to simulated worlds.
+"""
+
+from __future__ import annotations
+
+import math
+
+from probes.statistics import Components
+
+MOST_SETS = 100_000
+"""A cell that needs more is told to be out of reach."""
+
+
+def standard_error(components: Components, n_sets: int, n_queries: int) -> float:
+    """Compute the standard error of the mean over so many sets and queries."""
+    return math.sqrt(
+        components.sets / n_sets
+        + components.queries / n_queries
+        + components.rest / (n_sets * n_queries)
+    )
+
+
+def power(
+    components: Components, *, gap: float, n_sets: int, n_queries: int, alpha: float
+) -> float:
+    """Compute the chance that a test decides.
+
+    Args:
+        components: Variances of one value.
+        gap: Distance of the true mean from the margin, on the side that is decided.
+        n_sets: Demonstration sets, at least 2.
+        n_queries: Queries of each.
+        alpha: Level of the one-sided test.
+    """
+    from scipy.special import ndtr, stdtrit
+
+    error = standard_error(components, n_sets, n_queries)
+    if error == 0.0:
+        return 1.0 if gap > 0 else 0.0
+    return float(ndtr(gap / error - stdtrit(n_sets - 1, 1 - alpha)))
+
+
+def sets_needed(
+    components: Components, *, gap: float, n_queries: int, alpha: float, wanted: float
+) -> int | None:
+    """Find the least number of sets that decides with a wanted chance.
+
+    Returns:
+        The number; None where no number of sets up to ``MOST_SETS`` does, because the
+        spread over queries alone is too large for the gap.
+    """
+
+    def is_enough(n_sets: int) -> bool:
+        found = power(
+            components, gap=gap, n_sets=n_sets, n_queries=n_queries, alpha=alpha
+        )
+        return found >= wanted
+
+    low, high = 1, 2
+    while not is_enough(high):
+        low, high = high, 2 * high
+        if low >= MOST_SETS:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if is_enough(middle) else (middle, high)
+    return high
