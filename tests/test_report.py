@@ -289,7 +289,7 @@ def test_terminal_lines_fit_the_width_whatever_the_names(
 
 
 def test_unexpected_cells_stand_above_the_matrix_and_at_most_twenty_of_them() -> None:
-    refuted = row(verdict="refuted", expected="supported")
+    refuted = row(verdict="refuted", expected="supported", outcome="failed")
     rows = [refuted | {"model": f"m{i}"} for i in range(23)]
     lines = matrix_lines(rows, run_of(rows))
     assert lines[0] == "Unexpected: 23"
@@ -347,6 +347,7 @@ def test_an_exclamation_mark_needs_a_record() -> None:
 
 RECORD = {"file": "old.jsonl", "applies": True, "compared": 3, "new": 1, "not_run": 2}
 RECORD |= {"differs": {"seed": ["1", "0"]}}
+RECORD |= {"changes": {"opposite": 1, "same": 2}, "changed": ["opposite: a: S → R"]}
 
 
 @pytest.mark.parametrize("draw", [terminal, markdown])
@@ -354,6 +355,8 @@ def test_a_comparison_says_what_was_compared_and_what_differs(draw: Draw) -> Non
     text = draw([row()], run_of([row()], record=RECORD))
     assert "old.jsonl: 3 cells; 1 not in it; 2 in it that did not run." in text
     assert "It was made with seed 1 (here 0)." in text
+    assert "Changes: 1 opposite, 2 same." in text
+    assert "opposite: a: S → R" in text.replace("\\", "")
     text = draw([row()], run_of([row()], record=RECORD | {"applies": False}))
     assert "Nothing was compared: old.jsonl is of another run." in text
 

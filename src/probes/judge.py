@@ -33,11 +33,26 @@ class Undecided(Exception):  # noqa: N818 - a verdict, not an error
 
 @dataclass(frozen=True, kw_only=True)
 class Expectation:
-    """What an earlier run recorded for a cell."""
+    """What an earlier run recorded for a cell.
+
+    Attributes:
+        verdict: The cell's own, before correction.
+        effect: Its main effect.
+        unit: The effect's unit.
+        is_strict: Any other verdict fails, as beside the record of the shipped matrix;
+            otherwise only the opposite one, as beside another run.
+    """
 
     verdict: str
     effect: float | None = None
     unit: str = ""
+    is_strict: bool = True
+
+    def forbids(self, verdict: str) -> bool:
+        """Say whether a verdict differs more than it may."""
+        return self.verdict != verdict and (
+            self.is_strict or {self.verdict, verdict} == {"supported", "refuted"}
+        )
 
     def __str__(self) -> str:
         size = "" if self.effect is None else f" (effect {self.effect:.4g} {self.unit})"
@@ -215,7 +230,7 @@ class Judge:
             )
         found = self.judgement
         told = f"{found.verdict}: {tell(found.effect)}"
-        if expected is not None and found.verdict != expected.verdict:
+        if expected is not None and expected.forbids(found.verdict):
             raise Changed(f"The record says {expected}; this run says {told}")
         if found.verdict == "refuted":
             raise Refuted(told)

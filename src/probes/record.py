@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from probes.comparison import Standing, compare, comparison_lines, count
 from probes.errors import OptionError
 from probes.judge import Expectation
 from probes.results import CELL, VERDICTS, Row, order_rows, row_id, write_text
@@ -37,6 +38,7 @@ class Record:
         cells: What is recorded, by cell; empty if the record speaks of other runs.
         made_with: The settings and versions behind it, as texts.
         applies: Whether it speaks of runs with these settings.
+        standings: What is recorded, with the effect's interval where a run told it.
 
     Raises:
         OptionError: The file is no record.
@@ -49,16 +51,24 @@ class Record:
         self.cells: dict[str, dict[str, Any]] = {}
         self.made_with: dict[str, set[str]] = {}
         self.applies = True
+        self.standings: dict[str, Standing] = {}
+        self._is_strict = path.suffix != ".jsonl"
         if path.suffix == ".jsonl":
             rows = read_rows_of(path)
             for row in rows:
                 for fact, value in _facts(row["provenance"]).items():
                     self.made_with.setdefault(fact, set()).add(value)
-            self.cells = {
-                row_id(row): recorded(row) for row in rows if row["verdict"] != "error"
-            }
+            rows = [row for row in rows if row["verdict"] != "error"]
+            self.cells = {row_id(row): recorded(row) for row in rows}
+            self.standings = {row_id(row): Standing.of(row) for row in rows}
         elif path.exists():
             self.cells = self._read(path, settings)
+            self.standings = {
+                name: Standing(
+                    verdict=cell["alone"], effect=cell["effect"], unit=cell["unit"]
+                )
+                for name, cell in self.cells.items()
+            }
 
     def _read(self, path: Path, settings: Settings) -> dict[str, dict[str, Any]]:
         try:
@@ -88,9 +98,15 @@ class Record:
         Returns:
             Plain values: ``file``; whether it ``applies``; ``compared`` cells, ``new``
             ones that the record lacks, and those that it has and that did ``not_run``;
-            ``differs``: what was otherwise then, as texts [record, here].
+            ``differs``: what was otherwise then, as texts [record, here]; ``changes``:
+            how many cells of each kind of change (see ``comparison``), and the
+            ``changed`` ones in words, without those that did not run.
         """
-        ran = {row_id(row) for row in rows}
+        after = {row_id(row): Standing.of(row) for row in rows}
+        ran = set(after)
+        changes = compare(
+            {name: s for name, s in self.standings.items() if name in ran}, after
+        )
         here = _facts(provenance)
         return {
             "file": self.name,
@@ -103,6 +119,8 @@ class Record:
                 for fact, values in self.made_with.items()
                 if values != {here.get(fact, "none")}
             },
+            "changes": count(changes) if self.cells else {},
+            "changed": comparison_lines(changes)[1:] if self.cells else [],
         }
 
     def of(self, name: str) -> Expectation | None:
@@ -111,7 +129,10 @@ class Record:
         if found is None:
             return None
         return Expectation(
-            verdict=found["alone"], effect=found["effect"], unit=found["unit"]
+            verdict=found["alone"],
+            effect=found["effect"],
+            unit=found["unit"],
+            is_strict=self._is_strict,
         )
 
 

@@ -198,10 +198,10 @@ def order_rows(rows: Iterable[Row]) -> list[Row]:
 
 
 def is_unexpected(row: Row) -> bool:
-    """Say whether a row is an error or differs from its record."""
+    """Say whether a row is an error, or failed beside what was recorded."""
     if row["verdict"] == "error":
         return True
-    return row["expected"] is not None and row["alone"] != row["expected"]
+    return row["expected"] is not None and row["outcome"] == "failed"
 
 
 def write_rows(rows: Iterable[Row], path: Path) -> None:

@@ -50,10 +50,10 @@ def pytest_collection_modifyitems(
         found = expected_of(item)
         if config.option.update_expected:
             item.add_marker(pytest.mark.xfail(raises=Refuted, reason="recorded now"))
-        elif found is not None and found.verdict == "refuted":
-            reason = "refuted, as recorded"
+        elif found is not None and not found.forbids("refuted"):
+            reason = f"{found.verdict} in the record"
             item.add_marker(
-                pytest.mark.xfail(raises=Refuted, strict=True, reason=reason)
+                pytest.mark.xfail(raises=Refuted, strict=found.is_strict, reason=reason)
             )
     if cells and run.worker in (None, "gw0") and not config.option.collectonly:
         run.plan(request for item in cells for request in _planned(item))

@@ -57,6 +57,9 @@ def record_lines(rows: Sequence[Row], run: Mapping[str, Any]) -> list[str]:
             else f"Nothing was compared: {plain(record['file'])} is of another run."
         )
         lines += [f"It was made with {plain(', '.join(differs))}."] if differs else []
+        if record["changes"]:
+            told = ", ".join(f"{n} {kind}" for kind, n in record["changes"].items())
+            lines += [f"Changes: {told}.", *map(plain, record["changed"])]
     failed = [row for row in rows if row["outcome"] == "failed" and not row["expected"]]
     if failed:
         lines.append(
