@@ -10,7 +10,7 @@ from typing import Any
 
 from probes.census import census, census_lines
 from probes.claims import ClaimCard
-from probes.errors import ClaimError
+from probes.errors import ClaimError, ProbesError
 from probes.grid import DATASETS, MODELS, parse_datasets
 from probes.networks.size import told_size
 from probes.tasks import DatasetCard, ModelCard
@@ -90,6 +90,22 @@ def find_claims(places: Sequence[str]) -> list[ClaimCard]:
             if isinstance(card, ClaimCard):
                 found[card.name] = card
     return list(found.values())
+
+
+def find_claim(path: Path, name: str, places: Sequence[str]) -> ClaimCard | None:
+    """Find a claim by name in its file; None where the file cannot be imported.
+
+    Args:
+        path: The file, as a test's id tells it.
+        name: The claim.
+        places: What was asked for on the command line: the id of a test outside the
+            root names no path.
+    """
+    try:
+        cards = find_claims([str(path)] if path.exists() else places)
+    except ProbesError:
+        return None
+    return next((card for card in cards if card.name == name), None)
 
 
 def _test_files(places: Iterable[str]) -> list[Path]:

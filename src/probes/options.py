@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +147,15 @@ PLACE_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
         },
     ),
     (
+        "--plan",
+        {
+            "action": "store_true",
+            "help": "measure nothing: print what the run would measure, how long that "
+            "takes, and how many sets its claims need, from the rows of the last "
+            "report",
+        },
+    ),
+    (
         "--expect",
         {
             "metavar": "FILE",
@@ -177,17 +185,6 @@ LIST_OPTIONS = {
     "--list-datasets": "print the registered datasets and stop; with --datasets, those "
     "and how many rows of each label they have",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Places:
-    """Where a run reads and writes."""
-
-    store: Path
-    reports: Path
-    expected: Path
-    update_expected: bool
-    raw: bool
 
 
 def given_options(option: Any) -> dict[str, str]:
@@ -236,24 +233,4 @@ def grid_of(option: Any) -> Grid:
         demonstrations=parse_demonstrations(option.demos),
         settings=settings,
         size=option.grid,
-    )
-
-
-def places_of(option: Any, root: Path) -> Places:
-    """Read where a run reads and writes.
-
-    Raises:
-        OptionError: ``--expect`` names no file.
-    """
-    if option.expect is not None and not Path(option.expect).is_file():
-        raise OptionError(
-            f"--expect is {option.expect!r}, which is no file. Expected a record or "
-            f"the results.jsonl of a run. Check the path."
-        )
-    return Places(
-        store=Path(option.store or root / ".store").absolute(),
-        reports=Path(option.reports or root / "reports" / "latest").absolute(),
-        expected=Path(option.expect or root / "claims" / "expected.json").absolute(),
-        update_expected=option.update_expected,
-        raw=option.raw,
     )

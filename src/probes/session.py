@@ -15,17 +15,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from probes.catalogue import find_claims
+from probes.catalogue import find_claim
 from probes.census import census, censuses
-from probes.claims import ClaimCard
 from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.errors import OptionError, ProbesError
 from probes.grid import Grid
-from probes.options import Places, given_options, grid_of, places_of
+from probes.options import given_options, grid_of
+from probes.places import Places, places_of
+from probes.plan import plan_work, power_lines, work_lines
 from probes.progress import Status
 from probes.provenance import provenance
-from probes.record import Record, write_record
+from probes.record import Record, read_rows_of, write_record
 from probes.request import Request
 from probes.results import (
     Row,
@@ -65,6 +66,7 @@ class Run:
         self.measured: set[str] = set()
         self.reused: set[str] = set()
         self.n_forward = 0
+        self.planned: dict[str, Request] = {}
         self._reported = 0
         self._status_folder = status_folder
 
@@ -126,15 +128,27 @@ class Run:
         return bool(self.option.models or self.option.datasets)
 
     def plan(self, requests: Iterable[Request]) -> None:
-        """Count the observations that the run needs, each once."""
-        keys = set()
+        """Take in the observations that the run needs, each once."""
         for request in requests:
             try:
-                keys.add(request.key)
+                self.planned.setdefault(request.key, request)
             except (ProbesError, OSError):  # its own cell will report it, in words
                 continue
-        stored = sum(key in self.observer.store for key in keys)
-        self.status.plan(len(keys), stored)
+        stored = sum(key in self.observer.store for key in self.planned)
+        self.status.plan(len(self.planned), stored)
+
+    def plan_lines(self, n_cells: int) -> list[str]:
+        """Write what the run would measure, and what it could decide.
+
+        Args:
+            n_cells: Cells of the run.
+        """
+        work = plan_work(self.planned.values(), self.observer.store)
+        earlier = self.places.reports / "results.jsonl"
+        settings = self.grid.settings
+        rows = read_rows_of(earlier) if earlier.is_file() else []
+        told = power_lines(rows, n_sets=settings.n_sets, n_queries=settings.n_queries)
+        return [*work_lines(n_cells, work), "", *told]
 
     def work_since_last_report(self) -> dict[str, Any]:
         """Tell what this process did since it was last asked, in plain values."""
@@ -176,20 +190,12 @@ class Run:
             test,
             told,
             model=models[model],
-            card=self._claim_in(file, claim.partition("[")[0]),
+            card=find_claim(
+                self.root / file, claim.partition("[")[0], self.option.file_or_dir
+            ),
             expected=None if self.record is None else self.record.of(cell),
             provenance=self.provenance,
         )
-
-    def _claim_in(self, file: str, name: str) -> ClaimCard | None:
-        path = self.root / file
-        # The id of a test outside the root names no path; what was asked for does.
-        places = [str(path)] if path.exists() else self.option.file_or_dir
-        try:
-            cards = find_claims(places)
-        except ProbesError:
-            return None  # the file cannot be imported, which may be how the worker died
-        return next((card for card in cards if card.name == name), None)
 
     @property
     def missing(self) -> list[str]:

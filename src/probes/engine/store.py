@@ -57,6 +57,20 @@ class Store:
     def __contains__(self, key: str) -> bool:
         return self.path(key).exists()
 
+    def seconds(self, key: str) -> float:
+        """Tell how long a stored observation took; 0 where nobody can tell.
+
+        Reads the entry's header alone.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(str(self.path(key)), framework="numpy") as file:
+                described = json.loads((file.metadata() or {})["probes"])
+            return float(described["facts"].get("seconds", 0.0))
+        except (SafetensorError, OSError, KeyError, ValueError, TypeError):
+            return 0.0
+
     @contextlib.contextmanager
     def only_one(self, key: str) -> Iterator[None]:
         """Hold the key: another process that wants it waits."""

@@ -61,7 +61,19 @@ def pytest_collection_modifyitems(
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Note what must be reported, when there are no workers."""
-    session.config.stash[RUN].collected.update(item.nodeid for item in session.items)
+    if not session.config.option.plan:
+        collected = session.config.stash[RUN].collected
+        collected.update(item.nodeid for item in session.items)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Print the plan instead of running, if it was asked for."""
+    if not session.config.option.plan:
+        return None
+    n_cells = sum(cell_of(item) is not None for item in session.items)
+    print("", *session.config.stash[RUN].plan_lines(n_cells), sep="\n")
+    return True
 
 
 def _model_of(item: Any) -> str:

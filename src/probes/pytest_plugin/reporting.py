@@ -40,7 +40,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     """Show progress while tests run, in the process that has the terminal."""
     run = session.config.stash[RUN]
     terminal = session.config.pluginmanager.get_plugin("terminalreporter")
-    if run.worker is not None or terminal is None:
+    if run.worker is not None or terminal is None or session.config.option.plan:
         return (yield)
 
     def show(line: str) -> None:

@@ -24,6 +24,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Print a list instead of running, if one was asked for."""
+    if config.option.plan:  # nothing runs, so no worker is needed
+        config.option.numprocesses, config.option.dist, config.option.tx = 0, "no", []
     asked = listed_option(config.option, LIST_OPTIONS)
     if asked is None:
         return None
