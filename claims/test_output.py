@@ -24,6 +24,12 @@ LEARNERS = (
     "gd_middle_W_V",
     "gd_deep_W_V",
 )
+SWEEP = tuple(
+    f"gd_{place}_{role}"
+    for place in ("first", "middle", "deep", "last")
+    for role in ("W_Q", "W_K", "W_V", "W_O", "mlp", "norm")
+    if f"gd_{place}_{role}" not in LEARNERS
+)
 TENTH = 0.1  # a tenth of the way from no learning to ICL's likeness to itself
 
 
@@ -32,6 +38,7 @@ TENTH = 0.1  # a tenth of the way from no learning to ICL's likeness to itself
     source="Dai et al. 2023, Table 2; disputed by Shen et al. 2024 (.71 against ≤ .42)",
     on="text",
     variants=LEARNERS,
+    full_variants=SWEEP,
     needs_icl=True,
 )
 def test_same_accuracy(
@@ -48,6 +55,7 @@ def test_same_accuracy(
     source="Dai et al. 2023 §4; disputed by Shen et al. 2024, Figure 3",
     on="text",
     variants=LEARNERS,
+    full_variants=SWEEP,
     needs_icl=True,
 )
 def test_same_top_tokens(
@@ -74,6 +82,7 @@ def test_same_top_tokens(
     source="Shen et al. 2024, Figure 3 (refutes it for LLaMA-7B)",
     on="text",
     variants=LEARNERS,
+    full_variants=SWEEP,
     needs_icl=True,
 )
 def test_same_confidence(
@@ -98,6 +107,7 @@ def test_same_confidence(
     source="Shen et al. 2024, Hypothesis 1, measured on whole distributions",
     on="text",
     variants=LEARNERS,
+    full_variants=SWEEP,
     needs_icl=True,
 )
 def test_same_distribution(

@@ -23,6 +23,7 @@ from probes.registry import Registry
 from probes.tasks import (
     Checkpoint,
     DatasetCard,
+    GridSize,
     LinearTasks,
     ModelCard,
     Settings,
@@ -45,7 +46,8 @@ def registries(monkeypatch: pytest.MonkeyPatch) -> None:
     for card in (model("llama"), model("hmm", language="hmm", shipped=True)):
         models.add(card)
     models.add(network("gd_1", shipped=True))
-    for data in (dataset("sst2"), dataset("hmm", language="hmm", shipped=True), LINEAR):
+    sst2 = dataset("sst2", demonstrations=(2,), full_demonstrations=(1, 2))
+    for data in (sst2, dataset("hmm", language="hmm", shipped=True), LINEAR):
         datasets.add(data)
     monkeypatch.setattr(grid, "MODELS", models)
     monkeypatch.setattr(grid, "DATASETS", datasets)
@@ -233,12 +235,19 @@ def claim(**given: Any) -> ClaimCard:
     return replace(found, **given)
 
 
-def ids(card: ClaimCard, models: str, datasets: str, demos: str = "4") -> list[str]:
+def ids(
+    card: ClaimCard,
+    models: str,
+    datasets: str,
+    demos: str = "4",
+    size: GridSize = "default",
+) -> list[str]:
     made = Grid(
         models=parse_models(models),
         datasets=parse_datasets(datasets),
         demonstrations=parse_demonstrations(demos),
         settings=Settings(),
+        size=size,
     )
     return [cell.id for cell in made.cells(card)]
 
@@ -281,6 +290,14 @@ def test_every_variant_and_number_is_a_cell() -> None:
 def test_without_numbers_a_dataset_has_its_own() -> None:
     found = ids(claim(on="regression"), *ALL, demos="")
     assert found == ["gd_1-linear-10", "gd_1-linear-20"]
+
+
+def test_full_grid_adds_variants_and_numbers() -> None:
+    card = claim(variants=("gd",), full_variants=("adam",))
+    assert ids(card, "llama", "sst2", demos="") == ["llama-sst2-2-gd"]
+    assert ids(card, "llama", "sst2", demos="", size="full") == [
+        "llama-sst2-1-gd", "llama-sst2-1-adam", "llama-sst2-2-gd", "llama-sst2-2-adam"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from probes.errors import ClaimError
-from probes.tasks import DatasetCard, Family, ModelCard
+from probes.tasks import DatasetCard, Family, GridSize, ModelCard
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -22,6 +22,7 @@ class ClaimCard:
         source: Paper and place, with who disputes it.
         on: The family of tasks.
         variants: Named variants, each a cell of its own (an optimiser, a sub-model).
+        full_variants: Further ones, which only ``--grid full`` runs.
         needs_icl: Not applicable where the demonstrations teach the model nothing.
         layers: How many layers the network must have: (lowest, highest); None: any.
         datasets: The datasets it is stated for; empty means every one of the family.
@@ -34,6 +35,7 @@ class ClaimCard:
     source: str
     on: Family
     variants: tuple[str, ...] = ()
+    full_variants: tuple[str, ...] = ()
     needs_icl: bool = False
     layers: tuple[int, int] | None = None
     datasets: tuple[str, ...] = ()
@@ -54,6 +56,11 @@ class ClaimCard:
             return True
         return self.layers[0] <= (model.n_layers or 0) <= self.layers[1]
 
+    def variants_of(self, size: GridSize) -> tuple[str | None, ...]:
+        """List the variants that a grid of a size runs; (None,) if there are none."""
+        more = self.full_variants if size == "full" else ()
+        return (*self.variants, *more) or (None,)
+
     def id_of(self, variant: str | None) -> str:
         """Name the claim in rows and records: ``name`` or ``name[variant]``."""
         return self.name if variant is None else f"{self.name}[{variant}]"
@@ -65,6 +72,7 @@ def claim(
     source: str = "",
     on: Literal["regression", "text"],
     variants: tuple[str, ...] = (),
+    full_variants: tuple[str, ...] = (),
     needs_icl: bool = False,
     layers: tuple[int, int] | None = None,
     datasets: tuple[str, ...] = (),
@@ -78,6 +86,7 @@ def claim(
         source: Paper and place.
         on: "regression" or "text".
         variants: Each becomes a cell of its own; observations read ``cell.variant``.
+        full_variants: Further ones that are too many for every run.
         needs_icl: Judge only where demonstrations demonstrably teach the model.
         layers: Lowest and highest number of layers of the networks it speaks of.
         datasets: Names of the datasets it is stated for; empty for all.
@@ -113,6 +122,7 @@ def claim(
             source=source,
             on=on,
             variants=tuple(variants),
+            full_variants=tuple(full_variants),
             needs_icl=needs_icl,
             layers=layers,
             datasets=tuple(datasets),

@@ -16,6 +16,7 @@ from probes.tasks import (
     Cell,
     Checkpoint,
     DatasetCard,
+    GridSize,
     ModelCard,
     Settings,
     TextRows,
@@ -32,13 +33,15 @@ class Grid:
     """The models, datasets and numbers of demonstrations of a run.
 
     Attributes:
-        demonstrations: Empty takes each dataset's own default.
+        demonstrations: Empty takes each dataset's own.
+        size: "default", or "full" with every variant and number of demonstrations.
     """
 
     models: tuple[ModelCard, ...]
     datasets: tuple[DatasetCard, ...]
     demonstrations: tuple[int, ...]
     settings: Settings
+    size: GridSize = "default"
 
     @property
     def can_exist(self) -> bool:
@@ -69,8 +72,8 @@ class Grid:
             for model in self.models
             for dataset in self.datasets
             if claim.applies_to(model, dataset)
-            for n in self.demonstrations or dataset.demonstrations
-            for variant in claim.variants or (None,)
+            for n in self.demonstrations or dataset.demonstrations_of(self.size)
+            for variant in claim.variants_of(self.size)
         ]
 
 

@@ -40,6 +40,16 @@ GRID_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
         },
     ),
     (
+        "--grid",
+        {
+            "default": "default",
+            "choices": ["default", "full"],
+            "help": "how much is run of what is not named: default takes minutes, full "
+            "adds a sweep over sub-models and more numbers of demonstrations (default: "
+            "%(default)s)",
+        },
+    ),
+    (
         "--sets",
         {
             "type": int,
@@ -225,6 +235,7 @@ def grid_of(option: Any) -> Grid:
         datasets=parse_datasets(option.datasets),
         demonstrations=parse_demonstrations(option.demos),
         settings=settings,
+        size=option.grid,
     )
 
 

@@ -12,6 +12,7 @@ from probes.errors import OptionError
 
 Family = Literal["regression", "text"]
 Kind = Literal["constructed", "learned", "pretrained", "untrained"]
+GridSize = Literal["default", "full"]
 Keeps = Literal["nothing", "embeddings_and_norms"]
 
 
@@ -177,6 +178,7 @@ class DatasetCard:
         language: Only models of this language read it.
         shipped: Part of the default run; needs no download.
         demonstrations: Numbers of demonstrations when ``--demos`` is not given.
+        full_demonstrations: Those of ``--grid full``; empty for the same.
     """
 
     name: str
@@ -186,6 +188,12 @@ class DatasetCard:
     language: str = "english"
     shipped: bool = False
     demonstrations: tuple[int, ...] = (4, 8)
+    full_demonstrations: tuple[int, ...] = ()
+
+    def demonstrations_of(self, size: GridSize) -> tuple[int, ...]:
+        """List the numbers of demonstrations that a grid of a size runs."""
+        full = self.full_demonstrations if size == "full" else ()
+        return full or self.demonstrations
 
 
 @dataclass(frozen=True, kw_only=True)
