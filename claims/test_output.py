@@ -40,6 +40,10 @@ TENTH = 0.1  # a tenth of the way from no learning to ICL's likeness to itself
     variants=LEARNERS,
     full_variants=SWEEP,
     needs_icl=True,
+    formula="label accuracy of ICL − of the learner, on the same queries",
+    refuted_if="a mean difference beyond ±.1",
+    controls="the untouched model; accuracy over the whole vocabulary",
+    reported=".71 for ICL against at most .42 (AG News, 4 demonstrations, LLaMA-7B)",
 )
 def test_same_accuracy(
     icl: Observation, gd: Observation, base: Observation, judge: Judge
@@ -57,6 +61,10 @@ def test_same_accuracy(
     variants=LEARNERS,
     full_variants=SWEEP,
     needs_icl=True,
+    formula="|O|/K, O the tokens that both rank among their first K = 10",
+    refuted_if="less than nine tenths of the way from floor to ceiling",
+    controls="the untouched model; a random update as large; the untrained network",
+    reported="ICL with GD at most .32; ICL with itself in another order .66 or .76",
 )
 def test_same_top_tokens(
     icl: Observation,
@@ -84,6 +92,11 @@ def test_same_top_tokens(
     variants=LEARNERS,
     full_variants=SWEEP,
     needs_icl=True,
+    formula="Σ_O p q / √(Σ_O p² Σ_O q²) on the shared first tokens O; OCS itself "
+    "beside",
+    refuted_if="less than nine tenths of the way from floor to ceiling",
+    controls="the untouched model; a random update as large; the untrained network",
+    reported="lower for ICL with GD than for ICL with itself (figures only)",
 )
 def test_same_confidence(
     icl: Observation,
@@ -109,6 +122,10 @@ def test_same_confidence(
     variants=LEARNERS,
     full_variants=SWEEP,
     needs_icl=True,
+    formula="1 − Jensen–Shannon divergence in bits, over the whole vocabulary",
+    refuted_if="less than nine tenths of the way from floor to ceiling",
+    controls="the untouched model; a random update as large; the untrained network",
+    reported="not measured",
 )
 def test_same_distribution(
     icl: Observation,
