@@ -4,6 +4,7 @@ pytest_plugins = [
     "probes.pytest_plugin",
     "fixtures.observations",
     "fixtures.activations",
+    "fixtures.efficiency",
     "fixtures.relabelled",
     "fixtures.weights",
 ]

@@ -27,7 +27,8 @@ CLOSE = 0.05  # a twentieth of the answers' size: the published distance .0225 o
     on="regression",
     needs_icl=True,
     layers=(1, 1),
-    formula="‖ŷ_ICL − ŷ_GD‖₂ over the answers' size, on the tasks and on the worst one",
+    formula="|ŷ_ICL − ŷ_GD| over the root mean square of the answers; also on the "
+    "worst task found",
     refuted_if="constructed: more than 1e-12; learned: a mean distance above .05",
     controls="GD++, Newton and spoiled constructions; untrained layers; the worst "
     "task found",
@@ -51,7 +52,7 @@ def test_one_layer_is_one_step(
     on="regression",
     needs_icl=True,
     layers=(1, 1),
-    formula="‖∂ŷ_ICL/∂x_q − ∂ŷ_GD/∂x_q‖₂ over the teacher's size; their cosine beside",
+    formula="‖∂ŷ_ICL/∂x − ∂ŷ_GD/∂x‖₂ over the mean of ‖∂ŷ_GD/∂x‖₂; the cosine beside",
     refuted_if="constructed: more than 1e-12; learned: a mean distance above .1",
     controls="the spoiled construction; untrained layers",
     reported="one learned layer: distance .097, cosine .9993",
@@ -68,7 +69,8 @@ def test_same_sensitivity(icl: Observation, gd: Observation, judge: Judge) -> No
     needs_icl=True,
     layers=(2, 99),
     variants=("gd", "gdpp"),
-    formula="‖ŷ_ICL − ŷ_K‖₂ over the answers' size, after K steps of GD or of GD++",
+    formula="|ŷ_ICL − ŷ_K| over the root mean square of the answers, after K steps of "
+    "GD or of GD++",
     refuted_if="constructed: more than 1e-12; learned: a mean distance above .05",
     controls="GD++, Newton and spoiled constructions; untrained layers; the worst "
     "task found",
@@ -92,7 +94,7 @@ def test_k_layers_are_k_steps(
     source="Akyürek et al. 2022 §4; disputed by Fu et al. 2023",
     on="regression",
     needs_icl=True,
-    formula="(ŷ_ICL − ŷ_A)² over d, for A = GD and each rival",
+    formula="SPD: (ŷ_ICL − ŷ_A)² over the mean square of the answers, for GD and rivals A",
     refuted_if="constructed: GD's above rounding; learned: GD's exceeds the nearest "
     "rival's by 1e-6",
     controls="GD++, Newton, ridge, OLS, one-pass SGD, nearest neighbours, GD of "
@@ -122,8 +124,8 @@ def test_which_algorithm(
     on="regression",
     needs_icl=True,
     layers=(2, 99),
-    formula="‖ŷ_ICL,k − ŷ_GD,k‖₂ over the answers' size after layer k and k steps; "
-    "the largest",
+    formula="|ŷ_ICL − ŷ_GD| over the root mean square of the answers after layer k and "
+    "k steps, the largest over k",
     refuted_if="constructed: more than 1e-12; learned: a mean distance above .05",
     controls="GD++ and Newton constructions, whose layers are no steps of GD",
     reported="transformers advance as Newton does, exponentially fast in GD's steps "
@@ -146,8 +148,8 @@ def test_depth_is_steps(
     on="regression",
     needs_icl=True,
     datasets=("linear_scaled", "linear_skewed", "linear_noisy"),
-    formula="‖ŷ_ICL − ŷ_GD‖₂ over the answers' size, at the rate fitted on other "
-    "inputs",
+    formula="|ŷ_ICL − ŷ_GD| over the root mean square of the answers, at the rate that "
+    "was fitted on other inputs",
     refuted_if="constructed: more than 1e-12; learned: a mean distance above .05",
     controls="inputs scaled, skewed and noisy; constructions of other algorithms",
     reported="one learned layer: the losses of the two coincide",
@@ -167,7 +169,8 @@ def test_same_rule_elsewhere(
     on="regression",
     needs_icl=True,
     datasets=("linear_shifted",),
-    formula="‖ŷ_ICL − ŷ_GD‖₂ over the answers' size, for teachers of non-zero mean",
+    formula="|ŷ_ICL − ŷ_GD| over the root mean square of the answers, for teachers of "
+    "non-zero mean",
     refuted_if="constructed: more than 1e-12; learned: a mean distance above .05",
     controls="constructions of GD, whose W₀ is 0 and which know no mean",
     reported="broken for learned networks, unless W₀ carries the mean",

@@ -52,8 +52,8 @@ def test_same_order_sensitivity(
     on="regression",
     needs_icl=True,
     variants=("gd", "sgd_one_pass", "sgd_fixed", "sgd_reshuffled"),
-    formula="standard deviation of the answer over orders, over the answers' size; "
-    "ICL − learner",
+    formula="standard deviation of the answer over orders, over the answers' root mean "
+    "square; ICL − learner",
     refuted_if="a mean difference beyond ±.01",
     controls="full-batch GD, which is 0; constructions that are not GD and ignore "
     "order too",

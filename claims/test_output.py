@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from probes.claims import claim
 from probes.judge import Judge
 from probes.measures import (
     accuracy,
+    accuracy_over_numbers,
     jensen_shannon,
     label_accuracy,
     label_jensen_shannon,
@@ -144,3 +147,48 @@ def test_same_distribution(
         ceiling=jensen_shannon(icl, icl_reordered),
         margin=TENTH,
     )
+
+
+@claim(
+    "GD gains as much accuracy from as many demonstrations as ICL does.",
+    source="Shen et al. 2024 (GD needs 512 demonstrations to come near ICL's 8)",
+    on="text",
+    needs_icl=True,
+    formula="label accuracy averaged over 1, 2, 4, … demonstrations; ICL − GD",
+    refuted_if="a mean difference beyond ±.1",
+    controls="the untouched model; both curves, number by number",
+    reported="not as a curve; GD on 512 comes near ICL on 8 (second-hand)",
+)
+def test_same_data_efficiency(
+    icl_by_number: dict[str, Observation],
+    gd_by_number: dict[str, Observation],
+    base: Observation,
+    judge: Judge,
+) -> None:
+    curves = {**icl_by_number, **gd_by_number}
+    judge.shows(**{name: label_accuracy(point) for name, point in curves.items()})
+    judge.shows(base=label_accuracy(base))
+    ours = accuracy_over_numbers(list(icl_by_number.values()))
+    theirs = accuracy_over_numbers(list(gd_by_number.values()))
+    judge.agrees(ours.minus(theirs), margin=0.1)  # as for test_same_accuracy
+
+
+@claim(
+    "GD on several times the demonstrations is right as often as ICL is.",
+    source="Shen et al. 2024 (GD needs 512 demonstrations to come near ICL's 8)",
+    on="text",
+    variants=("times_2",),
+    full_variants=("times_4", "times_16", "times_64"),
+    needs_icl=True,
+    formula="label accuracy of ICL − of GD on 2, 4, 16 or 64 times the demonstrations",
+    refuted_if="a mean difference beyond ±.1",
+    controls="the untouched model; not applicable where the rows give too few",
+    reported="GD on 512 comes near ICL on 8, which is 64 times (second-hand)",
+)
+@pytest.mark.usefixtures("enough_rows")
+def test_same_data_efficiency_with_more(
+    icl: Observation, gd_on_more: Observation, base: Observation, judge: Judge
+) -> None:
+    ours, theirs = label_accuracy(icl), label_accuracy(gd_on_more)
+    judge.shows(ICL=ours, GD=theirs, base=label_accuracy(base))
+    judge.agrees(ours.minus(theirs), margin=0.1)  # as for test_same_accuracy

@@ -58,8 +58,8 @@ def test_weights_are_sparse_as_constructed(
     on="regression",
     layers=(2, 99),  # layers stand in for demonstration sets
     datasets=("linear",),  # weights know nothing of data
-    formula="Hoyer's sparsity − that of a Gaussian of the same shape; shares of |w|"
-    " < δ beside",
+    formula="Hoyer's sparsity − that of large Gaussian matrices; shares of |w| < δ "
+    "beside",
     refuted_if="a mean advantage below .2",
     controls="Gaussians of the same scale; products of matrices",
     reported="the construction: .9999 zeros in W_K and W_Q, .75 in W_V (width 4096)",
@@ -96,8 +96,8 @@ def test_robust_to_weight_change(
     source="Shen et al. 2024, §3 (the constructions are brittle)",
     on="regression",
     datasets=("linear",),
-    formula="‖ŷ_ICL − ŷ_GD‖₂ over the answers' size, with noise of a tenth of the "
-    "weights' size",
+    formula="|ŷ_ICL − ŷ_GD| over the root mean square of the answers, with noise of a "
+    "tenth of the weights' size",
     refuted_if="a mean distance above .05",
     controls="no noise, and .01, .03 and .3 of the weights' size",
     reported="brittle, without figures",

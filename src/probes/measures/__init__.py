@@ -24,6 +24,7 @@ from probes.measures.regression import (
 )
 from probes.measures.tokens import (
     accuracy,
+    accuracy_over_numbers,
     gold_probability,
     label_accuracy,
     overlap_cosine,
@@ -53,6 +54,7 @@ from probes.measures.weights import (
 
 __all__ = [
     "accuracy",
+    "accuracy_over_numbers",
     "activation_cosine",
     "activation_norm_ratio",
     "answer_order_sensitivity",
