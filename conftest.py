@@ -5,6 +5,7 @@ pytest_plugins = [
     "fixtures.observations",
     "fixtures.activations",
     "fixtures.efficiency",
+    "fixtures.explanations",
     "fixtures.relabelled",
     "fixtures.weights",
 ]

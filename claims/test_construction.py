@@ -94,7 +94,8 @@ def test_k_layers_are_k_steps(
     source="Akyürek et al. 2022 §4; disputed by Fu et al. 2023",
     on="regression",
     needs_icl=True,
-    formula="SPD: (ŷ_ICL − ŷ_A)² over the mean square of the answers, for GD and rivals A",
+    formula="SPD: (ŷ_ICL − ŷ_A)² over the mean square of the answers, for GD and "
+    "each rival A",
     refuted_if="constructed: GD's above rounding; learned: GD's exceeds the nearest "
     "rival's by 1e-6",
     controls="GD++, Newton, ridge, OLS, one-pass SGD, nearest neighbours, GD of "

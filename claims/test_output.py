@@ -12,6 +12,7 @@ from probes.measures import (
     jensen_shannon,
     label_accuracy,
     label_jensen_shannon,
+    label_total_variation,
     overlap_cosine,
     overlap_similarity,
     token_overlap,
@@ -192,3 +193,32 @@ def test_same_data_efficiency_with_more(
     ours, theirs = label_accuracy(icl), label_accuracy(gd_on_more)
     judge.shows(ICL=ours, GD=theirs, base=label_accuracy(base))
     judge.agrees(ours.minus(theirs), margin=0.1)  # as for test_same_accuracy
+
+
+@claim(
+    "GD is as near to ICL as any other explanation of it, though it may not be near.",
+    source="Akyürek et al. 2022 §4 asked it of regression; here of text",
+    on="text",
+    needs_icl=True,
+    formula="½ Σ |p_ICL − p_A| over the labels, for GD and every other explanation A; "
+    "GD − the nearest other",
+    refuted_if="GD is further from ICL than the nearest other by more than .02",
+    controls="the untouched model; the label prior; neighbours in representation; "
+    "layer-causal GD; ICL in another order",
+    reported="not measured",
+)
+def test_which_algorithm_on_text(
+    icl: Observation,
+    gd: Observation,
+    explanations: dict[str, Observation],
+    icl_reordered: Observation,
+    judge: Judge,
+) -> None:
+    judge.shows(GD=label_total_variation(icl, gd))
+    judge.shows(another_order=label_total_variation(icl, icl_reordered))
+    judge.is_nearest(
+        label_total_variation(icl, gd),
+        {name: label_total_variation(icl, o) for name, o in explanations.items()},
+        tolerance=0.0,  # no text model is constructed
+        margin=0.02,  # a fifth of the .1 by which accuracies may differ
+    )

@@ -48,6 +48,7 @@ ELSEWHERE = {
     "weights_are_sparse_as_constructed_in_regression",
     "robust_to_weight_change_in_regression",
     "same_data_efficiency_with_more",
+    "which_algorithm_on_text",
 }
 """The same claims on another family of tasks, or asked another way."""
 

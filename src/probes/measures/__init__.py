@@ -4,6 +4,7 @@ from probes.measures.coverage import corrected, coverage, coverage_elsewhere
 from probes.measures.distributions import (
     jensen_shannon,
     label_jensen_shannon,
+    label_total_variation,
     total_variation,
 )
 from probes.measures.identities import patch_error
@@ -76,6 +77,7 @@ __all__ = [
     "label_accuracy",
     "label_jensen_shannon",
     "label_order_sensitivity",
+    "label_total_variation",
     "normalised_update_cosine",
     "order_sensitivity",
     "overlap_cosine",
