@@ -4,6 +4,8 @@ pytest_plugins = [
     "probes.pytest_plugin",
     "fixtures.observations",
     "fixtures.activations",
+    "fixtures.efficiency",
+    "fixtures.explanations",
     "fixtures.relabelled",
     "fixtures.weights",
 ]

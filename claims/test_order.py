@@ -21,6 +21,12 @@ OPTIMISERS = ("gd", "sgd_one_pass", "sgd_fixed", "sgd_reshuffled", "adam")
     on="text",
     variants=OPTIMISERS,
     needs_icl=True,
+    formula="Sen: standard deviation of each token's probability over orders, "
+    "summed; ICL − learner",
+    refuted_if="a mean difference beyond ±.03",
+    controls="full-batch GD, which is 0; label-space Sen; Sen over other "
+    "demonstrations",
+    reported="ICL .150; Adam .062 to .017; SGD .054 to .010; GD 0 (LLaMA-7B, AG News)",
 )
 def test_same_order_sensitivity(
     icl_orders: list[Observation],
@@ -46,6 +52,12 @@ def test_same_order_sensitivity(
     on="regression",
     needs_icl=True,
     variants=("gd", "sgd_one_pass", "sgd_fixed", "sgd_reshuffled"),
+    formula="standard deviation of the answer over orders, over the answers' root mean "
+    "square; ICL − learner",
+    refuted_if="a mean difference beyond ±.01",
+    controls="full-batch GD, which is 0; constructions that are not GD and ignore "
+    "order too",
+    reported="not measured",
 )
 def test_same_order_sensitivity_in_regression(
     icl_orders: list[Observation], gd_orders: list[Observation], judge: Judge

@@ -29,6 +29,10 @@ CLOSER = 0.02  # a third of the .065 by which the authors' layer-causal GD is cl
     source="Dai et al. 2023, Table 3 (Rec2FTP 85.6 %), there without its base rate",
     on="text",
     needs_icl=True,
+    formula="Rec2FTP = N[GD corrects and ICL corrects] / N[GD corrects]",
+    refuted_if="less than nine tenths of the way from floor to ceiling",
+    controls="how often ICL corrects where GD does not; ICL in another order",
+    reported="85.6 % (GPT 1.3B), without its base rate",
 )
 def test_icl_covers_gd(
     icl: Observation,
@@ -52,6 +56,11 @@ def test_icl_covers_gd(
     source="Dai et al. 2023, Table 3 (SimAOU .102); disputed by Deutch et al. 2023",
     on="text",
     needs_icl=True,
+    formula="SimAOU = cos(h_ICL − h_ZS, h_GD − h_ZS), h self-attention's output; "
+    "normalised beside",
+    refuted_if="less than nine tenths of the way from floor to ceiling",
+    controls="a random update as large; GD on shuffled labels; the untrained network",
+    reported="GD .102, layer-causal GD .167; untrained .06 to .24 (Deutch et al.)",
 )
 def test_same_update(
     inside_icl: Observation,
@@ -77,6 +86,11 @@ def test_same_update(
     source="Dai et al. 2023, Table 3 (SimAM), as differences by Deutch et al. 2023",
     on="text",
     needs_icl=True,
+    formula="SimAM_Δ = cos(m_ICL − m_ZS, m_GD − m_ZS), m the map to the query "
+    "before softmax",
+    refuted_if="less than nine tenths of the way from floor to ceiling",
+    controls="a random update as large; GD on shuffled labels; the untrained network",
+    reported=".267, layer-causal .336; untrained .03 to .26 (Deutch et al.)",
 )
 def test_same_attention_change(
     inside_icl: Observation,
@@ -103,6 +117,12 @@ def test_same_attention_change(
     source="Dai et al. 2023, Table 3 (Kendall's τ .193), there without a floor",
     on="text",
     needs_icl=True,
+    formula="Kendall's τ of ICL's attention to demonstrations and ⟨xᵢ, x⟩ of the GD"
+    " side",
+    refuted_if="less than nine tenths of the way from floor to ceiling",
+    controls="a random update as large; GD on shuffled labels; the untrained "
+    "network; the untouched model",
+    reported=".193, the untrained network never reported",
 )
 def test_same_attention_to_demonstrations(
     inside_icl: Observation,
@@ -127,6 +147,10 @@ def test_same_attention_to_demonstrations(
     source="Deutch et al. 2023, Table 2 (SimAOU .167 against .102)",
     on="text",
     needs_icl=True,
+    formula="SimAOU of layer-causal GD − SimAOU of GD",
+    refuted_if="a mean advantage below .02",
+    controls="plain GD at its own best rate and passes",
+    reported=".167 against .102",
 )
 def test_layer_causal_gd_is_closer(
     inside_icl: Observation,
@@ -148,6 +172,11 @@ def test_layer_causal_gd_is_closer(
     source="denied by Mishra et al. 2025 (activations of the two are distinct)",
     on="text",
     needs_icl=True,
+    formula="cos(h_ICL, h_GD) of self-attention's outputs; the ratio of norms beside",
+    refuted_if="less than nine tenths of the way from floor to ceiling",
+    controls="a random update as large; GD on shuffled labels; the untrained "
+    "network; the untouched model",
+    reported="distinct (Mishra et al. 2025)",
 )
 def test_same_activations(
     inside_icl: Observation,

@@ -197,7 +197,8 @@ ON_TEXT: dict[str, Callable[[Sequence[Observation]], Measurement]] = {
 }
 
 
-ELSEWHERE = ("updates", "weights", "labels", "identities")  # with their own vectors
+ELSEWHERE = ("updates", "weights", "labels", "identities", "efficiency", "votes")
+"""Files of measures that are tested with vectors of their own."""
 
 
 def test_every_measure_has_a_known_answer() -> None:

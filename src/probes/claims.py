@@ -28,6 +28,10 @@ class ClaimCard:
         datasets: The datasets it is stated for; empty means every one of the family.
         identity: True of any network, whatever it learned: evidence of nothing.
         needs_pairs: Only for linear self-attention on tokens (x, y).
+        formula: What is measured, in symbols or words.
+        refuted_if: What the measurement would have to show to refute the claim.
+        controls: What the measurement is compared with, so that it means something.
+        reported: What the papers found; "not measured" where they did not look.
     """
 
     name: str
@@ -41,6 +45,10 @@ class ClaimCard:
     datasets: tuple[str, ...] = ()
     identity: bool = False
     needs_pairs: bool = False
+    formula: str = ""
+    refuted_if: str = ""
+    controls: str = ""
+    reported: str = ""
 
     def applies_to(self, model: ModelCard, dataset: DatasetCard) -> bool:
         """Say whether the cell can exist: the families, layers and data fit."""
@@ -78,6 +86,10 @@ def claim(
     datasets: tuple[str, ...] = (),
     identity: bool = False,
     needs_pairs: bool = False,
+    formula: str = "",
+    refuted_if: str = "",
+    controls: str = "",
+    reported: str = "",
 ) -> Callable[[Function], Function]:
     """Declare that a test judges a published claim.
 
@@ -93,6 +105,10 @@ def claim(
         identity: Whether it holds by algebra of any network, trained or not, so that
             nobody counts it as support.
         needs_pairs: Judge only linear self-attention on tokens (x, y).
+        formula: What is measured; this and the next three fill the catalogue page.
+        refuted_if: What would refute it.
+        controls: What the measurement is compared with.
+        reported: What the papers found.
 
     Raises:
         ClaimError: The sentence or the source is missing, or the name is no test.
@@ -128,6 +144,10 @@ def claim(
             datasets=tuple(datasets),
             identity=identity,
             needs_pairs=needs_pairs,
+            formula=formula,
+            refuted_if=refuted_if,
+            controls=controls,
+            reported=reported,
         )
         function.claim = card  # type: ignore[attr-defined]
         return function

@@ -127,6 +127,14 @@ def draw_text(
     )
 
 
+def largest_set(rows: LabelledRows, settings: Settings) -> int:
+    """Count the demonstrations that the train rows give to each of disjoint sets."""
+    groups = _groups(rows)
+    n_sets = -(-settings.n_sets // len(groups))
+    fewest = min(sum(row.group == group for row in rows.train) for group in groups)
+    return max(fewest - settings.n_calibration, 0) // n_sets
+
+
 def flipped(labels: Sequence[str], label: str) -> str:
     """Give the label whose place a label takes: the next one; two labels swap."""
     return labels[(labels.index(label) + 1) % len(labels)]

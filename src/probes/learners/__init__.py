@@ -3,9 +3,10 @@
 ``in_context`` answers from the prompt; ``gradient`` trains a text model's weights,
 ``layer_causal`` layer by layer; ``activations`` and ``patch`` look inside it,
 ``weights`` reads and disturbs it; ``linear`` holds the regression algorithms; ``hunt``
-looks for the worst task; ``illustration`` puts answers in words;
-``interpolation`` answers by weights between a network and a construction. Modules that
-need torch import it when they run, so that claims can be listed without it.
+looks for the worst task; ``votes`` answers by the demonstrations' labels;
+``illustration`` puts answers in words; ``interpolation`` answers by weights between a
+network and a construction. Modules that need torch import it when they run, so that
+claims can be listed without it.
 """
 
 from probes.learners.activations import Activations
@@ -17,6 +18,7 @@ from probes.learners.interpolation import Interpolated
 from probes.learners.layer_causal import LayerCausal
 from probes.learners.linear import LinearLearner, NearestNeighbours, OnePassSGD
 from probes.learners.patch import RankOnePatch
+from probes.learners.votes import LabelPrior, RepresentationNeighbours
 from probes.learners.weights import Disturbed, Drift, WeightStatistics
 
 __all__ = [
@@ -28,12 +30,14 @@ __all__ = [
     "Illustration",
     "InContext",
     "Interpolated",
+    "LabelPrior",
     "LayerCausal",
     "LinearLearner",
     "NearestNeighbours",
     "OnePassSGD",
     "RandomUpdate",
     "RankOnePatch",
+    "RepresentationNeighbours",
     "WeightStatistics",
     "WorstCase",
 ]

@@ -4,6 +4,7 @@ from probes.measures.coverage import corrected, coverage, coverage_elsewhere
 from probes.measures.distributions import (
     jensen_shannon,
     label_jensen_shannon,
+    label_total_variation,
     total_variation,
 )
 from probes.measures.identities import patch_error
@@ -24,6 +25,7 @@ from probes.measures.regression import (
 )
 from probes.measures.tokens import (
     accuracy,
+    accuracy_over_numbers,
     gold_probability,
     label_accuracy,
     overlap_cosine,
@@ -53,6 +55,7 @@ from probes.measures.weights import (
 
 __all__ = [
     "accuracy",
+    "accuracy_over_numbers",
     "activation_cosine",
     "activation_norm_ratio",
     "answer_order_sensitivity",
@@ -74,6 +77,7 @@ __all__ = [
     "label_accuracy",
     "label_jensen_shannon",
     "label_order_sensitivity",
+    "label_total_variation",
     "normalised_update_cosine",
     "order_sensitivity",
     "overlap_cosine",

@@ -46,6 +46,23 @@ def _similarity(p: Array, q: Array, over: str) -> Measurement:
     )
 
 
+def label_total_variation(ours: Observation, theirs: Observation) -> Measurement:
+    """Measure the total variation distance ½Σ|p − q| over the labels, in [0, 1].
+
+    Raises:
+        ShapeError: The two did not answer the same queries.
+    """
+    require_same_cells(ours, theirs)
+    gap = np.abs(np.exp(ours.label_log_probs) - np.exp(theirs.label_log_probs))
+    return Measurement(
+        name="total variation, labels",
+        values=gap.sum(-1) / 2,
+        unit="probability",
+        zero="the same distribution",
+        one="disjoint distributions",
+    )
+
+
 def total_variation(ours: Observation, theirs: Observation) -> Measurement:
     """Measure the total variation distance ½Σ|p − q| over the vocabulary, in [0, 1].
 

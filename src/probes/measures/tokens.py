@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,6 +44,28 @@ def label_accuracy(ours: Observation) -> Measurement:
         zero="never right",
         one="always right",
         chance=1 / len(ours.label_tokens),
+    )
+
+
+def accuracy_over_numbers(learned: Sequence[Observation]) -> Measurement:
+    """Average the label accuracy over numbers of demonstrations: the area of the curve.
+
+    Args:
+        learned: One learner's answers to the same queries after 1, 2, 4, …
+            demonstrations; each number counts alike, as on a logarithmic axis.
+
+    Returns:
+        A fraction for each set and query; 1 is right after every number.
+
+    Raises:
+        ShapeError: They answer other queries.
+    """
+    require_same_cells(*learned)
+    right = [label_accuracy(one) for one in learned]
+    return replace(
+        right[0],
+        name="label accuracy over numbers of demonstrations",
+        values=np.mean([one.values for one in right], axis=0),
     )
 
 

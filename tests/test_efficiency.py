@@ -1,0 +1,78 @@
+"""Data efficiency: accuracy against numbers of demonstrations, and what rows give."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fixtures.efficiency import gd_on_more, numbers_up_to
+from probes.errors import DataError, ShapeError
+from probes.grid import dataset_named, model_named
+from probes.measures import accuracy_over_numbers
+from probes.observation import Observation
+from probes.prompts import draw_text, largest_set
+from probes.rows import read_rows
+from probes.tasks import Cell, Settings
+
+ROWS = read_rows(dataset_named("hmm"), None)
+
+
+def answered(right: list[bool]) -> Observation:
+    """Answer two labels; the gold one is 0."""
+    sure = [[0.9, 0.1] if one else [0.1, 0.9] for one in right]
+    gold = np.zeros((1, len(right)), dtype=np.int64)
+    arrays = {"log_probs": np.log(np.array([sure])), "gold": gold}
+    return Observation(arrays=arrays, facts={"label_tokens": [0, 1]})
+
+
+def test_the_area_under_the_curve_is_the_mean_accuracy_of_its_points() -> None:
+    curve = [answered([False, True]), answered([True, True])]
+    assert accuracy_over_numbers(curve).values.tolist() == [[0.5, 1.0]]
+
+
+def test_a_curve_of_one_point_is_its_accuracy() -> None:
+    assert accuracy_over_numbers([answered([True, False])]).mean == 0.5
+
+
+def test_points_of_other_queries_are_refused() -> None:
+    with pytest.raises(ShapeError):
+        accuracy_over_numbers([answered([True]), answered([True, True])])
+
+
+@given(st.integers(1, 600))
+@settings(deadline=None)
+def test_numbers_double_from_one_and_end_with_the_cells(most: int) -> None:
+    found = numbers_up_to(most)
+    assert found[0] == 1
+    assert found[-1] == most
+    assert all(b == 2 * a for a, b in pairwise(found[:-1]))
+    assert found == sorted(set(found))
+
+
+def test_the_largest_set_can_be_drawn_and_a_larger_one_cannot() -> None:
+    sizes = Settings(n_sets=10, n_queries=5, n_calibration=24)
+    most = largest_set(ROWS, sizes)
+    draw_text(ROWS, sizes, n_demonstrations=most)
+    with pytest.raises(DataError, match="train rows"):
+        draw_text(ROWS, sizes, n_demonstrations=most + 1)
+
+
+@pytest.mark.parametrize(("variant", "trained_on"), [("times_4", 32), ("times_64", 8)])
+def test_gd_gets_more_demonstrations_where_the_rows_suffice(
+    variant: str, trained_on: int
+) -> None:
+    cell = Cell(
+        model=model_named("hmm_llama"),
+        dataset=dataset_named("hmm"),
+        n_demonstrations=8,
+        settings=Settings(),
+        variant=variant,
+    )
+    asked = gd_on_more.recipe(cell)
+    assert asked.n_demonstrations == trained_on
+    assert replace(asked, n_demonstrations=8).queries == "verdict"
