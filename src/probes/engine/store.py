@@ -93,6 +93,8 @@ class Store:
                 _checksum(arrays, facts),
             ):
                 raise ValueError("its checksum or key does not match its content")
+        except FileNotFoundError:
+            return None  # pruned by another process between the two looks
         except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
             aside = path.with_suffix(".damaged")
             with contextlib.suppress(OSError):
@@ -106,6 +108,8 @@ class Store:
                     stacklevel=2,
                 )
             return None
+        with contextlib.suppress(OSError):  # a store that is only read is not pruned
+            os.utime(path)
         return Observation(arrays=arrays, facts=facts, key=key)
 
     def put(self, observation: Observation) -> None:
