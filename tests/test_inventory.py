@@ -15,6 +15,7 @@ from probes.engine.store import Store, StoreWarning
 from probes.errors import OptionError
 from probes.observation import Observation
 from probes.store import main
+from tests.running import run
 
 KEYS = tuple(f"{i:02x}" + "0" * 30 for i in range(4))
 LONG_AGO = time.time() - 10_000
@@ -64,7 +65,9 @@ def test_observation_pruned_while_it_is_read_is_none_and_not_damaged(
 ) -> None:
     store.path(KEYS[0]).unlink()
     monkeypatch.setattr(Path, "exists", lambda path: True)
-    assert store.get(KEYS[0]) is None
+    with warnings.catch_warnings(record=True) as told:
+        assert store.get(KEYS[0]) is None
+    assert told == []
 
 
 def test_verify_sets_aside_only_what_is_not_whole(store: Store) -> None:
@@ -136,3 +139,18 @@ def test_command_tells_where_no_store_is(
 ) -> None:
     assert main(["--store", str(tmp_path / "none"), "list"]) == 4
     assert "Expected the store of earlier runs" in capsys.readouterr().err
+
+
+def test_run_prunes_its_store_to_the_limit(tmp_path: Path) -> None:
+    grid = ["--models", "constructed_gd_1", "--datasets", "linear", "--demos", "10"]
+    ran = run(tmp_path, "claims/test_order.py", *grid, "--store-limit", "5K")
+    held = entries(Store(tmp_path / "store"))
+    assert ran.status == 0, ran.text
+    assert ran.run["complete"]
+    assert sum(entry.n_bytes for entry in held) <= 5000
+
+
+def test_run_refuses_a_limit_that_is_no_size(tmp_path: Path) -> None:
+    ran = run(tmp_path, "claims/test_order.py", "--store-limit", "much")
+    assert ran.status == 4
+    assert "--store-limit: 'much' is no size" in ran.text
