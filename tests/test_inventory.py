@@ -12,7 +12,7 @@ import pytest
 
 from probes.engine.inventory import clean, entries, parse_size, prune, verify
 from probes.engine.store import Store, StoreWarning
-from probes.errors import OptionError
+from probes.errors import OptionError, StoreError
 from probes.observation import Observation
 from probes.store import main
 from tests.running import run
@@ -139,6 +139,22 @@ def test_command_tells_where_no_store_is(
 ) -> None:
     assert main(["--store", str(tmp_path / "none"), "list"]) == 4
     assert "Expected the store of earlier runs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "key", ["../" * 8 + "etc/passwd", "/etc/passwd", KEYS[0] + "\0", KEYS[0] + "\n", ""]
+)
+def test_key_that_could_leave_the_store_is_refused(store: Store, key: str) -> None:
+    with pytest.raises(StoreError, match="is no key of a store"):
+        store.get(key)
+
+
+def test_foreign_file_is_left_alone(store: Store) -> None:
+    foreign = store.path(KEYS[0]).with_name("mine.safetensors")
+    foreign.write_bytes(b"mine")
+    assert verify(store) == []
+    prune(store, 0)
+    assert foreign.read_bytes() == b"mine"
 
 
 def test_run_prunes_its_store_to_the_limit(tmp_path: Path) -> None:

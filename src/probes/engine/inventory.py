@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from probes.engine.store import Store
+from probes.engine.store import KEY, Store
 from probes.errors import OptionError
 
 ABANDONED = (
@@ -45,6 +45,8 @@ def entries(store: Store) -> list[Entry]:
     """List the observations of a store, the least recently used first."""
     found = []
     for path in store.folder.glob("??/*.safetensors"):
+        if not KEY.fullmatch(path.stem):
+            continue  # foreign: nothing ever reads it, so nothing removes it
         with contextlib.suppress(FileNotFoundError):  # pruned while we look
             stat = path.stat()
             found.append(

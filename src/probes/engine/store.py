@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,8 @@ from filelock import FileLock
 
 from probes.errors import StoreError
 from probes.observation import Observation
+
+KEY = re.compile("[0-9a-f]{32}")
 
 
 class StoreWarning(UserWarning):
@@ -51,7 +54,16 @@ class Store:
             ) from error
 
     def path(self, key: str) -> Path:
-        """Return the file of a key."""
+        """Return the file of a key.
+
+        Raises:
+            StoreError: It is no content key, and might name a file elsewhere.
+        """
+        if not KEY.fullmatch(key):
+            raise StoreError(
+                f"{key!r} is no key of a store. Expected the 32 hexadecimal digits of "
+                f"a request's content. Take the key from a row or a listing."
+            )
         return self.folder / key[:2] / f"{key}.safetensors"
 
     def __contains__(self, key: str) -> bool:
