@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,8 @@ from filelock import FileLock
 
 from probes.errors import StoreError
 from probes.observation import Observation
+
+KEY = re.compile("[0-9a-f]{32}")
 
 
 class StoreWarning(UserWarning):
@@ -51,7 +54,16 @@ class Store:
             ) from error
 
     def path(self, key: str) -> Path:
-        """Return the file of a key."""
+        """Return the file of a key.
+
+        Raises:
+            StoreError: It is no content key, and might name a file elsewhere.
+        """
+        if not KEY.fullmatch(key):
+            raise StoreError(
+                f"{key!r} is no key of a store. Expected the 32 hexadecimal digits of "
+                f"a request's content. Take the key from a row or a listing."
+            )
         return self.folder / key[:2] / f"{key}.safetensors"
 
     def __contains__(self, key: str) -> bool:
@@ -107,6 +119,8 @@ class Store:
                 _checksum(arrays, facts),
             ):
                 raise ValueError("its checksum or key does not match its content")
+        except FileNotFoundError:
+            return None  # pruned by another process between the two looks
         except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
             aside = path.with_suffix(".damaged")
             with contextlib.suppress(OSError):
@@ -120,6 +134,8 @@ class Store:
                     stacklevel=2,
                 )
             return None
+        with contextlib.suppress(OSError):  # a store that is only read is not pruned
+            os.utime(path)
         return Observation(arrays=arrays, facts=facts, key=key)
 
     def put(self, observation: Observation) -> None:

@@ -10,5 +10,13 @@ __all__ = ["observation"]
 
 pytest_plugins = [
     f"probes.pytest_plugin.{room}"
-    for room in ("start", "collection", "fixtures", "judging", "reporting", "workers")
+    for room in (
+        "start",
+        "collection",
+        "fixtures",
+        "judging",
+        "reporting",
+        "workers",
+        "store",
+    )
 ]

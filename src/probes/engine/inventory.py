@@ -1,0 +1,151 @@
+"""What a store holds: its entries, what killed runs left behind, and pruning.
+
+Reading and writing one observation is the store's own (see ``store``). Nothing here
+reads arrays but ``verify``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from probes.engine.store import KEY, Store
+from probes.errors import OptionError
+
+ABANDONED = (
+    3600.0  # seconds: no write and no pause between two progress lines is longer
+)
+UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One stored observation.
+
+    Attributes:
+        key: Its content key.
+        path: Its file.
+        n_bytes: The file's size.
+        used: When it was last written or read, seconds since 1970.
+    """
+
+    key: str
+    path: Path
+    n_bytes: int
+    used: float
+
+
+def entries(store: Store) -> list[Entry]:
+    """List the observations of a store, the least recently used first."""
+    found = []
+    for path in store.folder.glob("??/*.safetensors"):
+        if not KEY.fullmatch(path.stem):
+            continue  # foreign: nothing ever reads it, so nothing removes it
+        with contextlib.suppress(FileNotFoundError):  # pruned while we look
+            stat = path.stat()
+            found.append(
+                Entry(
+                    key=path.stem, path=path, n_bytes=stat.st_size, used=stat.st_mtime
+                )
+            )
+    return sorted(found, key=lambda entry: (entry.used, entry.key))
+
+
+def verify(store: Store) -> list[str]:
+    """Read every observation back; those that are not whole are set aside.
+
+    Returns:
+        The keys that were set aside.
+    """
+    return [entry.key for entry in entries(store) if store.get(entry.key) is None]
+
+
+def prune(store: Store, limit: int) -> list[Entry]:
+    """Remove the least recently used observations until the rest fit.
+
+    Args:
+        store: The store.
+        limit: Bytes that may stay.
+
+    Returns:
+        What was removed. An observation that is measured just now stays.
+    """
+    held = entries(store)
+    excess = sum(entry.n_bytes for entry in held) - limit
+    removed = []
+    for entry in held:
+        if excess <= 0:
+            break
+        if _remove_unless_held(entry.path):
+            removed.append(entry)
+            excess -= entry.n_bytes
+    return removed
+
+
+def clean(store: Store, *, older_than: float = ABANDONED) -> list[Path]:
+    """Remove what killed runs left: half-written files, locks, progress folders.
+
+    Args:
+        store: The store.
+        older_than: Seconds without a change before something counts as left behind.
+            Age decides and not the process, which may live on another machine.
+
+    Returns:
+        What was removed. Entries that were set aside stay, for whoever asks why.
+    """
+    before = time.time() - older_than
+    halves = _older(store.folder.glob("??/*.part"), before)
+    probes = _older(store.folder.glob(".writable-*"), before)
+    for path in (*halves, *probes):
+        path.unlink(missing_ok=True)
+    runs = [f for f in _older(store.folder.glob("run-*"), before) if not f.is_symlink()]
+    for folder in runs:
+        shutil.rmtree(folder, ignore_errors=True)
+    locks = [
+        path
+        for path in _older(store.folder.glob("??/*.lock"), before)
+        if _remove_unless_held(path)
+    ]
+    return [*halves, *probes, *runs, *locks]
+
+
+def parse_size(text: str) -> int:
+    """Read a size such as ``500M`` or ``2G``, in bytes.
+
+    Raises:
+        OptionError: It is no size.
+    """
+    bare = text.strip().upper().removesuffix("B")
+    number, unit = (bare[:-1], bare[-1:]) if bare[-1:].isalpha() else (bare, "")
+    if unit not in UNITS or not (number.isascii() and number.isdecimal()):
+        raise OptionError(
+            f"{text!r} is no size. Expected a whole number and a unit, such as 500M or "
+            f"2G (a thousand bytes is 1K). Write it so."
+        )
+    return int(number) * UNITS[unit]
+
+
+def _older(paths: Iterable[Path], before: float) -> list[Path]:
+    found = []
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            if path.lstat().st_mtime < before:
+                found.append(path)
+    return sorted(found)
+
+
+def _remove_unless_held(path: Path) -> bool:
+    """Remove a file of a key, holding the key; False when another process holds it."""
+    lock = FileLock(path.with_suffix(".lock"), timeout=0)
+    try:
+        with lock:
+            path.unlink(missing_ok=True)
+    except Timeout:
+        return False
+    return True
