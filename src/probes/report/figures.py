@@ -19,9 +19,11 @@ from probes.results import Row
 
 FORMATS = ("svg", "pdf")
 COLUMNS = 3
-INCHES = (3.4, 2.6)
+INCHES = (4.6, 2.6)
 STYLE = {"font.size": 8, "pdf.fonttype": 42, "svg.fonttype": "none"}
-MOST_LINES = 12
+MARKERS = "os^Dv<>ph*Xd"
+"""Colours repeat after ten lines; a colour with its marker does not."""
+MOST_LINES = len(MARKERS)
 """More lines than a reader can tell apart are cut, and the title says so."""
 
 
@@ -87,10 +89,10 @@ def _quiet() -> warnings.catch_warnings:
 
 
 def _panel(axis: Any, plan: Plan, title: str, lines: dict[str, list[Point]]) -> None:
-    for name, points in list(lines.items())[:MOST_LINES]:
+    for marker, (name, points) in zip(MARKERS, lines.items(), strict=False):
         x, y = [p.x for p in points], [p.value for p in points]
         style = "--" if name.startswith(("floor", "ceiling", "base")) else "-"
-        (line,) = axis.plot(x, y, style, marker=".", linewidth=1)
+        (line,) = axis.plot(x, y, style, marker=marker, markersize=3, linewidth=1)
         low = [p.value if p.low is None else p.low for p in points]
         high = [p.value if p.high is None else p.high for p in points]
         axis.fill_between(x, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
@@ -111,7 +113,13 @@ def _panel(axis: Any, plan: Plan, title: str, lines: dict[str, list[Point]]) -> 
 
 def _legend(axis: Any, names: Sequence[str]) -> None:
     """Name the lines; written afterwards, since a label may look like markup."""
-    drawn = axis.legend(axis.lines, [str(i) for i, _ in enumerate(names)], fontsize=6)
+    drawn = axis.legend(
+        axis.lines,
+        [str(i) for i, _ in enumerate(names)],
+        fontsize=6,
+        loc="center left",
+        bbox_to_anchor=(1.0, 0.5),  # beside the curves, never over them
+    )
     for text, name in zip(drawn.get_texts(), names, strict=True):
         text.set_parse_math(False)
         text.set_text(name)

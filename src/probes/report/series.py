@@ -151,7 +151,7 @@ def panels_of(plan: Plan, rows: Iterable[Row]) -> Panels:
                 key = (panel, plain(line, NAME_LIMIT), x)
                 seen.setdefault(key, _point(x, effect))
     panels: Panels = {}
-    for (panel, line, x), point in sorted(seen.items(), key=_by_x):
+    for (panel, line, _), point in sorted(seen.items(), key=_by_x):
         panels.setdefault(panel, {}).setdefault(line, []).append(point)
     return dict(sorted(panels.items()))
 
