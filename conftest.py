@@ -1,9 +1,3 @@
 """Loads the plugin and the fixtures; nothing else."""
 
-pytest_plugins = [
-    "probes.pytest_plugin",
-    "fixtures.observations",
-    "fixtures.activations",
-    "fixtures.relabelled",
-    "fixtures.weights",
-]
+pytest_plugins = ["fixtures.plugin"]

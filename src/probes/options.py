@@ -205,7 +205,7 @@ def complete(option: Any, configured: Callable[[str], Any]) -> None:
             value = configured(key)
             if value is not None and choices and value not in choices:
                 raise ValueError(f"{value!r}")
-        except (TypeError, ValueError) as error:
+        except Exception as error:  # whatever pytest raises of a value
             expected = f"one of {', '.join(choices)}" if choices else kind_of(settings)
             raise OptionError(
                 f"{key} in pytest's configuration file cannot be used: {error}. "
