@@ -113,7 +113,8 @@ def test_help_groups_all_options_and_names_their_keys(tmp_path: Path) -> None:
 SLIPS = {
     "an unknown observation": (
         CLAIM.format(sentence="As GD.").replace("(icl, gd,", "(icl, gdd,"),
-        "No observation for the claim 'mine' is named 'gdd'",
+        "No observation for the claim 'mine' is named 'gdd'. Expected a name that "
+        "fixtures/observations.py offers. Did you mean gd",
     ),
     "no source": (
         CLAIM.format(sentence="As GD.").replace(' source="a test",', ""),
@@ -124,6 +125,11 @@ SLIPS = {
         "The claim 'test_mine' calls judge.stays_below without a margin",
     ),
 }
+
+
+def test_collecting_alone_succeeds_and_writes_no_report(tmp_path: Path) -> None:
+    assert elsewhere(tmp_path, "--collect-only").returncode == 0
+    assert not (tmp_path / "reports").exists()
 
 
 @pytest.mark.parametrize("slip", SLIPS)

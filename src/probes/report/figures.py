@@ -20,7 +20,7 @@ from probes.results import Row
 FORMATS = ("svg", "pdf")
 COLUMNS = 3
 INCHES = (4.6, 2.6)
-STYLE = {"font.size": 8, "pdf.fonttype": 42, "svg.fonttype": "none"}
+STYLE: dict[Any, Any] = {"font.size": 8, "pdf.fonttype": 42, "svg.fonttype": "none"}
 MARKERS = "os^Dv<>ph*Xd"
 """Colours repeat after ten lines; a colour with its marker does not."""
 MOST_LINES = len(MARKERS)
