@@ -73,7 +73,8 @@ def test_hostile_names_show_as_text_and_break_no_figure(
 ) -> None:
     text = HOSTILE[name]
     rows = accuracy_rows(model=text, dataset=f"${text}")
-    rows[0]["effects"].append(effect(name=f"label accuracy: _{text}$x^2$"))
+    rows[0]["effects"].append(effect(name=f"label accuracy: _{text}"))
+    rows[0]["effects"].append(effect(name=r"label accuracy: $\frac$"))  # no formula
     drawn, _ = draw_figures(rows, tmp_path)
     tags = {e.tag.partition("}")[2] for e in ElementTree.parse(drawn[0]).iter()}
     assert "script" not in tags
