@@ -74,7 +74,7 @@ def over_thresholds(row: Row) -> Iterable[tuple[str, float, Mapping[str, Any]]]:
             r"share of weights below (\d[\d.e-]*)(?:: (.*))?", str(effect["name"])
         )
         if found is not None:
-            yield found[2] or "trained", float(found[1]), effect
+            yield found[2] or "the network", float(found[1]), effect
 
 
 def over_layers(row: Row) -> Iterable[tuple[str, float, Mapping[str, Any]]]:
