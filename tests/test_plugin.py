@@ -269,10 +269,6 @@ SLIPS = """
 from probes.claims import claim
 from probes.measures import prediction_distance
 
-@claim("It asks amiss.", source="a test", on="regression")
-def test_misspelt(icl_orderz, judge):
-    judge.stays_below(prediction_distance(icl_orderz, icl_orderz), margin=0.1)
-
 @claim("ICL is as it is.", source="a test", on="regression", identity=True)
 def test_itself(icl, judge):
     judge.stays_below(prediction_distance(icl, icl), margin=0.1)
@@ -290,14 +286,6 @@ def slips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]
         *("--datasets", "linear", "--demos", "2"),
     )
     return {row["claim"]: row for row in found.rows}
-
-
-def test_a_misspelt_observation_suggests_the_nearest(
-    slips: dict[str, dict[str, Any]],
-) -> None:
-    told = slips["misspelt"]["reason"]
-    assert "No observation for the claim 'misspelt' is named 'icl_orderz'." in told
-    assert "Did you mean icl_orders" in told
 
 
 def test_a_support_without_any_width_says_so(

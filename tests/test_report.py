@@ -20,6 +20,7 @@ from probes.report.markdown import markdown
 from probes.report.matrix import LETTERS, headline, rerun_command, summarise
 from probes.report.packing import scale_of
 from probes.report.page import page
+from probes.report.summary import short_summary
 from probes.report.terminal import columns, matrix_lines
 from probes.results import Row
 
@@ -83,7 +84,7 @@ def terminal(rows: list[Row], run: dict[str, Any]) -> str:
 
 
 Draw = Callable[[list[Row], dict[str, Any]], str]
-DRAWINGS = pytest.mark.parametrize("draw", [terminal, markdown, page])
+DRAWINGS = pytest.mark.parametrize("draw", [terminal, markdown, short_summary, page])
 
 
 class Reader(HTMLParser):
@@ -183,7 +184,7 @@ def test_hostile_text_shows_as_text_in_the_terminal(name: str) -> None:
 def test_failing_self_tests_stand_in_the_first_line(draw: Draw) -> None:
     rows = [row()]
     text = draw(rows, run_of(rows, self_tests={"good": True, "spoiled copy": False}))
-    first = text.partition("\n")[0].removeprefix("# ")
+    first = text.partition("\n")[0].lstrip("# ")
     if draw is page:
         first = next(shown for tag, shown in Reader(text).texts if tag == "h1")
         assert text.index("<h1") < text.index("<p")
@@ -403,10 +404,11 @@ def test_a_scale_shows_the_sides_that_the_test_had() -> None:
     assert scale_of(row(effects=[])) == "value"
 
 
-def test_the_report_is_two_files_even_of_lone_surrogates(tmp_path: Path) -> None:
+def test_the_report_is_three_files_even_of_lone_surrogates(tmp_path: Path) -> None:
     rows = [hostile_row(HOSTILE["surrogate"])]
     write_report(rows, run_of(rows), tmp_path / "new")
     assert {path.name for path in (tmp_path / "new").iterdir()} == {
         "matrix.md",
+        "summary.md",
         "index.html",
     }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import importlib.util
 import multiprocessing
 import shutil
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -97,6 +99,32 @@ def store(tmp_path: Path) -> Store:
 
 
 # --------------------------------------------------------------------------- store
+
+
+THEIRS = """
+from dataclasses import dataclass
+
+@dataclass(frozen=True, kw_only=True)
+class Theirs:
+    needs_model: bool = False
+"""
+
+
+def test_a_learner_of_another_repository_is_keyed_by_its_own_code_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def key(source: str) -> str:
+        path = tmp_path / "theirs.py"
+        path.write_text(source)
+        spec = importlib.util.spec_from_file_location("theirs", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, "theirs", module)
+        spec.loader.exec_module(module)
+        return request(learner=module.Theirs()).key
+
+    assert key(THEIRS) == key(THEIRS) != key(THEIRS + "# another version")
 
 
 def test_what_is_put_is_what_is_got(store: Store) -> None:

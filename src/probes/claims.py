@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -10,6 +13,15 @@ from probes.errors import ClaimError
 from probes.tasks import DatasetCard, Family, GridSize, ModelCard
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+JUDGING = (
+    "agrees",
+    "exceeds",
+    "is_nearest",
+    "reaches_ceiling",
+    "stays_below",
+    "vanishes",
+)
+"""The methods of a judge that decide; each needs a margin."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +123,8 @@ def claim(
         reported: What the papers found.
 
     Raises:
-        ClaimError: The sentence or the source is missing, or the name is no test.
+        ClaimError: The sentence or the source is missing, the name is no test,
+            or the body judges without a margin.
     """
 
     def attach(function: Function) -> Function:
@@ -132,6 +145,7 @@ def claim(
                 f"The claim {name!r} is on={on!r}. Expected 'regression' or 'text'. "
                 f"Name the family of tasks it speaks of."
             )
+        _require_margins(function)
         card = ClaimCard(
             name=name.removeprefix("test_"),
             sentence=sentence,
@@ -153,3 +167,28 @@ def claim(
         return function
 
     return attach
+
+
+def _require_margins(function: Callable[..., Any]) -> None:
+    """Refuse a claim that judges without a margin, before anything is measured.
+
+    Raises:
+        ClaimError: A call such as ``judge.agrees(x)`` names no margin.
+    """
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, SyntaxError, TypeError):
+        return  # no source to read: the call itself will tell
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id="judge"), attr=method),
+                keywords=given,
+            ) if method in JUDGING:
+                # A ** may hold the margin, and has no name of its own.
+                if not {"margin", None} & {keyword.arg for keyword in given}:
+                    raise ClaimError(
+                        f"The claim {function.__name__!r} calls judge.{method} without "
+                        f"a margin. Expected the largest effect that does not matter, "
+                        f"stated before the run. Pass margin=… and say why."
+                    )

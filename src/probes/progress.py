@@ -18,6 +18,9 @@ from typing import Any
 from probes.request import Request
 
 SECONDS_BETWEEN = {True: 5.0, False: 30.0}  # on a terminal, in a log
+GROWTH = {True: 1.0, False: 2.0}
+"""A log stays short: each pause is so many times the last, a day is ten lines."""
+LONGEST_LINE = 100
 
 
 class Status:
@@ -79,6 +82,7 @@ class Reporter:
     ) -> None:
         self.folder, self.show = folder, show
         self.pause = SECONDS_BETWEEN[on_terminal]
+        self.growth = GROWTH[on_terminal]
         self._started = time.monotonic()
         self._last = ""
         self._stop = threading.Event()
@@ -103,6 +107,7 @@ class Reporter:
             if line and line != self._last:
                 self._last = line
                 self.show(line)
+                self.pause *= self.growth
 
     def line(self) -> str:
         """Write the present state in one line; empty when nothing is measured."""
@@ -119,10 +124,11 @@ class Reporter:
         todo = max(planned - stored, begun)
         seconds = time.monotonic() - self._started
         left = seconds / begun * (todo - begun)
-        return (
+        line = (
             f"[{begun}/{todo} observations, {stored} stored, about {_duration(left)} "
             f"left] " + " | ".join(doing)
         )
+        return line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…"
 
 
 def _duration(seconds: float) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -99,6 +100,7 @@ class Request:
         described = {
             "code": code_version(),
             "learner": canonical(self.learner),
+            **_foreign_code(type(self.learner)),
             "model": fingerprint(self.model) if self.learner.needs_model else None,
             "declared": canonical(self.model.declared),
             "n_layers": self.model.n_layers,
@@ -142,6 +144,20 @@ class Request:
         if self.order == 0:
             return task
         return task.reordered(seed_of(self.settings.seed, self.order))
+
+
+@cache
+def _foreign_code(learner: type) -> dict[str, str]:
+    """Hash the module of a learner that ``code_version`` does not cover.
+
+    Somebody else's learner changes with its own file. Ours adds nothing.
+    """
+    if learner.__module__.startswith("probes."):
+        return {}
+    source = getattr(sys.modules.get(learner.__module__), "__file__", None)
+    if source is None:
+        return {}
+    return {"learner_code": hashlib.sha256(Path(source).read_bytes()).hexdigest()}
 
 
 @lru_cache(maxsize=1)

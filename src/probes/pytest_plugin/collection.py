@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from probes.claims import ClaimCard
+from probes.errors import UnknownNameError
 from probes.judge import Refuted
 from probes.pytest_plugin.fixtures import requests_of
 from probes.pytest_plugin.items import RUN, cell_of, claim_of, expected_of
+from probes.pytest_plugin.judging import offered
 from probes.request import Request
 from probes.twins import trained_name
 
@@ -29,6 +31,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give a claim one test for each cell that can exist."""
     card: ClaimCard | None = getattr(metafunc.function, "claim", None)
     if card is not None:
+        _require_known(metafunc, card)
         cells = metafunc.config.stash[RUN].grid.cells(card)
         metafunc.parametrize("cell", cells, ids=[c.id for c in cells], indirect=True)
 
@@ -74,6 +77,28 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     n_cells = sum(cell_of(item) is not None for item in session.items)
     print("", *session.config.stash[RUN].plan_lines(n_cells), sep="\n")
     return True
+
+
+def _require_known(metafunc: pytest.Metafunc, card: ClaimCard) -> None:
+    """Refuse a claim that asks for an observation that nobody offers."""
+    known = metafunc.definition._fixtureinfo.name2fixturedefs
+    direct = {"request", *(m for mark in _parametrized(metafunc) for m in mark)}
+    for name in metafunc.fixturenames:
+        if name not in known and name not in direct:
+            error = UnknownNameError.of(
+                f"observation for the claim {card.name!r}",
+                name,
+                offered(metafunc.config.pluginmanager.get_plugins()),
+                expected="a name that fixtures/observations.py offers",
+            )
+            raise pytest.Collector.CollectError(str(error))
+
+
+def _parametrized(metafunc: pytest.Metafunc) -> Iterable[list[str]]:
+    """Read the names that a test's own marks give values to."""
+    for mark in metafunc.definition.iter_markers("parametrize"):
+        names = mark.args[0] if mark.args else mark.kwargs["argnames"]
+        yield names.replace(",", " ").split() if isinstance(names, str) else names
 
 
 def _model_of(item: Any) -> str:

@@ -20,6 +20,7 @@ from probes.pytest_plugin.items import (
     claim_of,
     expected_of,
 )
+from probes.report.matrix import plain
 from probes.results import Row, build_row, is_unexpected
 
 OURS = ("probes.", "fixtures.")  # packages whose fixtures claims are written with
@@ -96,11 +97,23 @@ def pytest_runtest_makereport(
         report.user_properties.append(
             ("probes", json.dumps({"row": row, "work": work}))
         )
+        # The report of the phase after this one carries them into JUnit's XML.
+        item.user_properties += told_of(row)
         report.user_properties.append(("verdict", row["verdict"]))
         report.user_properties.append(("mark", mark_of(row)))
         if report.failed and call.excinfo is not None and _speaks(call.excinfo.value):
             report.longrepr = f"{item.nodeid}\n{call.excinfo.value}"
     return report
+
+
+def told_of(row: Row) -> list[tuple[str, object]]:
+    """Name what other programs read off a cell: its verdict and effect, as texts."""
+    told = {"verdict": row["verdict"], "recorded": row["expected"]}
+    if row["effects"]:
+        effect = row["effects"][0]
+        kept = ("name", "value", "low", "high", "unit", "margin", "floor", "ceiling")
+        told |= {f"effect_{key}": effect[key] for key in kept}
+    return [(name, plain(v)) for name, v in told.items() if v is not None]
 
 
 def mark_of(row: Row) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
 
 from probes.catalogue import listed_option, listing
+from probes.configuration import complete, ini_name, kind_of
 from probes.errors import ProbesError
 from probes.options import GRID_OPTIONS, LIST_OPTIONS, PLACE_OPTIONS
 from probes.pytest_plugin.items import RUN
@@ -16,14 +19,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add our options, under one heading."""
     group = parser.getgroup("probes", "is in-context learning gradient descent?")
     for name, settings in (*GRID_OPTIONS, *PLACE_OPTIONS):
-        group.addoption(name, **settings)
+        text = settings["help"].replace("%(default)s", str(settings.get("default")))
+        # None tells an option left out, which the configuration file may give.
+        group.addoption(name, **settings | {"default": None, "help": text})
+        kind = cast(Any, kind_of(settings))
+        parser.addini(ini_name(name), f"as {name}", type=kind, default=None)
     for name, text in LIST_OPTIONS.items():
         group.addoption(name, action="store_true", help=text)
+
+
+def fill(config: pytest.Config) -> None:
+    """Complete the options from the configuration file; often called, does it once."""
+    try:
+        complete(config.option, config.getini)
+    except ProbesError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Print a list instead of running, if one was asked for."""
+    fill(config)
     if config.option.plan:  # nothing runs, so no worker is needed
         config.option.numprocesses, config.option.dist, config.option.tx = 0, "no", []
     asked = listed_option(config.option, LIST_OPTIONS)
@@ -38,6 +54,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start the run of this process."""
+    fill(config)
     worker = getattr(config, "workerinput", {})
     run = Run(
         config.option,

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from probes.pytest_plugin.items import RUN
+from probes.pytest_plugin.start import fill
 from probes.scheduling import ModelScheduling
 from probes.workers import count_workers, worker_environment
 
@@ -14,6 +15,7 @@ from probes.workers import count_workers, worker_environment
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Decide what ``-n auto`` means."""
+    fill(config)  # xdist asks before the run starts
     return count_workers(config.option.device)
 
 

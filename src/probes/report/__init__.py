@@ -1,5 +1,7 @@
 """Draw the rows of a run: ``matrix.md`` to read, ``index.html`` to look closer.
 
+``summary.md`` is short, for a comment on a pull request.
+
 Everything here is a pure function of rows and of ``run.json``; nothing needs a model.
 The terminal's matrix is :func:`probes.report.terminal.matrix_lines`. Rows and run are
 written by :mod:`probes.results`.
@@ -13,19 +15,21 @@ from typing import Any
 
 from probes.report.markdown import markdown
 from probes.report.page import page
+from probes.report.summary import short_summary
 from probes.results import Row, write_text
 
 
 def write_report(rows: Sequence[Row], run: Mapping[str, Any], folder: Path) -> None:
-    """Write the two drawings of a run.
+    """Write the three drawings of a run.
 
     Args:
         rows: Corrected and ordered, see ``row.schema.json``.
         run: What ``run.json`` holds.
-        folder: Where ``matrix.md`` and ``index.html`` go.
+        folder: Where ``matrix.md``, ``summary.md`` and ``index.html`` go.
 
     Raises:
         StoreError: The folder cannot be written.
     """
     write_text(markdown(rows, run), folder / "matrix.md")
+    write_text(short_summary(rows, run), folder / "summary.md")
     write_text(page(rows, run), folder / "index.html")

@@ -1,0 +1,66 @@
+"""The pages of docs/ keep their word: every example on them is run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.running import ROOT, environment
+
+DOCS = ROOT / "docs"
+PAGES = sorted(path.name for path in DOCS.glob("*.md"))
+BLOCK = re.compile(r"^```(\w+) ?(.*?)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
+
+
+def runs(line: str, folder: Path, status: int) -> str:
+    """Run a line as a reader types it; return what it prints."""
+    program, *words = shlex.split(line)
+    asked = ["-m", "pytest", "-p", "no:cacheprovider"] if program == "pytest" else []
+    assert program in ("pytest", "python")
+    done = subprocess.run(
+        [sys.executable, *asked, *words],
+        cwd=folder,
+        env=environment(PYTHONPATH=os.pathsep.join((str(ROOT / "src"), str(ROOT)))),
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    text = done.stdout + done.stderr
+    assert done.returncode == status, text
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_example_of_a_page_runs_and_prints_what_it_says(
+    page: str, tmp_path: Path
+) -> None:
+    for kind, told, body in BLOCK.findall((DOCS / page).read_text("utf-8")):
+        if told.startswith("file="):
+            (tmp_path / told.removeprefix("file=")).write_text(body, "utf-8")
+            continue
+        assert kind == "console", f"{page} has a block that nothing runs: {kind}"
+        printed = ""
+        for line in body.splitlines():
+            if line.startswith("$ "):
+                status = int(told.removeprefix("exits=") or 0)
+                printed = runs(line.removeprefix("$ "), tmp_path, status)
+            else:
+                assert " ".join(line.split()) in printed
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_of_a_page_leads_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", (DOCS / page).read_text("utf-8")):
+        assert (DOCS / target).exists(), target
+
+
+def test_the_index_names_every_page() -> None:
+    index = (DOCS / "README.md").read_text("utf-8")
+    assert all(f"({page})" in index for page in PAGES if page != "README.md")

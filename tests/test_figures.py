@@ -1,0 +1,109 @@
+"""Pictures for papers: drawn from rows alone, readable whatever the rows hold."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from probes.errors import OptionError
+from probes.record import read_rows_of
+from probes.report.__main__ import main
+from probes.report.figures import draw_figures
+from probes.report.series import PLANS, panels_of
+from probes.results import Row
+from tests.running import ROOT
+from tests.test_report import HOSTILE, effect, row
+
+SAMPLE = ROOT / "reports/sample/results.jsonl"
+TEXT = "{http://www.w3.org/2000/svg}text"
+
+
+def accuracy_rows(**given: Any) -> list[Row]:
+    arms = {"ICL": 0.7, "GD": 0.4, "base": 0.3}
+    beside = [effect(name=f"label accuracy: {k}", value=v) for k, v in arms.items()]
+    return [
+        row(
+            claim=f"same_accuracy[{variant}]",
+            n_demonstrations=n,
+            effects=[effect(), *beside],
+        )
+        | given
+        for variant in ("gd", "adam")
+        for n in (4, 8)
+    ]
+
+
+def test_every_figure_is_drawn_from_the_sample_as_svg_and_pdf(tmp_path: Path) -> None:
+    drawn, lacking = draw_figures(read_rows_of(SAMPLE), tmp_path)
+    assert lacking == []
+    assert {p.name for p in drawn} == {
+        f"{plan.name}.{kind}" for plan in PLANS for kind in ("svg", "pdf")
+    }
+    for path in drawn:
+        if path.suffix == ".svg":
+            ElementTree.parse(path)
+        else:
+            assert path.read_bytes().startswith(b"%PDF")
+
+
+def test_a_curve_holds_the_numbers_of_the_rows() -> None:
+    plan = next(plan for plan in PLANS if plan.name == "accuracy")
+    (lines,) = panels_of(plan, accuracy_rows()).values()
+    assert [(p.x, p.value) for p in lines["adam"]] == [(4, 0.4), (8, 0.4)]
+    assert [(p.x, p.low, p.high) for p in lines["ICL"]] == [
+        (4, 0.1, 0.3),
+        (8, 0.1, 0.3),
+    ]
+    assert set(lines) == {"ICL", "gd", "adam", "base"}
+
+
+def test_the_same_rows_give_the_same_files(tmp_path: Path) -> None:
+    first, _ = draw_figures(accuracy_rows(), tmp_path / "a")
+    second, _ = draw_figures(accuracy_rows()[::-1], tmp_path / "b")
+    assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_show_as_text_and_break_no_figure(
+    name: str, tmp_path: Path
+) -> None:
+    text = HOSTILE[name]
+    rows = accuracy_rows(model=text, dataset=f"${text}")
+    rows[0]["effects"].append(effect(name=f"label accuracy: _{text}"))
+    rows[0]["effects"].append(effect(name=r"label accuracy: $\frac$"))  # no formula
+    drawn, _ = draw_figures(rows, tmp_path)
+    tags = {e.tag.partition("}")[2] for e in ElementTree.parse(drawn[0]).iter()}
+    assert "script" not in tags
+    texts = [e.text or "" for e in ElementTree.parse(drawn[0]).iter(TEXT)]
+    if name == "script":
+        assert any(text in shown for shown in texts)
+    assert drawn[1].read_bytes().startswith(b"%PDF")
+
+
+def test_rows_without_the_claims_are_refused_in_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(OptionError, match="None of the 1 rows holds what a figure"):
+        draw_figures([row()], tmp_path)
+    assert main(["figures", str(tmp_path / "nowhere.jsonl"), str(tmp_path)]) == 4
+    assert "is no record of verdicts" in capsys.readouterr().err
+
+
+def test_without_matplotlib_the_extra_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(OptionError, match=r"pip install 'icl-gd-probes\[figures\]'"):
+        draw_figures(accuracy_rows(), tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(["figures", str(SAMPLE), str(tmp_path / "file")]) == 4
+    assert "cannot be written" in capsys.readouterr().err
