@@ -87,8 +87,7 @@ def adjusted(p: Sequence[float], correction: str, n_claims: int) -> list[float]:
 
 def is_any_false(p: Array, true: Flags, correction: str) -> Flags:
     """Say of every matrix whether a cell at the margin is supported, shape (runs,)."""
-    found: Flags = _kept(p, correction)[:, ~true].any(axis=1)
-    return found
+    return np.asarray(_kept(p, correction)[:, ~true].any(axis=1))
 
 
 def _kept(p: Array, correction: str) -> Flags:
