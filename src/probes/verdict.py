@@ -42,10 +42,9 @@ FEW_FACTOR = 5
 less of a tail, every p counts so many times; by the same study."""
 LEAST_SETS = 5
 LEAST_QUERIES = 4
-"""Fewer leave their spread practically unknown: at the margin the rule above says
-*supported* in up to 12 % of runs with three sets, 7.8 % with four, 6.1 % with five;
-with one query, where the spread over queries cannot be seen, in up to 33 %, with three
-in 8.7 %, with four in 5.3 % (worst worlds of the calibration study)."""
+"""Fewer leave their spread practically unknown: at the margin the rule above would say
+*supported* in up to 12 % of runs with three sets and 8 % with four; in up to 44 % with
+one query, whose spread cannot be seen, and 9 % with three (worst worlds of the study)."""
 LEAST_P_OF_ONE_SET = 0.03
 """Over this many by sets, p of *supported* is not read as less (see
 :func:`least_p`)."""

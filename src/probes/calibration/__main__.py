@@ -38,6 +38,7 @@ def jobs(sizes: Sizes) -> list[tuple[str, Callable[[], Iterable[Outcome]]]]:
     return [
         *((f"cells: {w.name}", partial(cells, w)) for w in WORLDS),
         *((f"matrices: {w.name}", partial(whole_matrices, w)) for w in WORLDS),
+        *((f"few: {w.name}", partial(study.few, w, runs=sizes.runs)) for w in WORLDS),
         ("limits", partial(study.limits, runs=sizes.runs)),
         ("ratios", partial(study.ratios, runs=sizes.runs)),
         ("the whole instrument", partial(whole.outcomes, runs=sizes.whole_runs)),

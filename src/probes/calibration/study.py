@@ -144,6 +144,22 @@ def ratios(*, runs: int) -> Iterator[Outcome]:
             )  # fmt: skip
 
 
+FEW = ((3, 40), (4, 40), (5, 40), (10, 1), (20, 1), (10, 3), (20, 3), (10, 4), (20, 4),
+       (20, 9))  # fmt: skip
+
+
+def few(world: World, *, runs: int) -> Iterator[Outcome]:
+    """Judge a world by few sets or few queries, also by fewer than a verdict takes."""
+    for n_sets, n_queries in FEW:
+        rng = np.random.default_rng(seed_of("few", world.name, n_sets, n_queries))
+        values = world.values(rng, runs, n_sets, n_queries)
+        below, above = RULES["instrument"](values, 0.0)
+        yield _outcome(
+            "instrument, few", world.name, n_sets, n_queries, "at the margin",
+            supported=below < ALPHA, refuted=(above < ALPHA) & (below >= ALPHA),
+        )  # fmt: skip
+
+
 RARE = (0.1, 0.2)  # the share of sets in which the claim fails, the same as the margin
 
 

@@ -12,7 +12,13 @@ import numpy as np
 
 from probes.calibration.rules import RULES
 from probes.calibration.study import HOME, SIZES, Outcome
-from probes.calibration.tables import ALLOWED, matrix_table, percent, plain_table
+from probes.calibration.tables import (
+    ALLOWED,
+    few_table,
+    matrix_table,
+    percent,
+    plain_table,
+)
 from probes.results import write_text
 from probes.verdict import ALPHA, FEW_FACTOR, FEW_SETS, TAIL, least_p
 
@@ -102,6 +108,13 @@ def page(outcomes: Sequence[Outcome]) -> str:
             "## Its errors and its power by size",
             "",
             *_sizes_table(outcomes),
+            "",
+            "## Few sets, few queries",
+            "",
+            "The same rule. Where no verdict is given, the row is inconclusive and "
+            "says which option to raise.",
+            "",
+            *few_table(outcomes),
             "",
             "## Similarities between a floor and a ceiling with errors of their own",
             "",

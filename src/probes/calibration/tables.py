@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from probes.calibration.matrices import CLAIMS, CORRECTIONS
-from probes.calibration.study import Outcome
+from probes.calibration.study import FEW, Outcome
+from probes.verdict import LEAST_QUERIES, LEAST_SETS
 
 ALLOWED = 0.06
 """The most that false *supported* at the margin may be: ALPHA and a Monte Carlo error
@@ -66,3 +67,29 @@ def _matrix_line(
         f"{above} of {len(found)} | {percent(typical[0] if typical else None)} | "
         f"{span} |"
     ]
+
+
+def few_table(outcomes: Sequence[Outcome]) -> list[str]:
+    """Sum up over worlds what few sets or queries do, and which of them decide."""
+    lines = [
+        "| sets × queries | a verdict is given | false supported, worst | false "
+        "refuted, worst |",
+        "|---|---|---|---|",
+    ]
+    for n_sets, n_queries in FEW:
+        found = [
+            o
+            for o in outcomes
+            if o.rule == "instrument, few"
+            and (o.n_sets, o.n_queries) == (n_sets, n_queries)
+        ]
+        if not found:
+            continue
+        decides = n_sets >= LEAST_SETS and n_queries >= LEAST_QUERIES
+        top = max(found, key=lambda o: o.false_supported or 0.0)
+        refuted = max(o.false_refuted or 0.0 for o in found)
+        lines.append(
+            f"| {n_sets} × {n_queries} | {'yes' if decides else 'no'} | "
+            f"{percent(top.false_supported)} ({top.world}) | {percent(refuted)} |"
+        )
+    return lines
