@@ -18,7 +18,7 @@ from probes.calibration.matrices import OURS, adjusted
 from probes.calibration.rules import RULES
 from probes.calibration.study import HOME, Outcome
 from probes.calibration.summary import observed_shares, page, read_outcomes
-from probes.calibration.tables import ALLOWED
+from probes.calibration.tables import ALLOWED, share_text
 from probes.calibration.worlds import PROFILES, WORLDS, World
 from probes.engine.observer import Observer
 from probes.engine.store import Store
@@ -305,6 +305,12 @@ def test_a_failure_in_rare_sets_is_out_of_reach() -> None:
 
 
 # --------------------------------------------------------------- the command
+
+
+def test_a_share_has_clopper_and_pearsons_interval() -> None:
+    # None of 1000: the upper end is 1 − .025^(1/1000).
+    assert share_text(0.0, 1000) == f"0.0 [0.0, {100 * (1 - 0.025**1e-3):.1f}]"
+    assert share_text(None, 1000) == ""
 
 
 def outcome(rule: str, power: float) -> Outcome:

@@ -37,14 +37,15 @@ POWER = 0.8
 """The chance of a decision for which sets are planned."""
 FEW_SETS = 10
 FEW_QUERIES = 10
-FEW_FACTOR = 5
+FEW_FACTOR = 6
 """With fewer than FEW_SETS demonstration sets or FEW_QUERIES queries, which show still
 less of a tail, every p counts so many times; by the same study."""
 LEAST_SETS = 5
 LEAST_QUERIES = 4
 """Fewer leave their spread practically unknown: at the margin the rule above would say
-*supported* in up to 12 % of runs with three sets and 8 % with four; in up to 44 % with
-one query, whose spread cannot be seen, and 9 % with three (worst worlds of the study)."""
+*supported* in up to 11 % of runs with three sets and 7 % with four; in up to 44 % with
+one query, whose spread cannot be seen, and 9 % with three (worst worlds of the
+study)."""
 LEAST_P_OF_ONE_SET = 0.03
 """Over this many by sets, p of *supported* is not read as less (see
 :func:`least_p`)."""

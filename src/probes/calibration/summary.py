@@ -18,6 +18,7 @@ from probes.calibration.tables import (
     matrix_table,
     percent,
     plain_table,
+    whole_table,
 )
 from probes.results import write_text
 from probes.verdict import ALPHA, FEW_FACTOR, FEW_SETS, TAIL, least_p
@@ -143,7 +144,7 @@ def page(outcomes: Sequence[Outcome]) -> str:
             "",
             "## The whole instrument, with learners of known truth in the place of ICL",
             "",
-            *plain_table(o for o in outcomes if o.rule == "whole instrument"),
+            *whole_table(o for o in outcomes if o.rule == "whole instrument"),
             "",
         ]
     )

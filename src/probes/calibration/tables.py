@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from scipy.stats import binomtest
+
 from probes.calibration.matrices import CLAIMS, CORRECTIONS
 from probes.calibration.study import FEW, Outcome
 from probes.verdict import LEAST_QUERIES, LEAST_SETS
@@ -16,6 +18,28 @@ of 8000 runs (.0024) four times."""
 def percent(value: float | None) -> str:
     """Write a share in percent; nothing where there is none."""
     return "" if value is None else f"{100 * value:.1f}"
+
+
+def share_text(share: float | None, runs: int) -> str:
+    """Write a share of runs in percent, with its 95 % interval (Clopper, Pearson)."""
+    if share is None:
+        return ""
+    found = binomtest(round(share * runs), runs).proportion_ci(0.95)
+    return f"{percent(share)} [{percent(found.low)}, {percent(found.high)}]"
+
+
+def whole_table(outcomes: Iterable[Outcome]) -> list[str]:
+    """Write what became of learners of known truth, with intervals."""
+    lines = [
+        "| in the place of ICL | truth | false supported | false refuted | power | "
+        "runs |",
+        "|---|---|---|---|---|---|",
+    ]
+    for o in outcomes:
+        shares = (o.false_supported, o.false_refuted, o.power)
+        told = " | ".join(share_text(share, o.runs) for share in shares)
+        lines.append(f"| {o.world} | {o.truth} | {told} | {o.runs} |")
+    return lines
 
 
 def plain_table(outcomes: Iterable[Outcome]) -> list[str]:
