@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 from tests.running import ROOT, Ran, command, environment, run
 
-SMALL = ("--sets", "4", "--queries", "6", "--calibration", "6", "--orders", "3")
+SMALL = ("--sets", "5", "--queries", "6", "--calibration", "6", "--orders", "3")
 GD = (
     "--models",
     "constructed_gd_1,spoiled_gd_1",
@@ -116,7 +116,7 @@ def test_rows_carry_the_options_that_a_rerun_needs(small: Ran) -> None:
     options = small.rows[0]["provenance"]["options"]
     assert options == {
         "--models": "constructed_gd_1,spoiled_gd_1", "--datasets": "linear",
-        "--demos": "10", "--sets": "4", "--queries": "6", "--orders": "3",
+        "--demos": "10", "--sets": "5", "--queries": "6", "--orders": "3",
         "--calibration": "6", "--store": str(small.reports.parent / "store"),
     }  # fmt: skip
 

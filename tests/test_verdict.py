@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,6 +27,8 @@ from probes.tasks import (
 )
 from probes.verdict import (
     ALPHA,
+    FEW_FACTOR,
+    LEAST_QUERIES,
     LEAST_SETS,
     LEVEL,
     TAIL,
@@ -196,6 +199,23 @@ def test_too_few_sets_leave_a_similarity_undecided(n_sets: int, mean: float) -> 
     assert f"{n_sets} demonstration sets" in found.reason
 
 
+@pytest.mark.parametrize("n_queries", range(1, LEAST_QUERIES))
+@pytest.mark.parametrize("mean", [0.0, 5.0])
+def test_too_few_queries_decide_nothing(n_queries: int, mean: float) -> None:
+    found = judge_within(narrow(mean, (10, n_queries)), margin=1.0)
+    assert found.verdict == "inconclusive"
+    assert f"{n_queries} queries cannot tell their spread" in found.reason
+    assert "--queries" in found.reason
+
+
+@pytest.mark.parametrize("few", [(9, 10), (10, 9), (9, 9)])
+def test_few_sets_or_queries_multiply_every_p(few: tuple[int, int]) -> None:
+    values = world(3, 0.8, few).values
+    found = judge_within(measured(values), margin=1.0, one_sided=True)
+    plain = estimate_mean(values).p_below(1.0, tail=TAIL)
+    assert found.p_supported == pytest.approx(min(1.0, FEW_FACTOR * float(plain)))
+
+
 def test_interval_just_outside_is_not_said_to_straddle() -> None:
     half = -estimate_mean(wide(0.0).values).interval(LEVEL)[0]
     found = judge_within(wide(1.0 + 1.05 * half), margin=1.0)  # refuted needs more
@@ -217,22 +237,60 @@ def test_one_set_has_no_interval_and_no_p_below_one() -> None:
     [(0.0, "supported"), (0.5, "supported"), (1.0, "inconclusive"), (2.0, "refuted")],
 )
 def test_equal_values_are_judged_as_they_stand(value: float, verdict: str) -> None:
-    found = judge_within(measured(np.full((4, 5), value)), margin=1.0)
+    found = judge_within(measured(np.full((10, 12), value)), margin=1.0)
     assert found.verdict == verdict
     assert (found.effect.low, found.effect.high) == (value, value)
 
 
 def test_equal_arms_are_judged_as_they_stand() -> None:
-    floor, middle, ceiling = (measured(np.full((4, 5), v)) for v in (0.0, 0.95, 1.0))
+    floor, middle, ceiling = (measured(np.full((10, 12), v)) for v in (0.0, 0.95, 1.0))
     found = judge_ceiling(middle, floors=[floor], ceiling=ceiling, margin=0.1)
     assert found.verdict == "supported"
     expected = pytest.approx((0.95, 0.95, 0.95))
     assert (found.effect.value, found.effect.low, found.effect.high) == expected
 
 
-def test_one_query_is_enough_when_there_are_sets() -> None:
-    assert judge_within(narrow(0.0, (10, 1)), margin=1.0).verdict == "supported"
-    assert judge_within(narrow(3.0, (10, 1)), margin=1.0).verdict == "refuted"
+DEGENERATE = {
+    "one set": np.full((1, 40), 0.5),
+    "one query": np.full((10, 1), 0.5),
+    "one of each": np.full((1, 1), 0.5),
+    "all equal, at the margin": np.full((10, 40), 1.0),
+    "two sets": np.arange(80.0).reshape(2, 40),
+}
+
+
+@pytest.mark.parametrize("name", DEGENERATE)
+def test_degenerate_values_are_inconclusive_with_a_reason(name: str) -> None:
+    found = judge_within(measured(DEGENERATE[name]), margin=1.0)
+    assert found.verdict == "inconclusive"
+    assert found.reason
+
+
+@pytest.mark.parametrize("name", DEGENERATE)
+def test_degenerate_arms_decide_nothing_and_say_why(name: str) -> None:
+    arm = measured(DEGENERATE[name])
+    above = measured(DEGENERATE[name] + 1.0)
+    found = judge_ceiling(arm, floors=[arm], ceiling=above, margin=0.1)
+    assert found.verdict in ("inconclusive", "refuted")
+    assert found.reason or found.verdict == "refuted"
+    same = judge_ceiling(arm, floors=[arm], ceiling=arm, margin=0.1)
+    assert same.verdict == "not_applicable"
+    assert same.reason
+
+
+def test_support_by_equal_values_says_what_it_rests_on() -> None:
+    learned = replace(CELL, model=replace(CELL.model, kind="learned"))
+    judge = Judge(CLAIM, learned)
+    judge.agrees(measured(np.zeros((10, 40))), margin=1.0)
+    assert judge.judgement is not None
+    assert judge.judgement.verdict == "supported"
+    assert "the support rests on nothing that varies" in judge.note
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_numbers_that_are_none_are_refused_before_a_verdict(bad: float) -> None:
+    with pytest.raises(ShapeError, match=r"1 of 400 values that are NaN or infinite"):
+        measured(np.where(np.arange(400).reshape(SHAPE) == 7, bad, 0.0))
 
 
 @pytest.mark.parametrize(

@@ -306,13 +306,13 @@ def test_a_series_is_judged_from_its_first_state_to_its_last(
 
 
 def right(share: float) -> Observation:
-    """Answers that are right for a share of the queries of each of four sets."""
+    """Answers that are right for a share of the queries of each of five sets."""
     wrong = np.arange(40) >= 40 * share
     log_probs = np.log(np.where(wrong[:, None] == [0, 1], 0.9, 0.1))
     return Observation(
         arrays={
-            "log_probs": np.tile(log_probs, (4, 1, 1)),
-            "gold": np.zeros((4, 40), dtype=int),
+            "log_probs": np.tile(log_probs, (5, 1, 1)),
+            "gold": np.zeros((5, 40), dtype=int),
         },
         facts={"label_tokens": [0, 1]},
     )

@@ -17,7 +17,7 @@ from probes.errors import StoreError
 from probes.judge import Expectation, Judge
 from probes.statistics import benjamini_hochberg
 from probes.tasks import Cell, ModelCard
-from probes.verdict import ALPHA
+from probes.verdict import ALPHA, least_p
 
 Row = dict[str, Any]
 VERDICTS = ("supported", "refuted", "inconclusive", "not_applicable", "error")
@@ -152,21 +152,30 @@ def correct(rows: Iterable[Row]) -> None:
     """Adjust p-values over the whole matrix, and demote what does not survive.
 
     Benjamini–Hochberg over all cells that were tested, for *supported* and for
-    *refuted* each. A verdict whose adjusted p is above ALPHA becomes inconclusive;
-    ``alone`` keeps what the cell said by itself, which is what its test reports.
+    *refuted* each; p of *supported* is never read as less than the cell's sets allow
+    (:func:`probes.verdict.least_p`). A verdict whose adjusted p is above ALPHA becomes
+    inconclusive; ``alone`` keeps what the cell said by itself, which is what its test
+    reports.
 
     Over the cells of each claim apart, a matrix of eight claims in which nothing holds
     has a false *supported* several times as often (see ``reports/calibration``).
     """
     tested = [row for row in rows if row["effects"] and _p_of(row) is not None]
     for verdict in ("supported", "refuted"):
-        p_values = [float(row[f"p_{verdict}"]) for row in tested]
+        p_values = [_believed(row, verdict) for row in tested]
         for row, p in zip(tested, benjamini_hochberg(p_values), strict=True):
             if row["alone"] == verdict or (
                 verdict == "supported" and row["alone"] == "inconclusive"
             ):
                 row["effects"][0]["p_adjusted"] = p
                 _demote(row, verdict, p, len(tested))
+
+
+def _believed(row: Row, verdict: str) -> float:
+    p = float(row[f"p_{verdict}"])
+    if verdict == "supported":
+        return max(p, least_p(row["effects"][0]["n_sets"]))
+    return p
 
 
 def _p_of(row: Row) -> float | None:

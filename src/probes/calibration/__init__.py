@@ -1,7 +1,7 @@
 """How often a verdict is wrong: the instrument judged on worlds whose truth is known.
 
 ``worlds`` draws values, ``rules`` decides them (the instrument's own among others),
-``study`` counts the errors in cells and matrices, ``whole`` runs the whole instrument
+``study`` and ``matrices`` count the errors, ``whole`` runs the whole instrument
 with learners of known truth, ``summary`` writes what was found. Run by
 ``python -m probes.calibration``; nothing else imports this package.
 """

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from probes.calibration import study, whole
+from probes.calibration import matrices, study, whole
 from probes.calibration.study import Outcome
 from probes.calibration.summary import read_outcomes, write_summary
 from probes.calibration.worlds import WORLDS
@@ -33,12 +33,13 @@ QUICK = Sizes(runs=1000, slow_runs=100, matrix_runs=50, whole_runs=100)
 
 def jobs(sizes: Sizes) -> list[tuple[str, Callable[[], Iterable[Outcome]]]]:
     """List the parts of the study, each a call that one process can make."""
-    typical = [world for world in WORLDS if world.name.endswith(", typical")]
     cells = partial(study.cells, runs=sizes.runs, slow_runs=sizes.slow_runs)
-    matrices = partial(study.matrices, runs=sizes.matrix_runs)
+    whole_matrices = partial(matrices.matrices, runs=sizes.matrix_runs)
     return [
         *((f"cells: {w.name}", partial(cells, w)) for w in WORLDS),
-        *((f"matrices: {w.name}", partial(matrices, w)) for w in typical),
+        *((f"matrices: {w.name}", partial(whole_matrices, w)) for w in WORLDS),
+        *((f"few: {w.name}", partial(study.few, w, runs=sizes.runs)) for w in WORLDS),
+        ("limits", partial(study.limits, runs=sizes.runs)),
         ("ratios", partial(study.ratios, runs=sizes.runs)),
         ("the whole instrument", partial(whole.outcomes, runs=sizes.whole_runs)),
     ]
@@ -48,9 +49,9 @@ def _done(job: Callable[[], Iterable[Outcome]]) -> list[Outcome]:
     return list(job())
 
 
-def run(sizes: Sizes, *, processes: int) -> Iterator[Outcome]:
-    """Run every part, telling how far the study is."""
-    parts = jobs(sizes)
+def run(sizes: Sizes, *, processes: int, only: str = "") -> Iterator[Outcome]:
+    """Run the parts whose names hold a text, telling how far the study is."""
+    parts = [job for job in jobs(sizes) if only in job[0]]
     began = time.monotonic()
     with ProcessPoolExecutor(processes) as pool:
         found = pool.map(_done, [job for _, job in parts])
@@ -61,6 +62,16 @@ def run(sizes: Sizes, *, processes: int) -> Iterator[Outcome]:
             told = f"[{number}/{len(parts)}, {seconds:.0f} s] {name}"
             print(told, file=sys.stderr, flush=True)
             yield from outcomes
+
+
+def renewed(old: Iterable[Outcome], new: Sequence[Outcome]) -> list[Outcome]:
+    """Put new outcomes in the place of old ones of the same rule, world and truth."""
+    known = {_line_of(outcome) for outcome in new}
+    return [*(o for o in old if _line_of(o) not in known), *new]
+
+
+def _line_of(o: Outcome) -> tuple[str, str, int, int, str]:
+    return o.rule, o.world, o.n_sets, o.n_queries, o.truth
 
 
 def main() -> None:
@@ -74,6 +85,10 @@ def main() -> None:
     parser.add_argument(
         "--redraw", action="store_true", help="only write summary.json up again"
     )
+    parser.add_argument(
+        "--only", default="", metavar="TEXT",
+        help="run the parts whose names hold the text, and keep the others' results",
+    )  # fmt: skip
     parser.add_argument("--processes", type=int, default=2, help="worlds at once")
     parser.add_argument(
         "--folder", type=Path, default=Path("reports/calibration"), help="results"
@@ -87,7 +102,9 @@ def main() -> None:
         outcomes = read_outcomes(given.folder)
     else:
         sizes = QUICK if given.quick else FULL
-        outcomes = list(run(sizes, processes=given.processes))
+        outcomes = list(run(sizes, processes=given.processes, only=given.only))
+    if given.only:
+        outcomes = renewed(read_outcomes(given.folder), outcomes)
     print(write_summary(outcomes, given.folder, rows=given.rows))
 
 

@@ -23,9 +23,7 @@ RESAMPLES = 1000
 
 def instrument(values: Array, margin: float) -> P:
     """Decide as a verdict does: ``probes.verdict.p_values``, its own code."""
-    return p_values(
-        estimate_mean(values), margin, one_sided=True, n_sets=values.shape[-2]
-    )
+    return p_values(estimate_mean(values), margin, one_sided=True, shape=values.shape)
 
 
 def components(values: Array, margin: float) -> P:

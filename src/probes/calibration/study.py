@@ -1,17 +1,16 @@
-"""The study: how often each rule errs, in single cells and in whole matrices."""
+"""The study: how often each rule errs in single cells; matrices are in ``matrices``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from probes.calibration.rules import RULES, SLOW, Rule, instrument
+from probes.calibration.rules import RULES, SLOW, Rule
 from probes.calibration.worlds import PROFILES, World, normal
 from probes.measurement import Array
-from probes.statistics import benjamini_hochberg, holm
 from probes.tasks import seed_of
 from probes.verdict import ALPHA
 
@@ -145,82 +144,39 @@ def ratios(*, runs: int) -> Iterator[Outcome]:
             )  # fmt: skip
 
 
-CORRECTIONS = ("none", "Benjamini–Hochberg by claim", "Benjamini–Hochberg", "Holm")
-MATRICES = {48: 8, 500: 25}  # cells, and claims among which they are dealt
+FEW = ((3, 40), (4, 40), (5, 40), (10, 1), (20, 1), (10, 3), (20, 3), (10, 4), (20, 4),
+       (20, 9))  # fmt: skip
 
 
-def matrices(world: World, *, runs: int) -> list[Outcome]:
-    """Judge whole matrices of a world: every cell at the margin, and half inside.
+def few(world: World, *, runs: int) -> Iterator[Outcome]:
+    """Judge a world by few sets or few queries, also by fewer than a verdict takes."""
+    for n_sets, n_queries in FEW:
+        rng = np.random.default_rng(seed_of("few", world.name, n_sets, n_queries))
+        values = world.values(rng, runs, n_sets, n_queries)
+        below, above = RULES["instrument"](values, 0.0)
+        yield _outcome(
+            "instrument, few", world.name, n_sets, n_queries, "at the margin",
+            supported=below < ALPHA, refuted=(above < ALPHA) & (below >= ALPHA),
+        )  # fmt: skip
 
-    A cell's share of runs becomes: any false *supported* in the matrix, and the mean
-    share of the true ones that is found.
+
+RARE = (0.1, 0.2)  # the share of sets in which the claim fails, the same as the margin
+
+
+def limits(*, runs: int) -> Iterator[Outcome]:
+    """Judge what no rule can see: a claim that fails wholly, but in few sets.
+
+    Values are 0, and 1 in all queries of a rare set; the mean is the margin. Ten sets
+    show no such set in .9^10 of runs: then every value is 0, and *supported* is wrong.
     """
-    margin = ERRORS_TO_MARGIN * world.shares.error(*HOME)
-    outcomes = []
-    for n_cells, n_claims in MATRICES.items():
-        for share_true in (0.0, 0.5):
-            seed = seed_of(world.name, n_cells, share_true)
-            found = _matrices(world, margin, runs, n_cells, share_true, seed)
-            outcomes += [
-                _matrix_outcome(
-                    found, correction, world.name, n_cells, n_claims, share_true
-                )
-                for correction in CORRECTIONS
-            ]
-    return outcomes
-
-
-def _matrices(
-    world: World, margin: float, runs: int, n_cells: int, share_true: float, seed: int
-) -> tuple[Array, Flags]:
-    """Draw p of *supported* of every cell, (runs, n_cells), and which are true."""
-    rng = np.random.default_rng(seed)
-    true = np.arange(n_cells) % 2 < 2 * share_true
-    means = np.where(true, INSIDE, AT) * margin
-    shift = means[:, None, None]
-    p = [
-        instrument(world.values(rng, n_cells, *HOME) + shift, margin)[0]
-        for _ in range(runs)
-    ]
-    return np.stack(p), true
-
-
-def adjusted(p: Sequence[float], correction: str, n_claims: int) -> list[float]:
-    """Correct the p-values of a matrix, whose cells are dealt to claims in turn."""
-    if correction == "none":
-        return list(p)
-    if correction == "Holm":
-        return holm(p)
-    if correction == "Benjamini–Hochberg":
-        return benjamini_hochberg(p)
-    found = [0.0] * len(p)
-    for claim in range(n_claims):
-        places = range(claim, len(p), n_claims)
-        for place, value in zip(
-            places, benjamini_hochberg([p[i] for i in places]), strict=True
-        ):
-            found[place] = value
-    return found
-
-
-def _matrix_outcome(
-    found: tuple[Array, Flags],
-    correction: str,
-    world: str,
-    n_cells: int,
-    n_claims: int,
-    share_true: float,
-) -> Outcome:
-    p, true = found
-    kept = np.array([adjusted(one.tolist(), correction, n_claims) for one in p]) < ALPHA
-    return Outcome(
-        rule=f"instrument, corrected: {correction}",
-        world=f"{n_cells} cells, {world}",
-        n_sets=HOME[0],
-        n_queries=HOME[1],
-        truth=f"{int(true.sum())} inside, {int((~true).sum())} at the margin",
-        false_supported=float(kept[:, ~true].any(axis=1).mean()),
-        false_refuted=None,
-        power=float(kept[:, true].mean()) if true.any() else None,
-        runs=len(p),
-    )
+    for share in RARE:
+        for n_sets, n_queries in SIZES[:3]:
+            rng = np.random.default_rng(seed_of("rare", share, n_sets))
+            is_rare = rng.random((runs, n_sets, 1)) < share
+            values = np.broadcast_to(is_rare, (runs, n_sets, n_queries)).astype(float)
+            below, above = RULES["instrument"](values, share)
+            yield _outcome(
+                "instrument, at its limit", f"one set in {round(1 / share)} fails",
+                n_sets, n_queries, "at the margin",
+                supported=below < ALPHA, refuted=(above < ALPHA) & (below >= ALPHA),
+            )  # fmt: skip
