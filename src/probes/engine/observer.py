@@ -76,7 +76,6 @@ class Observer:
         self._pool: ModelPool | None = None
         self._failed: dict[str, ProbesError] = {}
         self._memory: OrderedDict[str, Observation] = OrderedDict()
-        self._held = 0  # bytes of what is in memory
 
     @property
     def pool(self) -> ModelPool:
@@ -137,12 +136,10 @@ class Observer:
         return observation
 
     def _remember(self, observation: Observation) -> None:
-        self._held += _n_bytes(observation)
-        if observation.key in self._memory:
-            self._held -= _n_bytes(self._memory[observation.key])
         self._memory[observation.key] = observation
-        while self._held > REMEMBERED and len(self._memory) > 1:
-            self._held -= _n_bytes(self._memory.popitem(last=False)[1])
+        held = sum(_n_bytes(o) for o in self._memory.values())
+        while held > REMEMBERED and len(self._memory) > 1:
+            held -= _n_bytes(self._memory.popitem(last=False)[1])
 
 
 def _n_bytes(observation: Observation) -> int:
