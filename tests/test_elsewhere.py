@@ -28,7 +28,7 @@ addopts = ["-p", "fixtures.plugin", "-p", "no:cacheprovider", "-q"]
 probes_models = "constructed_gd_1"
 probes_datasets = "linear"
 probes_demos = "3"
-probes_sets = "4"
+probes_sets = "6"
 probes_queries = "5"
 probes_raw = true
 """
@@ -64,7 +64,7 @@ def test_a_claim_of_another_repository_is_judged_as_configured(tmp_path: Path) -
     row = row_in(tmp_path)
     assert (row["claim"], row["verdict"]) == ("mine", "supported")
     assert (row["model"], row["n_demonstrations"]) == ("constructed_gd_1", 3)
-    assert row["provenance"]["n_sets"] == 4  # type: ignore[index]
+    assert row["provenance"]["n_sets"] == 6  # type: ignore[index]
 
 
 def test_the_command_line_beats_the_configuration_file(tmp_path: Path) -> None:

@@ -75,7 +75,8 @@ def shipped() -> list[Row]:
     nearest = row(claim="nearest", source="Fu et al. 2023", effects=[share])
     by_hand = {"model": "by_hand", "kind": "constructed", "dataset": "cb"}
     crashed = {"dataset": "rte", "verdict": "error", "alone": "error", "effects": []}
-    rows += [nearest, nearest | by_hand | {"effects": [exact], "expected": "refuted"}]
+    changed = {"effects": [exact], "expected": "refuted", "outcome": "failed"}
+    rows += [nearest, nearest | by_hand | changed]
     rows.append(nearest | crashed | {"reason": "OutOfMemoryError: 3 GiB"})
     return rows
 
