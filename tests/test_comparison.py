@@ -20,7 +20,7 @@ from probes.comparison import (
     kind_of,
     main,
 )
-from probes.judge import Expectation
+from probes.outcomes import Expectation
 from tests.running import run
 
 VERDICTS = ("supported", "refuted", "inconclusive", "not_applicable", "error")

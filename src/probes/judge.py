@@ -7,56 +7,24 @@ verdict into an outcome: nothing raised is *supported*.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from probes.claims import ClaimCard
 from probes.errors import ClaimError
-from probes.judgement import Effect, Judgement
+from probes.judgement import Effect, Judgement, tell
 from probes.measurement import Measurement
 from probes.observation import Observation
+from probes.outcomes import Changed, Expectation, Refuted, Undecided
+from probes.sequential import Looks
 from probes.tasks import Cell
-from probes.verdict import describe, judge_ceiling, judge_exactly, judge_within
-
-
-class Refuted(AssertionError):  # noqa: N818 - a verdict, not an error
-    """The measured effect lies outside the margin."""
-
-
-class Changed(AssertionError):  # noqa: N818 - a verdict, not an error
-    """The verdict differs from its record."""
-
-
-class Undecided(Exception):  # noqa: N818 - a verdict, not an error
-    """The verdict is inconclusive or not applicable; the message is the reason."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Expectation:
-    """What an earlier run recorded for a cell.
-
-    Attributes:
-        verdict: The cell's own, before correction.
-        effect: Its main effect.
-        unit: The effect's unit.
-        is_strict: Any other verdict fails, as beside the record of the shipped matrix;
-            otherwise only the opposite one, as beside another run.
-    """
-
-    verdict: str
-    effect: float | None = None
-    unit: str = ""
-    is_strict: bool = True
-
-    def forbids(self, verdict: str) -> bool:
-        """Say whether a verdict differs more than it may."""
-        return self.verdict != verdict and (
-            self.is_strict or {self.verdict, verdict} == {"supported", "refuted"}
-        )
-
-    def __str__(self) -> str:
-        size = "" if self.effect is None else f" (effect {self.effect:.4g} {self.unit})"
-        return f"{self.verdict}{size}"
+from probes.verdict import (
+    ALPHA,
+    describe,
+    judge_ceiling,
+    judge_exactly,
+    judge_within,
+)
 
 
 class Judge:
@@ -65,6 +33,7 @@ class Judge:
     Args:
         claim: The claim.
         cell: Where it is judged.
+        looks: At how many sets it may be judged; None: at the cell's own only.
 
     Attributes:
         judgement: The verdict, once a judging method was called.
@@ -73,8 +42,12 @@ class Judge:
         example: What ICL and GD say next to a query or two, for the report.
     """
 
-    def __init__(self, claim: ClaimCard, cell: Cell) -> None:
+    def __init__(
+        self, claim: ClaimCard, cell: Cell, *, looks: Looks | None = None
+    ) -> None:
         self.claim, self.cell = claim, cell
+        self.looks = looks or Looks(sizes=(cell.settings.n_sets,))
+        self.alpha = self.looks.nominal(ALPHA)
         self.judgement: Judgement | None = None
         self.beside: list[Effect] = []
         self.note = ""
@@ -103,7 +76,7 @@ class Judge:
                 networks it must be within the tolerance too.
         """
         if not self.is_exact:
-            return self._settle(judge_within(distance, margin=margin, one_sided=True))
+            return self._settle(self._within(distance, margin, one_sided=True))
         found = judge_exactly(distance, tolerance=tolerance)
         if worst is not None:
             hunted = judge_exactly(worst, tolerance=tolerance)
@@ -114,16 +87,16 @@ class Judge:
 
     def agrees(self, difference: Measurement, *, margin: float) -> None:
         """Judge that a signed difference lies within ±margin."""
-        self._settle(judge_within(difference, margin=margin))
+        self._settle(self._within(difference, margin, one_sided=False))
 
     def stays_below(self, value: Measurement, *, margin: float) -> None:
         """Judge that a mean lies below the margin, however far."""
-        self._settle(judge_within(value, margin=margin, one_sided=True))
+        self._settle(self._within(value, margin, one_sided=True))
 
     def exceeds(self, advantage: Measurement, *, margin: float) -> None:
         """Judge that a signed advantage is larger than the margin."""
         mirrored = replace(advantage, values=2 * margin - advantage.values)
-        found = judge_within(mirrored, margin=margin, one_sided=True)
+        found = self._within(mirrored, margin, one_sided=True)
         low, high = found.effect.low, found.effect.high
         effect = replace(
             found.effect,
@@ -152,10 +125,14 @@ class Judge:
         """
         self.shows(**{"the learner": similarity, "ceiling, ICL and ICL": ceiling})
         self.shows(**{f"floor, {name}": floor for name, floor in floors.items()})
-        arms = list(floors.values())
-        self._settle(
-            judge_ceiling(similarity, floors=arms, ceiling=ceiling, margin=margin)
+        found = judge_ceiling(
+            similarity,
+            floors=list(floors.values()),
+            ceiling=ceiling,
+            margin=margin,
+            alpha=self.alpha,
         )
+        self._settle(found)
 
     def is_nearest(
         self,
@@ -182,7 +159,7 @@ class Judge:
             return self._settle(judge_exactly(distance, tolerance=tolerance))
         excess = distance.minus(rivals[nearest])
         named = replace(excess, name=f"excess {distance.name} over {nearest}")
-        return self._settle(judge_within(named, margin=margin, one_sided=True))
+        return self._settle(self._within(named, margin, one_sided=True))
 
     def shows(self, *measurements: Measurement, **arms: Measurement) -> None:
         """Put measurements into the row that decide nothing.
@@ -237,6 +214,13 @@ class Judge:
         if found.verdict != "supported":
             raise Undecided(found.reason)
 
+    def _within(
+        self, difference: Measurement, margin: float, *, one_sided: bool
+    ) -> Judgement:
+        return judge_within(
+            difference, margin=margin, one_sided=one_sided, alpha=self.alpha
+        )
+
     def _settle(self, judgement: Judgement) -> None:
         if self.judgement is not None:
             raise ClaimError(
@@ -244,25 +228,13 @@ class Judge:
                 f"cell. Show the second measurement with judge.shows(…), or write two "
                 f"claims."
             )
-        self.judgement = judgement
+        self.judgement = judgement.over(self.looks)
         effect = judgement.effect
+        if judgement.p_supported is not None:
+            self.notes(self.looks.told(self.cell.settings.n_sets, ALPHA))
         has_no_width = effect.low is not None and effect.low == effect.high
         if judgement.verdict == "supported" and has_no_width:
             self.notes(
                 f"all values are {effect.value:.4g}: the interval has no width, and "
                 f"the support rests on nothing that varies"
             )
-
-
-def tell(effect: Effect) -> str:
-    """Write an effect in one line, with unit, interval and bounds."""
-    parts = [f"{effect.name} {effect.value:.4g} {effect.unit}"]
-    if effect.low is not None or effect.high is not None:
-        low = "−∞" if effect.low is None else f"{effect.low:.4g}"
-        high = "∞" if effect.high is None else f"{effect.high:.4g}"
-        parts.append(f"[{low}, {high}]")
-    for name in ("margin", "floor", "ceiling", "p"):
-        value = getattr(effect, name)
-        if value is not None:
-            parts.append(f"{name} {value:.3g}")
-    return ", ".join(parts)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from probes.sequential import Looks
 from probes.statistics import Components
 
 Verdict = Literal["supported", "refuted", "inconclusive", "not_applicable"]
@@ -50,3 +51,30 @@ class Judgement:
     p_supported: float | None = None
     p_refuted: float | None = None
     reason: str = ""
+
+    def over(self, looks: Looks) -> Judgement:
+        """Give the p-values of a cell that could have stopped at any of the looks."""
+
+        def overall(p: float | None) -> float | None:
+            return None if p is None else looks.overall(p)
+
+        return replace(
+            self,
+            effect=replace(self.effect, p=overall(self.effect.p)),
+            p_supported=overall(self.p_supported),
+            p_refuted=overall(self.p_refuted),
+        )
+
+
+def tell(effect: Effect) -> str:
+    """Write an effect in one line, with unit, interval and bounds."""
+    parts = [f"{effect.name} {effect.value:.4g} {effect.unit}"]
+    if effect.low is not None or effect.high is not None:
+        low = "−∞" if effect.low is None else f"{effect.low:.4g}"
+        high = "∞" if effect.high is None else f"{effect.high:.4g}"
+        parts.append(f"[{low}, {high}]")
+    for name in ("margin", "floor", "ceiling", "p"):
+        value = getattr(effect, name)
+        if value is not None:
+            parts.append(f"{name} {value:.3g}")
+    return ", ".join(parts)

@@ -59,6 +59,17 @@ GRID_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
         },
     ),
     (
+        "--until-decided",
+        {
+            "type": int,
+            "metavar": "MAX",
+            "help": "judge undecided cells again with twice as many sets, then four "
+            "times, up to MAX, each time at a stricter level, so that all looks "
+            "together err as rarely as one; compared with no record but --expect's "
+            "(default: one look)",
+        },
+    ),
+    (
         "--queries",
         {
             "type": int,

@@ -9,7 +9,7 @@ from typing import Any
 
 from probes.comparison import Standing, compare, comparison_lines, count
 from probes.errors import OptionError
-from probes.judge import Expectation
+from probes.outcomes import Expectation
 from probes.results import CELL, VERDICTS, Row, order_rows, row_id, write_text
 from probes.tasks import Settings
 

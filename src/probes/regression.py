@@ -7,12 +7,16 @@ so that sets and queries are crossed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import partial
 
 import numpy as np
 
 from probes.measurement import Array
 from probes.tasks import LinearTasks, seed_of
+
+SETS_IN_A_BLOCK = 10
+"""Sets are drawn so many at a time: a run with more sets keeps those of a smaller."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +47,13 @@ class RegressionTask:
 
 
 def draw_tasks(
-    tasks: LinearTasks, *, n_sets: int, n_demonstrations: int, n_queries: int, seed: int
+    tasks: LinearTasks,
+    *,
+    n_sets: int,
+    n_demonstrations: int,
+    n_queries: int,
+    seed: int,
+    asked: Array | None = None,
 ) -> RegressionTask:
     """Draw a batch of tasks.
 
@@ -53,14 +63,15 @@ def draw_tasks(
         n_demonstrations: Demonstrations of each task.
         n_queries: Query inputs, the same for every task.
         seed: Seed of the draw.
+        asked: Query inputs, shape (n_queries, n_inputs); None draws them.
     """
     rng = np.random.default_rng(seed_of("linear tasks", seed))
     d = tasks.n_inputs
     spread = tasks.input_scale * tasks.condition ** (-np.arange(d) / max(d - 1, 1))
     x = rng.uniform(-1, 1, (n_sets, n_demonstrations, d)) * spread
-    queries = np.broadcast_to(
-        rng.uniform(-1, 1, (n_queries, d)) * spread, (n_sets, n_queries, d)
-    ).copy()
+    if asked is None:
+        asked = rng.uniform(-1, 1, (n_queries, d)) * spread
+    queries = np.broadcast_to(asked, (n_sets, n_queries, d)).copy()
     teacher = rng.normal(tasks.teacher_mean, 1.0, (n_sets, d))
     noise = tasks.noise * rng.normal(size=(n_sets, n_demonstrations))
     return RegressionTask(
@@ -69,6 +80,36 @@ def draw_tasks(
         queries=queries,
         answers=np.einsum("sqd,sd->sq", queries, teacher),
     )
+
+
+def draw_nested_tasks(
+    tasks: LinearTasks, *, n_sets: int, n_demonstrations: int, n_queries: int, seed: int
+) -> RegressionTask:
+    """Draw tasks of which a larger draw with the same seed holds these, in order.
+
+    Args:
+        tasks: The distribution.
+        n_sets: Tasks, drawn in blocks of ``SETS_IN_A_BLOCK``, each from its own seed.
+        n_demonstrations: Demonstrations of each task.
+        n_queries: Query inputs, the same for every task and every ``n_sets``.
+        seed: Seed of the first block and of the queries.
+    """
+    draw = partial(
+        draw_tasks,
+        tasks,
+        n_sets=SETS_IN_A_BLOCK,
+        n_demonstrations=n_demonstrations,
+        n_queries=n_queries,
+    )
+    blocks = [draw(seed=seed)]
+    for index in range(1, -(-n_sets // SETS_IN_A_BLOCK)):
+        asked = blocks[0].queries[0]
+        blocks.append(draw(seed=seed_of("block", seed, index), asked=asked))
+
+    def joined(name: str) -> Array:
+        return np.concatenate([getattr(block, name) for block in blocks])[:n_sets]
+
+    return RegressionTask(**{f.name: joined(f.name) for f in fields(RegressionTask)})
 
 
 def best_one_step_rate(tasks: LinearTasks, n_demonstrations: int) -> float:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from probes.observation import Observation
 from probes.prompts import Labels, Queries, TextTask, draw_text
-from probes.regression import RegressionTask, draw_tasks
+from probes.regression import RegressionTask, draw_nested_tasks, draw_tasks
 from probes.rows import LabelledRows, read_rows
 from probes.tasks import (
     Cell,
@@ -115,9 +115,11 @@ class Request:
         """Draw the tasks of a regression request."""
         assert isinstance(self.dataset.rows, LinearTasks)
         s = self.settings
-        task = draw_tasks(
+        is_judged = self.queries == "verdict"
+        draw = draw_nested_tasks if is_judged else draw_tasks
+        task = draw(
             self.dataset.rows,
-            n_sets=s.n_sets if self.queries == "verdict" else s.n_calibration,
+            n_sets=s.n_sets if is_judged else s.n_calibration,
             n_demonstrations=self.n_demonstrations,
             n_queries=s.n_queries,
             seed=seed_of(s.seed, self.draw, self.queries),

@@ -14,7 +14,8 @@ from typing import Any
 
 from probes.claims import ClaimCard
 from probes.errors import StoreError
-from probes.judge import Expectation, Judge
+from probes.judge import Judge
+from probes.outcomes import Expectation
 from probes.statistics import benjamini_hochberg
 from probes.tasks import Cell, ModelCard
 from probes.verdict import ALPHA, least_p
@@ -75,6 +76,7 @@ def build_row(
         else (found.reason if found and found.reason else None),
         "note": judge.note or None,
         "example": judge.example,
+        "looks": judge.looks.taken(cell.settings.n_sets, ALPHA),
         "observations": list(observations),
         "seconds": round(seconds, 6),
         "provenance": provenance,

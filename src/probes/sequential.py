@@ -20,6 +20,7 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -76,6 +77,31 @@ class Looks:
     def nominal(self, alpha: float) -> float:
         """Compute the level of every look at which all together have ``alpha``."""
         return _nominal(self.sizes, alpha)
+
+    def taken(self, size: int, alpha: float) -> dict[str, Any] | None:
+        """Put the looks that were planned and taken into plain values.
+
+        Returns:
+            ``planned`` sizes, how many looks were ``taken``, the ``level`` of each;
+            None where there is but one.
+        """
+        if len(self.sizes) == 1:
+            return None
+        return {
+            "planned": list(self.sizes),
+            "taken": self.sizes.index(size) + 1,
+            "level": self.nominal(alpha),
+        }
+
+    def told(self, size: int, alpha: float) -> str:
+        """Say which look this is, and its level; nothing where there is but one."""
+        if len(self.sizes) == 1:
+            return ""
+        planned = ", ".join(map(str, self.sizes))
+        return (
+            f"look {self.sizes.index(size) + 1} of {len(self.sizes)} (at {planned} "
+            f"sets), each at level {self.nominal(alpha):.4f}, all together at {alpha:g}"
+        )
 
 
 def nominal_alpha(n_looks: int, *, alpha: float) -> float:

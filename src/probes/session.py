@@ -21,6 +21,7 @@ from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.errors import OptionError, ProbesError
 from probes.grid import Grid
+from probes.looking import looks_of
 from probes.options import given_options, grid_of
 from probes.places import Places, places_of
 from probes.plan import plan_work, power_lines, work_lines
@@ -38,6 +39,7 @@ from probes.results import (
     write_rows,
     write_text,
 )
+from probes.sequential import Looks
 
 
 class Run:
@@ -76,6 +78,11 @@ class Run:
         return grid_of(self.option)
 
     @cached_property
+    def looks(self) -> Looks | None:
+        """At how many sets cells may be judged; None: at one number."""
+        return looks_of(self.option)
+
+    @cached_property
     def places(self) -> Places:
         """Where the run reads and writes."""
         return places_of(self.option, self.root)
@@ -85,6 +92,8 @@ class Run:
         """What an earlier run recorded; None with ``--raw``."""
         if self.places.raw or self.places.update_expected:
             return None
+        if self.looks is not None and self.option.expect is None:
+            return None  # the record is of cells that were judged at one size
         name = self.option.expect or "claims/expected.json"
         return Record(self.places.expected, self.grid.settings, name=name)
 
@@ -112,7 +121,7 @@ class Run:
             ProbesError: An option cannot be used, the rows of a dataset cannot be read,
                 or no model that was asked for reads a dataset that was.
         """
-        _ = self.grid, self.places, self.record
+        _ = self.grid, self.looks, self.places, self.record
         if self.option.store is not None:
             _ = self.observer  # an unwritable store is told before anything runs
         if self.worker is not None:

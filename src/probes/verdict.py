@@ -81,7 +81,11 @@ def judge_exactly(measurement: Measurement, *, tolerance: float) -> Judgement:
 
 
 def judge_within(
-    measurement: Measurement, *, margin: float, one_sided: bool = False
+    measurement: Measurement,
+    *,
+    margin: float,
+    one_sided: bool = False,
+    alpha: float = ALPHA,
 ) -> Judgement:
     """Decide whether a difference lies within ±margin, or only below the margin.
 
@@ -89,6 +93,7 @@ def judge_within(
         measurement: A difference, 0 when the claim holds.
         margin: The largest difference that does not matter, in the same unit.
         one_sided: Ask only that the mean is below the margin.
+        alpha: Level of this look, see ``sequential``.
     """
     require_margin(margin)
     estimate = estimate_mean(measurement.values)
@@ -96,12 +101,13 @@ def judge_within(
         estimate, margin, one_sided=one_sided, shape=measurement.values.shape
     )
     effect = replace(
-        _effect(measurement, estimate, margin=margin),
+        _effect(measurement, estimate, margin=margin, alpha=alpha),
         sets=measurement.set_means,
         components=variance_components(measurement.values),
     )
     nearest = effect.value if one_sided else abs(effect.value)
-    return _conclude(effect, float(inside), float(outside), gap=margin - nearest)
+    gap = margin - nearest
+    return _conclude(effect, float(inside), float(outside), gap=gap, alpha=alpha)
 
 
 def p_values(
@@ -131,6 +137,7 @@ def judge_ceiling(
     floors: Sequence[Measurement],
     ceiling: Measurement,
     margin: float,
+    alpha: float = ALPHA,
 ) -> Judgement:
     """Decide whether a similarity reaches its ceiling, on the way from its floor.
 
@@ -145,6 +152,7 @@ def judge_ceiling(
         floors: The same similarity for arms without learning.
         ceiling: The same similarity of ICL and ICL.
         margin: Share of the way that may be missing, 0 < margin < 1.
+        alpha: Level of this look, see ``sequential``.
     """
     require_margin(margin)
     if margin >= 1:
@@ -188,7 +196,7 @@ def judge_ceiling(
     outside, inside = p_values(
         estimate_mean(contrast), 0.0, one_sided=True, shape=contrast.shape
     )
-    level = level_with(contrast.shape)
+    level = level_with(contrast.shape, alpha)
     low, high = _finite(ratio_interval(above, room, level=level, tail=TAIL))
     effect = Effect(
         name=f"{measurement.name}, share of the way from floor to ceiling",
@@ -206,7 +214,7 @@ def judge_ceiling(
         components=variance_components(contrast / room.mean()),
     )
     gap = effect.value - (1 - margin)
-    return _conclude(effect, float(inside), float(outside), gap=gap)
+    return _conclude(effect, float(inside), float(outside), gap=gap, alpha=alpha)
 
 
 def is_gained(gain: Measurement) -> bool:
@@ -223,9 +231,9 @@ def is_gained(gain: Measurement) -> bool:
     return bool(above < ALPHA)
 
 
-def level_with(shape: tuple[int, ...]) -> float:
+def level_with(shape: tuple[int, ...], alpha: float = ALPHA) -> float:
     """Give the level of intervals that goes with the p-values of a shape."""
-    return 1 - 2 * ALPHA / FEW_FACTOR if _are_few(shape) else LEVEL
+    return 1 - 2 * alpha / (FEW_FACTOR if _are_few(shape) else 1)
 
 
 def _are_few(shape: tuple[int, ...]) -> bool:
@@ -260,9 +268,13 @@ def require_margin(margin: float, what: str = "margin") -> None:
 
 
 def _effect(
-    measurement: Measurement, estimate: Estimate, *, margin: float | None = None
+    measurement: Measurement,
+    estimate: Estimate,
+    *,
+    margin: float | None = None,
+    alpha: float = ALPHA,
 ) -> Effect:
-    level = level_with(measurement.values.shape)
+    level = level_with(measurement.values.shape, alpha)
     low, high = _finite(estimate.interval(level, tail=TAIL))
     return Effect(
         name=measurement.name,
@@ -278,7 +290,7 @@ def _effect(
 
 
 def _conclude(
-    effect: Effect, p_supported: float, p_refuted: float, *, gap: float
+    effect: Effect, p_supported: float, p_refuted: float, *, gap: float, alpha: float
 ) -> Judgement:
     verdict: Verdict = "inconclusive"
     reason = ""
@@ -292,12 +304,12 @@ def _conclude(
             f"{effect.n_queries} queries cannot tell their spread; pass "
             f"--queries {FEW_QUERIES}"
         )
-    elif p_supported < ALPHA:
+    elif p_supported < alpha:
         verdict = "supported"
-    elif p_refuted < ALPHA:
+    elif p_refuted < alpha:
         verdict = "refuted"
     else:
-        reason = _undecided(effect, abs(gap))
+        reason = _undecided(effect, abs(gap), alpha)
     p = p_refuted if verdict == "refuted" else p_supported
     return Judgement(
         verdict=verdict,
@@ -308,7 +320,7 @@ def _conclude(
     )
 
 
-def _undecided(effect: Effect, gap: float) -> str:
+def _undecided(effect: Effect, gap: float, alpha: float) -> str:
     """Say that the interval straddles, and how many sets would decide."""
     straddles = "the interval is neither wholly inside the margin nor clearly outside"
     if effect.components is None or gap == 0.0:
@@ -317,13 +329,17 @@ def _undecided(effect: Effect, gap: float) -> str:
         effect.components,
         gap=gap,
         n_queries=effect.n_queries,
-        alpha=ALPHA,
+        alpha=alpha,
         wanted=POWER,
     )
     if needed is None:
         return f"{straddles}; at this effect no number of sets decides, more queries do"
     needed = max(needed, FEW_SETS, effect.n_sets + 1)
-    return f"{straddles}; at this effect about {needed} sets decide, if it is alone"
+    more = needed - effect.n_sets
+    return (
+        f"{straddles}; at this effect more sets decide it alone (about {needed}, "
+        f"{more} more)"
+    )
 
 
 def _finite(interval: tuple[Any, Any]) -> tuple[float | None, float | None]:

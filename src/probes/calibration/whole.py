@@ -20,9 +20,10 @@ from probes.calibration.study import Outcome
 from probes.claims import ClaimCard
 from probes.engine.observer import Observer
 from probes.engine.store import Store
-from probes.judge import Judge, Refuted, Undecided
+from probes.judge import Judge
 from probes.learners import InContext, LinearLearner
 from probes.measures import prediction_distance
+from probes.outcomes import Refuted, Undecided
 from probes.request import Request
 from probes.tasks import (
     Cell,

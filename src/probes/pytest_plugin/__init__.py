@@ -15,6 +15,7 @@ pytest_plugins = [
         "collection",
         "fixtures",
         "judging",
+        "looking",
         "reporting",
         "workers",
         "store",

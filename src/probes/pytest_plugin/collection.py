@@ -9,7 +9,7 @@ import pytest
 
 from probes.claims import ClaimCard
 from probes.errors import UnknownNameError
-from probes.judge import Refuted
+from probes.outcomes import Refuted
 from probes.pytest_plugin.fixtures import requests_of
 from probes.pytest_plugin.items import RUN, cell_of, claim_of, expected_of
 from probes.pytest_plugin.judging import offered

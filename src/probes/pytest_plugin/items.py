@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from probes.claims import ClaimCard
-from probes.judge import Expectation, Judge
+from probes.judge import Judge
+from probes.outcomes import Expectation
 from probes.results import cell_id
 from probes.session import Run
 from probes.tasks import Cell
@@ -15,6 +16,8 @@ from probes.tasks import Cell
 RUN = pytest.StashKey[Run]()
 JUDGE = pytest.StashKey[Judge]()
 KEYS = pytest.StashKey[list[str]]()
+NEXT = pytest.StashKey[Cell | None]()
+"""The cell at its next look, once the present one left it undecided."""
 
 
 def claim_of(item: Any) -> ClaimCard | None:

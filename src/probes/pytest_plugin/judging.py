@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 
 from probes.errors import ProbesError, UnknownNameError
-from probes.judge import Changed, Judge, Refuted, Undecided
+from probes.judge import Judge
+from probes.looking import next_look
+from probes.outcomes import Changed, Refuted, Undecided
 from probes.pytest_plugin.fixtures import judge
 from probes.pytest_plugin.items import (
     JUDGE,
     KEYS,
+    NEXT,
     RUN,
     cell_of,
     claim_of,
@@ -39,9 +42,10 @@ WORDS = {
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     """Open the record of a cell; a dismissed cell is skipped or compared."""
     card, found = claim_of(item), cell_of(item)
-    item.stash[STARTED] = time.perf_counter()
+    item.stash.setdefault(STARTED, time.perf_counter())  # a later look adds to it
     if card is not None and found is not None:
-        item.stash[JUDGE] = Judge(card, found)
+        looks = item.config.stash[RUN].looks
+        item.stash[JUDGE] = Judge(card, found, looks=looks)
     try:
         yield
     except Undecided:
@@ -91,7 +95,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Attach the row of a cell to the report of the phase that decided it."""
     report = yield
-    if JUDGE in item.stash and _decides(report):
+    if JUDGE in item.stash and _decides(report) and not _looks_again(item, call):
         row = _row(item, report, call)
         work = item.config.stash[RUN].work_since_last_report()
         report.user_properties.append(
@@ -104,6 +108,14 @@ def pytest_runtest_makereport(
         if report.failed and call.excinfo is not None and _speaks(call.excinfo.value):
             report.longrepr = f"{item.nodeid}\n{call.excinfo.value}"
     return report
+
+
+def _looks_again(item: pytest.Item, call: pytest.CallInfo[None]) -> bool:
+    """Say whether a cell that came to a verdict goes on to another look."""
+    error = None if call.excinfo is None else call.excinfo.value
+    if isinstance(error, pytest.skip.Exception | Changed):
+        item.stash[NEXT] = next_look(item.stash[JUDGE])
+    return item.stash.get(NEXT, None) is not None
 
 
 def told_of(row: Row) -> list[tuple[str, object]]:

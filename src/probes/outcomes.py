@@ -1,0 +1,45 @@
+"""What becomes of a verdict: what is raised, and what an earlier run expects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class Refuted(AssertionError):  # noqa: N818 - a verdict, not an error
+    """The measured effect lies outside the margin."""
+
+
+class Changed(AssertionError):  # noqa: N818 - a verdict, not an error
+    """The verdict differs from its record."""
+
+
+class Undecided(Exception):  # noqa: N818 - a verdict, not an error
+    """The verdict is inconclusive or not applicable; the message is the reason."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expectation:
+    """What an earlier run recorded for a cell.
+
+    Attributes:
+        verdict: The cell's own, before correction.
+        effect: Its main effect.
+        unit: The effect's unit.
+        is_strict: Any other verdict fails, as beside the record of the shipped matrix;
+            otherwise only the opposite one, as beside another run.
+    """
+
+    verdict: str
+    effect: float | None = None
+    unit: str = ""
+    is_strict: bool = True
+
+    def forbids(self, verdict: str) -> bool:
+        """Say whether a verdict differs more than it may."""
+        return self.verdict != verdict and (
+            self.is_strict or {self.verdict, verdict} == {"supported", "refuted"}
+        )
+
+    def __str__(self) -> str:
+        size = "" if self.effect is None else f" (effect {self.effect:.4g} {self.unit})"
+        return f"{self.verdict}{size}"
