@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from probes.calibration import matrices, study, whole
+from probes.calibration import looks, matrices, study, whole
 from probes.calibration.study import Outcome
 from probes.calibration.summary import read_outcomes, write_summary
 from probes.calibration.worlds import WORLDS
@@ -34,11 +34,13 @@ QUICK = Sizes(runs=1000, slow_runs=100, matrix_runs=50, whole_runs=100)
 def jobs(sizes: Sizes) -> list[tuple[str, Callable[[], Iterable[Outcome]]]]:
     """List the parts of the study, each a call that one process can make."""
     cells = partial(study.cells, runs=sizes.runs, slow_runs=sizes.slow_runs)
+    sequences = partial(looks.sequences, runs=sizes.runs)
     whole_matrices = partial(matrices.matrices, runs=sizes.matrix_runs)
     return [
         *((f"cells: {w.name}", partial(cells, w)) for w in WORLDS),
         *((f"matrices: {w.name}", partial(whole_matrices, w)) for w in WORLDS),
         *((f"few: {w.name}", partial(study.few, w, runs=sizes.runs)) for w in WORLDS),
+        *((f"looks: {w.name}", partial(sequences, w)) for w in WORLDS),
         ("limits", partial(study.limits, runs=sizes.runs)),
         ("ratios", partial(study.ratios, runs=sizes.runs)),
         ("the whole instrument", partial(whole.outcomes, runs=sizes.whole_runs)),

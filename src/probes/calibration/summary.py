@@ -15,6 +15,7 @@ from probes.calibration.study import HOME, SIZES, Outcome
 from probes.calibration.tables import (
     ALLOWED,
     few_table,
+    looks_table,
     matrix_table,
     percent,
     plain_table,
@@ -116,6 +117,14 @@ def page(outcomes: Sequence[Outcome]) -> str:
             "says which option to raise.",
             "",
             *few_table(outcomes),
+            "",
+            "## Looking again until a cell is decided",
+            "",
+            "With `--until-decided`, at 10, 20, 40 and 80 sets: the same rule, each "
+            "look at the level that keeps all together at 5 %, and as a warning each "
+            "at 5 %. The margin is nearer than above, by √2.",
+            "",
+            *looks_table(outcomes),
             "",
             "## Similarities between a floor and a ceiling with errors of their own",
             "",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from scipy.stats import binomtest
 
+from probes.calibration.looks import TELLING
 from probes.calibration.matrices import CLAIMS, CORRECTIONS
 from probes.calibration.study import FEW, Outcome
 from probes.verdict import LEAST_QUERIES, LEAST_SETS
@@ -115,5 +116,28 @@ def few_table(outcomes: Sequence[Outcome]) -> list[str]:
         lines.append(
             f"| {n_sets} × {n_queries} | {'yes' if decides else 'no'} | "
             f"{percent(top.false_supported)} ({top.world}) | {percent(refuted)} |"
+        )
+    return lines
+
+
+def looks_table(outcomes: Sequence[Outcome]) -> list[str]:
+    """Sum up over worlds what looking again does, at each level of a look."""
+    lines = [
+        "| each look at | false supported, worst | false refuted, worst | power, "
+        "normal typical | power, all worlds |",
+        "|---|---|---|---|---|",
+    ]
+    for rule, level in TELLING.items():
+        found = [o for o in outcomes if o.rule == rule]
+        if not found:
+            continue
+        top = max(found, key=lambda o: o.false_supported or 0.0)
+        refuted = max(o.false_refuted or 0.0 for o in found)
+        powers = {o.world: o.power for o in found if o.truth == "inside"}
+        known = [power for power in powers.values() if power is not None]
+        lines.append(
+            f"| {100 * level:.2f} % | {percent(top.false_supported)} ({top.world}) | "
+            f"{percent(refuted)} | {percent(powers.get('normal, typical'))} | "
+            f"{percent(min(known))} to {percent(max(known))} |"
         )
     return lines
