@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,16 @@ from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.grid import DATASETS, MODELS
 from probes.learners import InContext, LinearLearner
-from probes.plan import plan_work, power_lines, work_lines
+from probes.plan import (
+    look_lines,
+    needed_sets,
+    plan_work,
+    power_lines,
+    times_by_kind,
+    work_lines,
+)
 from probes.request import Request
+from probes.sequential import Looks
 from probes.tasks import Settings
 from tests.running import run
 
@@ -46,19 +55,28 @@ def test_every_observation_is_counted_once(store: Store) -> None:
 def test_what_is_stored_tells_what_its_like_will_take(store: Store) -> None:
     gd = LinearLearner(algorithm="gd")
     Observer(store).observe(asked(0, InContext()))
-    spent = store.seconds(asked(0, InContext()).key)
-    requests = [asked(seed, InContext()) for seed in range(3)] + [asked(0, gd)]
+    spent = store.facts(asked(0, InContext()).key)["seconds"]
+    larger = replace(asked(7, InContext()), settings=Settings(n_sets=6, n_queries=4))
+    requests = [asked(0, InContext()), asked(1, InContext()), asked(0, gd), larger]
     (work,) = plan_work(requests, store).values()
     assert (work.stored, work.missing, work.unknown) == (1, 3, 1)
-    assert work.seconds == pytest.approx(2 * spent)
+    assert work.seconds == pytest.approx(3 * spent)  # one of 3 sets, and one of 6
     assert spent > 0
+
+
+def test_other_learners_and_queries_are_of_another_kind() -> None:
+    one = asked(0, LinearLearner(algorithm="gd"))
+    assert one.kind == asked(1, LinearLearner(algorithm="gd")).kind
+    assert one.kind != asked(0, LinearLearner(algorithm="ridge")).kind
+    assert one.kind != replace(one, settings=Settings(n_queries=5)).kind
 
 
 def test_an_entry_that_cannot_be_read_tells_no_time(store: Store) -> None:
     path = store.path("ab" * 16)
     path.parent.mkdir(parents=True)
     path.write_bytes(b"torn")
-    assert store.seconds("ab" * 16) == 0.0
+    assert store.facts("ab" * 16) == {}
+    assert times_by_kind(store) == {}
 
 
 def test_a_plan_without_knowledge_says_so(store: Store) -> None:
@@ -67,7 +85,10 @@ def test_a_plan_without_knowledge_says_so(store: Store) -> None:
     assert "unknown" in lines[-1]
 
 
-def row(sets: float, queries: float) -> dict[str, Any]:
+CELLS = {"c[gd]|m|d|4"}
+
+
+def row(sets: float = 0.1, queries: float = 0.0) -> dict[str, Any]:
     parts = {"sets": sets, "queries": queries, "rest": 0.1}
     return {
         "claim": "c[gd]",
@@ -79,16 +100,32 @@ def row(sets: float, queries: float) -> dict[str, Any]:
 
 
 def test_a_claim_is_told_how_many_sets_it_needs() -> None:
-    rows = [row(0.1, 0.0), row(4.0, 0.0), row(0.1, 90.0), {"effects": []}]
-    lines = power_lines(rows, n_sets=10, n_queries=40)
+    rows = [row(0.1, 0.0), row(4.0, 0.0), row(0.1, 90.0), row() | {"effects": []}]
+    lines = power_lines(rows, cells=CELLS, settings=Settings())
     (line,) = (line for line in lines if line.startswith("c "))
     assert line.split()[1:] == ["3", "101", "no", "number"]
     assert "in 2 cells" in "\n".join(lines)
     assert any("needs 101 sets" in line for line in lines)
 
 
+def test_both_sides_of_a_margin_need_more_sets_than_one() -> None:
+    effect = row(4.0)["effects"][0]
+    one, both = (
+        needed_sets(effect, 40),
+        needed_sets(effect | {"has_two_sides": True}, 40),
+    )
+    assert (one, both) == (101, 139)  # (1.645 + 1.282)² / (1.645 + .842)² = 1.39
+
+
+def test_cells_that_are_not_planned_tell_nothing() -> None:
+    lines = power_lines(
+        [row(0.1) | {"model": "other"}], cells=CELLS, settings=Settings()
+    )
+    assert "No earlier run" in lines[0]
+
+
 def test_without_an_earlier_run_power_is_not_planned() -> None:
-    assert "No earlier run" in power_lines([], n_sets=10, n_queries=40)[0]
+    assert "No earlier run" in power_lines([], cells=CELLS, settings=Settings())[0]
 
 
 def test_a_plan_measures_nothing_and_writes_no_report(tmp_path: Path) -> None:
@@ -110,3 +147,10 @@ def test_a_plan_counts_what_the_run_then_measures(tmp_path: Path) -> None:
     told = int(planned.text.split(" stored, ")[1].split()[0])
     assert told <= ran.run["observations_measured"]  # self-tests come on top
     assert ", 0 to measure" in again.text
+
+
+def test_a_plan_that_looks_again_says_that_it_is_of_the_first_look() -> None:
+    (line,) = look_lines(Looks(sizes=(10, 20, 40)))
+    assert "again at 20, 40 sets" in line
+    assert "level 0.0218" in line
+    assert look_lines(None) == []

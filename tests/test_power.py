@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probes.measurement import Measurement
-from probes.power import MOST_SETS, power, sets_needed, standard_error
+from probes.power import (
+    MOST_SETS,
+    power,
+    power_within,
+    sets_needed,
+    sets_needed_within,
+    standard_error,
+)
 from probes.statistics import Components, estimate_mean, variance_components
 from probes.verdict import ALPHA, FEW_SETS, judge_within
 
@@ -39,6 +46,31 @@ def test_power_is_the_share_of_worlds_that_are_decided(n_sets: int) -> None:
     found = estimate_mean(worlds(4000, n_sets, -0.5, seed=n_sets)).p_below(0.0) < 0.05
     planned = power(PARTS, gap=0.5, n_sets=n_sets, **SETTINGS)
     assert planned == pytest.approx(found.mean(), abs=0.05)
+
+
+@pytest.mark.parametrize("mean", [0.0, 0.3])
+@pytest.mark.parametrize("n_sets", [10, 20])
+def test_power_within_is_the_share_of_worlds_that_are_found_inside(
+    n_sets: int, mean: float
+) -> None:
+    found = estimate_mean(worlds(4000, n_sets, mean, seed=n_sets))
+    inside = (found.p_below(0.6) < 0.05) & (found.p_above(-0.6) < 0.05)
+    planned = power_within(PARTS, effect=mean, margin=0.6, n_sets=n_sets, **SETTINGS)
+    assert planned == pytest.approx(inside.mean(), abs=0.06)
+
+
+def test_power_within_has_no_favourite_side() -> None:
+    plus, minus = (
+        power_within(PARTS, effect=e, margin=0.6, n_sets=10, **SETTINGS)
+        for e in (0.2, -0.2)
+    )
+    assert plus == pytest.approx(minus)
+
+
+def test_a_mean_beyond_the_margin_is_never_found_within() -> None:
+    sizes = {"effect": 0.7, "margin": 0.6, **SETTINGS}
+    assert power_within(PARTS, n_sets=10_000, **sizes) < 0.05
+    assert sets_needed_within(PARTS, wanted=0.8, **sizes) is None
 
 
 @settings(deadline=None)

@@ -32,6 +32,8 @@ class Effect:
     """The effect in each demonstration set, rounded; None beside the main effect."""
     components: Components | None = None
     """Variances of what was tested: what power is planned from."""
+    has_two_sides: bool = False
+    """Whether the mean must lie within ±margin, not only below the margin."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -161,9 +161,10 @@ PLACE_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
         "--plan",
         {
             "action": "store_true",
-            "help": "measure nothing: print what the run would measure, how long that "
-            "takes, and how many sets its claims need, from the rows of the last "
-            "report",
+            "help": "measure nothing: print what the run would measure, what it costs "
+            "(time from what is stored of the same kind, tokens and FLOPs from the "
+            "models' sizes), how many sets its claims need for power .8, and which "
+            "cells it cannot decide, from the rows of the last report in --reports",
         },
     ),
     (

@@ -8,6 +8,8 @@ out, and so is the correction over the matrix; a test holds it to simulated worl
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 from probes.statistics import Components
 
@@ -44,22 +46,61 @@ def power(
     return float(ndtr(gap / error - stdtrit(n_sets - 1, 1 - alpha)))
 
 
+def power_within(
+    components: Components,
+    *,
+    effect: float,
+    margin: float,
+    n_sets: int,
+    n_queries: int,
+    alpha: float,
+) -> float:
+    """Compute the chance that a mean is found to lie within ±margin.
+
+    Args:
+        components: Variances of one value.
+        effect: The true mean.
+        margin: The largest difference that does not matter.
+        n_sets: Demonstration sets, at least 2.
+        n_queries: Queries of each.
+        alpha: Level of each of the two one-sided tests.
+    """
+    sizes: dict[str, Any] = {"n_sets": n_sets, "n_queries": n_queries, "alpha": alpha}
+    below, above = (
+        power(components, gap=margin - side * effect, **sizes) for side in (1, -1)
+    )
+    return max(0.0, below + above - 1)
+
+
 def sets_needed(
     components: Components, *, gap: float, n_queries: int, alpha: float, wanted: float
 ) -> int | None:
-    """Find the least number of sets that decides with a wanted chance.
+    """Find the least number of sets that decides one side with a wanted chance.
 
     Returns:
         The number; None where no number of sets up to ``MOST_SETS`` does, because the
         spread over queries alone is too large for the gap.
     """
+    sizes: dict[str, Any] = {"gap": gap, "n_queries": n_queries, "alpha": alpha}
+    return _least(lambda n: power(components, n_sets=n, **sizes) >= wanted)
 
-    def is_enough(n_sets: int) -> bool:
-        found = power(
-            components, gap=gap, n_sets=n_sets, n_queries=n_queries, alpha=alpha
-        )
-        return found >= wanted
 
+def sets_needed_within(
+    components: Components,
+    *,
+    effect: float,
+    margin: float,
+    n_queries: int,
+    alpha: float,
+    wanted: float,
+) -> int | None:
+    """Find the least number of sets that find a mean within ±margin; else None."""
+    sizes: dict[str, Any] = {"n_queries": n_queries, "alpha": alpha}
+    sizes |= {"effect": effect, "margin": margin}
+    return _least(lambda n: power_within(components, n_sets=n, **sizes) >= wanted)
+
+
+def _least(is_enough: Callable[[int], bool]) -> int | None:
     low, high = 1, 2
     while not is_enough(high):
         low, high = high, 2 * high

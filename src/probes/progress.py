@@ -125,11 +125,12 @@ class Reporter:
         seconds = time.monotonic() - self._started
         left = seconds / begun * (todo - begun)
         line = (
-            f"[{begun}/{todo} observations, {stored} stored, about {_duration(left)} "
+            f"[{begun}/{todo} observations, {stored} stored, about {duration(left)} "
             f"left] " + " | ".join(doing)
         )
         return line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Write a time in seconds or minutes."""
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -111,6 +111,14 @@ class Request:
         }
         return digest(described)
 
+    @property
+    def kind(self) -> str:
+        """What takes about the same time for each set: learner, model, prompts."""
+        words = [v for v in vars(self.learner).values() if isinstance(v, str)]
+        learner = " ".join([type(self.learner).__name__, *words])
+        sizes = (self.n_demonstrations, self.settings.n_queries)
+        return "|".join(map(str, (learner, self.model.name, self.dataset.name, *sizes)))
+
     def regression_task(self) -> RegressionTask:
         """Draw the tasks of a regression request."""
         assert isinstance(self.dataset.rows, LinearTasks)

@@ -10,7 +10,7 @@ import json
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from probes.grid import Grid
 from probes.looking import looks_of
 from probes.options import given_options, grid_of
 from probes.places import Places, places_of
-from probes.plan import plan_work, power_lines, work_lines
+from probes.plan import look_lines, plan_work, power_lines, work_lines
 from probes.progress import Status
 from probes.provenance import provenance
 from probes.record import Record, read_rows_of, write_record
@@ -146,18 +146,17 @@ class Run:
         stored = sum(key in self.observer.store for key in self.planned)
         self.status.plan(len(self.planned), stored)
 
-    def plan_lines(self, n_cells: int) -> list[str]:
+    def plan_lines(self, cells: Collection[str]) -> list[str]:
         """Write what the run would measure, and what it could decide.
 
         Args:
-            n_cells: Cells of the run.
+            cells: Names of its cells.
         """
         work = plan_work(self.planned.values(), self.observer.store)
         earlier = self.places.reports / "results.jsonl"
-        settings = self.grid.settings
         rows = read_rows_of(earlier) if earlier.is_file() else []
-        told = power_lines(rows, n_sets=settings.n_sets, n_queries=settings.n_queries)
-        return [*work_lines(n_cells, work), "", *told]
+        told = power_lines(rows, cells=cells, settings=self.grid.settings)
+        return [*work_lines(len(cells), work), *look_lines(self.looks), "", *told]
 
     def work_since_last_report(self) -> dict[str, Any]:
         """Tell what this process did since it was last asked, in plain values."""

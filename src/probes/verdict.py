@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from probes.advice import undecided
 from probes.errors import ClaimError, ShapeError
 from probes.judgement import Effect, Judgement, Verdict
 from probes.measurement import Array, Measurement
-from probes.power import sets_needed
 from probes.statistics import (
     Estimate,
     estimate_mean,
@@ -104,6 +104,7 @@ def judge_within(
         _effect(measurement, estimate, margin=margin, alpha=alpha),
         sets=measurement.set_means,
         components=variance_components(measurement.values),
+        has_two_sides=not one_sided,
     )
     nearest = effect.value if one_sided else abs(effect.value)
     gap = margin - nearest
@@ -309,7 +310,9 @@ def _conclude(
     elif p_refuted < alpha:
         verdict = "refuted"
     else:
-        reason = _undecided(effect, abs(gap), alpha)
+        reason = undecided(
+            effect, gap=abs(gap), alpha=alpha, wanted=POWER, least=FEW_SETS
+        )
     p = p_refuted if verdict == "refuted" else p_supported
     return Judgement(
         verdict=verdict,
@@ -317,28 +320,6 @@ def _conclude(
         p_supported=p_supported,
         p_refuted=p_refuted,
         reason=reason,
-    )
-
-
-def _undecided(effect: Effect, gap: float, alpha: float) -> str:
-    """Say that the interval straddles, and how many sets would decide."""
-    straddles = "the interval is neither wholly inside the margin nor clearly outside"
-    if effect.components is None or gap == 0.0:
-        return straddles
-    needed = sets_needed(
-        effect.components,
-        gap=gap,
-        n_queries=effect.n_queries,
-        alpha=alpha,
-        wanted=POWER,
-    )
-    if needed is None:
-        return f"{straddles}; at this effect no number of sets decides, more queries do"
-    needed = max(needed, FEW_SETS, effect.n_sets + 1)
-    more = needed - effect.n_sets
-    return (
-        f"{straddles}; at this effect more sets decide it alone (about {needed}, "
-        f"{more} more)"
     )
 
 

@@ -129,7 +129,14 @@ class Observer:
         _require_finite(answered, request)
         seconds = time.perf_counter() - started
         observation = replace(
-            answered, key=request.key, facts={**answered.facts, "seconds": seconds}
+            answered,
+            key=request.key,
+            facts={
+                **answered.facts,
+                "seconds": seconds,
+                "kind": request.kind,  # what a plan estimates times from
+                "n_sets": request.settings.n_sets,
+            },
         )
         self.store.put(observation)
         self.measured.add(request.key)

@@ -69,8 +69,8 @@ class Store:
     def __contains__(self, key: str) -> bool:
         return self.path(key).exists()
 
-    def seconds(self, key: str) -> float:
-        """Tell how long a stored observation took; 0 where nobody can tell.
+    def facts(self, key: str) -> dict[str, Any]:
+        """Read what is told of a stored observation; nothing where nobody can tell.
 
         Reads the entry's header alone.
         """
@@ -79,9 +79,9 @@ class Store:
         try:
             with safe_open(str(self.path(key)), framework="numpy") as file:
                 described = json.loads((file.metadata() or {})["probes"])
-            return float(described["facts"].get("seconds", 0.0))
+            return dict(described["facts"])
         except (SafetensorError, OSError, KeyError, ValueError, TypeError):
-            return 0.0
+            return {}
 
     @contextlib.contextmanager
     def only_one(self, key: str) -> Iterator[None]:

@@ -11,7 +11,13 @@ from probes.claims import ClaimCard
 from probes.errors import UnknownNameError
 from probes.outcomes import Refuted
 from probes.pytest_plugin.fixtures import requests_of
-from probes.pytest_plugin.items import RUN, cell_of, claim_of, expected_of
+from probes.pytest_plugin.items import (
+    RUN,
+    cell_of,
+    claim_of,
+    expected_of,
+    name_of,
+)
 from probes.pytest_plugin.judging import offered
 from probes.request import Request
 from probes.twins import trained_name
@@ -74,8 +80,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     """Print the plan instead of running, if it was asked for."""
     if not session.config.option.plan:
         return None
-    n_cells = sum(cell_of(item) is not None for item in session.items)
-    print("", *session.config.stash[RUN].plan_lines(n_cells), sep="\n")
+    cells = set(filter(None, map(name_of, session.items)))
+    print("", *session.config.stash[RUN].plan_lines(cells), sep="\n")
     return True
 
 

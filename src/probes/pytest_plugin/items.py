@@ -32,11 +32,18 @@ def cell_of(item: Any) -> Cell | None:
     return found if isinstance(found, Cell) else None
 
 
+def name_of(item: Any) -> str | None:
+    """Name a test's cell across runs; None if it is no cell."""
+    cell, card = cell_of(item), claim_of(item)
+    if cell is None or card is None:
+        return None
+    return cell_id(card.id_of(cell.variant), cell)
+
+
 def expected_of(item: Any) -> Expectation | None:
     """Return what is recorded for a test; None if nothing is."""
-    cell, card = cell_of(item), claim_of(item)
-    record = item.config.stash[RUN].record
-    if cell is None or card is None or record is None:
+    name, record = name_of(item), item.config.stash[RUN].record
+    if name is None or record is None:
         return None
-    found: Expectation | None = record.of(cell_id(card.id_of(cell.variant), cell))
+    found: Expectation | None = record.of(name)
     return found
