@@ -23,6 +23,7 @@ from probes.judge import Judge
 from probes.learners import Base, InContext, LinearLearner, RandomUpdate
 from probes.looking import looks_of, next_look
 from probes.measurement import Measurement
+from probes.outcomes import Undecided
 from probes.regression import draw_nested_tasks
 from probes.request import Request
 from probes.sequential import Looks
@@ -136,6 +137,52 @@ def test_only_an_undecided_cell_is_looked_at_again(
     assert judge.judgement is not None
     assert judge.judgement.verdict == verdict
     assert (larger and larger.settings.n_sets) == following
+
+
+def dismissed(gain: float, *, spread: float = 1.0, n_sets: int = 6) -> Judge:
+    judge = Judge(CLAIM, cell_with("hmm_llama", "hmm", n_sets=n_sets), looks=LOOKS)
+    noise = np.random.default_rng(0).normal(size=(n_sets, 40))
+    values = gain + spread * (noise - noise.mean())
+    with pytest.raises(Undecided):
+        judge.requires(
+            Measurement(name="gain", unit="", values=values), otherwise="no gain"
+        )
+    return judge
+
+
+@pytest.mark.parametrize(
+    ("gain", "spread", "following"),
+    [(-0.1, 1.0, None), (0.001, 1.0, None), (0.1, 1.0, 12), (0.2, 99.0, None)],
+)
+def test_a_cell_that_does_not_apply_goes_on_only_if_more_sets_may_show_a_gain(
+    gain: float, spread: float, following: int | None
+) -> None:
+    larger = next_look(dismissed(gain, spread=spread))
+    assert (larger and larger.settings.n_sets) == following
+
+
+def test_a_cell_that_is_dismissed_for_what_it_is_stops() -> None:
+    judge = Judge(CLAIM, cell_with("hmm_llama", "hmm", n_sets=6), looks=LOOKS)
+    gain = dismissed(0.1).lacking
+    assert gain is not None
+    with pytest.raises(Undecided):
+        judge.dismiss("no checkpoints", gain)
+    assert next_look(judge) is None
+
+
+def test_a_ceiling_is_looked_at_again_if_it_is_above_its_floor_at_all() -> None:
+    for room, following in ((-0.1, None), (0.02, 12)):
+        judge = Judge(CLAIM, cell_with("hmm_llama", "hmm", n_sets=6), looks=LOOKS)
+        noise = np.random.default_rng(0).normal(size=(6, 40))
+        low, high = (
+            Measurement(name="s", unit="", values=values)
+            for values in (0 * noise, room + noise - noise.mean())
+        )
+        judge.reaches_ceiling(low, floors={"none": low}, ceiling=high, margin=0.1)
+        assert judge.judgement is not None
+        assert judge.judgement.verdict == "not_applicable"
+        larger = next_look(judge)
+        assert (larger and larger.settings.n_sets) == following
 
 
 def test_after_the_last_look_a_cell_stays_undecided() -> None:

@@ -21,6 +21,7 @@ from probes.tasks import Cell
 from probes.verdict import (
     ALPHA,
     describe,
+    is_gained,
     judge_ceiling,
     judge_exactly,
     judge_within,
@@ -38,6 +39,7 @@ class Judge:
     Attributes:
         judgement: The verdict, once a judging method was called.
         beside: Effects that are shown and decide nothing.
+        lacking: The gain that was not clear enough, if the cell was dismissed for it.
         note: A counterexample or another remark for the row.
         example: What ICL and GD say next to a query or two, for the report.
     """
@@ -48,6 +50,7 @@ class Judge:
         self.claim, self.cell = claim, cell
         self.looks = looks or Looks(sizes=(cell.settings.n_sets,))
         self.alpha = self.looks.nominal(ALPHA)
+        self.lacking: Measurement | None = None
         self.judgement: Judgement | None = None
         self.beside: list[Effect] = []
         self.note = ""
@@ -190,6 +193,12 @@ class Judge:
             verdict="not_applicable", effect=effect, reason=reason
         )
         raise Undecided(reason)
+
+    def requires(self, gain: Measurement, *, otherwise: str) -> None:
+        """Dismiss the cell, with a reason, unless a gain is clearly above 0."""
+        if not is_gained(gain, alpha=self.alpha):
+            self.lacking = gain
+            self.dismiss(otherwise, gain)
 
     def conclude(self, expected: Expectation | None) -> None:
         """Turn the verdict into an outcome.

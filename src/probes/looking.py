@@ -13,10 +13,18 @@ from typing import Any
 
 from probes.errors import OptionError, ProbesError
 from probes.judge import Judge
+from probes.judgement import Judgement
 from probes.learners import InContext
+from probes.power import power
 from probes.request import Request
 from probes.sequential import Looks
+from probes.statistics import variance_components
 from probes.tasks import Cell
+
+HOPELESS = 0.2
+"""The chance that the last look shows a gain as large as the measured one, below which
+a cell is not measured again; as trials that are stopped for futility use. Stopping so
+makes no verdict wrong: the cell stays *not applicable*."""
 
 
 def looks_of(option: Any) -> Looks | None:
@@ -39,12 +47,12 @@ def looks_of(option: Any) -> Looks | None:
 def next_look(judge: Judge) -> Cell | None:
     """Return the cell with the sets of its next look; None where it stops.
 
-    It stops when it is decided or does not apply, after the last look, and where its
-    rows suffice for no more sets, which is noted in the row.
+    It stops when it is decided, when it does not apply and is not likely to, after the
+    last look, and where its rows suffice for no more sets, which is noted in the row.
     """
     found, cell = judge.judgement, judge.cell
     size = judge.looks.after(cell.settings.n_sets)
-    if size is None or found is None or found.verdict != "inconclusive":
+    if size is None or found is None or not _is_open(found, judge):
         return None
     larger = replace(cell, settings=replace(cell.settings, n_sets=size))
     if cell.dataset.family == "text":
@@ -54,3 +62,27 @@ def next_look(judge: Judge) -> Cell | None:
             judge.notes(f"not looked at again: {error}")
             return None
     return larger
+
+
+def _is_open(found: Judgement, judge: Judge) -> bool:
+    """Say whether more sets might bring another verdict.
+
+    A cell that lacks room between floor and ceiling stays open if there is any; one
+    that lacks a clear gain, unless it is ``HOPELESS``.
+    """
+    effect, gain = found.effect, judge.lacking
+    if found.verdict != "not_applicable":
+        return found.verdict == "inconclusive"
+    if effect.floor is not None and effect.ceiling is not None:
+        return effect.ceiling > effect.floor
+    parts = None if gain is None else variance_components(gain.values)
+    if gain is None or parts is None or gain.mean <= 0.0:
+        return False
+    chance = power(
+        parts,
+        gap=gain.mean,
+        n_sets=judge.looks.sizes[-1],
+        n_queries=gain.n_queries,
+        alpha=judge.alpha,
+    )
+    return chance >= HOPELESS

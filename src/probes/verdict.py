@@ -176,7 +176,7 @@ def judge_ceiling(
             )
     above = measurement.values - floor.values
     room = ceiling.values - floor.values
-    if not is_gained(replace(ceiling, values=room)):
+    if not is_gained(replace(ceiling, values=room), alpha=alpha):
         effect = Effect(
             name=measurement.name,
             value=measurement.mean,
@@ -218,18 +218,19 @@ def judge_ceiling(
     return _conclude(effect, float(inside), float(outside), gap=gap, alpha=alpha)
 
 
-def is_gained(gain: Measurement) -> bool:
+def is_gained(gain: Measurement, *, alpha: float = ALPHA) -> bool:
     """Say whether a gain is above 0: the gate of every claim about ICL.
 
     Args:
         gain: What ICL has more of than an arm without it.
+        alpha: Level of this look, see ``sequential``.
     """
     if gain.n_sets < LEAST_SETS or gain.n_queries < LEAST_QUERIES:
         return gain.mean > 0.0  # too few to tell; the verdict will say so
     _, above = p_values(
         estimate_mean(gain.values), 0.0, one_sided=True, shape=gain.values.shape
     )
-    return bool(above < ALPHA)
+    return bool(above < alpha)
 
 
 def level_with(shape: tuple[int, ...], alpha: float = ALPHA) -> float:

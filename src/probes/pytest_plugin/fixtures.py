@@ -14,7 +14,6 @@ from probes.observation import Observation
 from probes.pytest_plugin.items import JUDGE, KEYS, RUN
 from probes.request import Request
 from probes.tasks import Cell
-from probes.verdict import is_gained
 
 Recipe = Callable[[Cell], Any]
 
@@ -89,8 +88,8 @@ def icl_gate(
     learned, alone, misled = map(gold_probability, (icl, base, icl_shuffled_labels))
     for arm, theirs in {"zero-shot": alone, "shuffled labels": misled}.items():
         gain = replace(learned.minus(theirs), name=f"gain of ICL over {arm}")
-        if not is_gained(gain):
-            judge.dismiss(f"ICL gains nothing over {arm}: nothing to explain", gain)
+        told = f"ICL gains nothing over {arm}: nothing to explain"
+        judge.requires(gain, otherwise=told)
 
 
 @pytest.fixture
@@ -100,5 +99,6 @@ def icl_gate_in_regression(icl: Observation, judge: Judge) -> None:
     Not on constructed networks: what algebra decides needs no evidence of learning.
     """
     gain = explained_share(icl)
-    if not judge.is_exact and not is_gained(gain):
-        judge.dismiss("ICL errs as much as the answer 0: nothing to explain", gain)
+    if not judge.is_exact:
+        told = "ICL errs as much as the answer 0: nothing to explain"
+        judge.requires(gain, otherwise=told)
