@@ -21,6 +21,8 @@ from probes.comparison import (
     main,
 )
 from probes.outcomes import Expectation
+from probes.record import missing_of
+from probes.results import row_id
 from tests.running import run
 
 VERDICTS = ("supported", "refuted", "inconclusive", "not_applicable", "error")
@@ -126,6 +128,13 @@ def test_the_record_forbids_any_change_and_another_run_the_opposite(
         assert expected.forbids(verdict) is forbidden
 
 
+def test_a_recorded_cell_is_missing_if_all_its_parts_ran() -> None:
+    recorded = ["a[x]|m|d|4", "a[y]|m|d|4", "b|m|d|4", "a[x]|m|d|8", "a[x]|n|d|4"]
+    assert missing_of(recorded, ["a[x]|m|d|4", "c|m|d|4"]) == ["a[y]|m|d|4"]
+    assert missing_of(recorded, recorded) == []
+    assert missing_of(recorded, []) == []
+
+
 # ------------------------------------------------------------------ as a user
 
 
@@ -194,3 +203,15 @@ def test_another_run_fails_a_cell_that_became_its_opposite_only(
         "inconclusive": (0, ["strengthened"]),
         "refuted": (1, ["opposite"]),
     }
+
+
+def test_a_cell_that_another_run_had_and_this_one_lacks_is_named(
+    tmp_path: Path,
+) -> None:
+    first = run(tmp_path, CLAIM, *CELL, *SMALL, "--raw")
+    gone = first.rows[0] | {"claim": f"{first.rows[0]['claim']}[gone]"}
+    earlier = tmp_path / "earlier.jsonl"
+    earlier.write_text("".join(json.dumps(row) + "\n" for row in [*first.rows, gone]))
+    found = run(tmp_path, CLAIM, *CELL, *SMALL, "--expect", str(earlier))
+    assert found.run["record"]["missing"] == [row_id(gone)]
+    assert "Missing here: one_layer_is_one_step[gone] · constructed_gd_1" in found.text

@@ -100,7 +100,7 @@ class Record:
             ones that the record lacks, and those that it has and that did ``not_run``;
             ``differs``: what was otherwise then, as texts [record, here]; ``changes``:
             how many cells of each kind of change (see ``comparison``), and the
-            ``changed`` ones in words, without those that did not run.
+            ``changed`` ones in words, without those that did not run; ``missing`` ones.
         """
         after = {row_id(row): Standing.of(row) for row in rows}
         ran = set(after)
@@ -114,6 +114,7 @@ class Record:
             "compared": len(ran & self.cells.keys()),
             "new": len(ran - self.cells.keys()),
             "not_run": len(self.cells.keys() - ran),
+            "missing": missing_of(self.cells.keys(), ran),
             "differs": {
                 fact: [" or ".join(sorted(values)), here.get(fact, "none")]
                 for fact, values in self.made_with.items()
@@ -134,6 +135,23 @@ class Record:
             unit=found["unit"],
             is_strict=self._is_strict,
         )
+
+
+def missing_of(recorded: Iterable[str], ran: Iterable[str]) -> list[str]:
+    """Name recorded cells that are not there though a run spoke of all their parts.
+
+    Their claim was judged in other cells, and other claims at their model, dataset and
+    number: no narrower run, but a claim or variant that is gone.
+    """
+    cells = set(ran)
+    claims = {cell.partition("[")[0].partition("|")[0] for cell in cells}
+    places = {cell.partition("|")[2] for cell in cells}
+    return sorted(
+        cell
+        for cell in set(recorded) - cells
+        if cell.partition("[")[0].partition("|")[0] in claims
+        and cell.partition("|")[2] in places
+    )
 
 
 def _facts(provenance: Mapping[str, Any]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from probes.census import census_lines
 from probes.report.matrix import LETTERS, plain, several
 from probes.results import Row
 
+MOST_NAMED = 5
 PARENTHESIS = re.compile(r" \([^()]*\d[^()]*\)")
 
 
@@ -57,6 +58,14 @@ def record_lines(rows: Sequence[Row], run: Mapping[str, Any]) -> list[str]:
             else f"Nothing was compared: {plain(record['file'])} is of another run."
         )
         lines += [f"It was made with {plain(', '.join(differs))}."] if differs else []
+        if missing := record.get("missing"):
+            named = ", ".join(
+                plain(c.replace("|", " · ")) for c in missing[:MOST_NAMED]
+            )
+            more = (
+                f" and {len(missing) - MOST_NAMED} more" if missing[MOST_NAMED:] else ""
+            )
+            lines.append(f"Missing here: {named}{more}.")
         if record["changes"]:
             told = ", ".join(f"{n} {kind}" for kind, n in record["changes"].items())
             lines += [f"Changes: {told}.", *map(plain, record["changed"])]
