@@ -59,13 +59,10 @@ def record_lines(rows: Sequence[Row], run: Mapping[str, Any]) -> list[str]:
         )
         lines += [f"It was made with {plain(', '.join(differs))}."] if differs else []
         if missing := record.get("missing"):
-            named = ", ".join(
-                plain(c.replace("|", " · ")) for c in missing[:MOST_NAMED]
-            )
-            more = (
-                f" and {len(missing) - MOST_NAMED} more" if missing[MOST_NAMED:] else ""
-            )
-            lines.append(f"Missing here: {named}{more}.")
+            named = [plain(cell.replace("|", " · ")) for cell in missing[:MOST_NAMED]]
+            rest = len(missing) - len(named)
+            more = f" and {rest} more" if rest else ""
+            lines.append(f"Missing here: {', '.join(named)}{more}.")
         if record["changes"]:
             told = ", ".join(f"{n} {kind}" for kind, n in record["changes"].items())
             lines += [f"Changes: {told}.", *map(plain, record["changed"])]
