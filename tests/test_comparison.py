@@ -215,3 +215,5 @@ def test_a_cell_that_another_run_had_and_this_one_lacks_is_named(
     found = run(tmp_path, CLAIM, *CELL, *SMALL, "--expect", str(earlier))
     assert found.run["record"]["missing"] == [row_id(gone)]
     assert "Missing here: one_layer_is_one_step[gone] · constructed_gd_1" in found.text
+    picked = ("--expect", str(earlier), "-k", "one_layer")
+    assert run(tmp_path, CLAIM, *CELL, *SMALL, *picked).run["record"]["missing"] == []

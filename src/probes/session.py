@@ -206,6 +206,18 @@ class Run:
         )
 
     @property
+    def is_picked(self) -> bool:
+        """Whether tests were picked by name, and cells left out on purpose."""
+        option = self.option
+        by_id = any("[" in str(place) for place in option.file_or_dir)
+        failed_last = getattr(option, "lf", False)
+        return bool(option.keyword or option.markexpr or by_id or failed_last)
+
+    def _compared(self, record: Record, rows: list[Row]) -> dict[str, Any]:
+        found = record.compare(rows, self.provenance)
+        return found | {"missing": []} if self.is_picked else found
+
+    @property
     def missing(self) -> list[str]:
         """Tests that were collected and never reported."""
         return sorted(self.collected - self.reported)
@@ -246,7 +258,7 @@ class Run:
                 (c for c in self.grid.datasets if c.name in ran),
                 self.grid.settings.data_dir,
             ),
-            "record": self.record and self.record.compare(rows, self.provenance),
+            "record": self.record and self._compared(self.record, rows),
             "seconds": round(time.perf_counter() - self.started, 3),
             "complete": not (interrupted or self.missing),
             "provenance": self.provenance,
