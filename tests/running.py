@@ -31,7 +31,9 @@ def command(folder: Path, *arguments: str) -> list[str]:
 
 
 def environment(**changes: str) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    """Return this process's environment, less what would change or slow a run."""
+    slow = "PYTHONDONTWRITEBYTECODE"  # a second a run, for compiling all anew
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", slow))}
     return {**kept, "OMP_NUM_THREADS": "1", **changes}
 
 
