@@ -26,7 +26,7 @@ sample: $(READY)
 
 # The instrument's own tests.
 test: $(READY)
-	$(PY) -m pytest tests/ -n auto -q --ignore=tests/benchmarks $(ARGS)
+	$(PY) -m pytest tests/ -n auto --dist worksteal -q --ignore=tests/benchmarks $(ARGS)
 
 lint: $(READY)
 	$(PY) -m ruff check .

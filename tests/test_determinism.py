@@ -1,7 +1,7 @@
-"""Two runs of one command are one run: bit for bit, and by verdict across threads.
+"""Two runs of one command are one run, bit for bit, also with workers and threads.
 
-Held on one machine: the same command twice, without workers and with two, and with one
-thread and two. Models below 32 MB run in one thread whatever is asked (see ``pool``),
+Held on one machine: the same command twice, without workers, and with two of two
+threads. Models below 32 MB run in one thread whatever is asked (see ``pool``),
 so that answers in two threads are compared apart, where they agree to rounding. Other
 machines and GPUs were not tried.
 """
@@ -16,19 +16,18 @@ import torch
 
 import fixtures.datasets
 import fixtures.models  # noqa: F401 - fills the registry
-from fixtures.observations import GRADIENT_LEARNERS
 from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.grid import DATASETS, MODELS
-from probes.learners import InContext
+from probes.learners import GradientLearner, InContext
 from probes.networks import pool
 from probes.request import Request
 from probes.tasks import Cell, Settings
 from tests.running import Ran, run
 
-SMALL = ("--sets", "6", "--queries", "20", "--calibration", "6", "--orders", "3")
+SMALL = ("--sets", "5", "--queries", "8", "--calibration", "6", "--orders", "3")
 GRID = (
-    "--models", "hmm_llama,learned_lsa_5,constructed_gd_1", "--datasets", "hmm,linear",
+    "--models", "hmm_llama,constructed_gd_1,spoiled_gd_1", "--datasets", "hmm,linear",
     "--demos", "8", "--raw",
 )  # fmt: skip
 CLAIMS = (
@@ -36,13 +35,17 @@ CLAIMS = (
     "claims/test_order.py",
     "claims/test_construction.py",
 )
-CHOSEN = ("-k", "gd or adam or middle or linear")
+CHOSEN = ("-k", "middle or one_pass or linear")
 CELL = Cell(
     model=MODELS.get("hmm_llama"),
     dataset=DATASETS.get("hmm"),
-    n_demonstrations=8,
-    settings=Settings(n_sets=4, n_queries=10, n_calibration=6),
+    n_demonstrations=2,
+    settings=Settings(n_sets=2, n_queries=4, n_calibration=4),
 )
+LEARNERS = {
+    "icl": InContext(),
+    "gd": GradientLearner(rates=(1e-2, 1e-1), passes=(1,)),
+}
 TIMED = ("seconds", "provenance")
 
 
@@ -54,14 +57,10 @@ def untimed(found: Ran) -> list[dict[str, Any]]:
     return [{k: v for k, v in r.items() if k not in TIMED} for r in found.rows]
 
 
-def verdicts(found: Ran) -> list[tuple[str, str, str]]:
-    return [(row["test"], row["alone"], row["verdict"]) for row in found.rows]
-
-
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     found = ran(tmp_path_factory.mktemp("first"))
-    assert len(found.rows) >= 20
+    assert len(found.rows) >= 15
     assert {"supported", "refuted"} <= {row["alone"] for row in found.rows}
     return found
 
@@ -70,22 +69,19 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Ran:
 def test_a_run_measured_anew_is_the_same_to_the_last_bit(
     first: Ran, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
-    again = ran(tmp_path, *options)
+    # One thread and two at once: these models are small, and run in one (see above).
+    again = ran(tmp_path, *options, OMP_NUM_THREADS="2" if options else "1")
     assert again.run["observations_measured"] == first.run["observations_measured"]
     assert untimed(again) == untimed(first)
 
 
-def test_two_threads_say_what_one_says(first: Ran, tmp_path: Path) -> None:
-    assert verdicts(ran(tmp_path, OMP_NUM_THREADS="2")) == verdicts(first)
-
-
-@pytest.mark.parametrize("name", ["icl", "gd"])
+@pytest.mark.parametrize("name", sorted(LEARNERS))
 def test_two_threads_answer_as_one_does_to_rounding(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool, "SMALL", 0)
     before = torch.get_num_threads()
-    learner = InContext() if name == "icl" else GRADIENT_LEARNERS["gd"]
+    learner = LEARNERS[name]
     answers = []
     for n_threads in (1, 2):
         torch.set_num_threads(n_threads)
@@ -98,4 +94,8 @@ def test_two_threads_answer_as_one_does_to_rounding(
 
 
 def test_another_seed_is_another_run(first: Ran, tmp_path: Path) -> None:
-    assert untimed(ran(tmp_path, "--seed", "1")) != untimed(first)
+    claim = CLAIMS[-1]
+    other = run(tmp_path, claim, *GRID, *SMALL, *CHOSEN, "--seed", "1")
+    here = {row["test"]: row for row in untimed(first)}
+    assert other.rows
+    assert all(row != here[row["test"]] for row in untimed(other))
