@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.errors import NumericsError, OptionError
+from probes.exactly import judge_exactly
 from probes.learners.hunt import WorstCase, disagreement
 from probes.learners.in_context import regression_observation
 from probes.learners.linear import (
@@ -41,7 +42,6 @@ from probes.networks.linear_attention import LinearAttention
 from probes.regression import RegressionTask, best_one_step_rate, draw_tasks
 from probes.request import Request
 from probes.tasks import Construction, DatasetCard, LinearTasks, ModelCard, Settings
-from probes.verdict import judge_exactly
 
 D = 10
 RATE, SHRINKAGE, START = 0.06, 0.02, 2 / 30**2

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from probes.claims import ClaimCard
 from probes.errors import ClaimError, ShapeError
+from probes.exactly import judge_exactly, judge_whole
 from probes.judge import Judge, Undecided
 from probes.judgement import Judgement
 from probes.measurement import Array, Measurement
@@ -35,7 +36,6 @@ from probes.verdict import (
     describe,
     is_gained,
     judge_ceiling,
-    judge_exactly,
     judge_within,
 )
 
@@ -92,6 +92,7 @@ JUDGES: dict[str, Callable[[float], Judgement]] = {
         narrow(0.5), floors=[narrow(0.1)], ceiling=narrow(0.9), margin=margin
     ),
     "exactly": lambda margin: judge_exactly(narrow(0.0), tolerance=margin),
+    "whole": lambda margin: judge_whole(narrow(0.0), margin=margin),
 }
 
 
@@ -304,6 +305,20 @@ def test_exact_claim_is_judged_by_its_largest_value(
     found = judge_exactly(measured(np.array(values)), tolerance=1e-12)
     assert found.verdict == verdict
     assert found.effect.value == np.abs(values).max()
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [([[0.1, 0.4]], "supported"), ([[0.1, 0.3]], "refuted"), ([[0.1]], "refuted"),
+     ([[-1.0], [1.5]], "supported"), ([[-9.0, 0.0]], "refuted")],
+)  # fmt: skip
+def test_what_is_known_whole_is_judged_by_its_mean_however_few(
+    values: list[list[float]], verdict: str
+) -> None:
+    found = judge_whole(measured(np.array(values)), margin=0.2)
+    assert found.verdict == verdict
+    assert found.effect.value == np.mean(values)
+    assert (found.effect.low, found.effect.p, found.p_supported) == (None, None, None)
 
 
 @pytest.mark.parametrize("judge", JUDGES)

@@ -16,6 +16,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 JUDGING = (
     "agrees",
     "exceeds",
+    "exceeds_in_whole",
     "is_nearest",
     "reaches_ceiling",
     "stays_below",

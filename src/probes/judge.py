@@ -12,6 +12,7 @@ from typing import Any
 
 from probes.claims import ClaimCard
 from probes.errors import ClaimError
+from probes.exactly import judge_exactly, judge_whole
 from probes.judgement import Effect, Judgement, tell
 from probes.measurement import Measurement
 from probes.observation import Observation
@@ -23,7 +24,6 @@ from probes.verdict import (
     describe,
     is_gained,
     judge_ceiling,
-    judge_exactly,
     judge_within,
 )
 
@@ -108,6 +108,16 @@ class Judge:
             high=None if low is None else 2 * margin - low,
         )
         self._settle(replace(found, effect=effect))
+
+    def exceeds_in_whole(self, advantage: Measurement, *, margin: float) -> None:
+        """Judge that an advantage, known of all there is, is larger than the margin.
+
+        Args:
+            advantage: Of every part, a network's matrices for instance; none was drawn,
+                so that the mean is judged as it is, without an interval.
+            margin: The advantage that would matter.
+        """
+        self._settle(judge_whole(advantage, margin=margin))
 
     def reaches_ceiling(
         self,

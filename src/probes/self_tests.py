@@ -10,13 +10,14 @@ from collections.abc import Callable
 from functools import partial
 
 from probes.engine.observer import Observer
+from probes.exactly import judge_exactly
 from probes.learners import InContext, LinearLearner
 from probes.measurement import Measurement
 from probes.measures import answer_order_sensitivity, prediction_distance
 from probes.observation import Observation
 from probes.request import Learner, Request
 from probes.tasks import Construction, DatasetCard, LinearTasks, ModelCard, Settings
-from probes.verdict import judge_exactly, judge_within
+from probes.verdict import judge_within
 
 ROUNDING = 1e-12
 """float64 keeps 16 digits; four are left for sums over 20 terms and 10 inputs."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from probes.advice import undecided
 from probes.errors import ClaimError, ShapeError
+from probes.exactly import require_margin
 from probes.judgement import Effect, Judgement, Verdict
 from probes.measurement import Array, Measurement
 from probes.statistics import (
@@ -54,30 +55,6 @@ LEAST_P_OF_ONE_SET = 0.03
 def describe(measurement: Measurement) -> Effect:
     """Give a measurement with its interval and no verdict."""
     return _effect(measurement, estimate_mean(measurement.values))
-
-
-def judge_exactly(measurement: Measurement, *, tolerance: float) -> Judgement:
-    """Decide a claim that holds by algebra: the largest value must be rounding.
-
-    Args:
-        measurement: A distance, 0 when the claim holds.
-        tolerance: The largest rounding error, with its reason in the claim.
-    """
-    require_margin(tolerance, "tolerance")
-    by_set = np.abs(measurement.values).max(axis=1, keepdims=True)
-    largest = float(by_set.max())
-    effect = Effect(
-        name=f"largest {measurement.name}",
-        value=largest,
-        unit=measurement.unit,
-        margin=tolerance,
-        n_sets=measurement.n_sets,
-        n_queries=measurement.n_queries,
-        sets=replace(measurement, values=by_set).set_means,
-    )
-    return Judgement(
-        verdict="supported" if largest <= tolerance else "refuted", effect=effect
-    )
 
 
 def judge_within(
@@ -254,19 +231,6 @@ def least_p(n_sets: int) -> float:
     which happens in 3 %; a matrix in which many cells hold loses nothing.
     """
     return LEAST_P_OF_ONE_SET / n_sets
-
-
-def require_margin(margin: float, what: str = "margin") -> None:
-    """Refuse a margin that decides nothing.
-
-    Raises:
-        ClaimError: It is not a positive finite number.
-    """
-    if not (isinstance(margin, int | float) and math.isfinite(margin) and margin > 0):
-        raise ClaimError(
-            f"The {what} is {margin!r}. Expected a positive number, chosen before the "
-            f"run and with its reason beside it. Pass {what}=…."
-        )
 
 
 def _effect(
