@@ -33,9 +33,14 @@ lint: $(READY)
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
-# Speed, without workers, because pytest-benchmark disables itself beside them.
-bench: $(READY)
+# Speed beside peers, written to reports/benchmarks; without workers, because
+# pytest-benchmark disables itself beside them. PROBES_QUICK=1 proves it in small.
+bench: .venv/.bench
 	$(PY) -m pytest tests/benchmarks -n 0 -q $(ARGS)
+
+.venv/.bench: $(READY)
+	PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip install --quiet -c constraints.txt -e '.[bench]'
+	@touch $@
 
 # How often verdicts are wrong, on worlds of known truth.
 calibration: $(READY)

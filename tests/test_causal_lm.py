@@ -80,7 +80,8 @@ def test_other_architectures_answer_as_whole_prompts_do(kind: str) -> None:
     lm = CausalLM(model, None)
     asked = prompts([3, 9, 1, 4], 30)
     wanted = [plainly(lm, prompt) for prompt in asked]
-    np.testing.assert_allclose(lm.next_token_log_probs(asked), wanted, atol=2e-6)
+    for answers in (lm.next_token_log_probs(asked), lm._plainly(asked)):
+        np.testing.assert_allclose(answers, wanted, atol=2e-6)
 
 
 def tiny(kind: str) -> Any:
@@ -116,9 +117,12 @@ def tiny(kind: str) -> Any:
 
 
 def test_the_prefix_is_run_once(llama: CausalLM) -> None:
+    assert llama.written is not None
     before = llama.n_forward
     llama.next_token_log_probs(prompts([3] * 30, 40))
-    assert llama.n_forward - before == 2
+    assert llama.n_forward - before == 1  # beginning and queries in one pass
+    llama._plainly(prompts([3] * 30, 40))
+    assert llama.n_forward - before == 3
 
 
 def test_full_batch_gd_ignores_the_order_to_reduction_error(observer: Observer) -> None:
@@ -293,15 +297,15 @@ def test_a_tokenizer_of_another_model_is_refused(copied: Path) -> None:
         load(copied)
 
 
-def test_logits_that_are_nan_are_refused(llama: CausalLM) -> None:
-    class Broken(CausalLM):
-        def logits(self, *words: Any, **options: Any) -> Any:
-            return super().logits(*words, **options) * float("nan")
-
-    with pytest.raises(
-        NumericsError, match="NaN or infinite logits for 2 of 2 prompts"
+@pytest.mark.parametrize("way", ["next_token_log_probs", "_plainly"])
+def test_logits_that_are_nan_are_refused(llama: CausalLM, way: str) -> None:
+    name = "model.layers.0.mlp.up_proj.weight"
+    broken = {name: torch.full_like(llama.model.get_parameter(name), float("nan"))}
+    with (
+        llama.tuned(broken),
+        pytest.raises(NumericsError, match="NaN or infinite logits for 2 of 2 prompts"),
     ):
-        Broken(llama.model, llama.tokenizer).next_token_log_probs([[1, 5], [1, 6]])
+        getattr(llama, way)([[1, 5], [1, 6]])
 
 
 def test_labels_that_begin_alike_are_refused(

@@ -16,7 +16,8 @@ from probes.networks.lessons import encode_lessons
 from probes.networks.loading import load_causal_lm
 from probes.networks.memory import bytes_to_train, free_bytes, require_room
 from probes.networks.size import n_parameters, told_size
-from probes.networks.training import Training, Trial
+from probes.networks.training import Training
+from probes.networks.trials import Trial
 from probes.prompts import draw_text
 from probes.rows import read_rows
 from probes.tasks import Settings

@@ -17,7 +17,8 @@ from probes.networks.lessons import encode_lessons
 from probes.networks.loading import load_causal_lm
 from probes.networks.replay import Replay
 from probes.networks.submodel import lowest_layer, parameters_of
-from probes.networks.training import Trained, Training, Trial
+from probes.networks.training import Training
+from probes.networks.trials import Trained, Trial
 from probes.prompts import TextTask, draw_text
 from probes.rows import read_rows
 from probes.tasks import Settings

@@ -42,7 +42,8 @@ from probes.networks.causal_lm import CausalLM
 from probes.networks.layer_causal import LayerCausalTraining
 from probes.networks.lessons import encode_lessons
 from probes.networks.recorder import Recorder
-from probes.networks.training import Training, Trial
+from probes.networks.training import Training
+from probes.networks.trials import Trial
 from probes.observation import Observation
 from probes.tasks import Cell
 from probes.tokens import verbalize

@@ -76,6 +76,7 @@ class Observer:
         self._pool: ModelPool | None = None
         self._failed: dict[str, ProbesError] = {}
         self._memory: OrderedDict[str, Observation] = OrderedDict()
+        self._held = 0  # bytes
 
     @property
     def pool(self) -> ModelPool:
@@ -143,10 +144,11 @@ class Observer:
         return observation
 
     def _remember(self, observation: Observation) -> None:
+        earlier = self._memory.pop(observation.key, None)
         self._memory[observation.key] = observation
-        held = sum(_n_bytes(o) for o in self._memory.values())
-        while held > REMEMBERED and len(self._memory) > 1:
-            held -= _n_bytes(self._memory.popitem(last=False)[1])
+        self._held += _n_bytes(observation) - (_n_bytes(earlier) if earlier else 0)
+        while self._held > REMEMBERED and len(self._memory) > 1:
+            self._held -= _n_bytes(self._memory.popitem(last=False)[1])
 
 
 def _n_bytes(observation: Observation) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from probes.errors import NumericsError, OptionError
-from probes.learners.in_context import ask_set, text_observation
+from probes.learners.in_context import ask_set, ask_stack, text_observation
 from probes.observation import Observation
 from probes.tasks import seed_of
 from probes.tokens import verbalize
@@ -69,7 +69,8 @@ class GradientLearner:
             NumericsError: Every rate diverges, or the update vanishes in rounding.
         """
         from probes.networks.lessons import encode_lessons
-        from probes.networks.training import Training, Trial
+        from probes.networks.training import Training
+        from probes.networks.trials import Trial
 
         chosen = scene.observe(
             Selection(of=self), queries="calibration", order=0, draw=0, labels="gold"
@@ -86,13 +87,10 @@ class GradientLearner:
         for group in training.groups(trials):
             trained = training.run(group, chosen["passes"])
             trained.require_usable()
-            for place, trial in enumerate(group):
-                weights = trained.of(place)
-                norms.append(training.update_norms(weights))
-                with model.tuned(weights):
-                    asked = task.queries[trial.index]
-                    answered.append(ask_set(model, task, labels, asked))
-        observation = text_observation(task, labels, np.stack(answered), **chosen)
+            sets = [trial.index for trial in group]
+            norms += [training.update_norms(trained.of(i)) for i in range(len(group))]
+            answered.append(ask_stack(model, task, labels, trained.weights, sets))
+        observation = text_observation(task, labels, np.concatenate(answered), **chosen)
         arrays = {**observation.arrays, "update_norms": np.array(norms)}
         return replace(observation, arrays=arrays)
 
@@ -117,7 +115,8 @@ class Selection:
             NumericsError: No rate gives a finite loss.
         """
         from probes.networks.lessons import encode_lessons
-        from probes.networks.training import Training, Trial
+        from probes.networks.training import Training
+        from probes.networks.trials import Trial
 
         task, model = scene.text_task(), scene.model
         labels = verbalize(model.tokenizer, task)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -44,10 +44,12 @@ class InContext:
             return regression_observation(tasks, *answers)
         task = scene.text_task()
         labels = verbalize(scene.model.tokenizer, task)
-        answered = [
-            _ask(scene.model, labels, [(task.in_context(shown, q), q) for q in asked])
+        prompts = [
+            [(task.in_context(shown, q), q) for q in asked]
             for shown, asked in zip(task.demonstrations, task.queries, strict=True)
         ]
+        encoded = [_encode(scene.model, labels, of_set) for of_set in prompts]
+        answered = scene.model.log_probs_of_groups(encoded)
         return text_observation(task, labels, np.stack(answered))
 
 
@@ -88,16 +90,52 @@ def ask_set(
     return _ask(model, labels, [(task.alone(q), q) for q in queries])
 
 
+def ask_stack(
+    model: CausalLM,
+    task: TextTask,
+    labels: Verbalized,
+    weights: Mapping[str, Any],
+    sets: Sequence[int],
+) -> NDArray[Any]:
+    """Ask with no demonstrations, under weights of its own for each set.
+
+    Args:
+        model: The model.
+        task: Whose queries are asked.
+        labels: The task's labels in tokens.
+        weights: By name, stacked, a member for each of the sets.
+        sets: Which sets.
+
+    Returns:
+        Shape (len(sets), n_queries, n_vocab).
+    """
+    queries = [task.queries[index] for index in sets]
+    if all(asked == queries[0] for asked in queries):
+        prompts = _encode(model, labels, [(task.alone(q), q) for q in queries[0]])
+        return model.log_probs_of_stack(weights, prompts)
+    answered = []
+    for place, asked in enumerate(queries):
+        with model.tuned({name: w[place] for name, w in weights.items()}):
+            answered.append(ask_set(model, task, labels, asked))
+    return np.stack(answered)
+
+
 def _ask(
     model: CausalLM, labels: Verbalized, prompts: list[tuple[str, Example]]
 ) -> NDArray[Any]:
+    return model.next_token_log_probs(_encode(model, labels, prompts))
+
+
+def _encode(
+    model: CausalLM, labels: Verbalized, prompts: list[tuple[str, Example]]
+) -> list[list[int]]:
     encoded = encode_checked(
         model.tokenizer,
         [(text, query.where) for text, query in prompts],
         context=model.context,
         room=len(labels.bridge),
     )
-    return model.next_token_log_probs([[*tokens, *labels.bridge] for tokens in encoded])
+    return [[*tokens, *labels.bridge] for tokens in encoded]
 
 
 def text_observation(

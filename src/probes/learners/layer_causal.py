@@ -61,7 +61,7 @@ class LayerSelection:
             NumericsError: No rate gives a finite loss.
         """
         from probes.networks.lessons import encode_lessons
-        from probes.networks.training import Trial
+        from probes.networks.trials import Trial
 
         task, model = scene.text_task(), scene.model
         labels = verbalize(model.tokenizer, task)
@@ -103,7 +103,7 @@ def retrained(scene: Scene, learner: Any, chosen: Any) -> Iterator[dict[str, Any
     Raises:
         NumericsError: The chosen rate diverges, or its update vanishes in rounding.
     """
-    from probes.networks.training import Trial
+    from probes.networks.trials import Trial
 
     n_sets = scene.request.settings.n_sets
     if isinstance(learner, RandomUpdate):

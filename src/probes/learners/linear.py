@@ -7,7 +7,7 @@ the sum of squares ½Σ(w·xᵢ − yᵢ)²: the papers' η/N.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -152,7 +152,10 @@ def in_eigenbasis(
         for _ in range(steps):
             inverse = 2 * inverse - inverse**2 * values
         return np.asarray(inverse * projected)
-    rate, shrinkage = settings if algorithm == "gdpp" else (settings[0], 0.0)
+    if algorithm == "gd":
+        found = gd_in_eigenbasis(values, projected, settings, (steps,))
+        return np.asarray(found[0, 0])
+    rate, shrinkage = settings
     weights, residual = 0 * projected * rate, projected + 0 * rate
     seen, s = 1.0 + 0 * residual, values + 0 * residual
     for _ in range(steps):
@@ -164,6 +167,32 @@ def in_eigenbasis(
             s * shrink**2,
         )
     return np.asarray(weights)
+
+
+def gd_in_eigenbasis(
+    values: Array, projected: Array, rates: Sequence[Any], steps: Sequence[int]
+) -> Numbers:
+    """Run GD from 0 at every rate for every number of steps, in one pass.
+
+    After k steps of rate c on an eigendirection with eigenvalue s and Xᵀy = m the
+    weight is c m Σⱼ (1 − cs)ʲ, j < k; the sum is formed term by term, because its
+    closed form (1 − (1 − cs)ᵏ)/cs cancels where s is small.
+
+    Args:
+        values: Eigenvalues, shape (n_sets, n_inputs).
+        projected: Xᵀy in the eigenbasis, same shape.
+        rates: Also complex, for derivatives by a complex step.
+        steps: Numbers of steps, at least 0.
+
+    Returns:
+        Weights in the eigenbasis, shape (n_rates, n_steps, n_sets, n_inputs).
+    """
+    each = np.asarray(rates)[:, None, None, None]
+    terms = np.repeat(1 - each * values, 1 + max(steps), axis=1)
+    terms[:, 0], terms[:, 1:2] = 0, 1  # nothing in no step, (1 − cs)⁰ in the first
+    np.cumprod(terms[:, 1:], axis=1, out=terms[:, 1:])
+    sums = np.cumsum(terms, axis=1)[:, list(steps)]
+    return np.asarray(each * sums * projected)
 
 
 def fit(

@@ -1,7 +1,9 @@
 """Any Hugging Face causal language model, loaded: asking it quickly.
 
-Right padding and explicit positions everywhere; logits are formed at the positions that
-are read and nowhere else. How it is loaded stands in ``networks.loading``.
+Models of the Llama family answer through ``networks.llama``, others through the
+library's forward pass: right padding and explicit positions everywhere; logits are
+formed at the positions that are read and nowhere else. How a model is loaded stands in
+``networks.loading``.
 """
 
 from __future__ import annotations
@@ -9,18 +11,19 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import functional_call
 
-from probes.errors import NumericsError
-from probes.tokens import common_prefix
+from probes.networks.asking import LogProbs, ask, log_probs_of, written_out
+from probes.networks.descent import unstacked
+from probes.networks.llama import Llama, is_written
+from probes.networks.trees import Prompt, shared_beginning
 
-LogProbs = NDArray[np.float32]
 TOKENS_A_BATCH = 8192
 
 
@@ -82,7 +85,13 @@ class CausalLM:
         logits: Tensor = answer.logits
         return logits.float() if logits.dtype.itemsize < 4 else logits
 
-    def next_token_log_probs(self, prompts: Sequence[Sequence[int]]) -> LogProbs:
+    @cached_property
+    def written(self) -> Llama | None:
+        """The model written out, if it is of that family and answers alike."""
+        self.n_forward += 2 if is_written(self.model) else 0
+        return written_out(self.model)
+
+    def next_token_log_probs(self, prompts: Sequence[Prompt]) -> LogProbs:
         """Compute the next-token log-probabilities after each prompt.
 
         The tokens that all prompts begin with are run once; their keys and values are
@@ -97,28 +106,63 @@ class CausalLM:
         Raises:
             NumericsError: The model answered NaN or infinite logits.
         """
-        shared = min(common_prefix(prompts), min(map(len, prompts)) - 1)
-        if len(prompts) < 2 or shared < 8:
-            shared = 0
+        return self.log_probs_of_groups([prompts])[0]
+
+    def log_probs_of_groups(self, groups: Sequence[Sequence[Prompt]]) -> list[LogProbs]:
+        """Do so for several groups of prompts, each with a beginning of its own.
+
+        Returns:
+            For each group, shape (n_prompts, n_vocab).
+
+        Raises:
+            NumericsError: The model answered NaN or infinite logits.
+        """
+        if self.written is None:
+            return [self._plainly(prompts) for prompts in groups]
+        with torch.inference_mode():
+            found, n_passes = ask(self.written, groups, self._tuned)
+        self.n_forward += n_passes
+        return [answers[0] for answers in found]
+
+    def log_probs_of_stack(
+        self, weights: Mapping[str, Tensor], prompts: Sequence[Prompt]
+    ) -> LogProbs:
+        """Ask the same prompts under every member of a stack of weights.
+
+        Args:
+            weights: By name, shape (n_stacks, …).
+            prompts: Token ids, at least one token each.
+
+        Returns:
+            Shape (n_stacks, n_prompts, n_vocab).
+
+        Raises:
+            NumericsError: The model answered NaN or infinite logits.
+        """
+        if self.written is None:
+            answers = []
+            for place in range(len(next(iter(weights.values())))):
+                with self.tuned({name: w[place] for name, w in weights.items()}):
+                    answers.append(self._plainly(prompts))
+            return np.stack(answers)
+        with torch.inference_mode():
+            found, n_passes = ask(self.written, [prompts], unstacked(weights))
+        self.n_forward += n_passes
+        return found[0]
+
+    def _plainly(self, prompts: Sequence[Prompt]) -> LogProbs:
+        """Ask through the library's own forward pass, whatever the architecture."""
+        shared = shared_beginning(prompts)
         prefix = list(prompts[0][:shared])
         with torch.inference_mode():
             cache = self._prefill(prefix) if prefix else None
-            found: dict[int, Tensor] = {}
+            found: dict[int, LogProbs] = {}
             for chunk in _by_length([p[shared:] for p in prompts], shared):
                 answers = self._answer(
                     [prompts[i][shared:] for i in chunk], cache, shared
                 )
-                found.update(zip(chunk, answers, strict=True))
-            logits = torch.stack([found[i] for i in range(len(prompts))])
-            if not torch.isfinite(logits).all():
-                raise NumericsError(
-                    f"The model answered NaN or infinite logits for "
-                    f"{int((~torch.isfinite(logits)).any(dim=1).sum())} of "
-                    f"{len(prompts)} prompts. Expected finite logits. Pass --dtype "
-                    f"float32, or check the weights."
-                )
-            log_probs = torch.log_softmax(logits.double(), dim=-1).float().cpu()
-        return np.asarray(log_probs.numpy(), dtype=np.float32)
+                found.update(zip(chunk, log_probs_of(answers), strict=True))
+        return np.stack([found[i] for i in range(len(prompts))])
 
     def _run(self, **inputs: Any) -> Any:
         self.n_forward += 1
@@ -132,29 +176,40 @@ class CausalLM:
             input_ids=ids, use_cache=True, logits_to_keep=1
         ).past_key_values
 
-    def _answer(self, suffixes: list[Sequence[int]], cache: Any, shared: int) -> Tensor:
+    def _answer(self, suffixes: list[Prompt], cache: Any, shared: int) -> Tensor:
         ids, lengths = padded(suffixes, self.device)
         last = lengths - 1
         positions = torch.unique(last)  # sorted
         options: dict[str, Any] = {}
         if cache is not None:
-            own = copy.deepcopy(
-                cache
-            )  # a forward pass appends to the cache it is given
-            own.batch_repeat_interleave(len(suffixes))
             steps = torch.arange(ids.shape[1], device=self.device)
             fits = steps[None, :] < lengths[:, None]
             seen = torch.ones(
                 len(suffixes), shared, dtype=torch.long, device=self.device
             )
             options = {
-                "past_key_values": own,
+                "past_key_values": _expanded(cache, len(suffixes)),
                 "attention_mask": torch.cat([seen, fits.long()], dim=1),
                 "position_ids": (shared + steps).expand(len(suffixes), -1),
             }
         logits = self.logits(ids, positions, **options)
         column = torch.searchsorted(positions, last)
         return logits[torch.arange(len(suffixes), device=self.device), column]
+
+
+def _expanded(cache: Any, n_prompts: int) -> Any:
+    """Show one prompt's keys and values to several, without copying them.
+
+    A forward pass appends to the cache that it is given, by making new tensors; so the
+    containers are copied and the tensors are not.
+    """
+    own = copy.copy(cache)
+    own.layers = [copy.copy(layer) for layer in cache.layers]
+    for layer in own.layers:
+        for name in ("keys", "values"):
+            held = getattr(layer, name)
+            setattr(layer, name, held.expand(n_prompts, *held.shape[1:]))
+    return own
 
 
 def padded(
@@ -172,13 +227,13 @@ def padded(
     return ids.to(device), lengths.to(device)
 
 
-def _by_length(suffixes: list[Sequence[int]], shared: int) -> Iterator[list[int]]:
+def _by_length(suffixes: list[Prompt], shared: int) -> Iterator[list[int]]:
     """Batch prompts of like length, so that little is padded."""
     order = sorted(range(len(suffixes)), key=lambda i: len(suffixes[i]))
     chunk: list[int] = []
     for index in order:
         cost = len(suffixes[index]) + shared
-        if chunk and (len(chunk) + 1) * cost > TOKENS_A_BATCH * 4:
+        if chunk and (len(chunk) + 1) * cost > TOKENS_A_BATCH:
             yield chunk
             chunk = []
         chunk.append(index)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -33,7 +34,7 @@ class Descent:
             rates = self.rates.to(master.dtype).reshape(shape)
             if self.optimizer == "adam":
                 gradient = self._scaled(name, gradient)
-            master.sub_(gradient.mul_(rates))
+            master.addcmul_(gradient, rates, value=-1)
 
     def _scaled(self, name: str, gradient: Tensor) -> Tensor:
         if name not in self.moments:
@@ -44,3 +45,8 @@ class Descent:
         square.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
         unbiased = (square / (1 - 0.999**self.n_steps)).sqrt_().add_(1e-8)
         return (mean / (1 - 0.9**self.n_steps)).div_(unbiased)
+
+
+def unstacked(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Drop the leading axis of a stack of one: plain products are the fastest."""
+    return {name: w[0] if len(w) == 1 else w for name, w in weights.items()}

@@ -45,6 +45,7 @@ class LayerCausalTraining(Training):
         self.head = Replay(model.model, n_layers)  # norm and unembedding only
         self.head.record(lessons.ids[0, :1])  # it learns what layers hand over
         self._learns = False
+        self.taught = None  # it reads every layer's output
 
     def _gradients(
         self, weights: Weights, batch: tuple[Tensor, ...]

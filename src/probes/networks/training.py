@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,14 +18,15 @@ from torch import Tensor
 from torch.func import grad_and_value, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from probes.errors import NumericsError
 from probes.measurement import Array
 from probes.networks.causal_lm import CausalLM
-from probes.networks.descent import Descent, Weights
+from probes.networks.descent import Descent, Weights, unstacked
 from probes.networks.lessons import Lessons
 from probes.networks.memory import bytes_to_train, require_room
 from probes.networks.replay import Replay
 from probes.networks.submodel import lowest_layer, parameters_of
+from probes.networks.taught import Taught
+from probes.networks.trials import Trained, Trial, fault_of, largest_of
 
 if TYPE_CHECKING:
     from probes.learners.gradient import GradientLearner
@@ -33,43 +34,10 @@ if TYPE_CHECKING:
 STACKED_BYTES = 1 << 28
 """Weights of all trials of one stack; a trial needs about four times its weights."""
 STACKED_TOKENS = 128
-"""A step of more tokens is bound by arithmetic, and stacking trials gains nothing:
-measured on 260 K weights, 1.8 times faster at 48 tokens, 1.2 at 100, 0.9 at 240."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trial:
-    """One training: on which demonstration set, at which rate, in orders of a seed."""
-
-    index: int
-    rate: float
-    seed: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trained:
-    """What a group of trials came to.
-
-    Attributes:
-        weights: By name, shape (n_trials, …), in the model's precision.
-        faults: For each trial, why its weights cannot be used; empty if they can.
-    """
-
-    weights: Weights
-    faults: list[str]
-
-    def of(self, trial: int) -> Weights:
-        """Give the weights of one trial."""
-        return {name: stacked[trial] for name, stacked in self.weights.items()}
-
-    def require_usable(self) -> None:
-        """Check every trial.
-
-        Raises:
-            NumericsError: A trial diverged, or its update vanished in rounding.
-        """
-        for fault in filter(None, self.faults):
-            raise NumericsError(fault)
+"""A step of more tokens is bound by arithmetic, and stacking trials by vmap gains
+nothing: on 260 K weights 1.8 times faster at 48 tokens, 1.2 at 100, 0.9 at 240."""
+WRITTEN_TOKENS = 4096
+"""Tokens of one step of all trials of a stack, where the model is written out."""
 
 
 class Training:
@@ -88,6 +56,7 @@ class Training:
         self.start = parameters_of(model.model, learner.weights)
         layer = lowest_layer(self.start)
         self.replay = Replay(model.model, layer) if layer else None
+        self.taught = None if model.written is None else Taught(model.written, layer)
         self.lessons = self._replayed(lessons)
 
     def groups(self, trials: Sequence[Trial]) -> Iterator[Sequence[Trial]]:
@@ -95,7 +64,10 @@ class Training:
         size = self.learner.batch_size or self.lessons.n_examples
         held = sum(p.numel() * p.element_size() for p in self.start.values())
         fits = max(1, STACKED_BYTES // held)
-        if size * self.lessons.n_tokens > STACKED_TOKENS:
+        tokens = size * self.lessons.n_tokens
+        if self.taught is not None:
+            fits = min(fits, max(1, WRITTEN_TOKENS // tokens))
+        elif tokens > STACKED_TOKENS:
             fits = 1
         for start in range(0, len(trials), fits):
             yield trials[start : start + fits]
@@ -124,13 +96,19 @@ class Training:
                 gradients, losses = self._gradients(self._working(masters), batch)
                 finite &= torch.isfinite(losses).cpu()
                 if not largest.any():
-                    largest = _largest(gradients)
+                    largest = largest_of(gradients)
                 descent.step(masters, gradients)
             if after_pass is not None:
                 after_pass(turn, self._working(masters))
         weights = self._working(masters)
         faults = [
-            self._fault(trial, weights, place, bool(finite[place]), largest[place])
+            fault_of(
+                trial,
+                _at(weights, place),
+                self.start,
+                is_finite=bool(finite[place]),
+                largest=float(largest[place]),
+            )
             for place, trial in enumerate(trials)
         ]
         return Trained(weights=weights, faults=faults)
@@ -151,24 +129,45 @@ class Training:
         """
         asked = self._replayed(asked)
         found: dict[int, Array] = {}
-        places = [trial.index for trial in trials]
 
         def read(done: int, weights: Weights) -> None:
             if done in passes:
-                batch = asked.take(torch.tensor(places, device=self.model.device))
-                with torch.no_grad():
-                    found[done] = np.array(
-                        [
-                            float(self._loss(_at(weights, i), asked.columns, *one))
-                            for i, one in enumerate(zip(*batch, strict=True))
-                        ]
-                    )
+                found[done] = self._losses_of(trials, weights, asked)
 
         trained = self.run(trials, max(passes), after_pass=read)
         values = np.stack([found[done] for done in passes], axis=1)
         failed = np.array([bool(fault) for fault in trained.faults])
         values[failed] = np.inf
         return np.where(np.isfinite(values), values, np.inf), trained.faults
+
+    def _losses_of(
+        self, trials: Sequence[Trial], weights: Weights, asked: Lessons
+    ) -> Array:
+        """Measure every trial's loss on the queries of its set, shape (n_trials,)."""
+        sets = torch.tensor([t.index for t in trials], device=self.model.device)
+        with torch.no_grad():
+            if self.taught is None:
+                batch = zip(*asked.take(sets), strict=True)
+                losses = [
+                    self._loss(_at(weights, i), asked.columns, *one)
+                    for i, one in enumerate(batch)
+                ]
+            else:
+                losses = list(self._taught_losses(sets, weights, asked))
+        return np.array([float(loss) for loss in losses])
+
+    def _taught_losses(
+        self, sets: Tensor, weights: Weights, asked: Lessons
+    ) -> Iterator[Tensor]:
+        """Give losses in turn, so many trials at once as their tokens allow."""
+        assert self.taught is not None
+        most = max(1, 2 * WRITTEN_TOKENS // (asked.n_examples * asked.n_tokens))
+        for start in range(0, len(sets), most):
+            here = slice(start, start + most)
+            batch = asked.take(sets[:1] if asked.is_shared else sets[here])
+            part = unstacked({name: w[here] for name, w in weights.items()})
+            self.model.n_forward += 1
+            yield from self.taught.losses(part, asked.columns, batch)
 
     def update_norms(self, weights: Weights) -> list[float]:
         """Measure how far each tensor moved: Euclidean norms, in the tensors' order."""
@@ -206,6 +205,8 @@ class Training:
         if self.replay is None:
             return lessons
         self.model.n_forward += len(lessons.ids)
+        if self.taught is not None:
+            return replace(lessons, hidden=self.taught.record(lessons.ids))
         return lessons.replayed(self.replay)
 
     def _rates(self, trials: Sequence[Trial]) -> Tensor:
@@ -233,6 +234,9 @@ class Training:
         self, weights: Weights, batch: tuple[Tensor, ...]
     ) -> tuple[Weights, Tensor]:
         """Take every trial's gradient and loss: shapes (n_trials, …), (n_trials,)."""
+        if self.taught is not None:
+            self.model.n_forward += 1
+            return self.taught.gradients(weights, self.lessons.columns, batch)
 
         def loss(moving: Weights, *one: Tensor) -> Tensor:
             return self._loss(moving, self.lessons.columns, *one)
@@ -265,32 +269,6 @@ class Training:
         picked = log_probs.gather(-1, targets[..., None])[..., 0]
         return -(picked * shares).sum() / len(ids)
 
-    def _fault(
-        self, trial: Trial, weights: Weights, place: int, finite: bool, largest: Tensor
-    ) -> str:
-        if not finite or not all(
-            torch.isfinite(w[place]).all() for w in weights.values()
-        ):
-            return (
-                f"Training at rate {trial.rate:g} diverged: the loss on the "
-                f"demonstrations is no number. Expected a smaller rate. Lower rates=, "
-                f"or pass --dtype float32."
-            )
-        if trial.rate == 0.0 or largest == 0.0:
-            return ""
-        if any(not torch.equal(weights[n][place], p) for n, p in self.start.items()):
-            return ""
-        dtype = next(iter(self.start.values())).dtype
-        medians = [p.detach().float().abs().median() for p in self.start.values()]
-        typical = float(torch.stack(medians).median())
-        usable = torch.finfo(dtype).eps / 2 * max(typical, 1e-30) / float(largest)
-        return (
-            f"At rate {trial.rate:g} every update vanishes in the rounding of {dtype}: "
-            f"no weight changed, although the gradient is up to {float(largest):.2g}. "
-            f"Expected a rate of at least about {usable:.2g}. Raise rates=, or pass "
-            f"--dtype float32."
-        )
-
 
 def _at(weights: Mapping[str, Tensor], trial: int) -> Weights:
     return {name: stacked[trial] for name, stacked in weights.items()}
@@ -298,8 +276,3 @@ def _at(weights: Mapping[str, Tensor], trial: int) -> Weights:
 
 def _wide(dtype: torch.dtype) -> torch.dtype:
     return torch.promote_types(dtype, torch.float32)
-
-
-def _largest(gradients: Weights) -> Tensor:
-    sizes = [g.detach().abs().flatten(1).amax(dim=1) for g in gradients.values()]
-    return torch.stack(sizes).amax(dim=0).float().cpu()

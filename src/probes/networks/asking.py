@@ -1,0 +1,101 @@
+"""Next-token log-probabilities of many prompts by the written-out Llama family."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from probes.errors import NumericsError
+from probes.networks.forest import Forest
+from probes.networks.llama import Llama, Weights, is_written
+from probes.networks.trees import Prompt, Tree, passes, tree_of
+
+LogProbs = NDArray[np.float32]
+TOKENS_A_PASS = {"cpu": 2048, "cuda": 16384}
+"""Enough for products at full speed, few enough for activations in the cache."""
+
+
+def ask(
+    llama: Llama, groups: Sequence[Sequence[Prompt]], weights: Weights
+) -> tuple[list[LogProbs], int]:
+    """Ask groups of prompts; what a group's prompts begin with is computed once.
+
+    Args:
+        llama: The model.
+        groups: Prompts of at least one token each; every group has one at least.
+        weights: Those that are not the model's own; may be stacked.
+
+    Returns:
+        For each group natural logarithms, shape (n_stacks, n_prompts, n_vocab),
+        float32; and the number of passes.
+
+    Raises:
+        NumericsError: The model answered NaN or infinite logits.
+    """
+    trees = [tree_of(group, prompts) for group, prompts in enumerate(groups)]
+    n_stacks = llama.n_stacks(weights)
+    most = max(1, TOKENS_A_PASS.get(llama.device.type, 2048) // n_stacks)
+    found: list[dict[int, LogProbs]] = [{} for _ in groups]
+    n_passes = 0
+    for batch, forest in _forests(trees, llama.device, most):
+        n_passes += 1
+        hidden = llama.embed(forest.ids, weights)
+        answered = log_probs_of(llama.logits(hidden, forest, weights))
+        answers = answered.reshape(len(answered), len(batch), -1, answered.shape[-1])
+        for at, tree in enumerate(batch):
+            by_prompt = answers[:, at].swapaxes(0, 1)
+            found[tree.group].update(zip(tree.places, by_prompt, strict=True))
+    whole = [np.stack([own[i] for i in range(len(own))], axis=1) for own in found]
+    return whole, n_passes
+
+
+def _forests(
+    trees: Sequence[Tree], device: torch.device, most: int
+) -> Iterator[tuple[list[Tree], Forest]]:
+    for batch in passes(trees, most=most):
+        first: Forest | None = None
+        for part in zip(*(tree.cut(most) for tree in batch), strict=True):
+            forest = Forest.of(part, device, after=first)
+            yield list(part), forest
+            first = first or forest
+
+
+def written_out(model: Any) -> Llama | None:
+    """Write a model out if it is of the family and answers a probe as it does itself.
+
+    Anything that a configuration may hold and we do not know of shows in the answer.
+    """
+    if not is_written(model):
+        return None
+    llama = Llama(model)
+    n_vocab = llama.own["model.embed_tokens.weight"].shape[0]
+    probes = [[(7 * i + n) % n_vocab for i in range(n)] for n in (11, 6)]
+    with torch.inference_mode():
+        (found,), _ = ask(llama, [probes], {})
+        wanted = [model(torch.tensor([p], device=llama.device)).logits for p in probes]
+        theirs = log_probs_of(torch.stack([w[0, -1].float() for w in wanted]))
+    eps = torch.finfo(next(iter(llama.own.values())).dtype).eps
+    allowed = max(8 * eps, 1e-4) * max(1.0, float(np.abs(theirs).max()))
+    return llama if float(np.abs(found[0] - theirs).max()) <= allowed else None
+
+
+def log_probs_of(logits: Tensor) -> LogProbs:
+    """Normalise logits (…, n_vocab) in float64 and hand them over in float32.
+
+    Raises:
+        NumericsError: Some are NaN or infinite.
+    """
+    if not torch.isfinite(logits).all():
+        broken = int((~torch.isfinite(logits)).any(dim=-1).sum())
+        raise NumericsError(
+            f"The model answered NaN or infinite logits for {broken} of "
+            f"{logits[..., 0].numel()} prompts. Expected finite logits. "
+            f"Pass --dtype float32, or check the weights."
+        )
+    found = torch.log_softmax(logits.double(), dim=-1).float().cpu()
+    return np.asarray(found.numpy(), dtype=np.float32)

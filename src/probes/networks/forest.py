@@ -1,0 +1,173 @@
+"""Prompts that share their beginnings, side by side: each beginning is computed once.
+
+Every group of prompts is a tree, its common prefix the stem. All tokens of all stems
+and of what follows them stand in one sequence without padding; attention to a stem is
+one product for all that grew from it, so its keys and values are never copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from probes.networks.axes import split
+from probes.networks.ragged import Grid, causally
+from probes.networks.trees import Tree
+
+
+@dataclass(kw_only=True)
+class Forest:
+    """Trees of equally many leaves in one pass (see ``networks.llama.Layout``).
+
+    Attributes:
+        ids: All tokens, the stems first, shape (1, n_tokens).
+        positions: Of every token in its prompt, same shape.
+        rows: The last token of every leaf, shape (1, n_trees · n_leaves).
+        stems: The grid of stems, rows (n_trees,).
+        leaves: The grid of leaves, rows (n_trees, n_leaves).
+        kept: Keys and values of stems by layer, from a pass before or this one.
+        has_stems: Whether the stems' tokens are in this pass.
+    """
+
+    ids: Tensor
+    positions: Tensor
+    rows: Tensor
+    stems: Grid
+    leaves: Grid
+    kept: dict[int, tuple[Tensor, Tensor]]
+    has_stems: bool
+    _masks: dict[tuple[int | None, bool], Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        trees: Sequence[Tree],
+        device: torch.device,
+        *,
+        after: Forest | None = None,
+    ) -> Forest:
+        """Lay out trees.
+
+        Args:
+            trees: Of equally many leaves each.
+            device: Where the model is.
+            after: The pass that computed the stems of these trees, if one did.
+        """
+        stems = [] if after is not None else [list(t.stem) for t in trees]
+        leaves = [list(leaf) for tree in trees for leaf in tree.leaves]
+        begins = [len(tree.stem) for tree in trees for _ in tree.leaves]
+        tokens = [token for part in (*stems, *leaves) for token in part]
+        steps = [step for stem in stems for step in range(len(stem))]
+        steps += [
+            b + i
+            for b, leaf in zip(begins, leaves, strict=True)
+            for i in range(len(leaf))
+        ]
+        lengths = torch.tensor([len(leaf) for leaf in leaves])
+        rows = sum(map(len, stems)) + lengths.cumsum(0) - 1
+        shape = (len(trees), len(trees[0].leaves))
+        begun = torch.tensor([len(tree.stem) for tree in trees])
+        return cls(
+            ids=torch.tensor([tokens], device=device),
+            positions=torch.tensor([steps], device=device),
+            rows=rows[None].to(device),
+            stems=after.stems if after else Grid.of(begun.to(device)),
+            leaves=Grid.of(lengths.reshape(shape).to(device)),
+            kept=after.kept if after else {},
+            has_stems=after is None,
+        )
+
+    @property
+    def _n_stem_tokens(self) -> int:
+        return int(self.stems.lengths.sum()) if self.has_stems else 0
+
+    def attend(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        *,
+        layer: int,
+        window: int | None,
+        of_rows: bool,
+    ) -> Tensor:
+        """Attend within stems, and from leaves to their stem and themselves."""
+        n, parts = self._n_stem_tokens, []
+        asking = query if of_rows else query[:, n:]
+        if self.stems.width and n:
+            self.kept[layer] = self.stems.pad(key[:, :n]), self.stems.pad(value[:, :n])
+            if not of_rows:
+                parts.append(
+                    causally(self.stems, query[:, :n], *self.kept[layer], window)
+                )
+        own = self.leaves.pad(key[:, n:]), self.leaves.pad(value[:, n:])
+        if self.stems.width or of_rows:
+            parts.append(self._from_leaves(asking, *own, layer, window, of_rows))
+        else:
+            parts.append(causally(self.leaves, asking, *own, window))
+        return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
+
+    def _from_leaves(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        layer: int,
+        window: int | None,
+        of_rows: bool,
+    ) -> Tensor:
+        n_key_heads = key.shape[-2]
+        groups = query.shape[2] // n_key_heads
+        shape = (*self.leaves.lengths.shape, -1)
+        asked = split(query, 1, *shape) if of_rows else self.leaves.pad(query)
+        asked = split(asked, 4, n_key_heads, groups).permute(0, 1, 4, 2, 5, 3, 6)
+        # (n_stacks, n_trees, n_key_heads, n_leaves, groups, n_asking, d_head)
+        n_asking = asked.shape[5]
+        asked = asked.flatten(4, 5)
+        keys, values = (
+            t.permute(0, 1, 4, 2, 3, 5) for t in (key, value)
+        )  # (n_stacks, n_trees, n_key_heads, n_leaves, n_tokens, d_head)
+        scores = [asked @ keys.transpose(-1, -2)]
+        if self.stems.width:
+            stem_keys, stem_values = (t.transpose(2, 3) for t in self.kept[layer])
+            to_stem = asked.flatten(3, 4) @ stem_keys.transpose(-1, -2)
+            scores.insert(0, split(to_stem, 3, shape[1], -1))
+        joint = torch.cat(scores, dim=-1) if len(scores) > 1 else scores[0]
+        joint = split(joint, 4, groups, n_asking)
+        joint.masked_fill_(self._hidden(window, of_rows), float("-inf"))
+        weights = torch.softmax(joint, dim=-1).flatten(4, 5)
+        width = self.stems.width
+        seen = weights[..., width:] @ values
+        if width:
+            of_stem = weights[..., :width].flatten(3, 4) @ stem_values
+            seen = seen + split(of_stem, 3, shape[1], -1)
+        seen = split(seen, 4, groups, n_asking).permute(0, 1, 3, 5, 2, 4, 6)
+        flat = seen.flatten(4).flatten(1, 3)
+        return flat if of_rows else self.leaves.unpad(flat)
+
+    def _hidden(self, window: int | None, of_rows: bool) -> Tensor:
+        """Tell which keys a leaf's token does not see.
+
+        Returns:
+            Shape (n_trees or 1, 1, n_leaves or 1, 1, n_asking, n_keys); the keys are
+            the stem's and then the leaf's own.
+        """
+        if (window, of_rows) in self._masks:
+            return self._masks[window, of_rows]
+        device, begins = self.leaves.lengths.device, self.stems.lengths[:, None, None]
+        if bool((begins == begins[0]).all()):
+            begins = begins[:1]
+        steps = torch.arange(self.leaves.width, device=device)
+        own = begins + steps  # (n_trees or 1, 1, n_tokens)
+        asking = begins + (self.leaves.lengths - 1)[..., None] if of_rows else own
+        stem = torch.arange(self.stems.width, device=device).expand(*own.shape[:2], -1)
+        stem = stem.masked_fill(stem >= begins, 1 << 40)  # padding is never seen
+        keys = torch.cat([stem, own], dim=-1)[..., None, :]
+        hidden = keys > asking[..., None]
+        if window is not None:
+            hidden = hidden | (keys <= asking[..., None] - window)
+        self._masks[window, of_rows] = hidden[:, None, :, None]
+        return self._masks[window, of_rows]

@@ -1,0 +1,259 @@
+"""The Llama family written out: one pass for many prompts, and for many weights.
+
+Llama, Mistral and Qwen2 as functions of their weights, so that trials whose weights
+differ run side by side, what they share is computed once, and the last layer computes
+only the tokens that are read. Which tokens see which is said by a layout: ``forest``
+for prompts that share beginnings, ``blocks`` for padded examples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - its usual name
+
+from probes.networks.axes import split
+
+FAMILY = ("llama", "mistral", "qwen2")
+ROTATIONS = ("default", "linear", "llama3")  # those that do not change with the length
+
+Weights = Mapping[str, Tensor]
+
+
+class Layout(Protocol):
+    """Which tokens there are, which of them see which, and which are read."""
+
+    @property
+    def positions(self) -> Tensor:
+        """Positions of all tokens in their prompts, (n_stacks or 1, n_tokens)."""
+
+    @property
+    def rows(self) -> Tensor:
+        """The tokens that are read, shape (n_stacks or 1, n_rows)."""
+
+    def attend(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        *,
+        layer: int,
+        window: int | None,
+        of_rows: bool,
+    ) -> Tensor:
+        """Attend from every token, or from those that are read.
+
+        Args:
+            query: Scaled; shape (n_stacks or 1, n_tokens or n_rows, n_heads, d_head).
+            key: Shape (n_stacks or 1, n_tokens, n_key_heads, d_head).
+            value: Same.
+            layer: Of which layer.
+            window: How many tokens back a token sees, itself included; None: all.
+            of_rows: Whether only the tokens that are read ask.
+
+        Returns:
+            Shape (n_stacks or 1, n_tokens or n_rows, n_heads · d_head).
+        """
+
+
+class Llama:
+    """A model of the Llama family.
+
+    Weights are named as the model names them. Those given to :meth:`logits` replace the
+    model's own; one with a leading axis of n_stacks more than the model's stands for a
+    stack, and everything above it is computed for every member.
+
+    Args:
+        model: A Hugging Face causal language model for which :func:`is_written` holds.
+    """
+
+    def __init__(self, model: Any) -> None:
+        config = model.config.get_text_config()
+        self.model = model
+        self.n_layers = int(config.num_hidden_layers)
+        self.n_heads = int(config.num_attention_heads)
+        self.n_key_heads = int(config.num_key_value_heads)
+        self.d_head = int(
+            getattr(config, "head_dim", None) or config.hidden_size // self.n_heads
+        )
+        self.epsilon = float(config.rms_norm_eps)
+        self.windows = _windows(config)
+        self.own: dict[str, Tensor] = dict(model.named_parameters())
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.own["model.embed_tokens.weight"].device
+
+    def n_stacks(self, weights: Weights) -> int:
+        """Count the members of a stack of weights; 1 where none is stacked."""
+        stacked = [w for n, w in weights.items() if w.dim() > self.own[n].dim()]
+        return len(stacked[0]) if stacked else 1
+
+    def embed(self, ids: Tensor, weights: Weights) -> Tensor:
+        """Look tokens up.
+
+        Args:
+            ids: Shape (n_stacks or 1, n_tokens).
+            weights: Those that are not the model's own.
+
+        Returns:
+            Shape (n_stacks or 1, n_tokens, d_model).
+        """
+        table = self._weight("model.embed_tokens.weight", weights)
+        if table.dim() == 2:
+            return F.embedding(ids, table)
+        stack = torch.arange(len(table), device=ids.device)[:, None]
+        return table[stack, ids.expand(len(table), -1)]
+
+    def logits(
+        self, hidden: Tensor, layout: Layout, weights: Weights, *, start: int = 0
+    ) -> Tensor:
+        """Run the layers, and form the logits of the tokens that are read.
+
+        Args:
+            hidden: What enters layer ``start``, shape (n_stacks or 1, n_tokens,
+                d_model).
+            layout: Which tokens see which.
+            weights: Those that are not the model's own.
+            start: The first layer that runs.
+
+        Returns:
+            Shape (n_stacks or 1, n_rows, n_vocab), float32 or wider.
+        """
+        hidden = self.rows_after(hidden, layout, weights, start=start)
+        hidden = self._norm(hidden, "model.norm.weight", weights)
+        head = "lm_head.weight"
+        if head not in weights and head not in self.own:
+            head = "model.embed_tokens.weight"  # tied
+        found = self._linear(hidden, head.removesuffix(".weight"), weights)
+        return found.float() if found.dtype.itemsize < 4 else found
+
+    def rows_after(
+        self, hidden: Tensor, layout: Layout, weights: Weights, *, start: int = 0
+    ) -> Tensor:
+        """Run the layers; give what leaves the last at the tokens that are read."""
+        turns = self._turns(hidden, layout.positions)
+        for layer in range(start, self.n_layers):
+            hidden = self._layer(layer, hidden, layout, weights, turns)
+        return hidden if start < self.n_layers else _pick(hidden, layout.rows)
+
+    def below(self, ids: Tensor, layout: Layout, stop: int) -> Tensor:
+        """Run the layers below one, with the model's own weights.
+
+        Returns:
+            What enters the layer ``stop``, shape (1, n_tokens, d_model).
+        """
+        hidden = self.embed(ids, {})
+        turns = self._turns(hidden, layout.positions)
+        for layer in range(stop):
+            hidden = self._layer(layer, hidden, layout, {}, turns, reads=False)
+        return hidden
+
+    def _layer(
+        self,
+        layer: int,
+        hidden: Tensor,
+        layout: Layout,
+        weights: Weights,
+        turns: tuple[Tensor, Tensor],
+        *,
+        reads: bool = True,
+    ) -> Tensor:
+        """Run a layer; the last one only at the tokens that are read."""
+        at = f"model.layers.{layer}."
+        of_rows = reads and layer == self.n_layers - 1
+        entered = self._norm(hidden, at + "input_layernorm.weight", weights)
+        asking, asked_at = entered, turns
+        if of_rows:
+            asking, hidden = (_pick(t, layout.rows) for t in (entered, hidden))
+            asked_at = _pick(turns[0], layout.rows), _pick(turns[1], layout.rows)
+        query = self._heads(asking, at + "self_attn.q_proj", weights)
+        key = self._heads(entered, at + "self_attn.k_proj", weights)
+        value = self._heads(entered, at + "self_attn.v_proj", weights)
+        seen = layout.attend(
+            _turn(query, *asked_at) * self.d_head**-0.5,
+            _turn(key, *turns),
+            value,
+            layer=layer,
+            window=self.windows[layer],
+            of_rows=of_rows,
+        )
+        hidden = hidden + self._linear(seen, at + "self_attn.o_proj", weights)
+        entered = self._norm(hidden, at + "post_attention_layernorm.weight", weights)
+        gate = F.silu(self._linear(entered, at + "mlp.gate_proj", weights))
+        gate = gate * self._linear(entered, at + "mlp.up_proj", weights)
+        return hidden + self._linear(gate, at + "mlp.down_proj", weights)
+
+    def _weight(self, name: str, weights: Weights) -> Tensor:
+        found = weights.get(name)
+        return self.own[name] if found is None else found
+
+    def _linear(self, x: Tensor, name: str, weights: Weights) -> Tensor:
+        weight = self._weight(name + ".weight", weights)
+        bias = weights.get(name + ".bias", self.own.get(name + ".bias"))
+        if weight.dim() == 2 and (bias is None or bias.dim() == 1):
+            return F.linear(x, weight, bias)
+        found = x @ weight.transpose(-1, -2)
+        if bias is None:
+            return found
+        return found + (bias if bias.dim() == 1 else bias[:, None])
+
+    def _heads(self, x: Tensor, name: str, weights: Weights) -> Tensor:
+        return split(self._linear(x, name, weights), -1, -1, self.d_head)
+
+    def _norm(self, x: Tensor, name: str, weights: Weights) -> Tensor:
+        """Normalise as the library does: in float32, whatever the precision."""
+        scale = self._weight(name, weights)
+        wide = x.to(torch.float32)
+        size = wide.square().mean(-1, keepdim=True)
+        normal = (wide * torch.rsqrt(size + self.epsilon)).to(x.dtype)
+        return normal * (scale if scale.dim() == 1 else scale[:, None])
+
+    def _turns(self, like: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the cosines and signed sines by which positions turn a head."""
+        cos, sin = self.model.model.rotary_emb(like, positions)
+        half = self.d_head // 2
+        return cos, torch.cat((-sin[..., :half], sin[..., half:]), dim=-1)
+
+
+def is_written(model: Any) -> bool:
+    """Say whether a model is of the family, on one device, with no variation of it."""
+    config = model.config.get_text_config()
+    rope = getattr(config, "rope_parameters", None) or {}
+    return (
+        config.model_type in FAMILY
+        and config.hidden_act == "silu"
+        and rope.get("rope_type") in ROTATIONS
+        and float(rope.get("partial_rotary_factor") or 1.0) == 1.0
+        and len({p.device for p in model.parameters()}) == 1
+        and isinstance(getattr(model, "lm_head", None), nn.Linear)
+    )
+
+
+def _windows(config: Any) -> list[int | None]:
+    """Tell how far back each layer sees."""
+    window = getattr(config, "sliding_window", None)
+    kinds = getattr(config, "layer_types", None)
+    if window is None or config.model_type == "llama":
+        return [None] * int(config.num_hidden_layers)
+    if kinds is None:
+        return [int(window)] * int(config.num_hidden_layers)
+    return [int(window) if k == "sliding_attention" else None for k in kinds]
+
+
+def _turn(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Turn heads (…, n_tokens, n_heads, d_head) by rotary positions."""
+    swapped = heads.roll(heads.shape[-1] // 2, dims=-1)
+    return heads * cos[:, :, None] + swapped * sin[:, :, None]
+
+
+def _pick(tokens: Tensor, rows: Tensor) -> Tensor:
+    """Pick tokens: (n_stacks or 1, n_tokens, …) at (n_stacks or 1, n_rows)."""
+    if len(rows) == 1:
+        return tokens[:, rows[0]]
+    stack = torch.arange(len(rows), device=rows.device)[:, None]
+    return tokens.expand(len(rows), *tokens.shape[1:])[stack, rows]

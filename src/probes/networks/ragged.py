@@ -1,0 +1,81 @@
+"""Rows of unlike length without padding, and attention within each of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - its usual name
+
+from probes.networks.axes import split
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """Ragged rows of tokens in a padded grid, and which of its places are real.
+
+    Attributes:
+        lengths: Of the rows, in any shape.
+        width: The longest.
+        real: Places of real tokens in the flat grid; None if no place is padding.
+    """
+
+    lengths: Tensor
+    width: int
+    real: Tensor | None
+
+    @classmethod
+    def of(cls, lengths: Tensor) -> Grid:
+        """Lay out rows of some lengths."""
+        width = int(lengths.max()) if lengths.numel() else 0
+        steps = torch.arange(width, device=lengths.device)
+        fits = (steps < lengths[..., None]).flatten()
+        real = None if bool(fits.all()) else fits.nonzero()[:, 0]
+        return cls(lengths=lengths, width=width, real=real)
+
+    def pad(self, tokens: Tensor) -> Tensor:
+        """Spread tokens (n_stacks, n_real, …) over the grid (n_stacks, *rows, …)."""
+        shape = (*self.lengths.shape, self.width)
+        if self.real is not None:
+            size = (len(tokens), self.lengths.numel() * self.width, *tokens.shape[2:])
+            tokens = tokens.new_zeros(size).index_copy_(1, self.real, tokens)
+        return split(tokens, 1, *shape)
+
+    def unpad(self, grid: Tensor) -> Tensor:
+        """Gather the tokens of the flat grid (n_stacks, n_places, …)."""
+        return grid if self.real is None else grid[:, self.real]
+
+
+def causally(
+    grid: Grid, query: Tensor, key: Tensor, value: Tensor, window: int | None
+) -> Tensor:
+    """Attend within every row of a grid, to earlier tokens.
+
+    Args:
+        grid: The rows.
+        query: Their tokens, shape (n_stacks or 1, n_real, n_heads, d_head).
+        key: On the grid, shape (n_stacks or 1, *rows, width, n_key_heads, d_head).
+        value: Same.
+        window: How many tokens back a token sees; None: all.
+
+    Returns:
+        Shape (n_stacks, n_real, n_heads · d_head).
+    """
+    n_stacks = max(len(query), len(key), len(value))
+    groups, n_axes = query.shape[2] // key.shape[-2], 1 + grid.lengths.dim()
+    q, k, v = (
+        t.expand(n_stacks, *t.shape[1:]).flatten(0, n_axes - 1).transpose(1, 2)
+        for t in (grid.pad(query), key, value)
+    )  # (n_stacks · n_rows, n_heads, width, d_head)
+    k, v = (t.repeat_interleave(groups, dim=1) if groups > 1 else t for t in (k, v))
+    mask = None
+    if window is not None and window < grid.width:
+        steps = torch.arange(grid.width, device=query.device)
+        gap = steps[:, None] - steps
+        mask = (gap >= 0) & (gap < window)
+    seen = F.scaled_dot_product_attention(
+        q, k, v, attn_mask=mask, is_causal=mask is None, scale=1.0
+    )
+    flat = split(seen.transpose(1, 2).flatten(2), 0, n_stacks, -1)
+    return grid.unpad(flat.flatten(1, 2))

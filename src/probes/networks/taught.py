@@ -1,0 +1,81 @@
+"""Label losses and gradients of a stack of trials, by the written-out Llama family."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from probes.networks.axes import split
+from probes.networks.blocks import Blocks
+from probes.networks.descent import Weights
+from probes.networks.lessons import Batch
+from probes.networks.llama import Llama
+
+
+class Taught:
+    """A written-out model that learns from the label tokens of examples.
+
+    Args:
+        llama: The model.
+        start: The lowest layer whose weights move; examples bring what enters it.
+    """
+
+    def __init__(self, llama: Llama, start: int) -> None:
+        self.llama, self.start = llama, start
+
+    def record(self, ids: Tensor) -> Tensor:
+        """Run the layers below the lowest that moves.
+
+        Args:
+            ids: Token ids, shape (n_sets, n_examples, n_tokens), padded on the right.
+
+        Returns:
+            What enters it, with one axis d_model more.
+        """
+        flat = ids.flatten(0, 1)
+        reads = torch.zeros_like(flat[None, :, :1])  # none are; every layout has some
+        layout = Blocks(reads=reads, n_tokens=ids.shape[2])
+        with torch.no_grad():
+            hidden = self.llama.below(flat.flatten()[None], layout, self.start)
+        return split(hidden[0], 0, *ids.shape)
+
+    def losses(self, weights: Weights, columns: Tensor, batch: Batch) -> Tensor:
+        """Average over examples the mean cross-entropy of label tokens, in nats.
+
+        Args:
+            weights: Those that move, shape (n_trials, …), or of one trial alone.
+            columns: The positions that ``reads`` counts in, shape (n_columns,).
+            batch: What ``Lessons.take`` gives; of one trial, if all see the same.
+
+        Returns:
+            Shape (n_trials,).
+        """
+        ids, reads, targets, shares, *hidden = batch
+        layout = Blocks(reads=columns[reads], n_tokens=ids.shape[2])
+        if hidden:
+            entering = hidden[0].flatten(1, 2)
+        else:
+            entering = self.llama.embed(ids.flatten(1), weights)
+        logits = self.llama.logits(entering, layout, weights, start=self.start)
+        log_probs = torch.log_softmax(logits, dim=-1)
+        wanted = targets.flatten(1).expand(len(log_probs), -1)
+        picked = log_probs.gather(-1, wanted[..., None])[..., 0]
+        return -(picked * shares.flatten(1)).sum(dim=1) / ids.shape[1]
+
+    def gradients(
+        self, weights: Weights, columns: Tensor, batch: Batch
+    ) -> tuple[Weights, Tensor]:
+        """Take every trial's gradient and loss: shapes (n_trials, …), (n_trials,)."""
+        alone = len(batch[0]) == 1
+        leaves = {
+            name: (w[0] if alone else w).detach().requires_grad_()
+            for name, w in weights.items()
+        }
+        losses = self.losses(leaves, columns, batch)
+        found = torch.autograd.grad(
+            losses.sum(), list(leaves.values()), materialize_grads=True
+        )
+        gradients = {
+            name: g[None] if alone else g for name, g in zip(leaves, found, strict=True)
+        }
+        return gradients, losses.detach()

@@ -1,0 +1,161 @@
+"""Two ways to the same answers, timed side by side, and the row that tells of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+Work = Callable[[], Any]
+SIDE = 2048  # of the matrices whose product is the machine's peak
+ROUNDING = {"float32": 1e-5, "float64": 1e-10}
+"""How far log-probabilities and predictions of two right ways may differ."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        work: What was done.
+        peer: By whom else; empty where nobody else does it.
+        ratio: The peer's median seconds over ours; None without a peer.
+        share_of_peak: Our floating-point operations a second over this machine's best
+            in a large matrix product with as many threads; None if not counted.
+        wanted: What was asked for, in words.
+        met: Whether it was reached.
+        threads: Threads of both.
+        agreement: The largest difference between the two answers.
+        seconds: Our median.
+        peer_seconds: The peer's median.
+        rounds: Repetitions, interleaved.
+    """
+
+    work: str
+    peer: str = ""
+    ratio: float | None = None
+    share_of_peak: float | None = None
+    wanted: str = ""
+    met: bool | None = None
+    threads: int = 1
+    agreement: float | None = None
+    seconds: float
+    peer_seconds: float | None = None
+    rounds: int = 1
+
+
+@dataclass
+class Table:
+    """The rows of this run."""
+
+    rows: list[Row] = field(default_factory=list)
+    peaks: dict[int, float] = field(default_factory=dict)
+
+    def add(self, row: Row) -> None:
+        """Take in a row."""
+        self.rows.append(row)
+
+    def plain(self) -> list[dict[str, Any]]:
+        """Write the rows as JSON values."""
+        return [asdict(row) for row in self.rows]
+
+    def lines(self) -> list[str]:
+        """Write the rows for a terminal."""
+        head = f"{'work':<58}{'peer':<24}{'thr':>4}{'ours s':>9}{'ratio':>8}"
+        lines = [f"{head}{'peak':>6}  {'wanted':<22}agreement"]
+        for r in self.rows:
+            ratio = "" if r.ratio is None else f"{r.ratio:.1f}×"
+            share = "" if r.share_of_peak is None else f"{r.share_of_peak:.0%}"
+            met = {True: "met", False: "NOT MET", None: ""}[r.met]
+            agreed = "" if r.agreement is None else f"{r.agreement:.1e}"
+            lines.append(
+                f"{r.work:<58}{r.peer:<24}{r.threads:>4}{r.seconds:>9.3f}{ratio:>8}"
+                f"{share:>6}  {(r.wanted + ' ' + met).strip():<22}{agreed}"
+            )
+        return lines
+
+    def compare(
+        self,
+        work: str,
+        ours: Work,
+        *,
+        threads: int,
+        peer: tuple[str, Work] | None = None,
+        wanted: float | None = None,
+        share_wanted: float | None = None,
+        rounds: int = 3,
+        dtype: str = "float32",
+        counted: bool = True,
+    ) -> Row:
+        """Check that both answer alike, time them in turn, and take the row in.
+
+        Args:
+            work: What is done.
+            ours: Our way; gives its answers as an array.
+            threads: Threads of both.
+            peer: The other's name and way; gives the same answers.
+            wanted: The ratio to reach.
+            share_wanted: The share of the peak to reach.
+            rounds: Repetitions.
+            dtype: In which numbers; decides how closely answers must agree.
+            counted: Whether torch does the work and its operations can be counted.
+        """
+        torch.set_num_threads(threads)
+        gap, flops = None, _flops(ours) if counted else None
+        if peer is not None:
+            gap = float(np.abs(np.asarray(ours()) - np.asarray(peer[1]())).max())
+            assert gap <= ROUNDING[dtype], f"{work}: the answers differ by {gap:.2g}"
+        both = [_seconds(w) for _ in range(rounds) for w in _sides(ours, peer)]
+        mine, theirs = median(both[:: 1 + bool(peer)]), median(both[1::2] or [0.0])
+        ratio = (
+            None
+            if peer is None
+            else median(b / a for a, b in zip(both[::2], both[1::2], strict=True))
+        )
+        share = None if flops is None else flops / mine / self.peak(threads)
+        asked = [
+            (f"≥ {wanted:g}×", ratio, wanted),
+            (f"≥ {share_wanted or 0:.0%} of peak", share, share_wanted),
+        ]
+        asked = [(text, got, least) for text, got, least in asked if least is not None]
+        row = Row(
+            work=work, peer=peer[0] if peer else "", ratio=ratio, share_of_peak=share,
+            wanted=", ".join(text for text, _, _ in asked),
+            met=all(got is not None and got >= least for _, got, least in asked)
+            if asked else None,
+            threads=threads, agreement=gap, seconds=mine,
+            peer_seconds=theirs if peer else None, rounds=rounds,
+        )  # fmt: skip
+        self.add(row)
+        return row
+
+    def peak(self, threads: int) -> float:
+        """Measure this machine's best in a large matrix product, in FLOP/s, once."""
+        if threads not in self.peaks:
+            torch.set_num_threads(threads)
+            a, b = torch.randn(SIDE, SIDE), torch.randn(SIDE, SIDE)
+            seconds = min(_seconds(lambda: a @ b) for _ in range(7))
+            self.peaks[threads] = 2 * SIDE**3 / seconds
+        return self.peaks[threads]
+
+
+def _sides(ours: Work, peer: tuple[str, Work] | None) -> list[Work]:
+    return [ours] if peer is None else [ours, peer[1]]
+
+
+def _seconds(work: Work) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _flops(work: Work) -> int:
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return int(counter.get_total_flops())

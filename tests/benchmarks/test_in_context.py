@@ -1,0 +1,169 @@
+"""ICL scoring against lm-evaluation-harness: 200 queries, two labels of one token.
+
+The peer's own loop (``HFLM._loglikelihood_tokens``) is given tokens, as our side is. It
+already answers both labels of a prompt from one row. Its batch size is the quicker of 1
+and 16 here, tried on a part of the work.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+from probes.networks.causal_lm import CausalLM
+from tests.benchmarks.llamas import N_VOCAB, Prompts, llama
+from tests.benchmarks.quick import least, narrowed
+from tests.benchmarks.sides import Table
+
+# The peer's own imports warn of what is none of ours.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+WANTED = {("7 M", 8): 15.0, ("7 M", 32): 40.0, ("100 M", 8): 8.0, ("100 M", 32): 25.0}
+N_QUERIES = narrowed(200, 24)
+
+
+@pytest.fixture(scope="module")
+def harness() -> Callable[[Any, int], Any]:
+    """Make the peer of a model and a batch size."""
+    huggingface = pytest.importorskip(
+        "lm_eval.models.huggingface",
+        reason="lm-eval is not installed; make bench installs it",
+        exc_type=ImportError,
+    )
+    return lambda model, size: huggingface.HFLM(
+        pretrained=model, backend="causal", tokenizer=_tokenizer(), batch_size=size
+    )
+
+
+@pytest.fixture(scope="module", params=["7 M", "100 M"])
+def sized(request: pytest.FixtureRequest) -> tuple[str, CausalLM]:
+    size: str = request.param
+    return size, llama(size)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("n_demonstrations", [0, 8, 32])
+def test_scoring_in_context(
+    table: Table,
+    harness: Callable[[Any, int], Any],
+    sized: tuple[str, CausalLM],
+    n_demonstrations: int,
+    threads: int,
+) -> None:
+    size, model = sized
+    if size == "100 M" and n_demonstrations == 32 and threads == 2:
+        pytest.skip("the peer takes minutes for it; one thread tells the ratio")
+    given = Prompts.draw(n_demonstrations, N_QUERIES)
+    prompts, labels = given.in_context(), list(given.labels)
+
+    def ours() -> Any:
+        return model.next_token_log_probs(prompts)[:, labels]
+
+    table.compare(
+        f"ICL, Llama {size}, {n_demonstrations} demonstrations",
+        ours,
+        threads=threads,
+        peer=("lm-eval", _quickest(harness, model, prompts, labels)),
+        wanted=WANTED.get((size, n_demonstrations)),
+        rounds=least(3 if size == "7 M" else 1),
+    )
+
+
+def _quickest(
+    harness: Callable[[Any, int], Any],
+    model: CausalLM,
+    prompts: list[list[int]],
+    labels: list[int],
+) -> Callable[[], Any]:
+    ways = [partial(_score, harness(model.model, size)) for size in (1, 16)]
+    times = []
+    for way in ways:
+        began = time.perf_counter()
+        way(prompts[:16], labels)
+        times.append(time.perf_counter() - began)
+    return partial(ways[int(np.argmin(times))], prompts, labels)
+
+
+def _score(peer: Any, prompts: list[list[int]], labels: list[int]) -> Any:
+    """Ask the peer for the log-likelihood of every label after every prompt."""
+    asked = [
+        ((str(i), str(label)), prompt, [label])
+        for i, prompt in enumerate(prompts)
+        for label in labels
+    ]
+    found = peer._loglikelihood_tokens(asked, disable_tqdm=True)
+    return np.array([value for value, _ in found]).reshape(len(prompts), -1)
+
+
+def _tokenizer() -> Any:
+    """Build a tokenizer of as many words; tokens are handed over ready."""
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    words = {f"w{i}": i for i in range(N_VOCAB)}
+    whole = Tokenizer(models.WordLevel(words, unk_token="w2"))
+    return PreTrainedTokenizerFast(
+        tokenizer_object=whole, bos_token="w0", eos_token="w1", pad_token="w1"
+    )
+
+
+def test_prefill(table: Table) -> None:
+    """One long prompt: products as large as they get."""
+    model = llama("100 M")
+    prompt = Prompts.draw(32, 1).in_context()
+    for threads in (1, 2):
+        table.compare(
+            "ICL prefill, Llama 100 M, 32 demonstrations",
+            lambda: model.next_token_log_probs(prompt),
+            threads=threads,
+            share_wanted=0.7,
+            rounds=least(5),
+        )
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ten_orders(table: Table, threads: int) -> None:
+    """Order sensitivity: 10 orders of 8 demonstrations, 200 queries each."""
+    import torch
+
+    model, given = llama("7 M"), Prompts.draw(8, N_QUERIES)
+    rng = np.random.default_rng(0)
+    orders = [rng.permutation(8).tolist() for _ in range(10)]
+    groups = [given.in_context(order) for order in orders]
+    labels = list(given.labels)
+
+    def ours() -> Any:
+        return np.stack([a[:, labels] for a in model.log_probs_of_groups(groups)])
+
+    def peer() -> Any:
+        answers = []
+        with torch.inference_mode():
+            for prompts in groups:
+                for start in range(0, len(prompts), 16):
+                    answers.append(_last(model.model, prompts[start : start + 16]))
+        found = torch.log_softmax(torch.cat(answers), -1)[:, labels].numpy()
+        return found.reshape(len(groups), -1, 2)
+
+    table.compare(
+        "ICL after 10 orders, Llama 7 M, 8 demonstrations",
+        ours,
+        threads=threads,
+        peer=("Hugging Face, batches", peer),
+        rounds=least(1),
+    )
+
+
+def _last(model: Any, prompts: list[list[int]]) -> Any:
+    """Run a batch padded on the right, and read every prompt's last token."""
+    import torch
+
+    longest = max(map(len, prompts))
+    ids = torch.tensor([[*p, *[0] * (longest - len(p))] for p in prompts])
+    seen = torch.tensor([[1] * len(p) + [0] * (longest - len(p)) for p in prompts])
+    logits = model(input_ids=ids, attention_mask=seen).logits
+    return logits[torch.arange(len(prompts)), seen.sum(1) - 1]

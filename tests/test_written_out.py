@@ -1,0 +1,219 @@
+"""The Llama family written out answers and learns as the library's own modules do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from probes.networks import asking
+from probes.networks.asking import ask, written_out
+from probes.networks.causal_lm import CausalLM
+from probes.networks.forest import Forest
+from probes.networks.llama import Llama
+from probes.networks.ragged import Grid
+from probes.networks.submodel import lowest_layer, parameters_of
+from probes.networks.taught import Taught
+from probes.networks.trees import tree_of
+from tests.test_causal_lm import tiny
+
+FAMILY = ["grouped_queries", "tied", "sliding", "qwen"]
+OTHERS = ["neox", "gptj"]
+TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
+
+
+def built(kind: str, dtype: torch.dtype = torch.float64) -> Any:
+    if kind != "qwen":
+        return tiny(kind).to(dtype).eval()
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    torch.manual_seed(0)
+    config = Qwen2Config(
+        vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=3,
+        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=128,
+        use_sliding_window=True, sliding_window=8, max_window_layers=1,
+    )  # fmt: skip
+    return Qwen2ForCausalLM(config).to(dtype).eval()
+
+
+def group(shared: int, lengths: list[int], seed: int = 0) -> list[list[int]]:
+    rng = np.random.default_rng(seed)
+    prefix = rng.integers(3, 60, shared).tolist()
+    return [[*prefix, *rng.integers(3, 60, n).tolist()] for n in lengths]
+
+
+GROUPS = [group(30, [3, 9, 1, 4]), group(21, [2, 2, 7, 1], 1), group(0, [5, 6, 30, 2])]
+
+
+def wanted(model: Any, prompt: list[int]) -> Tensor:
+    with torch.no_grad():
+        return model(torch.tensor([prompt])).logits[0, -1]
+
+
+def found(model: Any, prompts: list[list[int]]) -> Tensor:
+    """Answer one group in the model's own precision, in the order of its prompts."""
+    llama, tree = Llama(model), tree_of(0, prompts)
+    forest = Forest.of([tree], torch.device("cpu"))
+    with torch.no_grad():
+        logits = llama.logits(llama.embed(forest.ids, {}), forest, {})[0]
+    return logits[torch.argsort(torch.tensor(tree.places))]
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("kind", FAMILY)
+def test_prompts_in_a_forest_are_answered_as_whole_prompts(
+    kind: str, dtype: torch.dtype
+) -> None:
+    model = built(kind, dtype)
+    for prompts in GROUPS:
+        theirs = torch.stack([wanted(model, p) for p in prompts])
+        gap = (found(model, prompts) - theirs).abs().max()
+        assert float(gap) <= TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("most", [1, 12, 50, 4096])
+@pytest.mark.parametrize("kind", ["grouped_queries", "sliding"])
+def test_passes_may_be_cut_anywhere(
+    kind: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(asking.TOKENS_A_PASS, "cpu", most)
+    model = built(kind)
+    with torch.inference_mode():
+        answers, n_passes = ask(Llama(model), GROUPS, {})
+    assert (n_passes == 1) == (most == 4096)
+    for prompts, theirs in zip(GROUPS, answers, strict=True):
+        logits = torch.stack([wanted(model, p) for p in prompts])
+        log_probs = torch.log_softmax(logits, -1)
+        np.testing.assert_allclose(theirs[0], log_probs, atol=2e-6)
+
+
+@pytest.mark.parametrize("kind", [*FAMILY, *OTHERS])
+def test_left_padding_says_the_same(kind: str) -> None:
+    """Batches padded on the left, as generation has them, are the same prompts."""
+    model, prompts = built(kind), group(12, [3, 9, 1, 4])
+    longest = max(map(len, prompts))
+    ids = torch.tensor([[0] * (longest - len(p)) + p for p in prompts])
+    seen = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts])
+    places = (seen.cumsum(1) - 1).clamp(min=0)
+    with torch.no_grad():
+        logits = model(ids, attention_mask=seen, position_ids=places).logits[:, -1]
+    ours = CausalLM(model, None).next_token_log_probs(prompts)
+    np.testing.assert_allclose(ours, torch.log_softmax(logits, -1), atol=2e-6)
+
+
+@pytest.mark.parametrize("weights", ["all", "W_V@first", "W_Q@last", "W_K@last"])
+@pytest.mark.parametrize("kind", FAMILY)
+def test_a_stack_of_weights_answers_as_each_alone(kind: str, weights: str) -> None:
+    model = CausalLM(built(kind), None)
+    stack = disturbed(parameters_of(model.model, weights))
+    prompts = group(20, [3, 5, 1, 4])
+    together = model.log_probs_of_stack(stack, prompts)
+    for place in range(3):
+        with model.tuned({name: w[place] for name, w in stack.items()}):
+            plain = model._plainly(prompts)
+        np.testing.assert_allclose(together[place], plain, atol=2e-6)
+
+
+def disturbed(weights: dict[str, Any], n: int = 3) -> dict[str, Tensor]:
+    torch.manual_seed(1)
+    return {
+        name: p.detach() + 0.05 * torch.randn(n, *p.shape, dtype=p.dtype)
+        for name, p in weights.items()
+    }
+
+
+@pytest.mark.parametrize("n_trials", [1, 3])
+@pytest.mark.parametrize("weights", ["all", "W_V@last", "W_K@first", "mlp@last"])
+@pytest.mark.parametrize("kind", FAMILY)
+def test_gradients_are_those_of_the_library_s_modules(
+    kind: str, weights: str, n_trials: int
+) -> None:
+    model = built(kind)
+    moving = parameters_of(model, weights)
+    start = lowest_layer(moving)
+    taught, stack = Taught(Llama(model), start), disturbed(moving, n_trials)
+    columns, batch = examples(n_trials)
+    if start:
+        batch = (*batch, taught.record(batch[0]))
+    gradients, losses = taught.gradients(stack, columns, batch)
+    for trial in range(n_trials):
+        own = {name: w[trial].clone().requires_grad_() for name, w in stack.items()}
+        loss = plain_loss(model, own, columns, *(t[trial] for t in batch[:4]))
+        theirs = torch.autograd.grad(loss, list(own.values()), materialize_grads=True)
+        assert float((losses[trial] - loss).detach().abs()) <= 1e-10
+        for name, gradient in zip(own, theirs, strict=True):
+            gap = (gradients[name][trial] - gradient).abs().max()
+            assert float(gap) <= 1e-10, name
+
+
+def examples(n_trials: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Two examples of two answer tokens each, for every trial."""
+    torch.manual_seed(2)
+    ids = torch.randint(3, 60, (n_trials, 2, 14))
+    reads = torch.tensor([[0, 1], [2, 3]]).expand(n_trials, -1, -1)
+    targets = torch.randint(3, 60, (n_trials, 2, 2))
+    shares = torch.tensor([[0.5, 0.5], [1.0, 0.0]], dtype=torch.float64)
+    columns = torch.tensor([8, 9, 12, 13])
+    return columns, (ids, reads, targets, shares.expand(n_trials, -1, -1))
+
+
+def plain_loss(
+    model: Any,
+    weights: dict[str, Tensor],
+    columns: Tensor,
+    ids: Tensor,
+    reads: Tensor,
+    targets: Tensor,
+    shares: Tensor,
+) -> Tensor:
+    logits = torch.func.functional_call(model, weights, (ids,)).logits
+    log_probs = torch.log_softmax(logits, -1)
+    rows = torch.arange(2)[:, None]
+    return -(log_probs[rows, columns[reads], targets] * shares).sum() / 2
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_other_architectures_go_the_library_s_way(kind: str) -> None:
+    assert written_out(built(kind)) is None
+
+
+def spoil_scale(model: Any) -> None:
+    for layer in model.model.layers:
+        layer.self_attn.scaling *= 3
+
+
+def spoil_norm(model: Any) -> None:
+    model.model.norm.variance_epsilon = 1.0
+
+
+@pytest.mark.parametrize("spoil", [spoil_scale, spoil_norm])
+def test_a_variation_that_nobody_knows_of_is_noticed(
+    spoil: Callable[[Any], None],
+) -> None:
+    model = built("grouped_queries")
+    assert written_out(model) is not None
+    spoil(model)
+    assert written_out(model) is None
+
+
+def test_keys_of_a_beginning_are_kept_once() -> None:
+    """Not once for each prompt: memory does not grow with the queries."""
+    model = built("grouped_queries")
+    trees = [tree_of(0, group(30, [2] * 40))]
+    forest = Forest.of(trees, torch.device("cpu"))
+    llama = Llama(model)
+    with torch.no_grad():
+        llama.logits(llama.embed(forest.ids, {}), forest, {})
+    assert {tuple(k.shape) for k, _ in forest.kept.values()} == {(1, 1, 30, 2, 8)}
+
+
+def test_a_grid_gives_back_what_it_spread() -> None:
+    grid = Grid.of(torch.tensor([[3, 1], [2, 3]]))
+    tokens = torch.randn(2, 9, 4)
+    spread = grid.pad(tokens)
+    assert spread.shape == (2, 2, 2, 3, 4)
+    assert torch.equal(grid.unpad(spread.flatten(1, 3)), tokens)
