@@ -93,7 +93,7 @@ class Table:
         dtype: str = "float32",
         counted: bool = True,
     ) -> Row:
-        """Check that both answer alike, time them in turn, and take the row in.
+        """Time both in turn, check that they answer alike, and take the row in.
 
         Args:
             work: What is done.
@@ -107,17 +107,16 @@ class Table:
             counted: Whether torch does the work and its operations can be counted.
         """
         torch.set_num_threads(threads)
-        gap, flops = None, _flops(ours) if counted else None
+        flops = _flops(ours) if counted else None
+        both = [_timed(w) for _ in range(rounds) for w in _sides(ours, peer)]
+        gap, ratio, theirs = None, None, None
+        times = [seconds for seconds, _ in both]
+        mine = median(times[:: 1 + bool(peer)])
         if peer is not None:
-            gap = float(np.abs(np.asarray(ours()) - np.asarray(peer[1]())).max())
+            gap = float(np.abs(np.asarray(both[0][1]) - np.asarray(both[1][1])).max())
             assert gap <= ROUNDING[dtype], f"{work}: the answers differ by {gap:.2g}"
-        both = [_seconds(w) for _ in range(rounds) for w in _sides(ours, peer)]
-        mine, theirs = median(both[:: 1 + bool(peer)]), median(both[1::2] or [0.0])
-        ratio = (
-            None
-            if peer is None
-            else median(b / a for a, b in zip(both[::2], both[1::2], strict=True))
-        )
+            theirs = median(times[1::2])
+            ratio = median(b / a for a, b in zip(times[::2], times[1::2], strict=True))
         share = None if flops is None else flops / mine / self.peak(threads)
         asked = [
             (f"≥ {wanted:g}×", ratio, wanted),
@@ -130,7 +129,7 @@ class Table:
             met=all(got is not None and got >= least for _, got, least in asked)
             if asked else None,
             threads=threads, agreement=gap, seconds=mine,
-            peer_seconds=theirs if peer else None, rounds=rounds,
+            peer_seconds=theirs, rounds=rounds,
         )  # fmt: skip
         self.add(row)
         return row
@@ -140,7 +139,7 @@ class Table:
         if threads not in self.peaks:
             torch.set_num_threads(threads)
             a, b = torch.randn(SIDE, SIDE), torch.randn(SIDE, SIDE)
-            seconds = min(_seconds(lambda: a @ b) for _ in range(7))
+            seconds = min(_timed(lambda: a @ b)[0] for _ in range(7))
             self.peaks[threads] = 2 * SIDE**3 / seconds
         return self.peaks[threads]
 
@@ -149,10 +148,10 @@ def _sides(ours: Work, peer: tuple[str, Work] | None) -> list[Work]:
     return [ours] if peer is None else [ours, peer[1]]
 
 
-def _seconds(work: Work) -> float:
+def _timed(work: Work) -> tuple[float, Any]:
     began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
+    answers = work()
+    return time.perf_counter() - began, answers
 
 
 def _flops(work: Work) -> int:

@@ -111,9 +111,23 @@ def solve(
     Returns:
         Weights, shape (n_sets, n_inputs).
     """
+    if algorithm == "gd":
+        return _gd(task, settings[0], steps)
     values, basis, projected = spectrum(task)
     found = in_eigenbasis(values, projected, algorithm, steps, settings)
     return np.asarray(np.einsum("sde,se->sd", basis, np.real(found)))
+
+
+def _gd(task: RegressionTask, rate: float, steps: int) -> Array:
+    """Take steps of GD from 0: k of them are one affine map, found by doubling."""
+    power = np.eye(task.x.shape[-1]) - rate * (task.x.swapaxes(1, 2) @ task.x)
+    partial = rate * (task.x.swapaxes(1, 2) @ task.y[..., None])
+    weights = np.zeros_like(partial)
+    while steps:
+        if steps % 2:
+            weights = partial + power @ weights
+        partial, power, steps = partial + power @ partial, power @ power, steps // 2
+    return np.asarray(weights[..., 0])
 
 
 def spectrum(task: RegressionTask) -> tuple[Array, Array, Array]:
@@ -123,10 +137,9 @@ def spectrum(task: RegressionTask) -> tuple[Array, Array, Array]:
         Eigenvalues (n_sets, n_inputs), eigenvectors (n_sets, n_inputs, n_inputs) in
         columns, and Xᵀy in that basis (n_sets, n_inputs).
     """
-    gram = np.einsum("snd,sne->sde", task.x, task.x)
-    values, basis = np.linalg.eigh(gram)
-    moment = np.einsum("snd,sn->sd", task.x, task.y)
-    return values, basis, np.einsum("sde,sd->se", basis, moment)
+    values, basis = np.linalg.eigh(task.x.swapaxes(1, 2) @ task.x)
+    moment = task.y[:, None] @ task.x  # (n_sets, 1, n_inputs)
+    return values, basis, (moment @ basis)[:, 0]
 
 
 def in_eigenbasis(
@@ -175,8 +188,8 @@ def gd_in_eigenbasis(
     """Run GD from 0 at every rate for every number of steps, in one pass.
 
     After k steps of rate c on an eigendirection with eigenvalue s and Xᵀy = m the
-    weight is c m Σⱼ (1 − cs)ʲ, j < k; the sum is formed term by term, because its
-    closed form (1 − (1 − cs)ᵏ)/cs cancels where s is small.
+    weight is c m Σⱼ (1 − cs)ʲ, j < k. The sum is formed by doubling k: its closed form
+    (1 − (1 − cs)ᵏ)/cs cancels where s is small.
 
     Args:
         values: Eigenvalues, shape (n_sets, n_inputs).
@@ -187,12 +200,15 @@ def gd_in_eigenbasis(
     Returns:
         Weights in the eigenbasis, shape (n_rates, n_steps, n_sets, n_inputs).
     """
-    each = np.asarray(rates)[:, None, None, None]
-    terms = np.repeat(1 - each * values, 1 + max(steps), axis=1)
-    terms[:, 0], terms[:, 1:2] = 0, 1  # nothing in no step, (1 − cs)⁰ in the first
-    np.cumprod(terms[:, 1:], axis=1, out=terms[:, 1:])
-    sums = np.cumsum(terms, axis=1)[:, list(steps)]
-    return np.asarray(each * sums * projected)
+    each, left = np.asarray(rates)[:, None, None, None], np.array(steps)
+    power = 1 - each * values  # (1 − cs)ⁿ and the sum of the terms below it, n = 1
+    partial = each + np.zeros_like(power)
+    sums = np.zeros_like(power, shape=(len(each), len(left), *values.shape))
+    while left.any():
+        odd = (left % 2 == 1)[:, None, None]
+        sums = np.where(odd, partial + power * sums, sums)
+        partial, power, left = partial + power * partial, power * power, left // 2
+    return np.asarray(sums * projected)
 
 
 def fit(

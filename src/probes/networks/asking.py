@@ -12,9 +12,11 @@ from torch import Tensor
 
 from probes.errors import NumericsError
 from probes.networks.forest import Forest
-from probes.networks.llama import Llama, Weights, is_written
+from probes.networks.llama import EMBEDDING, Llama, Weights, is_written
 from probes.networks.trees import Prompt, Tree, passes, tree_of
 
+LEAST_TOKENS = 256
+"""Of a pass, however many weights are stacked: below it products are slow."""
 LogProbs = NDArray[np.float32]
 TOKENS_A_PASS = {"cpu": 2048, "cuda": 16384}
 """Enough for products at full speed, few enough for activations in the cache."""
@@ -38,8 +40,9 @@ def ask(
         NumericsError: The model answered NaN or infinite logits.
     """
     trees = [tree_of(group, prompts) for group, prompts in enumerate(groups)]
-    n_stacks = llama.n_stacks(weights)
-    most = max(1, TOKENS_A_PASS.get(llama.device.type, 2048) // n_stacks)
+    most = TOKENS_A_PASS.get(llama.device.type, 2048)
+    # What a stack has in common is computed once, so a pass takes more than a share.
+    most = max(min(most, LEAST_TOKENS), 4 * most // (3 + llama.n_stacks(weights)))
     found: list[dict[int, LogProbs]] = [{} for _ in groups]
     n_passes = 0
     for batch, forest in _forests(trees, llama.device, most):
@@ -73,7 +76,7 @@ def written_out(model: Any) -> Llama | None:
     if not is_written(model):
         return None
     llama = Llama(model)
-    n_vocab = llama.own["model.embed_tokens.weight"].shape[0]
+    n_vocab = llama.own[EMBEDDING].shape[0]
     probes = [[(7 * i + n) % n_vocab for i in range(n)] for n in (11, 6)]
     with torch.inference_mode():
         (found,), _ = ask(llama, [probes], {})

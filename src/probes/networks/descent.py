@@ -30,11 +30,14 @@ class Descent:
         self.n_steps += 1
         for name, master in masters.items():
             gradient = gradients[name].to(master.dtype)
-            shape = (-1, *[1] * (master.dim() - 1))
-            rates = self.rates.to(master.dtype).reshape(shape)
             if self.optimizer == "adam":
                 gradient = self._scaled(name, gradient)
-            master.addcmul_(gradient, rates, value=-1)
+            if len(self.rates) == 1:
+                master.sub_(gradient, alpha=float(self.rates))
+                continue
+            shape = (-1, *[1] * (master.dim() - 1))
+            rates = self.rates.to(master.dtype).reshape(shape)
+            master.sub_(gradient.mul_(rates))
 
     def _scaled(self, name: str, gradient: Tensor) -> Tensor:
         if name not in self.moments:

@@ -20,6 +20,8 @@ from probes.networks.axes import split
 FAMILY = ("llama", "mistral", "qwen2")
 ROTATIONS = ("default", "linear", "llama3")  # those that do not change with the length
 
+EMBEDDING = "model.embed_tokens.weight"
+
 Weights = Mapping[str, Tensor]
 
 
@@ -86,7 +88,7 @@ class Llama:
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.own["model.embed_tokens.weight"].device
+        return self.own[EMBEDDING].device
 
     def n_stacks(self, weights: Weights) -> int:
         """Count the members of a stack of weights; 1 where none is stacked."""
@@ -103,7 +105,7 @@ class Llama:
         Returns:
             Shape (n_stacks or 1, n_tokens, d_model).
         """
-        table = self._weight("model.embed_tokens.weight", weights)
+        table = self._weight(EMBEDDING, weights)
         if table.dim() == 2:
             return F.embedding(ids, table)
         stack = torch.arange(len(table), device=ids.device)[:, None]
@@ -128,7 +130,7 @@ class Llama:
         hidden = self._norm(hidden, "model.norm.weight", weights)
         head = "lm_head.weight"
         if head not in weights and head not in self.own:
-            head = "model.embed_tokens.weight"  # tied
+            head = EMBEDDING  # tied
         found = self._linear(hidden, head.removesuffix(".weight"), weights)
         return found.float() if found.dtype.itemsize < 4 else found
 

@@ -9,7 +9,7 @@ from probes.networks.axes import split
 from probes.networks.blocks import Blocks
 from probes.networks.descent import Weights
 from probes.networks.lessons import Batch
-from probes.networks.llama import Llama
+from probes.networks.llama import EMBEDDING, Llama
 
 
 class Taught:
@@ -50,12 +50,19 @@ class Taught:
         Returns:
             Shape (n_trials,).
         """
-        ids, reads, targets, shares, *hidden = batch
-        layout = Blocks(reads=columns[reads], n_tokens=ids.shape[2])
+        return self._losses(weights, columns, batch, self._entering(weights, batch))
+
+    def _entering(self, weights: Weights, batch: Batch) -> Tensor:
+        ids, _, _, _, *hidden = batch
         if hidden:
-            entering = hidden[0].flatten(1, 2)
-        else:
-            entering = self.llama.embed(ids.flatten(1), weights)
+            return hidden[0].flatten(1, 2)
+        return self.llama.embed(ids.flatten(1), weights)
+
+    def _losses(
+        self, weights: Weights, columns: Tensor, batch: Batch, entering: Tensor
+    ) -> Tensor:
+        ids, reads, targets, shares, *_ = batch
+        layout = Blocks(reads=columns[reads], n_tokens=ids.shape[2])
         logits = self.llama.logits(entering, layout, weights, start=self.start)
         log_probs = torch.log_softmax(logits, dim=-1)
         wanted = targets.flatten(1).expand(len(log_probs), -1)
@@ -71,11 +78,28 @@ class Taught:
             name: (w[0] if alone else w).detach().requires_grad_()
             for name, w in weights.items()
         }
-        losses = self.losses(leaves, columns, batch)
-        found = torch.autograd.grad(
-            losses.sum(), list(leaves.values()), materialize_grads=True
+        with torch.no_grad():
+            entering = self._entering(leaves, batch).requires_grad_()
+        losses = self._losses(leaves, columns, batch, entering)
+        *found, at_entry = torch.autograd.grad(
+            losses.sum(), [*leaves.values(), entering], materialize_grads=True
         )
-        gradients = {
-            name: g[None] if alone else g for name, g in zip(leaves, found, strict=True)
-        }
+        gradients = dict(zip(leaves, found, strict=True))
+        if EMBEDDING in gradients:
+            _add_rows(gradients[EMBEDDING], batch[0].flatten(1), at_entry)
+        if alone:
+            gradients = {name: g[None] for name, g in gradients.items()}
         return gradients, losses.detach()
+
+
+def _add_rows(gradient: Tensor, ids: Tensor, at_entry: Tensor) -> None:
+    """Add to an embedding's gradient, in place, what reached the tokens looked up.
+
+    Autograd would write a second gradient as large as the embedding, of zeros but for
+    these rows, and add the two.
+    """
+    if gradient.dim() == 2:
+        gradient.index_add_(0, ids[0], at_entry[0].to(gradient.dtype))
+        return
+    stack = torch.arange(len(ids), device=ids.device)[:, None].expand_as(ids)
+    gradient.index_put_((stack, ids), at_entry.to(gradient.dtype), accumulate=True)
