@@ -119,7 +119,7 @@ class Table:
             ratio = median(b / a for a, b in zip(times[::2], times[1::2], strict=True))
         share = None if flops is None else flops / mine / self.peak(threads)
         asked = [
-            (f"≥ {wanted:g}×", ratio, wanted),
+            (f"≥ {wanted or 0:g}×", ratio, wanted),
             (f"≥ {share_wanted or 0:.0%} of peak", share, share_wanted),
         ]
         asked = [(text, got, least) for text, got, least in asked if least is not None]
