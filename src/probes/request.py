@@ -21,7 +21,7 @@ from probes.tasks import (
     ModelCard,
     Settings,
     canonical,
-    digest,
+    digest_plain,
     seed_of,
 )
 
@@ -109,7 +109,7 @@ class Request:
             "settings": sizes,
             "view": [self.order, self.draw, self.labels, self.queries],
         }
-        return digest(described)
+        return digest_plain(described)
 
     @property
     def kind(self) -> str:

@@ -284,7 +284,12 @@ def canonical(value: Any) -> Any:
 
 def digest(value: Any) -> str:
     """Hash canonical JSON: 32 hexadecimal digits of its SHA-256."""
-    text = json.dumps(canonical(value), sort_keys=True, separators=(",", ":"))
+    return digest_plain(canonical(value))
+
+
+def digest_plain(value: Any) -> str:
+    """Hash what :func:`canonical` gave, without going through it again."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
