@@ -11,16 +11,19 @@ import pytest
 import fixtures.datasets
 import fixtures.models  # noqa: F401 - fills the registry
 from fixtures.observations import GRADIENT_LEARNERS
-from probes.costs import Cost, cost_of
+from probes.costs import Cost, cost_of, flops_of
 from probes.engine.observer import Observer, Scene
 from probes.engine.store import Store
 from probes.grid import DATASETS, MODELS
 from probes.learners import Base, InContext, LinearLearner, RandomUpdate
 from probes.networks.size import n_parameters
+from probes.report.closing import speed_lines
 from probes.request import Request
+from probes.speed import achieved
 from probes.tasks import Settings
 
 SIZES = Settings(n_sets=5, n_queries=6, n_calibration=4)
+SEEDED = replace(SIZES, seed=7)
 GD = GRADIENT_LEARNERS["gd"]
 
 
@@ -87,6 +90,44 @@ def test_cost_grows_as_the_sets_do(learner: Any) -> None:
     ratio = (10 + chosen) / (5 + chosen)
     tokens = [cost.learned or cost.read for cost in (few, many)]
     assert tokens[1] / tokens[0] == pytest.approx(ratio, rel=0.05)
+
+
+def test_weights_move_once_a_pass_and_five_times_a_step() -> None:
+    assert Cost.of(10.0, 0.0, size=100).moved == 400
+    assert Cost.of(2049.0, 0.0, size=100).moved == 800
+    assert Cost.of(0.0, 9.0, size=100, steps=3, width=2).moved == 100 * 2 * 5 * 3
+    one_by_one = replace(GD, batch_size=1)
+    assert cost_of([asked(one_by_one)]).moved > 3 * cost_of([asked(GD)]).moved
+
+
+def test_what_was_made_costs_the_passes_that_were_chosen() -> None:
+    whole = flops_of(asked(GD), {"passes": max(GD.passes)})
+    some = flops_of(asked(GD), {"passes": 4})
+    assert whole is not None
+    assert some is not None
+    assert 10 < whole / some < 16
+    assert flops_of(asked(replace(GD, weights="W_V@last")), {"passes": 4}) is None
+
+
+def test_a_run_tells_how_fast_it_measured(tmp_path: Path) -> None:
+    observer = Observer(Store(tmp_path))
+    keys = [observer.observe(asked(Base(), settings=s)).key for s in (SIZES, SEEDED)]
+    (line,) = achieved(observer.store, [*keys, "0" * 32])
+    assert (line["work"], line["model"]) == ("Base", "hmm_llama")
+    facts = [observer.store.facts(key) for key in keys]
+    assert line["observations"] == len(facts)
+    assert sum(f["flops"] for f in facts) == pytest.approx(
+        line["flop_per_s"] * sum(f["own_seconds"] for f in facts), rel=0.01
+    )
+    assert 0 < line["share_of_peak"] < 1
+    assert speed_lines({"speed": [line] * 8})[-1] == "Other kinds of observation: 2"
+    assert speed_lines({}) == []
+
+
+def test_the_time_of_a_choice_is_not_counted_twice(tmp_path: Path) -> None:
+    observer = Observer(Store(tmp_path))
+    facts = observer.observe(asked(replace(GD, rates=(0.1,), passes=(2,)))).facts
+    assert facts["own_seconds"] < facts["seconds"]
 
 
 def test_what_nobody_counts_is_told_as_unknown() -> None:

@@ -10,8 +10,8 @@ Neither torch nor weights are loaded.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,12 @@ from probes.networks.size import n_parameters
 from probes.request import Request
 from probes.tasks import Checkpoint, DatasetCard, ModelCard, Settings, Untrained
 
+TOKENS_A_PASS = 2048
+"""Of forward passes alone; each reads all weights once (see ``networks.asking``)."""
+MOVED_A_STEP = 5
+"""Times that a step moves the weights: forward, backward, gradient, update (twice)."""
+WIDTHS = {"float64": 8, "bfloat16": 2, "float16": 2}  # bytes; others have 4
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
@@ -33,18 +39,42 @@ class Cost:
         read: Tokens in forward passes alone.
         learned: Tokens in forward and backward passes.
         flops: Floating-point operations.
+        moved: Bytes of weights that go through the processor.
         unknown: Observations that are not counted in these.
     """
 
     read: float = 0.0
     learned: float = 0.0
     flops: float = 0.0
+    moved: float = 0.0
     unknown: int = 0
 
     @classmethod
-    def of(cls, read: float, learned: float, *, size: int) -> Cost:
-        """Compute the operations of a model with so many parameters."""
-        return cls(read=read, learned=learned, flops=size * (2 * read + 6 * learned))
+    def of(
+        cls,
+        read: float,
+        learned: float,
+        *,
+        size: int,
+        steps: float = 0.0,
+        width: int = 4,
+    ) -> Cost:
+        """Compute the work of a model.
+
+        Args:
+            read: Tokens in forward passes alone.
+            learned: Tokens in forward and backward passes.
+            size: Parameters.
+            steps: Steps that move the weights.
+            width: Bytes of a number.
+        """
+        passes = -(-read // TOKENS_A_PASS)
+        return cls(
+            read=read,
+            learned=learned,
+            flops=size * (2 * read + 6 * learned),
+            moved=size * width * (passes + MOVED_A_STEP * steps),
+        )
 
     def plus(self, other: Cost) -> Cost:
         """Add another cost."""
@@ -52,6 +82,7 @@ class Cost:
             read=self.read + other.read,
             learned=self.learned + other.learned,
             flops=self.flops + other.flops,
+            moved=self.moved + other.moved,
             unknown=self.unknown + other.unknown,
         )
 
@@ -98,15 +129,47 @@ def _cost(request: Request) -> Cost | None:
     sizes, learner = request.settings, request.learner
     asked = sizes.n_sets * sizes.n_queries * of.asked
     shown = sizes.n_sets * of.shown
+    width = WIDTHS.get(sizes.dtype, 4)
     if isinstance(learner, InContext):
-        return Cost.of(shown + asked, 0.0, size=size)
+        return Cost.of(shown + asked, 0.0, size=size, width=width)
     if isinstance(learner, Base):
-        return Cost.of(sizes.n_queries * of.asked, 0.0, size=size)
+        return Cost.of(sizes.n_queries * of.asked, 0.0, size=size, width=width)
     if isinstance(learner, GradientLearner):
-        return Cost.of(asked, max(learner.passes) * shown, size=size)
+        passes = max(learner.passes)
+        steps = sizes.n_sets * passes * _steps_a_pass(request)
+        return Cost.of(asked, passes * shown, size=size, steps=steps, width=width)
     if isinstance(learner, RandomUpdate):
-        return Cost.of(asked, 0.0, size=size)
+        return Cost.of(asked, 0.0, size=size, width=width)
     return None
+
+
+def _steps_a_pass(request: Request) -> int:
+    assert isinstance(request.learner, GradientLearner)
+    each = request.learner.batch_size or request.n_demonstrations
+    return -(-request.n_demonstrations // each)
+
+
+def flops_of(request: Request, facts: Mapping[str, Any]) -> float | None:
+    """Count the operations of an observation that was made.
+
+    Args:
+        request: Of what.
+        facts: What the learner told: the number of passes that it chose.
+
+    Returns:
+        The count; None for what is not counted, and for sub-models, which cost less
+        than what :func:`cost_of` counts.
+    """
+    learner = request.learner
+    if isinstance(learner, GradientLearner):
+        if learner.weights != "all" or "passes" not in facts:
+            return None
+        request = replace(request, learner=replace(learner, passes=(facts["passes"],)))
+    try:
+        found = _cost(request)
+    except (ProbesError, OSError):
+        return None
+    return None if found is None else found.flops
 
 
 def _cost_of_choice(request: Request) -> Cost | None:
@@ -117,10 +180,13 @@ def _cost_of_choice(request: Request) -> Cost | None:
     size, of = measures
     trained = len(learner.rates) * min(SELECTION_SETS, request.settings.n_sets)
     asked = request.settings.n_calibration * of.asked
+    passes = trained * max(learner.passes)
     return Cost.of(
         trained * len(learner.passes) * asked,
-        trained * max(learner.passes) * of.shown,
+        passes * of.shown,
         size=size,
+        steps=passes * _steps_a_pass(request),
+        width=WIDTHS.get(request.settings.dtype, 4),
     )
 
 

@@ -120,7 +120,7 @@ def _cost_text(part: Work) -> str:
     rest = f"; {cost.unknown} observations not counted" if cost.unknown else ""
     return (
         f"{cost.read:.2g} tokens read, {cost.learned:.2g} learned from, "
-        f"{cost.flops:.2g} FLOPs{rest}"
+        f"{cost.flops:.2g} FLOPs, {cost.moved:.2g} bytes of weights moved{rest}"
     )
 
 

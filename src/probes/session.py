@@ -40,6 +40,7 @@ from probes.results import (
     write_text,
 )
 from probes.sequential import Looks
+from probes.speed import achieved
 
 
 class Run:
@@ -259,6 +260,7 @@ class Run:
                 self.grid.settings.data_dir,
             ),
             "record": self.record and self._compared(self.record, rows),
+            "speed": achieved(self.observer.store, sorted(self.measured)),
             "seconds": round(time.perf_counter() - self.started, 3),
             "complete": not (interrupted or self.missing),
             "provenance": self.provenance,

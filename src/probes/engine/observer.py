@@ -77,6 +77,7 @@ class Observer:
         self._failed: dict[str, ProbesError] = {}
         self._memory: OrderedDict[str, Observation] = OrderedDict()
         self._held = 0  # bytes
+        self._spent = 0.0  # seconds of measuring
 
     @property
     def pool(self) -> ModelPool:
@@ -125,10 +126,15 @@ class Observer:
 
     def _measure(self, request: Request) -> Observation:
         self.announce(request)
-        started = time.perf_counter()
+        if request.learner.needs_model and request.model.family == "text":
+            self.pool.get(request.model, request.settings)  # loading is timed apart
+        started, others = time.perf_counter(), self._spent
         answered = request.learner.observe(Scene(request=request, observer=self))
         _require_finite(answered, request)
         seconds = time.perf_counter() - started
+        # Observations that this one asked for are not its own work.
+        own, self._spent = seconds - (self._spent - others), others + seconds
+        speed = self._speed(request, answered)
         observation = replace(
             answered,
             key=request.key,
@@ -137,11 +143,26 @@ class Observer:
                 "seconds": seconds,
                 "kind": request.kind,  # what a plan estimates times from
                 "n_sets": request.settings.n_sets,
+                "own_seconds": own,
+                **speed,
             },
         )
         self.store.put(observation)
         self.measured.add(request.key)
         return observation
+
+    def _speed(self, request: Request, answered: Observation) -> dict[str, float]:
+        """Tell the operations of an observation, and this device's most a second."""
+        if request.model.family != "text":
+            return {}
+        from probes.costs import flops_of
+        from probes.engine.peak import matmul_peak
+
+        flops = flops_of(request, answered.facts)
+        if flops is None:
+            return {}
+        settings = request.settings
+        return {"flops": flops, "peak": matmul_peak(settings.device, settings.dtype)}
 
     def _remember(self, observation: Observation) -> None:
         earlier = self._memory.pop(observation.key, None)

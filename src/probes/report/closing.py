@@ -73,3 +73,20 @@ def record_lines(rows: Sequence[Row], run: Mapping[str, Any]) -> list[str]:
             f"--update-expected writes one."
         )
     return lines
+
+
+def speed_lines(run: Mapping[str, Any], *, most: int = 6) -> list[str]:
+    """Say how fast a run measured; nothing where it measured nothing that is counted.
+
+    Args:
+        run: The run's sum.
+        most: Kinds that are named.
+    """
+    lines = [
+        f"{plain(line['work'])} on {plain(line['model'])}: {line['observations']} in "
+        f"{line['seconds']:.1f} s, {line['flop_per_s']:.2g} FLOP/s, "
+        f"{line['share_of_peak']:.0%} of the matmul peak"
+        for line in run.get("speed", [])
+    ]
+    rest = [f"Other kinds of observation: {len(lines) - most}"]
+    return lines[:most] + (rest if lines[most:] else [])

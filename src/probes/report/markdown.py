@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from probes.report.closing import dataset_lines, record_lines
+from probes.report.closing import dataset_lines, record_lines, speed_lines
 from probes.report.matrix import (
     IDENTITY,
     IDENTITY_MEANS,
@@ -84,6 +84,7 @@ def _settings(rows: Sequence[Row], run: Mapping[str, Any]) -> list[str]:
         *(f"{name} {value}" for name, value in found.get("options", {}).items()),
         *dataset_lines(run),
         *record_lines(rows, run),
+        *speed_lines(run),
     ]
     tests = {n: "passed" if ok else "**FAILED**" for n, ok in run["self_tests"].items()}
     lines = [f"- {escape(fact)}" for fact in facts]

@@ -17,6 +17,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from probes.report.closing import speed_lines
 from probes.report.matrix import (
     LETTERS,
     MEANINGS,
@@ -137,6 +138,8 @@ def _fact(value: object) -> str:
 
 def _facts(run: Mapping[str, Any]) -> dict[str, str]:
     facts = dict(run["provenance"]) | {name: run[name] for name in COUNTS}
+    told = dict(line.split(": ", 1) for line in speed_lines(run))
+    facts |= {"speed": told} if told else {}
     return {plain(k, 80).replace("_", " "): _fact(v) for k, v in facts.items()}
 
 

@@ -7,7 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from probes.report.closing import count_reasons, dataset_lines, record_lines
+from probes.report.closing import (
+    count_reasons,
+    dataset_lines,
+    record_lines,
+    speed_lines,
+)
 from probes.report.matrix import (
     IDENTITY,
     IDENTITY_MEANS,
@@ -55,7 +60,7 @@ def matrix_lines(
     legend = f"{letters}; R1 I2: so many cells; ! {UNEXPECTED}{identity}"
     lines += fold(f"{legend}; blank: no such cell", width)
     lines += ["", *_reason_lines(rows, width)]
-    told = [*dataset_lines(run), *record_lines(rows, run)]
+    told = [*dataset_lines(run), *record_lines(rows, run), *speed_lines(run)]
     lines += [line for text in told for line in fold(text, width)]
     lines += [""] if told else []
     return [*lines, *fold(headline(rows, run), width)]

@@ -1,0 +1,36 @@
+"""The most that a device can do: its rate in one large matrix product."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+
+SIDES = {"cuda": 8192, "cpu": 1024}  # of the square matrices that are multiplied
+ROUNDS = 4
+
+
+@cache
+def matmul_peak(device: str, dtype: str) -> float:
+    """Measure the best of a few large matrix products, in FLOP/s.
+
+    Measured once in every process, with the threads that it has.
+    """
+    import torch
+
+    side = SIDES.get(torch.device(device).type, 1024)
+    a, b = (torch.ones(side, side, device=device).to(getattr(torch, dtype)),) * 2
+    best = float("inf")
+    for _ in range(ROUNDS):
+        _wait(device)
+        began = time.perf_counter()
+        _ = a @ b
+        _wait(device)
+        best = min(best, time.perf_counter() - began)
+    return float(2 * side**3 / best)
+
+
+def _wait(device: str) -> None:
+    import torch
+
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)
