@@ -56,6 +56,7 @@ class Table:
 
     rows: list[Row] = field(default_factory=list)
     peaks: dict[int, float] = field(default_factory=dict)
+    flops: dict[str, int] = field(default_factory=dict)
 
     def add(self, row: Row) -> None:
         """Take in a row."""
@@ -92,6 +93,7 @@ class Table:
         rounds: int = 3,
         dtype: str = "float32",
         counted: bool = True,
+        part: tuple[int, int] = (1, 1),
     ) -> Row:
         """Time both in turn, check that they answer alike, and take the row in.
 
@@ -105,16 +107,22 @@ class Table:
             rounds: Repetitions.
             dtype: In which numbers; decides how closely answers must agree.
             counted: Whether torch does the work and its operations can be counted.
+            part: So many of so many equal parts of the work, the first ones, are done
+                by the peer, and its time is multiplied; the row's peer says so.
         """
         torch.set_num_threads(threads)
-        flops = _flops(ours) if counted else None
+        flops = self._flops(work, ours) if counted else None
         both = [_timed(w) for _ in range(rounds) for w in _sides(ours, peer)]
         gap, ratio, theirs = None, None, None
         times = [seconds for seconds, _ in both]
         mine = median(times[:: 1 + bool(peer)])
         if peer is not None:
-            gap = float(np.abs(np.asarray(both[0][1]) - np.asarray(both[1][1])).max())
+            theirs_said = np.asarray(both[1][1])
+            mine_said = np.asarray(both[0][1])[: len(theirs_said)]
+            gap = float(np.abs(mine_said - theirs_said).max())
             assert gap <= ROUNDING[dtype], f"{work}: the answers differ by {gap:.2g}"
+            assert len(theirs_said) * part[1] == len(np.asarray(both[0][1])) * part[0]
+            times[1::2] = [seconds * part[1] / part[0] for seconds in times[1::2]]
             theirs = median(times[1::2])
             ratio = median(b / a for a, b in zip(times[::2], times[1::2], strict=True))
         share = None if flops is None else flops / mine / self.peak(threads)
@@ -124,7 +132,8 @@ class Table:
         ]
         asked = [(text, got, least) for text, got, least in asked if least is not None]
         row = Row(
-            work=work, peer=peer[0] if peer else "", ratio=ratio, share_of_peak=share,
+            work=work, peer=_named(peer[0] if peer else "", part), ratio=ratio,
+            share_of_peak=share,
             wanted=", ".join(text for text, _, _ in asked),
             met=all(got is not None and got >= least for _, got, least in asked)
             if asked else None,
@@ -133,6 +142,14 @@ class Table:
         )  # fmt: skip
         self.add(row)
         return row
+
+    def _flops(self, work: str, ours: Work) -> int:
+        """Count operations once for a work, whatever the threads."""
+        if work not in self.flops:
+            with FlopCounterMode(display=False) as counter:
+                ours()
+            self.flops[work] = int(counter.get_total_flops())
+        return self.flops[work]
 
     def peak(self, threads: int) -> float:
         """Measure this machine's best in a large matrix product, in FLOP/s, once."""
@@ -154,7 +171,5 @@ def _timed(work: Work) -> tuple[float, Any]:
     return time.perf_counter() - began, answers
 
 
-def _flops(work: Work) -> int:
-    with FlopCounterMode(display=False) as counter:
-        work()
-    return int(counter.get_total_flops())
+def _named(peer: str, part: tuple[int, int]) -> str:
+    return peer if part == (1, 1) else f"{peer}, {part[0]}/{part[1]}"

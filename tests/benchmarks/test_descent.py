@@ -3,11 +3,13 @@
 Four rates × four orders of ten demonstrations, one demonstration a step, 50 steps, and
 200 queries asked after each training. The peer trains one configuration after the other
 with torch.optim.SGD, restores the weights from memory, and asks queries in batches of
-32: the loop of the published codes without their reloading of the model.
+32: the loop of the published codes without their reloading of the model. Every rate is
+the same work for it; it does the first, and its time counts four times.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +27,7 @@ from tests.benchmarks.quick import QUICK, least, narrowed
 from tests.benchmarks.sides import Table
 from tests.benchmarks.test_in_context import _last
 
-RATES = (0.001, 0.003, 0.01, 0.03)
+RATES = (0.0003, 0.001, 0.003, 0.01)
 N_ORDERS, N_DEMONSTRATIONS, N_PASSES = 4, 10, narrowed(5, 1)
 N_QUERIES = narrowed(200, 24)
 WANTED = {"last": 20.0, "middle": 5.0, "first": 3.0}
@@ -130,13 +132,15 @@ def test_a_sweep(table: Table, small: CausalLM, weights: str, threads: int) -> N
     learner = GradientLearner(
         rates=RATES, passes=(N_PASSES,), batch_size=1, weights=weights
     )
+    first = replace(learner, rates=RATES[:1])
     table.compare(
         f"GD sweep, Llama 7 M, {weights}",
         lambda: sweep(small, learner, given, orders),
         threads=threads,
-        peer=(PEER, lambda: plainly(small.model, learner, given, orders)),
+        peer=(PEER, lambda: plainly(small.model, first, given, orders)),
         wanted=WANTED.get(weights.partition("@")[2], 2.0),
         rounds=least(1),
+        part=(1, len(RATES)),
     )
 
 
@@ -146,9 +150,9 @@ def test_whole_model_gd_on_a_larger_model(table: Table, threads: int) -> None:
     model = llama("100 M")
     given, _ = drawn(8)
     orders = [list(range(8))]
-    learner = GradientLearner(rates=(0.003,), passes=(narrowed(3, 1),))
+    learner = GradientLearner(rates=(0.001,), passes=(narrowed(3, 1),))
     training = Training(model, learner, lessons_of(given, orders))
-    trials = [Trial(index=0, rate=0.003, seed=0)]
+    trials = [Trial(index=0, rate=0.001, seed=0)]
     table.compare(
         "GD steps, Llama 100 M, all, full batch of 8",
         lambda: training.run(trials, max(learner.passes)),
@@ -161,10 +165,10 @@ def test_whole_model_gd_on_a_larger_model(table: Table, threads: int) -> None:
 @pytest.mark.skipif(QUICK, reason="it takes a minute; without PROBES_QUICK it runs")
 @pytest.mark.parametrize("threads", [1])
 def test_a_sweep_on_a_larger_model(table: Table, threads: int) -> None:
-    """Two rates, full batch of eight, three steps, and the queries after each."""
+    """Two rates, full batch of eight, three steps, and 40 queries after each."""
     model = llama("100 M")
-    given, _ = drawn(8)
-    learner = GradientLearner(rates=(0.001, 0.003), passes=(3,))
+    given = Prompts.draw(8, 40)
+    learner = GradientLearner(rates=(0.0003, 0.001), passes=(3,))
     orders = [list(range(8))]
     table.compare(
         "GD sweep, Llama 100 M, all, full batch of 8",

@@ -217,7 +217,7 @@ class Llama:
 
     def _turns(self, like: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the cosines and signed sines by which positions turn a head."""
-        cos, sin = self.model.model.rotary_emb(like, positions)
+        cos, sin = self.model.model.rotary_emb(like.detach(), positions)
         half = self.d_head // 2
         return cos, torch.cat((-sin[..., :half], sin[..., half:]), dim=-1)
 
