@@ -39,7 +39,6 @@ def llama(size: str, **changes: Any) -> CausalLM:
         num_attention_heads=d_model // 64,
         num_key_value_heads=d_model // 64,
         max_position_embeddings=2048,
-        initializer_range=0.05,
         bos_token_id=0,
         eos_token_id=1,
         **SIZES[size],
