@@ -458,6 +458,27 @@ def test_one_demonstration_makes_sgd_gd() -> None:
     assert found == pytest.approx(gd, abs=1e-13)
 
 
+def test_a_batch_of_all_demonstrations_makes_sgd_gd_of_their_mean() -> None:
+    n = asked(OnePassSGD()).n_demonstrations
+    found = answered(OnePassSGD(rate=0.2, batch_size=n))
+    task = asked(OnePassSGD()).regression_task()
+    gd = predicted(task, solve(task, "gd", 1, (0.2 / n,)))
+    assert found == pytest.approx(gd, abs=1e-13)
+
+
+def test_batches_of_sgd_are_their_plain_loop_the_last_one_shorter() -> None:
+    task = asked(OnePassSGD(), n_demonstrations=5).regression_task()
+    expected = np.zeros((3, 5))
+    for s in range(3):
+        w = np.zeros(D)
+        for batch in (slice(0, 2), slice(2, 4), slice(4, 5)):
+            x, y = task.x[s, batch], task.y[s, batch]
+            w = w - 0.2 * x.T @ (x @ w - y) / len(y)
+        expected[s] = task.queries[s] @ w
+    found = answered(OnePassSGD(rate=0.2, batch_size=2), n_demonstrations=5)
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
 def test_nearest_neighbour_of_a_demonstration_is_itself() -> None:
     request = asked(NearestNeighbours(k=1))
     task = request.regression_task()
