@@ -6,9 +6,12 @@ import hashlib
 import json
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from probes.errors import OptionError
+
+if TYPE_CHECKING:
+    from probes.request import Learner
 
 Family = Literal["regression", "text"]
 Kind = Literal["constructed", "learned", "pretrained", "untrained"]
@@ -99,6 +102,8 @@ class ModelCard:
             ``{"gd": (rate,)}``. What is not declared is fitted on calibration tasks.
         checkpoints: Earlier states of the same training, the earliest first.
         n_parameters: Numbers in the weights, where no file of ours tells it.
+        reference: A learner that answers as the process that wrote the model's training
+            texts would; None where nobody knows it.
     """
 
     name: str
@@ -112,6 +117,7 @@ class ModelCard:
     declared: tuple[tuple[str, tuple[float, ...]], ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
     n_parameters: int | None = None
+    reference: Learner | None = None
 
     def answers(self, dataset: DatasetCard) -> bool:
         """Say whether the model reads the language that the dataset is written in."""
