@@ -31,7 +31,8 @@ CLOSER = 0.02  # a third of the .065 by which the authors' layer-causal GD is cl
     needs_icl=True,
     formula="Rec2FTP = N[GD corrects and ICL corrects] / N[GD corrects]",
     refuted_if="less than nine tenths of the way from floor to ceiling",
-    controls="how often ICL corrects where GD does not; ICL in another order",
+    controls="how often ICL corrects where GD does not; a random update as large; GD "
+    "on shuffled labels; the untrained network; ICL in another order",
     reported="85.6 % (GPT 1.3B), without its base rate",
 )
 def test_icl_covers_gd(
@@ -40,12 +41,16 @@ def test_icl_covers_gd(
     icl_reordered: Observation,
     base: Observation,
     gd_corrects: Measurement,
+    correcting_without_learning: Arms,
     judge: Judge,
 ) -> None:
     judge.shows(gd_corrects)
+    arms = correcting_without_learning
+    floors = {name: coverage(*arm) for name, arm in arms.items()}
+    floors["where GD corrects nothing"] = coverage_elsewhere(icl, gd, base)
     judge.reaches_ceiling(
         coverage(icl, gd, base),
-        floors={"where GD corrects nothing": coverage_elsewhere(icl, gd, base)},
+        floors=floors,
         ceiling=coverage(icl, icl_reordered, base),
         margin=TENTH,
     )
@@ -149,7 +154,8 @@ def test_same_attention_to_demonstrations(
     needs_icl=True,
     formula="SimAOU of layer-causal GD − SimAOU of GD",
     refuted_if="a mean advantage below .02",
-    controls="plain GD at its own best rate and passes",
+    controls="plain GD at its own best rate and passes; beside, a random update as "
+    "large, GD on shuffled labels, and the untrained network",
     reported=".167 against .102",
 )
 def test_layer_causal_gd_is_closer(
@@ -157,8 +163,11 @@ def test_layer_causal_gd_is_closer(
     inside_gd: Observation,
     inside_layer_causal_gd: Observation,
     inside_base: Observation,
+    without_learning: Arms,
     judge: Judge,
 ) -> None:
+    arms = without_learning.items()
+    judge.shows(**{name: update_cosine(*arm) for name, arm in arms})
     causal, plain = (
         update_cosine(inside_icl, learner, inside_base)
         for learner in (inside_layer_causal_gd, inside_gd)
