@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from probes.engine.observer import Observer
 from probes.engine.store import Store
@@ -13,6 +14,8 @@ from probes.errors import ShapeError
 from probes.grid import dataset_named, model_named
 from probes.learners import Base, InContext, PositionFree
 from probes.measures import nearer_by, order_sensitivity, total_variation
+from probes.networks.loading import load_causal_lm
+from probes.networks.parallel import log_probs_after
 from probes.observation import Observation, averaged
 from probes.request import Request
 from probes.tasks import Settings
@@ -46,6 +49,24 @@ def test_one_demonstration_side_by_side_is_an_ordinary_prompt(
         for learner in (PositionFree(), InContext())
     )
     np.testing.assert_allclose(ours.log_probs, theirs.log_probs, atol=1e-4)
+
+
+def test_side_by_side_is_one_pass_in_which_demonstrations_share_their_places() -> None:
+    llama = load_causal_lm(model_named("hmm_llama"), SIZES)
+    head, parts, asked = [1], [[9, 20, 33], [8, 30]], [17, 41]
+    places = [0, 1, 2, 3, 1, 2, 4, 5]  # the query begins after the longest part
+    sees = np.tril(np.ones((8, 8), dtype=bool))
+    sees[4:6, 1:4] = False  # the second part does not see the first
+    mask = torch.where(torch.from_numpy(sees), 0.0, -1e9)
+    with torch.no_grad():
+        logits = llama.model(
+            input_ids=torch.tensor([[*head, *parts[0], *parts[1], *asked]]),
+            position_ids=torch.tensor([places]),
+            attention_mask=mask[None, None],
+        ).logits[0, -1]
+    wanted = torch.log_softmax(logits, dim=-1).numpy()
+    found = log_probs_after(llama, head, parts, [asked, asked[:1]])[0]
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
 
 
 @pytest.mark.parametrize(("model", "dataset"), PAIRS)
