@@ -188,6 +188,32 @@ def test_inputs_spread_by_the_condition_number() -> None:
     assert spread[0] / spread[-1] == pytest.approx(5.0, rel=0.03)
 
 
+@pytest.mark.parametrize(
+    ("inputs", "mean", "kurtosis"),
+    [
+        ("uniform", 0.0, 1.8),
+        ("normal", 0.0, 3.0),
+        ("laplace", 0.0, 6.0),
+        ("exponential", 1 / math.sqrt(6), 9.0),
+    ],
+)
+def test_inputs_of_every_kind_are_equally_large(
+    inputs: str, mean: float, kurtosis: float
+) -> None:
+    x = tasks(n=40_000, inputs=inputs, input_scale=0.5).x / 0.5
+    assert x.mean() == pytest.approx(mean, abs=0.01)
+    assert (x**2).mean() == pytest.approx(1 / 3, rel=0.02)
+    centred = (x - x.mean()) / x.std()
+    assert (centred**4).mean() == pytest.approx(kurtosis, rel=0.1)
+    queries = tasks(inputs=inputs, n=1).queries
+    assert (queries.min() >= 0) == (inputs == "exponential")
+
+
+def test_teachers_are_as_large_as_they_say() -> None:
+    small, large = tasks(), tasks(teacher_scale=3.0)
+    np.testing.assert_allclose(large.answers, 3 * small.answers)
+
+
 def test_teachers_gather_around_their_mean() -> None:
     task = draw_tasks(
         LinearTasks(n_inputs=D, teacher_mean=3.0),
