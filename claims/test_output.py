@@ -29,6 +29,9 @@ LEARNERS = (
     "gd_deep_W_V",
 )
 SWEEP = (
+    "sgd_reshuffled",
+    "sgd_batch_2",
+    "sgd_batch_4",
     "gd_lora",
     *(
         f"gd_{place}_{role}"
