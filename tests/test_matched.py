@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fixtures.matching import require_match
+from fixtures.matching import gd_matches, require_match
 from probes.claims import ClaimCard
 from probes.engine.observer import Observer, Scene
 from probes.engine.store import Store
@@ -176,3 +177,7 @@ def test_the_gap_is_in_the_unit_of_its_quantity() -> None:
     units = {at: gap_at_match(choice(), at).unit for at in QUANTITIES}
     assert units == {"accuracy": "fraction", "loss": "nats", "change": "probability"}
     assert gap_at_match(replace(choice()), "loss").mean == pytest.approx(-0.15)
+
+
+def test_no_match_is_looked_for_before_the_gate() -> None:
+    assert "icl_gate" in inspect.signature(gd_matches).parameters
