@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from probes.networks.causal_lm import TOKENS_A_BATCH, CausalLM, LogProbs, padded
+from probes.networks.causal_lm import TOKENS_A_BATCH, CausalLM, padded
 from probes.networks.replay import Replay
 
 States = NDArray[np.float32]
+LogProbs = NDArray[np.float32]
 Form = Literal["replaced", "added"]
 Change = Callable[[int, Tensor], Tensor | None]
 

@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from probes.errors import NumericsError
-from probes.networks.causal_lm import CausalLM, LogProbs, padded
+from probes.networks.causal_lm import CausalLM, padded
 
 Tokens = Sequence[int]
+LogProbs = NDArray[np.float32]
 
 
 def log_probs_after(
