@@ -14,6 +14,7 @@ from probes.errors import ShapeError
 from probes.grid import dataset_named, model_named
 from probes.learners import Base, InContext, PositionFree
 from probes.measures import nearer_by, order_sensitivity, total_variation
+from probes.networks import parallel
 from probes.networks.loading import load_causal_lm
 from probes.networks.parallel import log_probs_after
 from probes.observation import Observation, averaged
@@ -67,6 +68,17 @@ def test_side_by_side_is_one_pass_in_which_demonstrations_share_their_places() -
     wanted = torch.log_softmax(logits, dim=-1).numpy()
     found = log_probs_after(llama, head, parts, [asked, asked[:1]])[0]
     np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+def test_queries_in_batches_are_answered_as_all_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    llama = load_causal_lm(model_named("hmm_llama"), SIZES)
+    asked = [[17, 41], [8], [33, 5, 9]]
+    whole = log_probs_after(llama, [1], [[9, 20], [30]], asked)
+    monkeypatch.setattr(parallel, "TOKENS_HELD", 1)
+    single = log_probs_after(llama, [1], [[9, 20], [30]], asked)
+    np.testing.assert_allclose(single, whole, atol=1e-5)
 
 
 @pytest.mark.parametrize(("model", "dataset"), PAIRS)

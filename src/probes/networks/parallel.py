@@ -6,6 +6,7 @@ every demonstration is a window. No order of them is left in what the query atte
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ from probes.networks.causal_lm import CausalLM, padded
 
 Tokens = Sequence[int]
 LogProbs = NDArray[np.float32]
+TOKENS_HELD = 32768
+"""Keys and values of all queries of a batch; on 7 B weights in bfloat16 16 GiB."""
 
 
 def log_probs_after(
@@ -40,24 +43,12 @@ def log_probs_after(
         NumericsError: The model answered NaN or infinite logits.
     """
     start = len(head) + max(map(len, parts))
+    n_seen = len(head) + sum(map(len, parts))
+    size = max(1, TOKENS_HELD // (n_seen + max(map(len, asked))))
     with torch.inference_mode():
         cache = _prefill(model, head, parts)
-        ids, lengths = padded(asked, model.device)
-        steps = torch.arange(ids.shape[1], device=model.device)
-        fits = (steps < lengths[:, None]).long()
-        n_seen = len(head) + sum(map(len, parts))
-        seen = torch.ones(len(asked), n_seen, dtype=torch.long, device=model.device)
-        cache.batch_repeat_interleave(len(asked))
-        columns = torch.unique(lengths - 1)  # sorted
-        logits = model.logits(
-            ids,
-            columns,
-            past_key_values=cache,
-            attention_mask=torch.cat([seen, fits], dim=1),
-            position_ids=(start + steps).expand(len(asked), -1),
-        )
-    rows = torch.arange(len(asked), device=model.device)
-    last = logits[rows, torch.searchsorted(columns, lengths - 1)]
+        chunks = [asked[i : i + size] for i in range(0, len(asked), size)]
+        last = torch.cat([_answer(model, cache, start, n_seen, c) for c in chunks])
     if not torch.isfinite(last).all():
         raise NumericsError(
             f"The model answered NaN or infinite logits after {len(parts)} parts side "
@@ -66,6 +57,28 @@ def log_probs_after(
         )
     log_probs = torch.log_softmax(last.double(), dim=-1).float().cpu()
     return np.asarray(log_probs.numpy(), dtype=np.float32)
+
+
+def _answer(
+    model: CausalLM, cache: Any, start: int, n_seen: int, asked: Sequence[Tokens]
+) -> Tensor:
+    """Give the logits at the end of each query, shape (n_queries, n_vocab)."""
+    own = copy.deepcopy(cache)  # a forward pass appends to the cache that it is given
+    own.batch_repeat_interleave(len(asked))
+    ids, lengths = padded(asked, model.device)
+    steps = torch.arange(ids.shape[1], device=model.device)
+    fits = (steps < lengths[:, None]).long()
+    seen = torch.ones(len(asked), n_seen, dtype=torch.long, device=model.device)
+    columns = torch.unique(lengths - 1)  # sorted
+    logits = model.logits(
+        ids,
+        columns,
+        past_key_values=own,
+        attention_mask=torch.cat([seen, fits], dim=1),
+        position_ids=(start + steps).expand(len(asked), -1),
+    )
+    rows = torch.arange(len(asked), device=model.device)
+    return logits[rows, torch.searchsorted(columns, lengths - 1)]
 
 
 def _prefill(model: CausalLM, head: Tokens, parts: Sequence[Tokens]) -> Any:
