@@ -64,7 +64,8 @@ def test_icl_covers_gd(
     formula="SimAOU = cos(h_ICL − h_ZS, h_GD − h_ZS), h self-attention's output; "
     "normalised beside",
     refuted_if="less than nine tenths of the way from floor to ceiling",
-    controls="a random update as large; GD on shuffled labels; the untrained network",
+    controls="a random update as large; GD on shuffled labels; the untrained network; "
+    "beside, layer-causal GD",
     reported="GD .102, layer-causal GD .167; untrained .06 to .24 (Deutch et al.)",
 )
 def test_same_update(
@@ -72,9 +73,12 @@ def test_same_update(
     inside_gd: Observation,
     inside_icl_reordered: Observation,
     inside_base: Observation,
+    inside_layer_causal_gd: Observation,
     without_learning: Arms,
     judge: Judge,
 ) -> None:
+    rival = update_cosine(inside_icl, inside_layer_causal_gd, inside_base)
+    judge.shows(**{"layer-causal GD": rival})
     judge.shows(GD=normalised_update_cosine(inside_icl, inside_gd, inside_base))
     arms = without_learning
     judge.shows(**{name: normalised_update_cosine(*arm) for name, arm in arms.items()})
@@ -94,7 +98,8 @@ def test_same_update(
     formula="SimAM_Δ = cos(m_ICL − m_ZS, m_GD − m_ZS), m the map to the query "
     "before softmax",
     refuted_if="less than nine tenths of the way from floor to ceiling",
-    controls="a random update as large; GD on shuffled labels; the untrained network",
+    controls="a random update as large; GD on shuffled labels; the untrained network; "
+    "beside, layer-causal GD",
     reported=".267, layer-causal .336; untrained .03 to .26 (Deutch et al.)",
 )
 def test_same_attention_change(
@@ -102,9 +107,12 @@ def test_same_attention_change(
     inside_gd: Observation,
     inside_icl_reordered: Observation,
     inside_base: Observation,
+    inside_layer_causal_gd: Observation,
     without_learning: Arms,
     judge: Judge,
 ) -> None:
+    rival = attention_change_cosine(inside_icl, inside_layer_causal_gd, inside_base)
+    judge.shows(**{"layer-causal GD": rival})
     arms = without_learning
     judge.shows(GD=attention_cosine(inside_icl, inside_gd))
     judge.shows(zero_shot=attention_cosine(inside_icl, inside_base))
@@ -184,7 +192,7 @@ def test_layer_causal_gd_is_closer(
     formula="cos(h_ICL, h_GD) of self-attention's outputs; the ratio of norms beside",
     refuted_if="less than nine tenths of the way from floor to ceiling",
     controls="a random update as large; GD on shuffled labels; the untrained "
-    "network; the untouched model",
+    "network; the untouched model; beside, layer-causal GD",
     reported="distinct (Mishra et al. 2025)",
 )
 def test_same_activations(
@@ -192,9 +200,12 @@ def test_same_activations(
     inside_gd: Observation,
     inside_icl_reordered: Observation,
     inside_base: Observation,
+    inside_layer_causal_gd: Observation,
     without_learning: Arms,
     judge: Judge,
 ) -> None:
+    rival = activation_cosine(inside_icl, inside_layer_causal_gd)
+    judge.shows(**{"layer-causal GD": rival})
     arms = {name: arm[:2] for name, arm in without_learning.items()}
     arms["the model that learned nothing"] = (inside_icl, inside_base)
     judge.shows(GD=activation_norm_ratio(inside_icl, inside_gd))
