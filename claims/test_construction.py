@@ -17,6 +17,12 @@ from probes.observation import Observation
 ROUNDING = (
     1e-12  # float64 keeps 16 digits; four are left for sums of 10 inputs, 20 terms
 )
+ELSEWHERE = (
+    "linear_normal",
+    "linear_laplace",
+    "linear_exponential",
+    "linear_strong",
+)  # with --grid full
 FLAT = 0.02  # five times what the published layer loses against GD, .0017 of .4167
 CLOSE = 0.05  # a twentieth of the answers' size: the published distance .0225 of ~.91
 
@@ -148,11 +154,12 @@ def test_depth_is_steps(
     source="von Oswald et al. 2022, Figure 2 (right) and Appendix",
     on="regression",
     needs_icl=True,
-    datasets=("linear_scaled", "linear_skewed", "linear_noisy"),
+    datasets=("linear_scaled", "linear_skewed", "linear_noisy", *ELSEWHERE),
     formula="|ŷ_ICL − ŷ_GD| over the root mean square of the answers, at the rate that "
     "was fitted on other inputs",
     refuted_if="constructed: more than 1e-12; learned: a mean distance above .05",
-    controls="inputs scaled, skewed and noisy; constructions of other algorithms",
+    controls="inputs scaled, skewed and noisy, normal, Laplace and exponential; larger "
+    "teachers; constructions of other algorithms",
     reported="one learned layer: the losses of the two coincide",
 )
 def test_same_rule_elsewhere(

@@ -28,12 +28,19 @@ LEARNERS = (
     "gd_middle_W_V",
     "gd_deep_W_V",
 )
-SWEEP = tuple(
-    f"gd_{place}_{role}"
-    for place in ("first", "middle", "deep", "last")
-    for role in ("W_Q", "W_K", "W_V", "W_O", "mlp", "norm")
-    if f"gd_{place}_{role}" not in LEARNERS
+SWEEP = (
+    "sgd_reshuffled",
+    "sgd_batch_2",
+    "sgd_batch_4",
+    "gd_lora",
+    *(
+        f"gd_{place}_{role}"
+        for place in ("first", "middle", "deep", "last")
+        for role in ("W_Q", "W_K", "W_V", "W_O", "mlp", "norm")
+        if f"gd_{place}_{role}" not in LEARNERS
+    ),
 )
+MATCHED = ("gd_at_equal_accuracy", "gd_at_equal_loss", "gd_at_equal_change")
 TENTH = 0.1  # a tenth of the way from no learning to ICL's likeness to itself
 
 
@@ -63,13 +70,14 @@ def test_same_accuracy(
     source="Dai et al. 2023 §4; disputed by Shen et al. 2024, Figure 3",
     on="text",
     variants=LEARNERS,
-    full_variants=SWEEP,
+    full_variants=(*SWEEP, *MATCHED),
     needs_icl=True,
     formula="|O|/K, O the tokens that both rank among their first K = 10",
     refuted_if="less than nine tenths of the way from floor to ceiling",
     controls="the untouched model; a random update as large; the untrained network",
     reported="ICL with GD at most .32; ICL with itself in another order .66 or .76",
 )
+@pytest.mark.usefixtures("gd_matches")
 def test_same_top_tokens(
     icl: Observation,
     gd: Observation,
@@ -124,13 +132,14 @@ def test_same_confidence(
     source="Shen et al. 2024, Hypothesis 1, measured on whole distributions",
     on="text",
     variants=LEARNERS,
-    full_variants=SWEEP,
+    full_variants=(*SWEEP, *MATCHED),
     needs_icl=True,
     formula="1 − Jensen–Shannon divergence in bits, over the whole vocabulary",
     refuted_if="less than nine tenths of the way from floor to ceiling",
     controls="the untouched model; a random update as large; the untrained network",
     reported="not measured",
 )
+@pytest.mark.usefixtures("gd_matches")
 def test_same_distribution(
     icl: Observation,
     gd: Observation,
@@ -197,14 +206,16 @@ def test_same_data_efficiency_with_more(
 
 @claim(
     "GD is as near to ICL as any other explanation of it, though it may not be near.",
-    source="Akyürek et al. 2022 §4 asked it of regression; here of text",
+    source="Akyürek et al. 2022 §4 asked it of regression; rivals: Hendel et al. 2023, "
+    "Xie et al. 2022",
     on="text",
     needs_icl=True,
     formula="½ Σ |p_ICL − p_A| over the labels, for GD and every other explanation A; "
     "GD − the nearest other",
     refuted_if="GD is further from ICL than the nearest other by more than .02",
     controls="the untouched model; the label prior; neighbours in representation; "
-    "layer-causal GD; ICL in another order",
+    "layer-causal GD; a task vector; exact Bayes where the process is known; ICL in "
+    "another order",
     reported="not measured",
 )
 def test_which_algorithm_on_text(

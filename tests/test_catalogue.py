@@ -47,6 +47,7 @@ ELSEWHERE = {
     "same_order_sensitivity_in_regression",
     "weights_are_sparse_as_constructed_in_regression",
     "robust_to_weight_change_in_regression",
+    "order_divides_icl_from_gd",
     "same_data_efficiency_with_more",
     "which_algorithm_on_text",
 }

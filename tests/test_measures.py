@@ -197,7 +197,10 @@ ON_TEXT: dict[str, Callable[[Sequence[Observation]], Measurement]] = {
 }
 
 
-ELSEWHERE = ("updates", "weights", "labels", "identities", "efficiency", "votes")
+ELSEWHERE = (
+    "updates", "weights", "labels", "identities", "efficiency", "votes", "orderless",
+    "matched",
+)  # fmt: skip
 """Files of measures that are tested with vectors of their own."""
 
 

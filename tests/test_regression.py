@@ -188,6 +188,32 @@ def test_inputs_spread_by_the_condition_number() -> None:
     assert spread[0] / spread[-1] == pytest.approx(5.0, rel=0.03)
 
 
+@pytest.mark.parametrize(
+    ("inputs", "mean", "kurtosis"),
+    [
+        ("uniform", 0.0, 1.8),
+        ("normal", 0.0, 3.0),
+        ("laplace", 0.0, 6.0),
+        ("exponential", 1 / math.sqrt(6), 9.0),
+    ],
+)
+def test_inputs_of_every_kind_are_equally_large(
+    inputs: str, mean: float, kurtosis: float
+) -> None:
+    x = tasks(n=40_000, inputs=inputs, input_scale=0.5).x / 0.5
+    assert x.mean() == pytest.approx(mean, abs=0.01)
+    assert (x**2).mean() == pytest.approx(1 / 3, rel=0.02)
+    centred = (x - x.mean()) / x.std()
+    assert (centred**4).mean() == pytest.approx(kurtosis, rel=0.1)
+    queries = tasks(inputs=inputs, n=1).queries
+    assert (queries.min() >= 0) == (inputs == "exponential")
+
+
+def test_teachers_are_as_large_as_they_say() -> None:
+    small, large = tasks(), tasks(teacher_scale=3.0)
+    np.testing.assert_allclose(large.answers, 3 * small.answers)
+
+
 def test_teachers_gather_around_their_mean() -> None:
     task = draw_tasks(
         LinearTasks(n_inputs=D, teacher_mean=3.0),
@@ -456,6 +482,27 @@ def test_one_demonstration_makes_sgd_gd() -> None:
     task = asked(OnePassSGD(), n_demonstrations=1).regression_task()
     gd = predicted(task, solve(task, "gd", 1, (0.2,)))
     assert found == pytest.approx(gd, abs=1e-13)
+
+
+def test_a_batch_of_all_demonstrations_makes_sgd_gd_of_their_mean() -> None:
+    n = asked(OnePassSGD()).n_demonstrations
+    found = answered(OnePassSGD(rate=0.2, batch_size=n))
+    task = asked(OnePassSGD()).regression_task()
+    gd = predicted(task, solve(task, "gd", 1, (0.2 / n,)))
+    assert found == pytest.approx(gd, abs=1e-13)
+
+
+def test_batches_of_sgd_are_their_plain_loop_the_last_one_shorter() -> None:
+    task = asked(OnePassSGD(), n_demonstrations=5).regression_task()
+    expected = np.zeros((3, 5))
+    for s in range(3):
+        w = np.zeros(D)
+        for batch in (slice(0, 2), slice(2, 4), slice(4, 5)):
+            x, y = task.x[s, batch], task.y[s, batch]
+            w = w - 0.2 * x.T @ (x @ w - y) / len(y)
+        expected[s] = task.queries[s] @ w
+    found = answered(OnePassSGD(rate=0.2, batch_size=2), n_demonstrations=5)
+    assert found == pytest.approx(expected, abs=1e-12)
 
 
 def test_nearest_neighbour_of_a_demonstration_is_itself() -> None:

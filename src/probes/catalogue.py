@@ -50,8 +50,9 @@ def _model(card: ModelCard) -> str:
 def _dataset(card: DatasetCard) -> str:
     demonstrations = ", ".join(map(str, card.demonstrations))
     ships = ", ships" if card.shipped else ""
+    full = ", with --grid full" if card.full_only else ""
     return (
-        f"{card.name}  ({card.family}{ships}; demonstrations {demonstrations})\n"
+        f"{card.name}  ({card.family}{ships}{full}; demonstrations {demonstrations})\n"
         f"{INDENT}{card.summary}"
     )
 

@@ -17,7 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from probes.errors import ProbesError
-from probes.learners import Base, GradientLearner, InContext, RandomUpdate
+from probes.learners import (
+    Base,
+    GradientLearner,
+    InContext,
+    PositionFree,
+    RandomUpdate,
+)
 from probes.learners.gradient import SELECTION_SETS
 from probes.networks.fingerprint import resolve
 from probes.networks.size import n_parameters
@@ -98,7 +104,7 @@ def _cost(request: Request) -> Cost | None:
     sizes, learner = request.settings, request.learner
     asked = sizes.n_sets * sizes.n_queries * of.asked
     shown = sizes.n_sets * of.shown
-    if isinstance(learner, InContext):
+    if isinstance(learner, InContext | PositionFree):
         return Cost.of(shown + asked, 0.0, size=size)
     if isinstance(learner, Base):
         return Cost.of(sizes.n_queries * of.asked, 0.0, size=size)

@@ -125,15 +125,18 @@ def _any_model(short: str, weights: Checkpoint, given: str) -> ModelCard:
     )
 
 
-def parse_datasets(text: str | None) -> tuple[DatasetCard, ...]:
-    """Read ``--datasets``; without it, every dataset that ships.
+def parse_datasets(
+    text: str | None, size: GridSize = "default"
+) -> tuple[DatasetCard, ...]:
+    """Read ``--datasets``; without it, every dataset that ships with a grid's size.
 
     Raises:
         UnknownNameError: A name is neither registered nor a file nor a folder.
         OptionError: A file is not there.
     """
     if not text:
-        return tuple(card for card in DATASETS if card.shipped)
+        shipped = (card for card in DATASETS if card.shipped)
+        return tuple(c for c in shipped if size == "full" or not c.full_only)
     return _distinct(dataset_named(name) for name in _names(text, "--datasets"))
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -95,3 +95,20 @@ def require_same_cells(*observations: Observation) -> None:
             f"The learners answered different cells: {shapes}. Expected the same sets, "
             f"queries and vocabulary. Compare observations of one cell."
         )
+
+
+def averaged(answered: Sequence[Observation]) -> Observation:
+    """Average what a learner answered to the same queries: probabilities, not logits.
+
+    Args:
+        answered: Text observations of one cell, at least one, such as those after
+            several orders of the same demonstrations.
+
+    Raises:
+        ShapeError: They answered other queries.
+    """
+    require_same_cells(*answered)
+    logs = np.stack([one.log_probs for one in answered])
+    mixed = np.logaddexp.reduce(logs, axis=0) - np.log(len(answered))
+    arrays = {**answered[0].arrays, "log_probs": mixed}
+    return replace(answered[0], arrays=arrays)

@@ -44,7 +44,7 @@ GRID_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
             "default": "default",
             "choices": ["default", "full"],
             "help": "how much is run of what is not named: default takes minutes, full "
-            "adds a sweep over sub-models and more numbers of demonstrations (default: "
+            "adds sub-models, numbers of demonstrations and regression tasks (default: "
             "%(default)s)",
         },
     ),
@@ -241,7 +241,7 @@ def grid_of(option: Any) -> Grid:
     )
     return Grid(
         models=parse_models(option.models),
-        datasets=parse_datasets(option.datasets),
+        datasets=parse_datasets(option.datasets, option.grid),
         demonstrations=parse_demonstrations(option.demos),
         settings=settings,
         size=option.grid,

@@ -6,13 +6,17 @@ import hashlib
 import json
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from probes.errors import OptionError
+
+if TYPE_CHECKING:
+    from probes.request import Learner
 
 Family = Literal["regression", "text"]
 Kind = Literal["constructed", "learned", "pretrained", "untrained"]
 GridSize = Literal["default", "full"]
+Inputs = Literal["uniform", "normal", "laplace", "exponential"]
 Keeps = Literal["nothing", "embeddings_and_norms"]
 
 
@@ -99,6 +103,8 @@ class ModelCard:
             ``{"gd": (rate,)}``. What is not declared is fitted on calibration tasks.
         checkpoints: Earlier states of the same training, the earliest first.
         n_parameters: Numbers in the weights, where no file of ours tells it.
+        reference: A learner that answers as the process that wrote the model's training
+            texts would; None where nobody knows it.
     """
 
     name: str
@@ -112,6 +118,7 @@ class ModelCard:
     declared: tuple[tuple[str, tuple[float, ...]], ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
     n_parameters: int | None = None
+    reference: Learner | None = None
 
     def answers(self, dataset: DatasetCard) -> bool:
         """Say whether the model reads the language that the dataset is written in."""
@@ -136,18 +143,24 @@ class LinearTasks:
 
     Attributes:
         n_inputs: Dimension d.
-        input_scale: Inputs are uniform on [−scale, scale]^d.
+        input_scale: Inputs are uniform on [−scale, scale]^d; other inputs have the mean
+            square that these have.
+        inputs: Of what kind: "uniform", "normal", "laplace", or "exponential", which
+            are positive.
         condition: Ratio of the largest to the smallest standard deviation among the
             input's coordinates; 1 is isotropic.
         noise: Standard deviation of the noise on the demonstrations' answers.
-        teacher_mean: Mean of each coordinate of w, whose variance is 1.
+        teacher_mean: Mean of each coordinate of w.
+        teacher_scale: Standard deviation of each coordinate of w.
     """
 
     n_inputs: int = 10
     input_scale: float = 1.0
+    inputs: Inputs = "uniform"
     condition: float = 1.0
     noise: float = 0.0
     teacher_mean: float = 0.0
+    teacher_scale: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,6 +190,7 @@ class DatasetCard:
         rows: Where the tasks or rows come from.
         language: Only models of this language read it.
         shipped: Part of the default run; needs no download.
+        full_only: Part of ``--grid full`` only.
         demonstrations: Numbers of demonstrations when ``--demos`` is not given.
         full_demonstrations: Those of ``--grid full``; empty for the same.
     """
@@ -187,6 +201,7 @@ class DatasetCard:
     rows: LinearTasks | TextRows
     language: str = "english"
     shipped: bool = False
+    full_only: bool = False
     demonstrations: tuple[int, ...] = (4, 8)
     full_demonstrations: tuple[int, ...] = ()
 

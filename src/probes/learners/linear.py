@@ -247,11 +247,13 @@ class OnePassSGD:
         rate: Rate on ½(w·x − y)²; by default 1/(n_inputs · E x²) of the demonstrations.
         passes: How often the demonstrations are gone through.
         reshuffled: Draw a new order for each pass after the first.
+        batch_size: Demonstrations a step, which goes along their mean gradient.
     """
 
     rate: float | None = None
     passes: int = 1
     reshuffled: bool = False
+    batch_size: int = 1
     needs_model: bool = False
 
     def observe(self, scene: Scene) -> Observation:
@@ -263,10 +265,14 @@ class OnePassSGD:
         rng = np.random.default_rng(scene.request.settings.seed)
         for turn in range(self.passes):
             order = rng.permutation(n) if turn and self.reshuffled else np.arange(n)
-            for i in order:
-                error = task.y[:, i] - np.einsum("sd,sd->s", weights, task.x[:, i])
-                weights = weights + rate * error[:, None] * task.x[:, i]
-        return linear_observation(task, weights, settings=[rate], steps=n * self.passes)
+            starts = range(0, n, self.batch_size)
+            for batch in (order[start : start + self.batch_size] for start in starts):
+                x, y = task.x[:, batch], task.y[:, batch]
+                error = y - np.einsum("sd,sbd->sb", weights, x)
+                moves = np.einsum("sb,sbd->sd", error, x) / len(batch)
+                weights = weights + rate * moves
+        steps = len(starts) * self.passes
+        return linear_observation(task, weights, settings=[rate], steps=steps)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,12 @@ from probes.measures.distributions import (
     jensen_shannon,
     label_jensen_shannon,
     label_total_variation,
+    nearer_by,
     total_variation,
 )
 from probes.measures.identities import patch_error
 from probes.measures.labels import change_agreement, change_size
+from probes.measures.matching import gap_at_match
 from probes.measures.order import (
     answer_order_sensitivity,
     label_order_sensitivity,
@@ -69,6 +71,7 @@ __all__ = [
     "coverage",
     "coverage_elsewhere",
     "explained_share",
+    "gap_at_match",
     "gaussian_hoyer",
     "gaussian_sparsity",
     "gold_probability",
@@ -78,6 +81,7 @@ __all__ = [
     "label_jensen_shannon",
     "label_order_sensitivity",
     "label_total_variation",
+    "nearer_by",
     "normalised_update_cosine",
     "order_sensitivity",
     "overlap_cosine",
