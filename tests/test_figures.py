@@ -10,11 +10,11 @@ from xml.etree import ElementTree
 import pytest
 
 from probes.errors import OptionError
-from probes.record import read_rows_of
 from probes.report.__main__ import main
 from probes.report.figures import draw_figures
 from probes.report.series import PLANS, panels_of
 from probes.results import Row
+from probes.run_files import read_rows_of
 from tests.running import ROOT
 from tests.test_report import HOSTILE, effect, row
 

@@ -64,7 +64,9 @@ def _require_room(card: ModelCard, folder: Path, settings: Settings) -> None:
     copies = (
         2 if isinstance(card.weights, Untrained) and keeps_some(card.weights) else 1
     )
-    known = card.n_parameters or count_parameters(folder) or _count(folder)
+    # The headers say what is stored, the configuration what is built: either can lie.
+    stored = 0 if isinstance(card.weights, Untrained) else count_parameters(folder)
+    known = card.n_parameters or max(stored, _count(folder))
     dtype = getattr(torch, settings.dtype)
     require_room(
         copies * known * dtype.itemsize,
@@ -75,9 +77,21 @@ def _require_room(card: ModelCard, folder: Path, settings: Settings) -> None:
 
 
 def _count(folder: Path) -> int:
-    """Count the parameters of an architecture that has no weights."""
-    model = _random(folder, torch.float32, torch.device("meta"), seed=0)
-    return sum(p.numel() for p in model.parameters())
+    """Count the numbers that an architecture builds, without building them.
+
+    Raises:
+        ModelError: The configuration is no architecture's.
+    """
+    try:
+        model = _random(folder, torch.float32, torch.device("meta"), seed=0)
+    except Exception as error:  # transformers raises many kinds
+        raise ModelError(
+            f"{folder}/config.json cannot be used: {str(error)[:300]} Expected the "
+            f"configuration of a causal language model that transformers knows. Save "
+            f"the model again."
+        ) from error
+    parts = (*model.parameters(), *model.buffers())
+    return sum(part.numel() for part in parts)
 
 
 def keeps_some(source: Untrained) -> bool:
