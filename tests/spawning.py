@@ -9,6 +9,7 @@ project is imported before the fork, so that each run loads it as it stands.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import runpy
@@ -23,8 +24,12 @@ from typing import Any
 HEAVY = (
     "numpy scipy.stats torch torch.func safetensors.torch tokenizers transformers "
     "transformers.models.auto.modeling_auto transformers.models.llama.modeling_llama "
-    "transformers.models.auto.tokenization_auto jinja2 filelock"
+    "transformers.models.auto.tokenization_auto jinja2 filelock hypothesis.strategies "
+    "pytest xml.etree.ElementTree"
 )
+
+
+PLUGINS = {"anyio", "hypothesis", "_hypothesis_globals"}
 
 
 def python(
@@ -72,6 +77,13 @@ def _helper(owner: int) -> subprocess.Popen[str]:
 def _serve() -> None:
     for name in HEAVY.split():
         __import__(name)
+    # Some bring packages along that are pytest plugins too. Pytest would warn that it
+    # cannot rewrite their asserts any more; this mark is its own way to decline.
+    for name in PLUGINS & sys.modules.keys():
+        sys.modules[name].__doc__ = "PYTEST_DONT_REWRITE"
+    # Pytest and Hypothesis collect garbage several times a run; what all runs share is
+    # none, and looking through torch's objects again and again takes a second.
+    gc.freeze()
     for line in sys.stdin:
         asked = json.loads(line)
         child = os.fork()

@@ -73,10 +73,10 @@ def test_a_file_of_two_gigabytes_is_refused_unread(name: str, tmp_path: Path) ->
         READERS[name](path)
 
 
-@READING
+@pytest.mark.parametrize("name", [n for n in READERS if "index" not in n])
 def test_a_pipe_is_not_waited_for(name: str, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / name)
-    with pytest.raises(ProbesError, match=r"it is no regular file|lacks|no files"):
+    with pytest.raises(ProbesError, match="it is no regular file"):
         READERS[name](tmp_path / name)
 
 
@@ -135,9 +135,9 @@ def test_a_million_columns_are_refused(tmp_path: Path) -> None:
         rows_of(jsonl)
 
 
-def test_a_million_empty_lists_are_refused_though_they_are_few_bytes() -> None:
-    with pytest.raises(UnreadableError, match="more than 1000000 values"):
-        parse_json("[" + "[]," * 1_000_001 + "[]]")
+def test_many_empty_lists_are_refused_though_they_are_few_bytes() -> None:
+    with pytest.raises(UnreadableError, match="more than 1000 values"):
+        parse_json("[" + "[]," * 1000 + "[]]", most_values=1000)
 
 
 @pytest.mark.parametrize("query", ["{text:999999999}", "{text!r}", "{text.__class__}"])

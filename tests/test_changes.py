@@ -92,7 +92,7 @@ def test_the_first_line_tells_what_closes_the_gate() -> None:
     first = [t for tag, t in Reader(changes_page(compared(before, after))).texts]
     told = "1 verdict became its opposite, 1 cell lost: 6 of 7 cells changed."
     assert told in first
-    text = changes_page(compared(after[3:], after[3:]))
+    text = changes_page(compared(before[3:], before[3:]))
     assert "No verdict became its opposite, and no cell was lost: 0 of 3" in text
     assert "<script>" not in text
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from probes import rows
@@ -50,6 +50,7 @@ FUZZ = settings(
     database=None,
     deadline=None,
     suppress_health_check=[*HealthCheck],
+    phases=[Phase.explicit, Phase.generate],  # the first failure tells enough
 )
 GIVEN: Counter[str] = Counter()
 
@@ -151,7 +152,7 @@ def refused(name: str, ask: Callable[[], Any]) -> Any:
         return ask()
     except ProbesError as error:
         told = str(error)
-    assert len(told) < 5000
+    assert len(told) < 20_000  # the longest name given, twice
     return None
 
 
@@ -262,12 +263,12 @@ def test_store_entries(place: Path, entry: bytes, data: Any) -> None:
     store = Store(place / "store")
     content = data.draw(st.one_of(edited(entry), st.binary(max_size=200)))
     store.path(KEY).write_bytes(content)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", StoreWarning)
+    with warnings.catch_warnings(record=True) as told:
         GIVEN["store entries"] += 1
         store.facts(KEY)
         found = store.get(KEY)
-    assert found is None or content == entry or found.arrays.keys()
+    assert {warning.category for warning in told} <= {StoreWarning}
+    assert (found is None) is bool(told)
 
 
 CELLS = {"a|m|d|4": {"verdict": "refuted", "alone": "refuted", "effect": 0.5}}

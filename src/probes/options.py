@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -223,7 +224,7 @@ def grid_of(option: Any) -> Grid:
         UnknownNameError: A name is not known.
     """
     data_dir = option.data_dir
-    if data_dir is not None and not Path(data_dir).is_dir():
+    if data_dir is not None and not os.path.isdir(data_dir):
         raise OptionError(
             f"--data-dir is {data_dir!r}, which is no folder. Expected a folder with "
             f"one folder a dataset. Check the path."

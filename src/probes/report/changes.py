@@ -66,7 +66,7 @@ def changes_page(compared: Compared) -> str:
     changes = compared.changes
     counts = count(changes)
     moved = [change for change in changes if change.kind != "same"]
-    grave = {kind: counts[kind] for kind in GRAVE if counts[kind]}
+    grave: dict[str, int] = {kind: counts[kind] for kind in GRAVE if counts[kind]}
     return render(
         "changes.html",
         scripts=("changes.js",),

@@ -77,7 +77,7 @@ def zone_of(row: Mapping[str, Any]) -> Zone:
     """Return between which values a claim is supported; (None, None): not known."""
     if not row.keys() >= NEEDED or not row["effects"]:
         return None, None
-    kind, margin = scale_of(row), row["effects"][0]["margin"]
+    kind, margin = scale_of(dict(row)), row["effects"][0]["margin"]
     if margin is None:
         return None, None
     zones: dict[str, Zone] = {
