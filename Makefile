@@ -41,9 +41,9 @@ bench: $(READY)
 calibration: $(READY)
 	$(PY) -m probes.calibration $(ARGS)
 
-# Whatever bytes the parsers are given: 15,000 inputs and more to each of seven.
+# Whatever bytes the parsers are given: 12,000 inputs and more to each of seven.
 fuzz: $(READY)
-	PROBES_FUZZ=15000 $(PY) -m pytest tests/test_fuzz.py -n 0 -q -s $(ARGS)
+	PROBES_FUZZ=12000 $(PY) -m pytest tests/test_fuzz.py -n 0 -q -s $(ARGS)
 
 clean:
 	rm -rf .venv .store reports/latest build .pytest_cache .mypy_cache .ruff_cache

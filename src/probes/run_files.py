@@ -151,6 +151,7 @@ ROW_FORM: Mapping[str, Form] = {
     "seconds": _is_number,
     "effects": _list_of(_is_effect),
     "observations": _list_of(_is_text),
+    "details": _or_null(_is_mapping),
     "example": _or_null(_list_of(_is_shown)),
     "provenance": _is_provenance,
 }
