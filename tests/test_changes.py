@@ -66,7 +66,7 @@ def two_runs() -> tuple[list[Row], list[Row]]:
 def lines_of(text: str) -> list[str]:
     """Return the changed cells of a page, each as one text, in order."""
     table = text[text.index('id="changes"') :].partition("</tbody>")[0]
-    lines = table.split("<tr data-kind")[1:]
+    lines = table.split('<tr role="row" data-kind')[1:]
     return [
         " ".join(" ".join(shown for _, shown in Reader(f"<tr x{line}").texts).split())
         for line in lines

@@ -404,6 +404,14 @@ def test_a_scale_shows_the_sides_that_the_test_had() -> None:
     assert scale_of(row(effects=[])) == "value"
 
 
+def test_a_row_that_names_its_sides_is_drawn_with_them_whatever_its_p() -> None:
+    for has_two_sides, kind in ((True, "within"), (False, "below")):
+        named = effect(has_two_sides=has_two_sides)
+        for p_refuted in (0.99, 1.0):  # few sets multiply p: no complement any more
+            found = row(effects=[named], p_supported=0.01, p_refuted=p_refuted)
+            assert scale_of(found) == kind
+
+
 def test_the_report_is_three_files_even_of_lone_surrogates(tmp_path: Path) -> None:
     rows = [hostile_row(HOSTILE["surrogate"])]
     write_report(rows, run_of(rows), tmp_path / "new")

@@ -138,6 +138,7 @@ EFFECT_FORM: Mapping[str, Form] = {
     **dict.fromkeys(("n_sets", "n_queries"), _is_count),
     **dict.fromkeys(("value", "low", "high", "level", "margin"), _or_null(_is_number)),
     **dict.fromkeys(("floor", "ceiling", "p", "p_adjusted"), _or_null(_is_number)),
+    "has_two_sides": lambda value: isinstance(value, bool),
     "sets": _or_null(_list_of(_is_number)),
 }
 _TEXTS = ("claim", "sentence", "source", "file", "test", "model", "kind", "dataset")

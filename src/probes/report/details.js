@@ -135,6 +135,7 @@ function facts(row) {
   if (row.expected !== null) found.push(["recorded", words(row.expected) + (row.unexpected ? " – unexpected" : "")]);
   if (effect && effect.p !== null) found.push(["p", show(effect.p, 3) + " raw, " + show(effect.p_adjusted, 3) + " adjusted"]);
   if (row.p_supported !== null) found.push(["p of each verdict", "supported " + show(row.p_supported, 3) + ", refuted " + show(row.p_refuted, 3)]);
+  if (effect && effect.sets) found.push(["effect in each set", effect.sets.map((x) => show(x)).join(", ")]);
   found.push(["source", claims[row.claim].source]);
   found.push(["rerun", make("code", { class: "keep" }, commandOf(row))]);
   if (row.observations.length) found.push(["observations", make("code", {}, row.observations.map(text).join(" "))]);

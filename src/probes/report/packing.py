@@ -109,8 +109,10 @@ def scale_of(row: Row) -> str:
         return "value"
     if effect["level"] is None:
         return "below"
+    if "has_two_sides" in effect:
+        return "within" if effect["has_two_sides"] else "below"
     inside, outside = row["p_supported"], row["p_refuted"]
-    # A row does not name its sides, but only one-sided tests are complementary.
+    # Rows of earlier versions do not name their sides; one-sided tests complement.
     complementary = None not in (inside, outside) and abs(inside + outside - 1) < 1e-9
     is_far_below = row["alone"] == "refuted" and (effect["value"] or 0) < 0
     return "below" if complementary and not is_far_below else "within"
