@@ -81,7 +81,7 @@ def test_every_change_is_told_with_both_verdicts_and_by_how_much() -> None:
     ]
     assert "S supported 0.2 [0.1, 0.3] nats R refuted 0.4 [0.3, 0.5] nats" in lines[0]
     assert "+0.2 (2 half-widths)" in lines[0]
-    assert "claim_opposite[gd] llama · sst2 · 4" in lines[0]
+    assert "claim_ opposite[gd] llama · sst2 · 4" in lines[0]  # may break after _
     assert 'pytest "claims/test_a.py::test_b[c-d-4]"' in lines[0]
     assert "OutOfMemoryError" in lines[1]
     assert "no cell S supported" in lines[5]

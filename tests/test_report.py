@@ -9,12 +9,15 @@ import json
 import re
 import shlex
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from probes.measurement import Measurement
 from probes.report import write_report
 from probes.report.markdown import markdown
 from probes.report.matrix import LETTERS, headline, rerun_command, summarise
@@ -23,6 +26,7 @@ from probes.report.page import page
 from probes.report.summary import short_summary
 from probes.report.terminal import columns, matrix_lines
 from probes.results import Row
+from probes.verdict import judge_within
 
 HOSTILE = {
     "script": "<script>alert(1)</script>",
@@ -404,12 +408,23 @@ def test_a_scale_shows_the_sides_that_the_test_had() -> None:
     assert scale_of(row(effects=[])) == "value"
 
 
-def test_a_row_that_names_its_sides_is_drawn_with_them_whatever_its_p() -> None:
-    for has_two_sides, kind in ((True, "within"), (False, "below")):
-        named = effect(has_two_sides=has_two_sides)
-        for p_refuted in (0.99, 1.0):  # few sets multiply p: no complement any more
-            found = row(effects=[named], p_supported=0.01, p_refuted=p_refuted)
-            assert scale_of(found) == kind
+@pytest.mark.parametrize("n_sets", [10, 12])
+@pytest.mark.parametrize("mean", [-1.0, 0.05, 0.2, 1.0])
+def test_the_zone_is_on_the_side_where_the_judge_supports(
+    n_sets: int, mean: float
+) -> None:
+    noise = np.random.default_rng(0).normal(size=(n_sets, 30)) / 4
+    values = Measurement(name="gap", values=mean + noise, unit="nats")
+    mirrored = replace(values, values=0.2 - values.values)  # as judge.exceeds does
+    for kind, told, asked in (
+        ("within", values, {"one_sided": False}),
+        ("below", values, {"one_sided": True}),
+        ("above", mirrored, {"one_sided": True}),
+    ):
+        found = judge_within(told, margin=0.1, **asked)
+        shown = asdict(replace(found.effect, value=values.mean))
+        p = {"p_supported": found.p_supported, "p_refuted": found.p_refuted}
+        assert scale_of(row(verdict=found.verdict, effects=[shown], **p)) == kind
 
 
 def test_the_report_is_three_files_even_of_lone_surrogates(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ function demonstrationsFigure(row) {
 
 // Of several cells, the one whose effect speaks most for the claim.
 function nearest(found) {
-  const distance = (row) => (text(row.scale) === "share" ? -mainEffect(row).value : Math.abs(mainEffect(row).value));
+  const distance = (row) => (["share", "above"].includes(text(row.scale)) ? -mainEffect(row).value : Math.abs(mainEffect(row).value));
   return found.reduce((best, row) => (distance(row) < distance(best) ? row : best));
 }
 

@@ -83,6 +83,7 @@ def zone_of(row: Mapping[str, Any]) -> Zone:
     zones: dict[str, Zone] = {
         "share": (1 - margin, None),
         "below": (None, margin),
+        "above": (margin, None),
         "within": (-margin, margin),
     }
     return zones.get(kind, (None, None))
