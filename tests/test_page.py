@@ -338,6 +338,8 @@ def test_five_thousand_cells_open_and_filter_at_once(
     for _ in range(3):
         show(browser, tmp_path, rows)
         seconds.append(browser.execute_script(ready) / 1000)
+        if seconds[-1] <= 1.5:
+            break  # the machine was idle enough to tell
     assert min(seconds) <= 1.5
     assert min(filter_seconds(browser, v) for v in ("refuted", "supported")) <= 0.3
 
