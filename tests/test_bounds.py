@@ -124,6 +124,16 @@ def test_a_bomb_of_toml_is_refused(text: str, tmp_path: Path) -> None:
         describe(path.with_suffix(".jsonl"), None)
 
 
+@pytest.mark.parametrize("text", ["[a" + ".a" * 200 + "]", "a" + ".a" * 200 + " = 1"])
+def test_a_key_of_many_parts_is_refused_before_it_is_parsed(
+    text: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.toml"
+    path.write_text(f"\n{text}\n")
+    with pytest.raises(DataError, match="line 2 has more than 100 dots"):
+        describe(path.with_suffix(".jsonl"), None)
+
+
 def test_a_million_columns_are_refused(tmp_path: Path) -> None:
     csv, jsonl = tmp_path / "rows.csv", tmp_path / "rows.jsonl"
     csv.write_text("a," * 400_000 + "label\n" + "x," * 400_000 + "good\n")

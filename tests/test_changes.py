@@ -168,6 +168,8 @@ def test_the_zone_of_a_claim_is_where_its_rows_scale_says() -> None:
     assert zone_of(row(effects=[share])) == (0.9, None)
     assert zone_of(row()) == (None, 0.5)
     assert zone_of(row(p_supported=0.01, p_refuted=1.0)) == (-0.5, 0.5)
+    above = effect(value=0.9, has_two_sides=False)
+    assert zone_of(row(effects=[above], p_supported=0.01)) == (0.5, None)
     assert zone_of({}) == (None, None)
 
 

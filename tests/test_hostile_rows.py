@@ -12,10 +12,13 @@ from probes.catalogue_page import catalogue_page
 from probes.catalogue_page import main as write_catalogue
 from probes.claims import ClaimCard
 from probes.comparison import main as compare
+from probes.errors import OptionError
+from probes.record import Record
 from probes.report.__main__ import main as draw
 from probes.report.summary import MOST_LETTERS, short_summary
 from probes.results import write_rows
 from probes.run_files import read_rows_of
+from probes.tasks import Settings
 from tests.test_report import HOSTILE, effect, hostile_row, hostile_run
 
 STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -90,6 +93,36 @@ def test_a_broken_file_is_told_in_one_short_line(
         assert "is no record of verdicts" in told
         assert told.count("\n") == 1
         assert len(told) < 2100
+
+
+RECORDED = {"alone": "refuted", "verdict": "refuted", "effect": 0.5, "unit": "bits"}
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        None,
+        [],
+        {},
+        RECORDED | {"alone": "maybe"},
+        RECORDED | {"alone": ["refuted"]},
+        RECORDED | {"effect": "0.5"},
+        RECORDED | {"effect": True},
+        RECORDED | {"unit": None},
+        {key: value for key, value in RECORDED.items() if key != "unit"},
+    ],
+)
+def test_a_record_of_something_else_is_refused_in_words(
+    cell: object, tmp_path: Path
+) -> None:
+    path = tmp_path / "expected.json"
+    for found, is_good in ((RECORDED, True), (cell, False)):
+        path.write_text(json.dumps({"settings": {}, "cells": {"a|b|c|4": found}}))
+        if is_good:
+            Record(path, Settings())
+            continue
+        with pytest.raises(OptionError, match="is no recorded verdict"):
+            Record(path, Settings())
 
 
 def test_a_summary_tells_what_is_unexpected_before_it_counts() -> None:
