@@ -66,18 +66,22 @@ def _require_room(card: ModelCard, folder: Path, settings: Settings) -> None:
     )
     # The headers say what is stored, the configuration what is built: either can lie.
     stored = 0 if isinstance(card.weights, Untrained) else count_parameters(folder)
-    known = card.n_parameters or max(stored, _count(folder))
+    built, buffers = _count(folder)
+    known = card.n_parameters or max(stored, built)
     dtype = getattr(torch, settings.dtype)
     require_room(
-        copies * known * dtype.itemsize,
+        copies * (known + buffers) * dtype.itemsize,
         torch.device(settings.device),
         what=f"Loading {card.name}, {known:,} parameters in {settings.dtype},",
         mending="Pass a narrower --dtype, another --device, or a smaller model.",
     )
 
 
-def _count(folder: Path) -> int:
+def _count(folder: Path) -> tuple[int, int]:
     """Count the numbers that an architecture builds, without building them.
+
+    Returns:
+        Parameters, and what else it keeps, such as masks of its whole context.
 
     Raises:
         ModelError: The configuration is no architecture's.
@@ -90,8 +94,9 @@ def _count(folder: Path) -> int:
             f"configuration of a causal language model that transformers knows. Save "
             f"the model again."
         ) from error
-    parts = (*model.parameters(), *model.buffers())
-    return sum(part.numel() for part in parts)
+    parts = (model.parameters(), model.buffers())
+    n_parameters, n_buffers = (sum(x.numel() for x in part) for part in parts)
+    return n_parameters, n_buffers
 
 
 def keeps_some(source: Untrained) -> bool:
