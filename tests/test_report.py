@@ -364,6 +364,9 @@ def test_a_comparison_says_what_was_compared_and_what_differs(draw: Draw) -> Non
     assert "opposite: a: S → R" in text.replace("\\", "")
     text = draw([row()], run_of([row()], record=RECORD | {"applies": False}))
     assert "Nothing was compared: old.jsonl is of another run." in text
+    empty = RECORD | {"compared": 0, "not_run": 0, "changes": {}}
+    text = draw([row()], run_of([row()], record=empty))
+    assert "Nothing was compared: old.jsonl holds no cell." in text
 
 
 @pytest.mark.parametrize("draw", [terminal, markdown])
