@@ -231,6 +231,16 @@ def test_an_index_names_files_of_its_own_folder_only(folder: Path, name: Any) ->
         weight_files(folder)
 
 
+def test_a_name_too_long_for_any_file_is_refused_in_words(folder: Path) -> None:
+    for name in ("a" * 5000, "a/" * 3000 + "b"):
+        (folder / "SHA256SUMS").write_text("0" * 64 + f"  {name}\n")
+        with pytest.raises(ModelError, match="lacks a|the name of a file"):
+            require_sums(folder)
+    change(folder / "model.safetensors.index.json", weight_map={"w": "a" * 5000})
+    with pytest.raises(ModelError, match="lacks 1 of the 1 files|cannot be used"):
+        weight_files(folder)
+
+
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a\0b"])
 def test_sums_name_files_of_their_own_folder_only(folder: Path, name: str) -> None:
     (folder / "SHA256SUMS").write_text("0" * 64 + f"  {name}\n")

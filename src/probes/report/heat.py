@@ -18,14 +18,34 @@ FLOOR = 1e-16
 
 
 def heat_maps(figure: Any, found: Mapping[str, Sequence[StepMap]]) -> None:
-    """Fill a figure: a line of panels for each cell, a panel for each algorithm."""
+    """Fill a figure: a line of panels for each cell, a panel for each algorithm.
+
+    The panels of a line share their colours, so that algorithms can be compared.
+    """
     n_columns = max(len(maps) for maps in found.values())
     axes = figure.subplots(len(found), n_columns, squeeze=False)
     for line, maps in zip(axes, found.values(), strict=True):
         for axis in line[len(maps) :]:
             axis.set_axis_off()
+        low, high = _ends(maps)
         for axis, one in zip(line, maps, strict=False):
-            _panel(figure, axis, one)
+            image = _panel(axis, one, low, high)
+        bar = figure.colorbar(image, ax=line[len(maps) - 1])
+        bar.ax.tick_params(which="both", labelsize=6)
+        exact = f"; 0 as {low:.1g}" if _has_zero(maps) else ""
+        bar.set_label(f"distance ({maps[0].unit}){exact}", fontsize=7)
+        bar.ax.yaxis.label.set_parse_math(False)
+
+
+def _has_zero(maps: Sequence[StepMap]) -> bool:
+    return any(x == 0 for one in maps for row in one.distances for x in row)
+
+
+def _ends(maps: Sequence[StepMap]) -> tuple[float, float]:
+    """Return the ends of the colours; an exact match is a decade below the rest."""
+    least = least_positive(maps)
+    low = max(least / 10 if _has_zero(maps) else least, FLOOR)
+    return low, max(max(x for one in maps for r in one.distances for x in r), 10 * low)
 
 
 def size_of(found: Mapping[str, Sequence[StepMap]]) -> tuple[float, float]:
@@ -34,18 +54,17 @@ def size_of(found: Mapping[str, Sequence[StepMap]]) -> tuple[float, float]:
     return INCHES[0] * n_columns, INCHES[1] * len(found)
 
 
-def _panel(figure: Any, axis: Any, one: StepMap) -> None:
+def _panel(axis: Any, one: StepMap, low: float, high: float) -> Any:
     from matplotlib.colors import LogNorm
 
-    low = max(least_positive([one]), FLOOR)
-    high = max((x for row in one.distances for x in row), default=low)
-    norm = LogNorm(vmin=low, vmax=max(high, 10 * low), clip=True)
     lifted = [[max(x, low) for x in row] for row in one.distances]
     image = axis.imshow(
-        lifted, norm=norm, cmap="viridis_r", aspect="auto", origin="lower"
+        lifted,
+        norm=LogNorm(vmin=low, vmax=high, clip=True),
+        cmap="viridis_r",
+        aspect="auto",
+        origin="lower",
     )
-    bar = figure.colorbar(image, ax=axis)
-    bar.ax.tick_params(labelsize=6)
     _line(axis, one)
     for numbers, set_ticks in (
         (one.steps, axis.set_xticks),
@@ -54,7 +73,13 @@ def _panel(figure: Any, axis: Any, one: StepMap) -> None:
         every = -(-len(numbers) // MOST_TICKS)
         at = range(0, len(numbers), every)
         set_ticks(list(at), [f"{numbers[i]:g}" for i in at], fontsize=6)
-    _told(axis, one, bar)
+    for text, write in (
+        (one.title, axis.set_title),
+        (f"steps of {one.algorithm}", axis.set_xlabel),
+        ("layer", axis.set_ylabel),
+    ):
+        write(text, fontsize=7).set_parse_math(False)
+    return image
 
 
 def _line(axis: Any, one: StepMap) -> None:
@@ -80,15 +105,3 @@ def _place(steps: Sequence[float], value: float) -> float:
     left = right - 1
     share = (value - steps[left]) / (steps[right] - steps[left])
     return left + min(max(share, 0.0), 1.0)
-
-
-def _told(axis: Any, one: StepMap, bar: Any) -> None:
-    for text, write in (
-        (one.title, axis.set_title),
-        (f"steps of {one.algorithm}", axis.set_xlabel),
-        ("layer", axis.set_ylabel),
-        (f"distance ({one.unit})", bar.set_label),
-    ):
-        write(text, fontsize=7)
-    for text in (axis.title, axis.xaxis.label, bar.ax.yaxis.label):
-        text.set_parse_math(False)

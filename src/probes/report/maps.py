@@ -79,7 +79,7 @@ def maps_of(rows: Iterable[Row]) -> dict[str, list[StepMap]]:
         title = " on ".join(plain(row[k], NAME_LIMIT) for k in ("model", "dataset"))
         title += f", {row['n_demonstrations']} demonstrations"
         found.setdefault(title, _maps(title, held))
-    return dict(sorted((title, maps) for title, maps in found.items() if maps))
+    return {title: found[title] for title in sorted(found) if found[title]}
 
 
 def _maps(title: str, held: Mapping[str, Any]) -> list[StepMap]:
