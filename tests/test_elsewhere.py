@@ -94,10 +94,10 @@ def test_help_groups_all_options_and_names_their_keys(tmp_path: Path) -> None:
     text = elsewhere(tmp_path, "--help").stdout
     ours = text.partition("is in-context learning gradient descent?:")[2]
     ours = ours.partition("\n\n")[0]
-    for name in ("models", "demos", "store", "expect", "raw", "list-claims"):
+    for name in ("models", "demos", "store", "store-limit", "raw", "list-claims"):
         assert f"--{name}" in ours
         if not name.startswith("list"):
-            assert f"probes_{name} " in text
+            assert f"probes_{name.replace('-', '_')} " in text
     assert "(default: 10)" in " ".join(ours.split())
 
 

@@ -152,6 +152,15 @@ PLACE_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
         },
     ),
     (
+        "--store-limit",
+        {
+            "metavar": "SIZE",
+            "help": "what the store may hold after the run, such as 500M or 2G: the "
+            "least recently used observations are removed until the rest fit "
+            "(default: no limit)",
+        },
+    ),
+    (
         "--reports",
         {
             "metavar": "FOLDER",
