@@ -155,9 +155,8 @@ PLACE_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
         "--store-limit",
         {
             "metavar": "SIZE",
-            "help": "what the store may hold after the run, such as 500M or 2G: the "
-            "least recently used observations are removed until the rest fit "
-            "(default: no limit)",
+            "help": "what the store may hold after the run, such as 500M or 2G: what "
+            "was not used for longest is removed (default: no limit)",
         },
     ),
     (
@@ -200,13 +199,6 @@ PLACE_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
         },
     ),
 )
-
-LIST_OPTIONS = {
-    "--list-claims": "print the catalogue of claims and stop",
-    "--list-models": "print the registered models and stop",
-    "--list-datasets": "print the registered datasets and stop; with --datasets, those "
-    "and how many rows of each label they have",
-}
 
 
 def given_options(option: Any) -> dict[str, str]:
