@@ -131,7 +131,7 @@ function facts(row) {
   const found = [];
   const effect = mainEffect(row);
   if (row.identity) found.push(["identity", "true of any network, so that it holds is no evidence"]);
-  if (row.alone !== null) found.push(["alone", words(row.alone) + ", before correction over the cells of the claim"]);
+  if (row.alone !== null) found.push(["alone", words(row.alone) + ", before correction over the cells of the matrix"]);
   if (row.expected !== null) found.push(["recorded", words(row.expected) + (row.unexpected ? " – unexpected" : "")]);
   if (effect && effect.p !== null) found.push(["p", show(effect.p, 3) + " raw, " + show(effect.p_adjusted, 3) + " adjusted"]);
   if (row.p_supported !== null) found.push(["p of each verdict", "supported " + show(row.p_supported, 3) + ", refuted " + show(row.p_refuted, 3)]);
