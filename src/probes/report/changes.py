@@ -28,9 +28,9 @@ from probes.report.spans import draw_span
 from probes.results import CELL, Row, row_id, write_text
 
 PAGE = "changes.html"
-MOST_DRAWN = 1000
-"""Changes drawn on the page, the gravest first: two runs that share nothing would fill
-tens of megabytes with what nobody reads."""
+MOST_DRAWN = 600
+"""Changes drawn on the page, the gravest first: more take a browser seconds to lay out
+again, and a reader longer."""
 TONES = {
     "opposite": "R",
     "lost": "E",
