@@ -33,7 +33,11 @@ ROOM = 400_000_000  # bytes on top of what is held: far less than any bomb below
 @pytest.fixture(autouse=True)
 def little_memory() -> Iterator[None]:
     """Let a test take little more memory than the process holds already."""
-    held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    told = Path("/proc/self/statm")
+    if not told.exists():  # no Linux: the bombs are refused all the same
+        yield
+        return
+    held = int(told.read_text().split()[0]) * resource.getpagesize()
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (held + ROOM, hard))
     yield
