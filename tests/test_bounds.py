@@ -191,6 +191,8 @@ REPLACE = {"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}
     [
         ("config.json", {"auto_map": {"AutoModel": "m.M"}}, "its own code"),
         ("tokenizer_config.json", {"auto_map": {}}, "its own code"),
+        ("tokenizer_config.json", {"tokenizer_file": "/etc/passwd"}, "as its token"),
+        ("tokenizer_config.json", {"vocab_file": ".."}, "as its vocab"),
         ("config.json", {"attn_implementation": "org/kernel"}, "asks for code"),
         ("config.json", {"num_hidden_layers": 10**9}, "no model is so large"),
         ("config.json", {"text_config": {"vocab_size": 10**12}}, "is so large"),
@@ -224,6 +226,14 @@ def test_a_configuration_that_builds_more_than_fits_is_refused_unbuilt(
     card = replace(card, weights=Checkpoint(location=str(folder)))
     with pytest.raises(ModelError, match="Loading hmm_llama, .* parameters"):
         load_causal_lm(card, Settings())
+
+
+def test_a_file_of_the_makers_disk_that_is_not_here_is_no_reason_to_refuse(
+    folder: Path,
+) -> None:
+    stale = {"special_tokens_map_file": "/home/maker/special_tokens_map.json"}
+    change(folder / "tokenizer_config.json", **stale, vocab_file=None)
+    require_no_code(folder)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ Told from its JSON files alone, before any library reads them. Imports no torch.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -102,12 +103,31 @@ def _require_tame(folder: Path, name: str, config: Mapping[str, Any]) -> None:
                 f"{folder} asks for code of {str(value)[:60]!r} ({key} in {name}). "
                 f"Expected eager or sdpa. Remove the key; code is never fetched."
             )
+        if key.endswith("_file") and _leads_elsewhere(value, folder):
+            raise ModelError(
+                f"{folder} names {str(value)[:60]!r} as its {key} in {name}. Expected a "
+                f"file of the folder itself. Copy it there and remove the key."
+            )
         most = MOST_LAYERS if key in LAYER_KEYS else LARGEST_SIZE
         if name == "config.json" and type(value) is int and abs(value) > most:
             raise ModelError(
                 f"{folder} has {key} = {str(value)[:30]} in {name}. Expected at most "
                 f"{most}: no model is so large. Save the model again."
             )
+
+
+def _leads_elsewhere(value: Any, folder: Path) -> bool:
+    """Say whether a configured file is one that is there, and not the folder's own.
+
+    Published tokenizers often name a file of their maker's disk, which is not there.
+    """
+    if not isinstance(value, str) or not os.path.exists(folder / value):
+        return False
+    try:
+        require_inside(folder / value, folder)
+    except (OSError, ValueError):
+        return True
+    return False
 
 
 def _walk(value: Any) -> Iterator[tuple[str, Any]]:
