@@ -105,8 +105,8 @@ def _require_tame(folder: Path, name: str, config: Mapping[str, Any]) -> None:
             )
         if key.endswith("_file") and _leads_elsewhere(value, folder):
             raise ModelError(
-                f"{folder} names {str(value)[:60]!r} as its {key} in {name}. Expected a "
-                f"file of the folder itself. Copy it there and remove the key."
+                f"{folder} names {str(value)[:60]!r} as its {key} in {name}. Expected "
+                f"a file of the folder itself. Copy it there and remove the key."
             )
         most = MOST_LAYERS if key in LAYER_KEYS else LARGEST_SIZE
         if name == "config.json" and type(value) is int and abs(value) > most:
