@@ -5,7 +5,7 @@ READY := .venv/.ready
 # Every run and every worker starts from compiled modules: a second less for each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup claims sample test lint bench calibration clean
+.PHONY: setup claims sample test lint bench calibration fuzz clean
 
 setup: $(READY)
 
@@ -40,6 +40,10 @@ bench: $(READY)
 # How often verdicts are wrong, on worlds of known truth.
 calibration: $(READY)
 	$(PY) -m probes.calibration $(ARGS)
+
+# Whatever bytes the parsers are given: 12,000 inputs and more to each of seven.
+fuzz: $(READY)
+	PROBES_FUZZ=12000 $(PY) -m pytest tests/test_fuzz.py -n 0 -q -s $(ARGS)
 
 clean:
 	rm -rf .venv .store reports/latest build .pytest_cache .mypy_cache .ruff_cache

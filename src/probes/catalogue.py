@@ -17,6 +17,13 @@ from probes.tasks import DatasetCard, ModelCard
 
 INDENT = " " * 4
 
+LIST_OPTIONS = {
+    "--list-claims": "print the catalogue of claims and stop",
+    "--list-models": "print the registered models and stop",
+    "--list-datasets": "print the registered datasets and stop; with --datasets, those "
+    "and how many rows of each label they have",
+}
+
 
 def listing(asked: str, places: Sequence[str], option: Any) -> str:
     """Write the list that an option asks for.

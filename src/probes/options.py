@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,14 @@ PLACE_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
         },
     ),
     (
+        "--store-limit",
+        {
+            "metavar": "SIZE",
+            "help": "what the store may hold after the run, such as 500M or 2G: what "
+            "was not used for longest is removed (default: no limit)",
+        },
+    ),
+    (
         "--reports",
         {
             "metavar": "FOLDER",
@@ -191,13 +200,6 @@ PLACE_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ),
 )
 
-LIST_OPTIONS = {
-    "--list-claims": "print the catalogue of claims and stop",
-    "--list-models": "print the registered models and stop",
-    "--list-datasets": "print the registered datasets and stop; with --datasets, those "
-    "and how many rows of each label they have",
-}
-
 
 def given_options(option: Any) -> dict[str, str]:
     """Name the options that decide a cell and are not at their defaults.
@@ -223,7 +225,7 @@ def grid_of(option: Any) -> Grid:
         UnknownNameError: A name is not known.
     """
     data_dir = option.data_dir
-    if data_dir is not None and not Path(data_dir).is_dir():
+    if data_dir is not None and not os.path.isdir(data_dir):
         raise OptionError(
             f"--data-dir is {data_dir!r}, which is no folder. Expected a folder with "
             f"one folder a dataset. Check the path."

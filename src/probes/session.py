@@ -27,7 +27,7 @@ from probes.places import Places, places_of
 from probes.plan import look_lines, plan_work, power_lines, work_lines
 from probes.progress import Status
 from probes.provenance import provenance
-from probes.record import Record, read_rows_of, write_record
+from probes.record import Record, write_record
 from probes.request import Request
 from probes.results import (
     Row,
@@ -39,6 +39,7 @@ from probes.results import (
     write_rows,
     write_text,
 )
+from probes.run_files import read_rows_of
 from probes.sequential import Looks
 
 
@@ -237,6 +238,7 @@ class Run:
             StoreError: The report cannot be written.
         """
         from probes.report import write_report
+        from probes.report.changes import write_changes
         from probes.self_tests import run_self_tests
 
         rows = order_rows(self.rows.values())
@@ -267,6 +269,8 @@ class Run:
         write_rows(rows, folder / "results.jsonl")
         write_text(json.dumps(run, indent=1) + "\n", folder / "run.json")
         write_report(rows, run, folder)
+        asked = self.record if self.option.expect is not None else None
+        write_changes(asked, rows, run, folder)
         if self.places.update_expected and not self.missing and not interrupted:
             write_record(
                 rows, self.root / "claims" / "expected.json", self.grid.settings

@@ -64,20 +64,39 @@ def _require_room(card: ModelCard, folder: Path, settings: Settings) -> None:
     copies = (
         2 if isinstance(card.weights, Untrained) and keeps_some(card.weights) else 1
     )
-    known = card.n_parameters or count_parameters(folder) or _count(folder)
+    # The headers say what is stored, the configuration what is built: either can lie.
+    stored = 0 if isinstance(card.weights, Untrained) else count_parameters(folder)
+    built, buffers = _count(folder)
+    known = card.n_parameters or max(stored, built)
     dtype = getattr(torch, settings.dtype)
     require_room(
-        copies * known * dtype.itemsize,
+        copies * (known + buffers) * dtype.itemsize,
         torch.device(settings.device),
         what=f"Loading {card.name}, {known:,} parameters in {settings.dtype},",
         mending="Pass a narrower --dtype, another --device, or a smaller model.",
     )
 
 
-def _count(folder: Path) -> int:
-    """Count the parameters of an architecture that has no weights."""
-    model = _random(folder, torch.float32, torch.device("meta"), seed=0)
-    return sum(p.numel() for p in model.parameters())
+def _count(folder: Path) -> tuple[int, int]:
+    """Count the numbers that an architecture builds, without building them.
+
+    Returns:
+        Parameters, and what else it keeps, such as masks of its whole context.
+
+    Raises:
+        ModelError: The configuration is no architecture's.
+    """
+    try:
+        model = _random(folder, torch.float32, torch.device("meta"), seed=0)
+    except Exception as error:  # transformers raises many kinds
+        raise ModelError(
+            f"{folder}/config.json cannot be used: {str(error)[:300]} Expected the "
+            f"configuration of a causal language model that transformers knows. Save "
+            f"the model again."
+        ) from error
+    parts = (model.parameters(), model.buffers())
+    n_parameters, n_buffers = (sum(x.numel() for x in part) for part in parts)
+    return n_parameters, n_buffers
 
 
 def keeps_some(source: Untrained) -> bool:

@@ -98,3 +98,5 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for nodeid in run.missing[:20]:
         terminalreporter.write_line(f"no report: {nodeid}")
     terminalreporter.write_line(f"Report: {run.places.reports / 'index.html'}")
+    if (changes := run.places.reports / "changes.html").exists():
+        terminalreporter.write_line(f"Changes: {changes}")
