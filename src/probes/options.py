@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from probes.engine_options import ENGINE_OPTIONS
 from probes.errors import OptionError
 from probes.grid import Grid, parse_datasets, parse_demonstrations, parse_models
 from probes.tasks import Settings
@@ -189,6 +190,7 @@ PLACE_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
             "help": "show verdicts without comparing them with any record",
         },
     ),
+    *ENGINE_OPTIONS,
 )
 
 LIST_OPTIONS = {
