@@ -112,7 +112,7 @@ class Store:
         path = self.path(key)
         try:
             found = decode(path.read_bytes(), key)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             tell(

@@ -33,7 +33,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     option = session.config.option
     if option.plan or option.collectonly or not (option.engine or option.shard):
         return None
-    tell = session.config.pluginmanager.get_plugin("terminalreporter").write_line
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    tell = print if terminal is None else terminal.write_line
     measuring = Measuring(session.config.stash[RUN], tell)
     try:
         measure(measuring, session.items)
