@@ -85,10 +85,10 @@ class Measuring:
         store = self.run.observer.store
         missing = [request for request in asked if request.key not in store]
         self.tally.stored += len(asked) - len(missing)
-        engine = self._started()
-        sendable = [r for r in missing if self._can_send(r)]
-        for answer in engine.measure(sendable) if sendable else ():
-            self._take(answer)
+        sendable = [request for request in missing if self._can_send(request)]
+        if sendable:
+            for answer in self._started().measure(sendable):
+                self._take(answer)
 
     def lines(self) -> list[str]:
         """Say what was measured, and why the rest was not."""
@@ -112,7 +112,7 @@ class Measuring:
 
     def _can_send(self, request: Request) -> bool:
         """Say whether workers can be told of a request; else its test measures it."""
-        if isinstance(self._engine, InProcess):
+        if self.run.option.engine is None:
             return True
         try:
             return from_wire(to_wire(request)) == request
