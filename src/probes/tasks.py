@@ -268,6 +268,8 @@ def canonical(value: Any) -> Any:
     Raises:
         TypeError: A field holds something that has no canonical JSON; our own bug.
     """
+    if value is None or isinstance(value, (str, int, float)):
+        return value  # most values by far; a plan has millions
     if is_dataclass(value) and not isinstance(value, type):
         named = {f.name: canonical(getattr(value, f.name)) for f in fields(value)}
         return {"type": type(value).__name__, **named}
@@ -275,8 +277,6 @@ def canonical(value: Any) -> Any:
         return [canonical(v) for v in value]
     if isinstance(value, dict):
         return {str(k): canonical(v) for k, v in value.items()}
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"{type(value).__name__} has no canonical JSON")
@@ -284,7 +284,12 @@ def canonical(value: Any) -> Any:
 
 def digest(value: Any) -> str:
     """Hash canonical JSON: 32 hexadecimal digits of its SHA-256."""
-    text = json.dumps(canonical(value), sort_keys=True, separators=(",", ":"))
+    return digest_of_json(canonical(value))
+
+
+def digest_of_json(value: Any) -> str:
+    """Hash what is canonical JSON already, as :func:`digest` does."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
