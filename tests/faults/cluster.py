@@ -32,7 +32,7 @@ def is_installed() -> bool:
 
 
 class Cluster:
-    """A head node and another.
+    """A head node, and others that are added.
 
     Args:
         environment: What every process of theirs has in its environment.
@@ -45,21 +45,18 @@ class Cluster:
         self.port = _free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.nodes: list[subprocess.Popen[bytes]] = []
-        self.add(head=True)
         self.add()
 
-    def add(self, *, head: bool = False) -> None:
-        """Start a node of one core."""
-        where = (
-            ["--head", f"--port={self.port}", "--include-dashboard=false"]
-            if head
-            else [f"--address={self.address}"]
-        )
+    def add(self) -> None:
+        """Start a node of one core; the first is the head."""
+        where = [f"--address={self.address}"]
+        if not self.nodes:
+            head = [f"--port={self.port}", "--include-dashboard=false"]
+            where = ["--head", *head, f"--temp-dir={self.folder}"]
         size = ["--num-cpus=1", f"--object-store-memory={100 << 20}"]
-        temporary = [f"--temp-dir={self.folder}"] if head else []
         with (self.folder.parent / f"node-{len(self.nodes)}.log").open("wb") as log:
             node = subprocess.Popen(
-                [str(COMMAND), "start", *where, *size, *temporary, "--block"],
+                [str(COMMAND), "start", *where, *size, "--block"],
                 env=self.environment,
                 stdout=log,
                 stderr=log,

@@ -6,7 +6,9 @@ or ends is started again. Then a run is left alone, and its rows are compared.
 
 from __future__ import annotations
 
+import contextlib
 import random
+import subprocess
 import time
 from pathlib import Path
 
@@ -65,10 +67,8 @@ def never_hangs(home: Path, *, n_times: int, seeds: Path | None) -> Strike:
         started = time.monotonic()
         run = stage.start("-n", "4")
         n_killed += _kill_one(stage, run, draw)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             run.wait(timeout=HANG)
-        except TimeoutError:
-            pass
         if run.poll() is None:
             kill(*family(run.pid), run.pid)
             slow.append(f"turn {turn} hung for {HANG} s")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tests.faults.acts import ACTS, Act, Strike
+from tests.faults.acts import ACTS, Strike
 from tests.faults.cluster import Cluster
 from tests.faults.stage import Play, Stage
 
@@ -35,12 +35,34 @@ class Result:
     engine: str
     injected: int
     survived: int
-    lost: int
-    recomputed: int
+    lost: int = 0
+    recomputed: int = 0
     allowed: int
     how: str
-    seconds: float
+    seconds: float = 0.0
     broken: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, fault: str, engine: str, strike: Strike) -> Result:
+        """Write down a strike."""
+        return cls(
+            fault=fault,
+            engine=engine,
+            injected=strike.n,
+            survived=0 if strike.broken else strike.n,
+            allowed=strike.in_flight,
+            how=strike.how,
+            broken=strike.broken,
+        )
+
+    def checked(self) -> Result:
+        """Count nothing as survived that cost more than it may."""
+        broken = list(self.broken)
+        if self.lost:
+            broken.append(f"{self.lost} lost")
+        if self.recomputed > self.allowed:
+            broken.append(f"{self.recomputed - self.allowed} too many measured again")
+        return replace(self, broken=broken, survived=0 if broken else self.survived)
 
 
 class Matrix:
@@ -84,43 +106,46 @@ class Matrix:
                 yield self.play_one(fault, engine)
 
     def play_one(self, fault: str, engine: str) -> Result:
-        """Strike a run, run again, and compare."""
+        """Play one fault on one engine."""
         act = ACTS[fault]
-        expected = self.undisturbed(act.play or self.play)
-        started = time.monotonic()
-        stage = self._stage(fault, engine, act)
-        try:
-            strike = act.strike(stage)
-            again = stage.noted("begin")
-            stage.order()
-            stage.finish(stage.start())
-        except TimeoutError as error:
-            strike = Strike(n=1, how=f"{error}", broken=["it hung"])
-            again = []
-        broken = [*strike.broken, *differences(stage, expected, act.rounding)]
-        begun = stage.noted("begin")
-        measured_later = set(begun[len(again) :])
-        recomputed = len(begun) - len(set(begun))
-        lost = len(measured_later & strike.whole)
-        if recomputed > strike.in_flight:
-            broken.append(f"{recomputed} measured again, {strike.in_flight} in flight")
-        return Result(
-            fault=fault,
-            engine=engine,
-            injected=strike.n,
-            survived=0 if broken or lost else strike.n,
-            lost=lost,
-            recomputed=recomputed,
-            allowed=strike.in_flight,
-            how=strike.how,
-            seconds=round(time.monotonic() - started, 1),
-            broken=broken,
+        return self.play_strike(
+            fault, engine, act.play or self.play, act.strike, act.rounding
         )
 
-    def _stage(self, fault: str, engine: str, act: Act) -> Stage:
+    def play_strike(
+        self,
+        fault: str,
+        engine: str,
+        play: Play,
+        strike: Callable[[Stage], Strike],
+        rounding: float = 0.0,
+    ) -> Result:
+        """Strike a run, run again, and compare."""
+        expected = self.undisturbed(play)
+        started = time.monotonic()
+        stage = self._stage(fault, engine, play)
+        n_before = 0
+        try:
+            found = strike(stage)
+            n_before = len(stage.noted("begin"))
+            stage.order()
+            stage.finish(stage.start())
+            broken = [*found.broken, *differences(stage, expected, rounding)]
+        except (TimeoutError, OSError) as error:
+            found = Strike(n=1, how="as told")
+            broken = [f"{type(error).__name__}: {error}"]
+        begun = stage.noted("begin")
+        result = Result.of(fault, engine, replace(found, broken=broken))
+        return replace(
+            result,
+            seconds=round(time.monotonic() - started, 1),
+            lost=len(set(begun[n_before:]) & found.whole),
+            recomputed=len(begun) - len(set(begun)),
+        ).checked()
+
+    def _stage(self, fault: str, engine: str, play: Play) -> Stage:
         cluster = self.cluster if engine == "ray" else None
         name = fault.replace(" ", "-")
-        play = act.play or self.play
         return Stage(self.home, name, play, engine, cluster=cluster, seeds=self.seeds)
 
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from probes.engine.observer import Observer
+from probes.engine.observer import REMEMBERED, Observer
 from probes.errors import OptionError, ProbesError, TimeLimitError
 from probes.observation import Observation
 from probes.request import Request
@@ -124,6 +124,7 @@ class WatchedObserver(Observer):
     def __init__(self, store: Any, *, watch: Watch, announce: Any = None) -> None:
         super().__init__(store, announce=announce)
         self.watch = watch
+        self._n_held = 0
 
     def observe(self, request: Request) -> Observation:
         """Return the observation of a request, measuring it if nobody has yet.
@@ -146,6 +147,20 @@ class WatchedObserver(Observer):
         """Give an observation that this process remembers or has stored."""
         return self._memory.get(key) or self.store.get(key)
 
+    def _remember(self, observation: Observation) -> None:
+        """Keep what was used last; ten thousand cells make adding all up too slow."""
+        known = self._memory.pop(observation.key, None)
+        self._n_held += _n_bytes(observation) - (
+            0 if known is None else _n_bytes(known)
+        )
+        self._memory[observation.key] = observation
+        while self._n_held > REMEMBERED and len(self._memory) > 1:
+            self._n_held -= _n_bytes(self._memory.popitem(last=False)[1])
+
     def _measure(self, request: Request) -> Observation:
         with self.watch.measuring(request):
             return super()._measure(request)
+
+
+def _n_bytes(observation: Observation) -> int:
+    return sum(array.nbytes for array in observation.arrays.values())
