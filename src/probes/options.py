@@ -112,7 +112,7 @@ GRID_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
         {
             "default": DEFAULTS.device,
             "metavar": "NAME",
-            "help": "where text models run: cpu, cuda, cuda:1 (default: %(default)s)",
+            "help": "where text models run: cpu, cuda, cuda:1, auto (default: cpu)",
         },
     ),
     (

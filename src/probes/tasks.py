@@ -206,7 +206,7 @@ class Settings:
         n_orders: Orders of the same demonstrations.
         n_calibration: Queries on which rates and steps are chosen.
         seed: Seed of everything that is drawn.
-        device: "cpu", "cuda" or "cuda:N".
+        device: "cpu", "cuda", "cuda:N", or "auto", which spreads a model over GPUs.
         dtype: Precision in which text models run: float32, bfloat16, float16, float64.
         data_dir: Folder in which datasets are looked up; None: only what ships.
         long_rows: What becomes of rows that are too long for the model's context when

@@ -7,7 +7,7 @@ import os
 import signal
 from pathlib import Path
 
-WORKER_MARKS = ("probes.engine.worker", "execnet", "ray::Remote")
+WORKER_MARKS = ("probes.engine.worker", "sys.stdin.readline", "ray::Remote")
 """What stands in the command lines of the workers of the engines and of xdist."""
 
 

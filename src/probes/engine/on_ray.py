@@ -64,15 +64,17 @@ class RayCluster:
     ) -> None:
         self.ray = _joined(address)
         self.announce = announce or (lambda request: None)
-        on_gpu = device.startswith("cuda")
-        held: dict[str, Any] = {"num_gpus": 1} if on_gpu else {"num_cpus": 1}
-        resources = self.ray.cluster_resources()
-        self.n_workers = int(resources.get("GPU" if on_gpu else "CPU", 0))
+        kind = "CPU" if device == "cpu" else "GPU"
+        nodes = [node for node in self.ray.nodes() if node["Alive"]]
+        sizes = [int(node["Resources"].get(kind, 0)) for node in nodes]
+        each = max(sizes, default=0) if device == "auto" else 1
+        self.n_workers = sum(size // each for size in sizes) if each else 0
         if not self.n_workers:
             raise EngineError(
-                f"The Ray cluster has no {'GPU' if on_gpu else 'CPU'}: {resources}. "
-                f"Expected one for each actor. Add nodes, or pass another --device."
+                f"The Ray cluster has no {kind}. Expected one for each actor of a run "
+                f"on {device}. Add nodes, or pass another --device."
             )
+        held: dict[str, Any] = {f"num_{kind.lower()}s": each}
         self._remote = self.ray.remote(max_restarts=-1, **held)(Remote)
         self.actors: list[Any] = []
         self.n_deaths = 0
