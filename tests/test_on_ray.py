@@ -1,4 +1,4 @@
-"""The Ray engine, on a cluster of this machine; ``make faults`` plays it on two nodes."""
+"""The Ray engine on this machine; ``make faults`` plays it on two nodes."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ extra, and its own transport trusts every machine of the cluster.
 from __future__ import annotations
 
 import logging
+import socket
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -200,10 +201,22 @@ def _joined(address: str | None) -> Any:
             "ray. Install it: pip install 'icl-gd-probes[ray]'."
         ) from error
     try:
+        _require_listener(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise EngineError(
             f"There is no Ray cluster at {address or 'this machine'}: {error} Expected "
             f"one that ray start began. Start it, or pass --engine ray:ADDRESS."
         ) from error
     return ray
+
+
+def _require_listener(address: str | None) -> None:
+    """Look whether anybody listens at HOST:PORT: Ray itself would try for minutes.
+
+    Raises:
+        OSError: Nobody does.
+    """
+    host, _, port = (address or "").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
