@@ -90,5 +90,13 @@ class StoreError(ProbesError, OSError):
     """The store cannot be written or read."""
 
 
+class EngineError(ProbesError, RuntimeError):
+    """An engine cannot be started, or lost an observation for good."""
+
+
+class TimeLimitError(ProbesError, TimeoutError):
+    """An observation took longer than it may."""
+
+
 class ClaimError(ProbesError, TypeError):
     """A claim is written in a way that cannot be judged."""

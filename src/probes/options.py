@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from probes.engine_options import ENGINE_OPTIONS
 from probes.errors import OptionError
 from probes.grid import Grid, parse_datasets, parse_demonstrations, parse_models
 from probes.tasks import Settings
@@ -112,7 +113,7 @@ GRID_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
         {
             "default": DEFAULTS.device,
             "metavar": "NAME",
-            "help": "where text models run: cpu, cuda, cuda:1 (default: %(default)s)",
+            "help": "where text models run: cpu, cuda, cuda:1, auto (default: cpu)",
         },
     ),
     (
@@ -198,6 +199,7 @@ PLACE_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
             "help": "show verdicts without comparing them with any record",
         },
     ),
+    *ENGINE_OPTIONS,
 )
 
 

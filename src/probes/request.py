@@ -21,7 +21,7 @@ from probes.tasks import (
     ModelCard,
     Settings,
     canonical,
-    digest,
+    digest_of_json,
     seed_of,
 )
 
@@ -109,7 +109,7 @@ class Request:
             "settings": sizes,
             "view": [self.order, self.draw, self.labels, self.queries],
         }
-        return digest(described)
+        return digest_of_json(described)
 
     @property
     def kind(self) -> str:

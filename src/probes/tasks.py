@@ -221,7 +221,7 @@ class Settings:
         n_orders: Orders of the same demonstrations.
         n_calibration: Queries on which rates and steps are chosen.
         seed: Seed of everything that is drawn.
-        device: "cpu", "cuda" or "cuda:N".
+        device: "cpu", "cuda", "cuda:N", or "auto", which spreads a model over GPUs.
         dtype: Precision in which text models run: float32, bfloat16, float16, float64.
         data_dir: Folder in which datasets are looked up; None: only what ships.
         long_rows: What becomes of rows that are too long for the model's context when
@@ -283,6 +283,8 @@ def canonical(value: Any) -> Any:
     Raises:
         TypeError: A field holds something that has no canonical JSON; our own bug.
     """
+    if value is None or isinstance(value, (str, int, float)):
+        return value  # most values by far; a plan has millions
     if is_dataclass(value) and not isinstance(value, type):
         named = {f.name: canonical(getattr(value, f.name)) for f in fields(value)}
         return {"type": type(value).__name__, **named}
@@ -290,8 +292,6 @@ def canonical(value: Any) -> Any:
         return [canonical(v) for v in value]
     if isinstance(value, dict):
         return {str(k): canonical(v) for k, v in value.items()}
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"{type(value).__name__} has no canonical JSON")
@@ -299,7 +299,12 @@ def canonical(value: Any) -> Any:
 
 def digest(value: Any) -> str:
     """Hash canonical JSON: 32 hexadecimal digits of its SHA-256."""
-    text = json.dumps(canonical(value), sort_keys=True, separators=(",", ":"))
+    return digest_of_json(canonical(value))
+
+
+def digest_of_json(value: Any) -> str:
+    """Hash what is canonical JSON already, as :func:`digest` does."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

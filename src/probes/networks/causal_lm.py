@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from probes.errors import NumericsError
+from probes.networks.halving import in_halves
 from probes.tokens import common_prefix
 
 LogProbs = NDArray[np.float32]
@@ -104,11 +105,13 @@ class CausalLM:
         with torch.inference_mode():
             cache = self._prefill(prefix) if prefix else None
             found: dict[int, Tensor] = {}
+
+            def answer(chunk: Sequence[int]) -> Tensor:
+                return self._answer([prompts[i][shared:] for i in chunk], cache, shared)
+
             for chunk in _by_length([p[shared:] for p in prompts], shared):
-                answers = self._answer(
-                    [prompts[i][shared:] for i in chunk], cache, shared
-                )
-                found.update(zip(chunk, answers, strict=True))
+                for part, answers in in_halves(chunk, answer, what="one prompt"):
+                    found.update(zip(part, answers, strict=True))
             logits = torch.stack([found[i] for i in range(len(prompts))])
             if not torch.isfinite(logits).all():
                 raise NumericsError(

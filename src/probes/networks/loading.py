@@ -19,6 +19,8 @@ from probes.networks.folder import count_parameters, require_usable
 from probes.networks.memory import require_room
 from probes.tasks import Checkpoint, ModelCard, Settings, Untrained
 
+SPREAD = "auto"
+"""The device that is all GPUs together, for a model that is too big for one."""
 LEAST_SHARE = 0.5
 """Tokens an embedding row; published models pad their vocabularies by under 3 %."""
 
@@ -56,11 +58,38 @@ def load_causal_lm(card: ModelCard, settings: Settings) -> CausalLM:
             f"Save it again with save_pretrained."
         ) from error
     _require_fit(folder, model, tokenizer, least=0.0 if is_random else LEAST_SHARE)
-    return CausalLM(model.to(settings.device), tokenizer)
+    if settings.device != SPREAD:
+        model = model.to(settings.device)
+    elif not hasattr(model, "hf_device_map"):
+        model = _spread(model)
+    return CausalLM(model, tokenizer)
+
+
+def _spread(model: Any) -> Any:
+    """Lay the layers of a model over all GPUs, as the loader does with a checkpoint."""
+    accelerate = _accelerate()
+    places = accelerate.infer_auto_device_map(
+        model, no_split_module_classes=list(model._no_split_modules or ())
+    )
+    return accelerate.dispatch_model(model, device_map=places)
+
+
+def _accelerate() -> Any:
+    try:
+        import accelerate
+    except ImportError as error:
+        raise ModelError(
+            f"--device {SPREAD} was asked for, and accelerate is not installed. "
+            f"Expected the extra large. Install it: pip install "
+            f"'icl-gd-probes[large]'."
+        ) from error
+    return accelerate
 
 
 def _require_room(card: ModelCard, folder: Path, settings: Settings) -> None:
     """Refuse a model that does not fit, before the first tensor is read."""
+    if settings.device == SPREAD:
+        return  # what no GPU holds goes to the machine's memory, and works slowly
     copies = (
         2 if isinstance(card.weights, Untrained) and keeps_some(card.weights) else 1
     )
@@ -107,8 +136,9 @@ def keeps_some(source: Untrained) -> bool:
 def _model(folder: Path, source: Checkpoint | Untrained, settings: Settings) -> Any:
     dtype = getattr(torch, settings.dtype)
     if isinstance(source, Checkpoint):
-        return _trained(folder, dtype)
-    model = _random(folder, dtype, torch.device(settings.device), source.seed)
+        return _trained(folder, dtype, settings.device)
+    place = "cpu" if settings.device == SPREAD else settings.device
+    model = _random(folder, dtype, torch.device(place), source.seed)
     if keeps_some(source):
         _keep_embeddings_and_norms(model, _trained(folder, dtype))
     return model
@@ -123,7 +153,11 @@ def _transformers() -> Any:  # much of it has no types
     return transformers
 
 
-def _trained(folder: Path, dtype: torch.dtype) -> Any:
+def _trained(folder: Path, dtype: torch.dtype, device: str = "cpu") -> Any:
+    spread = {}
+    if device == SPREAD:
+        _accelerate()
+        spread = {"device_map": SPREAD}
     model, info = _transformers().AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=dtype,
@@ -132,6 +166,7 @@ def _trained(folder: Path, dtype: torch.dtype) -> Any:
         local_files_only=True,
         output_loading_info=True,
         ignore_mismatched_sizes=True,
+        **spread,
     )
     wrong = {
         "missing": sorted(info["missing_keys"]),

@@ -40,8 +40,9 @@ def fill(config: pytest.Config) -> None:
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Print a list instead of running, if one was asked for."""
     fill(config)
-    if config.option.plan:  # nothing runs, so no worker is needed
-        config.option.numprocesses, config.option.dist, config.option.tx = 0, "no", []
+    option = config.option
+    if option.plan or option.engine or option.shard:  # no worker of xdist is needed
+        option.numprocesses, option.dist, option.tx = 0, "no", []
     asked = listed_option(config.option, LIST_OPTIONS)
     if asked is None:
         return None

@@ -22,4 +22,4 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Prune in the controller, after the report has read what it needs."""
     run, limit = session.config.stash[RUN], session.config.option.store_limit
     if limit is not None and run.worker is None:
-        prune(run.observer.store, parse_size(limit))
+        prune(run.store, parse_size(limit))
