@@ -10,16 +10,18 @@ import torch
 
 from probes.engine.observer import Observer
 from probes.engine.store import Store
-from probes.errors import ShapeError
+from probes.errors import ModelError, ShapeError
 from probes.grid import dataset_named, model_named
 from probes.learners import Base, InContext, PositionFree
 from probes.measures import nearer_by, order_sensitivity, total_variation
 from probes.networks import parallel
+from probes.networks.causal_lm import CausalLM
 from probes.networks.loading import load_causal_lm
 from probes.networks.parallel import log_probs_after
 from probes.observation import Observation, averaged
 from probes.request import Request
 from probes.tasks import Settings
+from tests.test_causal_lm import tiny
 
 SIZES = Settings(n_sets=2, n_queries=3, n_calibration=2)
 PAIRS = [("hmm_llama", "hmm"), ("text_llama", "inferences")]
@@ -68,6 +70,26 @@ def test_side_by_side_is_one_pass_in_which_demonstrations_share_their_places() -
     wanted = torch.log_softmax(logits, dim=-1).numpy()
     found = log_probs_after(llama, head, parts, [asked, asked[:1]])[0]
     np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["grouped_queries", "tied", "neox", "gptj"])
+def test_other_architectures_read_side_by_side_too(kind: str) -> None:
+    model = CausalLM(tiny(kind).double(), None)
+    head, part, other, asked = [1], [9, 20, 33, 4, 5], [12, 13, 14], [[17, 41], [8]]
+    alone = log_probs_after(model, head, [part], asked)
+    plain = model.next_token_log_probs([head + part + ask for ask in asked])
+    np.testing.assert_allclose(alone, plain, atol=1e-6)
+    both = log_probs_after(model, head, [part, other], asked)
+    turned = log_probs_after(model, head, [other, part], asked)
+    np.testing.assert_allclose(both, turned, atol=1e-6)
+    assert abs(both - alone).max() > 1e-4
+
+
+def test_a_window_that_hides_parts_is_refused() -> None:
+    model = CausalLM(tiny("sliding"), None)
+    log_probs_after(model, [1], [[9], [20]], [[17]])
+    with pytest.raises(ModelError, match="attends to 8 tokens"):
+        log_probs_after(model, [1], [[9, 20, 33, 4], [5, 6, 7]], [[17]])
 
 
 def test_queries_in_batches_are_answered_as_all_at_once(

@@ -35,6 +35,7 @@ class PositionFree:
 
         Raises:
             DataError: A prompt is too long or the labels collide.
+            ModelError: The model attends to fewer tokens than the prompt has.
             NumericsError: The model answers NaN or infinite logits.
         """
         from probes.networks.parallel import log_probs_after

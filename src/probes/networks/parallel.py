@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from probes.errors import NumericsError
+from probes.errors import ModelError, NumericsError
 from probes.networks.causal_lm import CausalLM, padded
 
 Tokens = Sequence[int]
@@ -30,7 +30,7 @@ def log_probs_after(
     """Compute next-token log-probabilities after parts that stand side by side.
 
     Args:
-        model: The loaded model, whose layers attend to everything that is not masked.
+        model: The loaded model.
         head: What comes before the parts and is seen by all.
         parts: Token ids of each part; each begins at the position after the head's end.
         asked: Token ids of each query, which sees head and parts; it begins at the
@@ -40,11 +40,14 @@ def log_probs_after(
         Natural logarithms, shape (n_queries, n_vocab), float32.
 
     Raises:
+        ModelError: The model attends to fewer tokens than these.
         NumericsError: The model answered NaN or infinite logits.
     """
     start = len(head) + max(map(len, parts))
     n_seen = len(head) + sum(map(len, parts))
-    size = max(1, TOKENS_HELD // (n_seen + max(map(len, asked))))
+    longest = n_seen + max(map(len, asked))
+    _require_sight(model, longest)
+    size = max(1, TOKENS_HELD // longest)
     with torch.inference_mode():
         cache = _prefill(model, head, parts)
         chunks = [asked[i : i + size] for i in range(0, len(asked), size)]
@@ -57,6 +60,21 @@ def log_probs_after(
         )
     log_probs = torch.log_softmax(last.double(), dim=-1).float().cpu()
     return np.asarray(log_probs.numpy(), dtype=np.float32)
+
+
+def _require_sight(model: CausalLM, n_tokens: int) -> None:
+    """Refuse a window of attention: what it hides depends on the parts' order.
+
+    Raises:
+        ModelError: The window is smaller than a prompt.
+    """
+    window = getattr(model.model.config.get_text_config(), "sliding_window", None)
+    if window is not None and window < n_tokens:
+        raise ModelError(
+            f"{type(model.model).__name__} attends to {window} tokens, and parts side "
+            f"by side with a query are {n_tokens}. Expected a model that attends to "
+            f"all. Pass smaller --demos, or leave the variant position_free out."
+        )
 
 
 def _answer(
