@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,12 +39,16 @@ def llama() -> CausalLM:
     return load_causal_lm(MODELS.get("hmm_llama"), SETTINGS)
 
 
-@pytest.fixture(scope="module")
-def lessons(llama: CausalLM) -> Lessons:
+def encoded(model: CausalLM) -> Lessons:
     rows = read_rows(dataset_named("hmm"), None)
     task = draw_text(rows, SETTINGS, n_demonstrations=2)
-    labels = verbalize(llama.tokenizer, task)
-    return encode_lessons(llama, task, labels, task.demonstrations)
+    labels = verbalize(model.tokenizer, task)
+    return encode_lessons(model, task, labels, task.demonstrations)
+
+
+@pytest.fixture(scope="module")
+def lessons(llama: CausalLM) -> Lessons:
+    return encoded(llama)
 
 
 def merged(start: Any, factors: Any) -> Any:
@@ -117,6 +122,15 @@ def test_a_rate_of_zero_leaves_every_projection_as_it_was(
     trained.require_usable()
     start = parameters_of(llama.model, "lora@middle")
     assert all(torch.equal(t, start[name]) for name, t in trained.of(0).items())
+
+
+def test_changes_that_rounding_swallows_are_told() -> None:
+    narrow = replace(SETTINGS, dtype="bfloat16")
+    model = load_causal_lm(MODELS.get("hmm_llama"), narrow)
+    tiny, large = (Trial(index=0, rate=rate, seed=0) for rate in (1e-6, 3.0))
+    training = training_of(model, learner(), encoded(model))
+    assert "vanishes" in training.run([tiny], 2).faults[0]
+    assert training.run([large], 2).faults == [""]
 
 
 def test_only_a_sub_model_of_that_name_is_lora(
