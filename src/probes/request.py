@@ -182,6 +182,7 @@ def code_version() -> str:
         "engine/observer.py",
         "description.py",
         "prompts.py",
+        "reading.py",
         "regression.py",
         "request.py",
         "row_files.py",
