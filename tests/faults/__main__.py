@@ -82,9 +82,10 @@ def _faults(
 ) -> Iterator[Result]:
     cluster = None
     if "ray" in engines and "faults" in asked.parts:
-        cluster = Cluster(environment(home), home / "ray")
-        cluster.add()
+        cluster = Cluster(environment(home), home)
     try:
+        if cluster is not None:
+            cluster.add()
         matrix = Matrix(home, Play.laboured(1 if asked.quick else 2), cluster)
         if "faults" in asked.parts:
             yield from matrix.play_all(engines, asked.faults.split(","))
