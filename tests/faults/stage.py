@@ -182,7 +182,8 @@ class Stage:
 
 def environment(home: Path) -> dict[str, str]:
     """Give processes the orders, the saboteur, and one thread each."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    slow = "PYTHONDONTWRITEBYTECODE"  # a second a process, for compiling all anew
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", slow))}
     path: Sequence[str] = (
         str(HERE / "site"),
         str(ROOT / "src"),
