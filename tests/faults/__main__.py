@@ -45,7 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"Scenes stand in {home}")
         else:
             shutil.rmtree(home, ignore_errors=True)
-    summary.write()
     return int(not summary.holds)
 
 
