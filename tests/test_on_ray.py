@@ -18,9 +18,11 @@ pytest.importorskip("ray", reason="the extra ray is not installed")
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Any]:
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     from probes.engine.on_ray import RayCluster
 
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)  # else one is written to ~/.ray
     (tmp_path / "mark").mkdir()
     post = Post.here(store=tmp_path / "store", mark=tmp_path / "mark", seconds=None)
     with warnings.catch_warnings():

@@ -45,7 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"Scenes stand in {home}")
         else:
             shutil.rmtree(home, ignore_errors=True)
-    summary.write()
     return int(not summary.holds)
 
 
@@ -82,9 +81,10 @@ def _faults(
 ) -> Iterator[Result]:
     cluster = None
     if "ray" in engines and "faults" in asked.parts:
-        cluster = Cluster(environment(home), home / "ray")
-        cluster.add()
+        cluster = Cluster(environment(home), home)
     try:
+        if cluster is not None:
+            cluster.add()
         matrix = Matrix(home, Play.laboured(1 if asked.quick else 2), cluster)
         if "faults" in asked.parts:
             yield from matrix.play_all(engines, asked.faults.split(","))

@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,16 +37,22 @@ class Cluster:
 
     Args:
         environment: What every process of theirs has in its environment.
-        folder: Where Ray writes.
+        logs: A folder for what the nodes print.
     """
 
-    def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, environment: Mapping[str, str], logs: Path) -> None:
         self.environment = {**environment, **QUICK}
-        self.folder = folder
+        self.logs = logs
+        self.folder = Path(tempfile.mkdtemp(prefix="ray-"))  # sockets have short paths
         self.port = _free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.nodes: list[subprocess.Popen[bytes]] = []
-        self.add()
+        self._n_started = 0
+        try:
+            self.add()
+        except TimeoutError:
+            self.stop()
+            raise
 
     def add(self) -> None:
         """Start a node of one core; the first is the head."""
@@ -54,7 +61,8 @@ class Cluster:
             head = [f"--port={self.port}", "--include-dashboard=false"]
             where = ["--head", *head, f"--temp-dir={self.folder}"]
         size = ["--num-cpus=1", f"--object-store-memory={100 << 20}"]
-        with (self.folder.parent / f"node-{len(self.nodes)}.log").open("wb") as log:
+        self._n_started += 1
+        with (self.logs / f"node-{self._n_started}.log").open("wb") as log:
             node = subprocess.Popen(
                 [str(COMMAND), "start", *where, *size, "--block"],
                 env=self.environment,
@@ -67,14 +75,15 @@ class Cluster:
 
     def _wait(self, n_nodes: int) -> None:
         """Wait until the raylets are up."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while time.monotonic() < deadline:
             alive = [node for node in self.nodes if _raylets(node.pid)]
             if len(alive) >= n_nodes and _answers(self.port):
                 time.sleep(1.0)  # until the other node is registered
                 return
             time.sleep(0.1)
-        raise TimeoutError(f"no Ray node came up; see {self.folder.parent}/node-*.log")
+        told = (self.logs / f"node-{self._n_started}.log").read_text()[-2000:]
+        raise TimeoutError(f"no Ray node came up: {told}")
 
     def workers(self) -> list[int]:
         """List the actors of every node."""

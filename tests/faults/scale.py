@@ -144,7 +144,7 @@ def on_ray(home: Path, size: Size) -> Iterator[Figure]:
     """Measure Ray's overhead and speed-up, on one node and then on two."""
     play = Play.laboured(size.n_laboured)
     idle = Play.laboured(size.n_idle, test="test_idle")
-    cluster = Cluster(environment(home), home / "ray-scale")
+    cluster = Cluster(environment(home), home)
     try:
         alone = span(Stage(home, "idle", idle, "none"))
         asked = span(Stage(home, "idle", idle, "ray", cluster=cluster))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,7 @@ HERE = Path(__file__).parent
 PATIENCE = 180.0
 """Seconds after which a run counts as hung: each takes a few, on a quiet machine."""
 SIZES = ("--sets", "5", "--queries", "6", "--calibration", "6", "--orders", "3")
+TOKEN = secrets.token_hex(32)
 Running = subprocess.Popen[bytes]
 UNLIKE = ("seconds", "provenance")  # what two runs of the same rows may differ in
 
@@ -180,7 +182,8 @@ class Stage:
 
 def environment(home: Path) -> dict[str, str]:
     """Give processes the orders, the saboteur, and one thread each."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    slow = "PYTHONDONTWRITEBYTECODE"  # a second a process, for compiling all anew
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", slow))}
     path: Sequence[str] = (
         str(HERE / "site"),
         str(ROOT / "src"),
@@ -192,6 +195,8 @@ def environment(home: Path) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(path),
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
-        "RAY_DEDUP_LOGS": "0",
+        # A token of somebody's other cluster, in ~/.ray, is not to decide over these.
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": TOKEN,
         control.HOME: str(home),
     }

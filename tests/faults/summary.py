@@ -62,6 +62,7 @@ class Summary:
         else:
             self.figures.append(found)
         print(_line(found), flush=True)
+        self.write()
 
     def leave_out(self, name: str, reason: str) -> None:
         """Note what cannot be played here."""
