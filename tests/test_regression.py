@@ -23,18 +23,12 @@ from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.errors import NumericsError, OptionError
 from probes.exactly import judge_exactly
+from probes.learners.fitting import fit
 from probes.learners.hunt import WorstCase, disagreement
 from probes.learners.in_context import regression_observation
-from probes.learners.linear import (
-    LinearLearner,
-    NearestNeighbours,
-    OnePassSGD,
-    fit,
-    in_eigenbasis,
-    linear_observation,
-    solve,
-    spectrum,
-)
+from probes.learners.linear import LinearLearner, linear_observation
+from probes.learners.rivals import NearestNeighbours, OnePassSGD
+from probes.learners.spectral import in_eigenbasis, solve, spectrum
 from probes.measurement import Array
 from probes.measures import prediction_distance
 from probes.networks.construction import NetworkWeights, construct
