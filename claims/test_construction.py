@@ -10,8 +10,10 @@ from probes.measures import (
     sensitivity_cosine,
     sensitivity_distance,
     squared_distance,
+    step_matching,
     worst_disagreement,
 )
+from probes.measures.steps import plain_matching, tell_matching
 from probes.observation import Observation
 
 ROUNDING = (
@@ -115,8 +117,8 @@ def test_which_algorithm(
     rivals: dict[str, Observation],
     judge: Judge,
 ) -> None:
-    fewer = {name: squared_distance(icl, gd) for name, gd in gd_fewer_steps.items()}
-    judge.shows(**fewer)
+    fewer = {name: squared_distance(icl, o) for name, o in gd_fewer_steps.items()}
+    judge.shows(GD=squared_distance(icl, gd), **fewer)
     judge.is_nearest(
         squared_distance(icl, gd),
         {name: squared_distance(icl, rival) for name, rival in rivals.items()},
@@ -139,11 +141,17 @@ def test_which_algorithm(
     "(Fu et al.)",
 )
 def test_depth_is_steps(
-    icl_layers: list[Observation], gd_steps: list[Observation], judge: Judge
+    icl_layers: list[Observation],
+    gd_steps: list[Observation],
+    step_runs: dict[str, Observation],
+    judge: Judge,
 ) -> None:
     pairs = list(zip(icl_layers, gd_steps, strict=False))
     distances = [prediction_distance(layer, step) for layer, step in pairs]
     judge.shows(*distances)
+    matched = {name: step_matching(icl_layers, run) for name, run in step_runs.items()}
+    judge.attaches(step_matching=plain_matching(matched))
+    judge.notes(tell_matching(matched))
     judge.vanishes(
         max(distances, key=lambda d: d.mean), tolerance=ROUNDING, margin=CLOSE
     )

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from probes.claims import ClaimCard
 from probes.errors import ClaimError
 from probes.exactly import judge_exactly, judge_whole
 from probes.judgement import Effect, Judgement, tell
-from probes.measurement import Measurement
+from probes.measurement import Measurement, lead_of_nearest
 from probes.observation import Observation
 from probes.outcomes import Changed, Expectation, Refuted, Undecided
 from probes.sequential import Looks
@@ -42,6 +43,7 @@ class Judge:
         lacking: The gain that was not clear enough, if the cell was dismissed for it.
         note: A counterexample or another remark for the row.
         example: What ICL and GD say next to a query or two, for the report.
+        details: Plain values of many numbers that a report may draw, by name.
     """
 
     def __init__(
@@ -50,11 +52,13 @@ class Judge:
         self.claim, self.cell = claim, cell
         self.looks = looks or Looks(sizes=(cell.settings.n_sets,))
         self.alpha = self.looks.nominal(ALPHA)
+        self._within = partial(judge_within, alpha=self.alpha)
         self.lacking: Measurement | None = None
         self.judgement: Judgement | None = None
         self.beside: list[Effect] = []
         self.note = ""
         self.example: list[dict[str, Any]] | None = None
+        self.details: dict[str, Any] = {}
 
     @property
     def is_exact(self) -> bool:
@@ -79,7 +83,8 @@ class Judge:
                 networks it must be within the tolerance too.
         """
         if not self.is_exact:
-            return self._settle(self._within(distance, margin, one_sided=True))
+            within = self._within(distance, margin=margin, one_sided=True)
+            return self._settle(within)
         found = judge_exactly(distance, tolerance=tolerance)
         if worst is not None:
             hunted = judge_exactly(worst, tolerance=tolerance)
@@ -90,16 +95,16 @@ class Judge:
 
     def agrees(self, difference: Measurement, *, margin: float) -> None:
         """Judge that a signed difference lies within ±margin."""
-        self._settle(self._within(difference, margin, one_sided=False))
+        self._settle(self._within(difference, margin=margin))
 
     def stays_below(self, value: Measurement, *, margin: float) -> None:
         """Judge that a mean lies below the margin, however far."""
-        self._settle(self._within(value, margin, one_sided=True))
+        self._settle(self._within(value, margin=margin, one_sided=True))
 
     def exceeds(self, advantage: Measurement, *, margin: float) -> None:
         """Judge that a signed advantage is larger than the margin."""
         mirrored = replace(advantage, values=2 * margin - advantage.values)
-        found = self._within(mirrored, margin, one_sided=True)
+        found = self._within(mirrored, margin=margin, one_sided=True)
         low, high = found.effect.low, found.effect.high
         effect = replace(
             found.effect,
@@ -164,15 +169,15 @@ class Judge:
                 hand-written weights either do the algorithm or do not.
             margin: For all others: advantage of the nearest rival that does not matter.
         """
-        for name, rival in rivals.items():
-            self.shows(**{name: rival})
+        self.shows(**rivals)
+        self.shows(lead_of_nearest({"GD": distance, **rivals}))
         nearest = min(rivals, key=lambda name: rivals[name].mean)
         self.notes(f"nearest rival: {nearest}")
         if self.is_exact:
             return self._settle(judge_exactly(distance, tolerance=tolerance))
         excess = distance.minus(rivals[nearest])
         named = replace(excess, name=f"excess {distance.name} over {nearest}")
-        return self._settle(self._within(named, margin, one_sided=True))
+        return self._settle(self._within(named, margin=margin, one_sided=True))
 
     def shows(self, *measurements: Measurement, **arms: Measurement) -> None:
         """Put measurements into the row that decide nothing.
@@ -191,6 +196,10 @@ class Judge:
     def illustrates(self, illustration: Observation) -> None:
         """Put example answers into the row, which decide nothing."""
         self.example = illustration.facts["example"]
+
+    def attaches(self, **details: Any) -> None:
+        """Put plain values into the row that a report may draw and decide nothing."""
+        self.details |= details
 
     def dismiss(self, reason: str, because: Measurement) -> None:
         """Say that the claim does not apply to this cell, and show why.
@@ -232,13 +241,6 @@ class Judge:
             raise Refuted(told)
         if found.verdict != "supported":
             raise Undecided(found.reason)
-
-    def _within(
-        self, difference: Measurement, margin: float, *, one_sided: bool
-    ) -> Judgement:
-        return judge_within(
-            difference, margin=margin, one_sided=one_sided, alpha=self.alpha
-        )
 
     def _settle(self, judgement: Judgement) -> None:
         if self.judgement is not None:

@@ -1,4 +1,7 @@
-"""Measures: pure functions from observations to one Measurement each."""
+"""Measures: pure functions from observations to one Measurement each.
+
+``step_matching`` alone compares many at once, and returns what ``steps`` puts in a row.
+"""
 
 from probes.measures.coverage import corrected, coverage, coverage_elsewhere
 from probes.measures.distributions import (
@@ -25,6 +28,7 @@ from probes.measures.regression import (
     squared_distance,
     worst_disagreement,
 )
+from probes.measures.steps import step_matching
 from probes.measures.tokens import (
     accuracy,
     accuracy_over_numbers,
@@ -96,6 +100,7 @@ __all__ = [
     "sparsities",
     "sparsity",
     "squared_distance",
+    "step_matching",
     "token_overlap",
     "total_variation",
     "update_cosine",
