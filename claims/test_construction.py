@@ -43,11 +43,18 @@ CLOSE = 0.05  # a twentieth of the answers' size: the published distance .0225 o
     reported="constructed: equal; one learned layer: .0225 of answers of size .91",
 )
 def test_one_layer_is_one_step(
-    icl: Observation, gd: Observation, worst_case: Observation, judge: Judge
+    icl: Observation,
+    gd: Observation,
+    worst_case: Observation,
+    untrained_pairs: list[list[Observation]],
+    judge: Judge,
 ) -> None:
     judge.notes(worst_case.facts["counterexample"])
+    distance = prediction_distance(icl, gd)
+    bare = [prediction_distance(*pair) for pair in untrained_pairs]
+    judge.contrasts(distance, bare, better="nearer 0")
     judge.vanishes(
-        prediction_distance(icl, gd),
+        distance,
         tolerance=ROUNDING,
         margin=CLOSE,
         worst=worst_disagreement(worst_case),
@@ -65,8 +72,16 @@ def test_one_layer_is_one_step(
     controls="the spoiled construction; untrained layers",
     reported="one learned layer: distance .097, cosine .9993",
 )
-def test_same_sensitivity(icl: Observation, gd: Observation, judge: Judge) -> None:
-    judge.shows(sensitivity_cosine(icl, gd))
+def test_same_sensitivity(
+    icl: Observation,
+    gd: Observation,
+    untrained_pairs: list[list[Observation]],
+    judge: Judge,
+) -> None:
+    cosine = sensitivity_cosine(icl, gd)
+    judge.shows(cosine)
+    bare = [sensitivity_cosine(*pair) for pair in untrained_pairs]
+    judge.contrasts(cosine, bare, better="higher")
     judge.vanishes(sensitivity_distance(icl, gd), tolerance=ROUNDING, margin=CLOSE * 2)
 
 
@@ -85,12 +100,19 @@ def test_same_sensitivity(icl: Observation, gd: Observation, judge: Judge) -> No
     reported="learned, two looped layers: sensitivity cosine .952 to GD, .9974 to GD++",
 )
 def test_k_layers_are_k_steps(
-    icl: Observation, gd: Observation, worst_case: Observation, judge: Judge
+    icl: Observation,
+    gd: Observation,
+    worst_case: Observation,
+    untrained_pairs: list[list[Observation]],
+    judge: Judge,
 ) -> None:
     judge.shows(sensitivity_cosine(icl, gd))
     judge.notes(worst_case.facts["counterexample"])
+    distance = prediction_distance(icl, gd)
+    bare = [prediction_distance(*pair) for pair in untrained_pairs]
+    judge.contrasts(distance, bare, better="nearer 0")
     judge.vanishes(
-        prediction_distance(icl, gd),
+        distance,
         tolerance=ROUNDING,
         margin=CLOSE,
         worst=worst_disagreement(worst_case),
@@ -115,12 +137,16 @@ def test_which_algorithm(
     gd: Observation,
     gd_fewer_steps: dict[str, Observation],
     rivals: dict[str, Observation],
+    untrained_pairs: list[list[Observation]],
     judge: Judge,
 ) -> None:
+    distance = squared_distance(icl, gd)
     fewer = {name: squared_distance(icl, o) for name, o in gd_fewer_steps.items()}
-    judge.shows(GD=squared_distance(icl, gd), **fewer)
+    judge.shows(GD=distance, **fewer)
+    bare = [squared_distance(*pair) for pair in untrained_pairs]
+    judge.contrasts(distance, bare, better="nearer 0")
     judge.is_nearest(
-        squared_distance(icl, gd),
+        distance,
         {name: squared_distance(icl, rival) for name, rival in rivals.items()},
         tolerance=ROUNDING**2,
         margin=1e-6,  # above rounding, far below Akyürek's distances of 1e-5 and more

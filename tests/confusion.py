@@ -167,9 +167,8 @@ def recognise(name: str, observer: Observer) -> Recognised:
     mine = observed({"ICL": InContext(), "GD": LinearLearner(algorithm="gd")})
     icl, others = mine.pop("ICL"), observed(rivals.recipe(cell))
     judge = Judge(which_algorithm.claim, cell)
-    which_algorithm(
-        icl, mine["GD"], observed(gd_fewer_steps.recipe(cell)), others, judge
-    )
+    fewer = observed(gd_fewer_steps.recipe(cell))
+    which_algorithm(icl, mine["GD"], fewer, others, [], judge)
     assert judge.judgement is not None
     distances = {n: squared_distance(icl, o) for n, o in {**mine, **others}.items()}
     return rank(distances, judge.judgement)

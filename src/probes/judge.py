@@ -6,27 +6,23 @@ verdict into an outcome: nothing raised is *supported*.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from probes.above import judge_above
 from probes.claims import ClaimCard
+from probes.contrast import UNTRAINED, Better, tell_alike
 from probes.errors import ClaimError
 from probes.exactly import judge_exactly, judge_whole
-from probes.judgement import Effect, Judgement, tell
+from probes.judgement import Effect, Judgement
 from probes.measurement import Measurement, lead_of_nearest
 from probes.observation import Observation
-from probes.outcomes import Changed, Expectation, Refuted, Undecided
+from probes.outcomes import Expectation, Undecided, conclude
 from probes.sequential import Looks
 from probes.tasks import Cell
-from probes.verdict import (
-    ALPHA,
-    describe,
-    is_gained,
-    judge_ceiling,
-    judge_within,
-)
+from probes.verdict import ALPHA, describe, is_gained, judge_ceiling, judge_within
 
 
 class Judge:
@@ -103,25 +99,10 @@ class Judge:
 
     def exceeds(self, advantage: Measurement, *, margin: float) -> None:
         """Judge that a signed advantage is larger than the margin."""
-        mirrored = replace(advantage, values=2 * margin - advantage.values)
-        found = self._within(mirrored, margin=margin, one_sided=True)
-        low, high = found.effect.low, found.effect.high
-        effect = replace(
-            found.effect,
-            value=advantage.mean,
-            low=None if high is None else 2 * margin - high,
-            high=None if low is None else 2 * margin - low,
-        )
-        self._settle(replace(found, effect=effect))
+        self._settle(judge_above(advantage, margin=margin, alpha=self.alpha))
 
     def exceeds_in_whole(self, advantage: Measurement, *, margin: float) -> None:
-        """Judge that an advantage, known of all there is, is larger than the margin.
-
-        Args:
-            advantage: Of every part, a network's matrices for instance; none was drawn,
-                so that the mean is judged as it is, without an interval.
-            margin: The advantage that would matter.
-        """
+        """Judge an advantage that is known of all there is, none of it drawn."""
         self._settle(judge_whole(advantage, margin=margin))
 
     def reaches_ceiling(
@@ -150,6 +131,12 @@ class Judge:
             margin=margin,
             alpha=self.alpha,
         )
+        if UNTRAINED in floors:
+            bare = floors[UNTRAINED]
+            self.notes(tell_alike(similarity, bare, better="higher", alpha=self.alpha))
+        if found.verdict == "not_applicable":
+            highest = max(floors, key=lambda name: floors[name].mean)
+            found = replace(found, reason=f"{found.reason}; the floor is {highest}")
         self._settle(found)
 
     def is_nearest(
@@ -169,8 +156,7 @@ class Judge:
                 hand-written weights either do the algorithm or do not.
             margin: For all others: advantage of the nearest rival that does not matter.
         """
-        self.shows(**rivals)
-        self.shows(lead_of_nearest({"GD": distance, **rivals}))
+        self.shows(lead_of_nearest({"GD": distance, **rivals}), **rivals)
         nearest = min(rivals, key=lambda name: rivals[name].mean)
         self.notes(f"nearest rival: {nearest}")
         if self.is_exact:
@@ -178,6 +164,20 @@ class Judge:
         excess = distance.minus(rivals[nearest])
         named = replace(excess, name=f"excess {distance.name} over {nearest}")
         return self._settle(self._within(named, margin=margin, one_sided=True))
+
+    def contrasts(
+        self, trained: Measurement, untrained: Iterable[Measurement], *, better: Better
+    ) -> None:
+        """Show the same with random weights, and say so if it is no worse.
+
+        Args:
+            trained: What is judged.
+            untrained: The same of the untrained network, if there is one.
+            better: What speaks for the claim.
+        """
+        for bare in untrained:
+            self.shows(**{UNTRAINED: bare})
+            self.notes(tell_alike(trained, bare, better=better, alpha=self.alpha))
 
     def shows(self, *measurements: Measurement, **arms: Measurement) -> None:
         """Put measurements into the row that decide nothing.
@@ -233,14 +233,7 @@ class Judge:
                 f"The claim {self.claim.name!r} judged nothing. Expected one call such "
                 f"as judge.agrees(…) in its body. Add it."
             )
-        found = self.judgement
-        told = f"{found.verdict}: {tell(found.effect)}"
-        if expected is not None and expected.forbids(found.verdict):
-            raise Changed(f"The record says {expected}; this run says {told}")
-        if found.verdict == "refuted":
-            raise Refuted(told)
-        if found.verdict != "supported":
-            raise Undecided(found.reason)
+        conclude(self.judgement, expected)
 
     def _settle(self, judgement: Judgement) -> None:
         if self.judgement is not None:
@@ -250,12 +243,6 @@ class Judge:
                 f"claims."
             )
         self.judgement = judgement.over(self.looks)
-        effect = judgement.effect
         if judgement.p_supported is not None:
             self.notes(self.looks.told(self.cell.settings.n_sets, ALPHA))
-        has_no_width = effect.low is not None and effect.low == effect.high
-        if judgement.verdict == "supported" and has_no_width:
-            self.notes(
-                f"all values are {effect.value:.4g}: the interval has no width, and "
-                f"the support rests on nothing that varies"
-            )
+        self.notes(judgement.tell_width())
