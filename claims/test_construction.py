@@ -6,11 +6,13 @@ from probes.claims import claim
 from probes.judge import Judge
 from probes.measures import (
     explained_share,
+    linearity,
     prediction_distance,
     sensitivity_cosine,
     sensitivity_distance,
     squared_distance,
     step_matching,
+    weight_distance,
     worst_disagreement,
 )
 from probes.measures.steps import plain_matching, tell_matching
@@ -125,7 +127,7 @@ def test_k_layers_are_k_steps(
     on="regression",
     needs_icl=True,
     formula="SPD: (ŷ_ICL − ŷ_A)² over the mean square of the answers, for GD and "
-    "each rival A",
+    "each rival A; beside it ILWD: ‖w_ICL − w_A‖²/d of linear fits, and R² of ICL's",
     refuted_if="constructed: GD's above rounding; learned: GD's exceeds the nearest "
     "rival's by 1e-6",
     controls="GD++, Newton, ridge, OLS, one-pass SGD, nearest neighbours, GD of "
@@ -142,7 +144,9 @@ def test_which_algorithm(
 ) -> None:
     distance = squared_distance(icl, gd)
     fewer = {name: squared_distance(icl, o) for name, o in gd_fewer_steps.items()}
-    judge.shows(GD=distance, **fewer)
+    judge.shows(linearity(icl), GD=distance, **fewer)
+    judge.shows(GD=weight_distance(icl, gd))
+    judge.shows(**{name: weight_distance(icl, rival) for name, rival in rivals.items()})
     bare = [squared_distance(*pair) for pair in untrained_pairs]
     judge.contrasts(distance, bare, better="nearer 0")
     judge.is_nearest(

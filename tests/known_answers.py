@@ -89,6 +89,14 @@ def stepped(layer: object, paths: object) -> tuple[list[Observation], Observatio
     return [ours], Observation(arrays=run, facts={"counts": [0, 1, 4]})
 
 
+def fitted(*predictions: float) -> Observation:
+    """Answer the queries (1, 0), (0, 1) and (1, 1)."""
+    queries = np.array([[[1.0, 0], [0, 1], [1, 1]]])
+    return Observation(
+        arrays={"queries": queries, "predictions": np.array([predictions], float)}
+    )
+
+
 ORDERS = [
     spread([[first], [(0.3, 0.3, 0.4)]], labels=(0, 1))
     for first in ((0.5, 0.3, 0.2), (0.6, 0.3, 0.1), (0.7, 0.1, 0.2))
@@ -195,6 +203,13 @@ KNOWN: dict[str, Answer] = {
     "worst_disagreement": (
         lambda m: [m(HUNTED[0]), m(HUNTED[1])],
         [1 / 12, 2 / 3, 1 / 16, 0],
+    ),
+    # fits (1, 2) and (4, 1)/3: (1/9 + 25/9)/2
+    "weight_distance": (lambda m: m(fitted(1, 2, 3), fitted(1, 0, 2)), [13 / 9]),
+    # residuals of 1/3 each beside 1² + 0² + 2²; nothing at all is linear
+    "linearity": (
+        lambda m: [m(fitted(1, 0, 2)), m(fitted(0, 0, 0))],
+        [1 - (1 / 3) / 5, 1],
     ),
     "corrected": (lambda m: m(GD, BASE), [0, 1, 1, 0, 0, 1, 0, 0]),
     # ratio 2/3 of 3 in 8: where it is a hit + (1 − 2/3)·8/3, a miss − (2/3)·8/3

@@ -33,11 +33,12 @@ INSIDE = ("update_cosine", "normalised_update_cosine", "activation_cosine",
 DIVERGENCES = ("jensen_shannon", "label_jensen_shannon")
 OVERLAPS = ("overlap_cosine", "overlap_similarity")
 ORDERS = tuple(name for name in KNOWN if name.endswith("order_sensitivity"))
+MORE = ("change_agreement", "weight_distance")
 DISTANCES = ("prediction_distance", "squared_distance", "sensitivity_cosine")
 KENDALL = ("attention_rank_correlation",)
 SAME: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (
-        (*ON_TEXT, *DIVERGENCES, *OVERLAPS, *DISTANCES, "change_agreement"),
+        (*ON_TEXT, *DIVERGENCES, *OVERLAPS, *DISTANCES, *MORE),
         "ours ↔ theirs",
         SYMMETRIC,
     ),

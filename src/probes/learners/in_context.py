@@ -114,12 +114,13 @@ def text_observation(
 def regression_observation(
     task: RegressionTask, predictions: Any, sensitivities: Any, **facts: Any
 ) -> Observation:
-    """Put predictions and their gradients beside the teacher's answers."""
+    """Put predictions and their gradients beside queries and the teacher's answers."""
     return Observation(
         arrays={
             "predictions": predictions,
             "sensitivities": sensitivities,
             "answers": task.answers,
+            "queries": task.queries,
         },
         facts=facts,
     )

@@ -11,6 +11,7 @@ from probes.measures.distributions import (
     nearer_by,
     total_variation,
 )
+from probes.measures.fits import linearity, weight_distance
 from probes.measures.identities import patch_error
 from probes.measures.labels import change_agreement, change_size
 from probes.measures.matching import gap_at_match
@@ -85,6 +86,7 @@ __all__ = [
     "label_jensen_shannon",
     "label_order_sensitivity",
     "label_total_variation",
+    "linearity",
     "nearer_by",
     "normalised_update_cosine",
     "order_sensitivity",
@@ -104,6 +106,7 @@ __all__ = [
     "token_overlap",
     "total_variation",
     "update_cosine",
+    "weight_distance",
     "weight_drift",
     "worst_disagreement",
 ]
