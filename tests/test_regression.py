@@ -545,6 +545,20 @@ def test_fitting_finds_no_better_neighbour() -> None:
     assert losses[1] < min(losses[0], losses[2])
 
 
+@pytest.mark.parametrize("algorithm", ["gd", "gdpp", "newton", "newton_scaled"])
+def test_fitting_to_the_opposite_keeps_the_rate_positive(algorithm: Any) -> None:
+    task = tasks(13)
+    target = -loops(task, "gd", 2, RATE)
+    assert fit(task, target, algorithm, 2)[0] > 0
+
+
+def test_fitting_beyond_ols_keeps_the_penalty_positive() -> None:
+    task = tasks(13, 20)
+    beyond = 1.3 * predicted(task, solve(task, "ols", 1, ()))
+    (penalty,) = fit(task, beyond, "ridge", 1)
+    assert 0 < penalty < 1e-6
+
+
 def test_fitting_to_no_number_is_refused() -> None:
     target = np.full((3, 5), math.nan)
     with pytest.raises(NumericsError, match="No setting of gd with 2 steps gives"):

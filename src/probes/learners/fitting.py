@@ -22,7 +22,8 @@ def fit(
     """Choose the settings whose predictions come nearest to a target.
 
     Scans a grid, then polishes the best point by Gauss–Newton, so that a network that
-    does the algorithm exactly is recovered to machine precision.
+    does the algorithm exactly is recovered to machine precision. Rates and penalties
+    stay positive: with negative ones GD would climb, and ridge be singular somewhere.
 
     Raises:
         NumericsError: No setting of the grid gives finite predictions.
@@ -42,13 +43,16 @@ def fit(
             f"calibration tasks with eigenvalues up to {values.max():.3g}. Expected "
             f"tasks of ordinary scale. Pass a dataset with a smaller input scale."
         )
-    return _polish(predict, loss, target.ravel(), start)
+    found = _polish(predict, loss, target.ravel(), start)
+    return found if found[0] > 0 else start
 
 
 def _grid(algorithm: Algorithm, largest: float) -> list[tuple[float, ...]]:
     rates = [2.0 / largest * 10 ** (-k / 12) for k in range(40)]
     if algorithm == "newton":
         return [(2.0 / largest**2 * 10 ** (-k / 12),) for k in range(40)]
+    if algorithm == "newton_scaled":
+        return [(2.0 * 10 ** (-k / 12),) for k in range(40)]
     if algorithm == "ridge":
         return [(largest * 10 ** (-k / 6),) for k in range(60)]
     if algorithm == "gdpp":
@@ -66,7 +70,8 @@ def fit_alone(predict: Predict, target: Array, largest: float) -> float:
     """
     loss = _loss_of(predict, target)
     start = min(_grid("gd", largest), key=loss)
-    return _polish(predict, loss, target, start)[0]
+    found = _polish(predict, loss, target, start)
+    return found[0] if found[0] > 0 else start[0]
 
 
 def _loss_of(predict: Predict, target: Array) -> Loss:

@@ -24,7 +24,14 @@ from probes.tasks import LinearTasks
 if TYPE_CHECKING:
     from probes.engine.observer import Scene
 
-SETTINGS = {"gd": 1, "gdpp": 2, "newton": 1, "ridge": 1, "ols": 0}
+SETTINGS = {
+    "gd": 1,
+    "gdpp": 2,
+    "newton": 1,
+    "newton_scaled": 1,
+    "ridge": 1,
+    "ols": 0,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +39,10 @@ class LinearLearner:
     """An algorithm that ends in a linear predictor.
 
     Attributes:
-        algorithm: "gd", "gdpp", "newton", "ridge" or "ols".
+        algorithm: "gd", "gdpp", "newton", "newton_scaled", "ridge" or "ols".
         steps: Iterations; None takes as many as the network has layers.
-        settings: gd: (rate,); gdpp: (rate, γ); newton: (start scale,); ridge: (λ,).
+        settings: gd: (rate,); gdpp: (rate, γ); newton and newton_scaled: (start
+            scale,), the latter relative to each task's 1/‖S‖²; ridge: (λ,).
             None takes what the network declares for the algorithm, and otherwise what
             comes nearest to ICL on calibration tasks, which no verdict sees.
         fitted_on: The distribution of the calibration tasks; None: the cell's own.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from probes.measurement import Array
 from probes.regression import RegressionTask
 
-Algorithm = Literal["gd", "gdpp", "newton", "ridge", "ols"]
+Algorithm = Literal["gd", "gdpp", "newton", "newton_scaled", "ridge", "ols"]
 Numbers = NDArray[Any]
 
 
@@ -78,11 +78,16 @@ def iterate(
 ) -> Iterator[Numbers]:
     """Run GD, GD++ or Newton on every eigendirection, without end.
 
+    Newton's start is M_0 = αS, with one α for all tasks, or scaled α/‖S‖², with which
+    it converges on every task for α < 2 (Fu et al. 2023, arXiv:2310.17086, have α = 2).
+
     Yields:
         Weights after 0, 1, 2, … steps, shape (n_sets, n_inputs).
     """
-    if algorithm == "newton":
+    if algorithm in ("newton", "newton_scaled"):
         inverse = settings[0] * values
+        if algorithm == "newton_scaled":
+            inverse = inverse / values.max(axis=1, keepdims=True) ** 2
         while True:
             yield np.asarray(inverse * projected)
             inverse = 2 * inverse - inverse**2 * values
