@@ -250,6 +250,23 @@ def test_each_layer_is_one_step(name: str, depth: int) -> None:
     assert disagreement(found, expected, task.answers) <= 1e-12
 
 
+@pytest.mark.parametrize("name", ["gd_1", "gd_4"])
+def test_construction_with_a_start_is_the_algorithm_from_there(name: str) -> None:
+    # CLAIMS.md, prior_mean: a mean of teachers breaks nothing where W_0 carries it
+    spec, task = SPECS[name], tasks(3, teacher_mean=2.0)
+    start = np.full(D, 2.0)
+    rest = replace(task, y=task.y - task.x @ start)
+    expected = task.queries @ start + loops(
+        rest, spec.algorithm, spec.n_layers, *ALGORITHMS[spec.algorithm]
+    )
+    model = LinearAttention(construct(replace(spec, start=tuple(start))))
+    found, _ = model.answer(task)
+    assert disagreement(found, expected, task.answers) <= 1e-12
+    plain, _ = network(name).answer(task)
+    errors = [np.mean((p - task.answers) ** 2) for p in (found, plain)]
+    assert errors[0] < errors[1] / 2
+
+
 @pytest.mark.parametrize("name", SPECS)
 def test_networks_sensitivities_are_finite_differences(name: str) -> None:
     task, model, small = tasks(5), network(name), 1e-4
