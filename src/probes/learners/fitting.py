@@ -12,6 +12,9 @@ from probes.learners.spectral import Algorithm, Numbers, in_eigenbasis, spectrum
 from probes.measurement import Array
 from probes.regression import RegressionTask
 
+SETTLED = 1e-12
+"""Relative move after which settings stand: where a target is met exactly the error is
+the square of the last move, and elsewhere more digits say nothing."""
 Predict = Callable[[tuple[Any, ...]], Numbers]
 Loss = Callable[[tuple[float, ...]], float]
 
@@ -106,8 +109,7 @@ def _polish(
             scale /= 2
         if scale <= 1e-6:
             break
-        if np.all(np.abs(scale * move) <= 1e-17 + 1e-16 * np.abs(best)):
-            best = best + scale * move
-            break
         best = best + scale * move
+        if np.all(np.abs(scale * move) <= SETTLED * np.abs(best)):
+            break
     return tuple(float(v) for v in best)
