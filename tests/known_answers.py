@@ -91,7 +91,7 @@ def stepped(layer: object, paths: object) -> tuple[list[Observation], Observatio
 
 def fitted(*predictions: float) -> Observation:
     """Answer the queries (1, 0), (0, 1) and (1, 1)."""
-    queries = np.array([[[1.0, 0], [0, 1], [1, 1]]])
+    queries = np.array([[[1.0, 0], [0, 1], [1, 1]]])  # shared by all sets
     return Observation(
         arrays={"queries": queries, "predictions": np.array([predictions], float)}
     )

@@ -47,7 +47,7 @@ def linearity(ours: Observation) -> Measurement:
         Akyürek et al. 2022, arXiv:2211.15661, who report it beside ILWD.
     """
     predictions = ours.predictions
-    fitted = np.einsum("sqd,sd->sq", ours["queries"], fitted_weights(ours))
+    fitted = (ours["queries"] @ fitted_weights(ours)[..., None])[..., 0]
     rest = ((predictions - fitted) ** 2).sum(axis=-1, keepdims=True)
     size = (predictions**2).sum(axis=-1, keepdims=True)
     return Measurement(
@@ -61,5 +61,5 @@ def linearity(ours: Observation) -> Measurement:
 
 def fitted_weights(ours: Observation) -> Array:
     """Fit predictions by a linear function of the query: shape (n_sets, n_inputs)."""
-    inverses = np.linalg.pinv(ours["queries"].astype(np.float64))
-    return np.asarray(np.einsum("sdq,sq->sd", inverses, ours.predictions))
+    inverses = np.linalg.pinv(ours["queries"].astype(np.float64))  # (1 or n_sets, …)
+    return np.asarray((inverses @ ours.predictions[..., None])[..., 0])
