@@ -158,6 +158,15 @@ KNOWN: dict[str, Answer] = {
     "total_variation": (lambda m: m(*PAIR), [0.55]),
     # ½(29/55 + 29/55)
     "label_total_variation": (lambda m: m(*PAIR), [29 / 55]),
+    # ½(.15 + .05 + .1 + .04 + .06) − ½(.15 + .19 + .3 + .16 + .15 + .05)
+    "nearer_by": (
+        lambda m: m(*PAIR, spread((0.25, 0.25, 0.1, 0.2, 0.1, 0.1))),
+        [-0.3, 0],
+    ),
+    "gap_at_match": (
+        lambda m: m(Observation(arrays={"gaps": np.array([[0.25]])}), "loss"),
+        [0.25],
+    ),
     "accuracy": (lambda m: m(RIGHT_AND_WRONG), [1, 0, 1 / 6]),
     "label_accuracy": (lambda m: m(RIGHT_AND_WRONG), [1, 0, 1 / 2]),
     # right twice of two numbers of demonstrations, and once

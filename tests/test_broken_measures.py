@@ -114,7 +114,10 @@ SAME: tuple[tuple[tuple[str, ...], str, str], ...] = (
 )
 """Mutants that are the same function: of which measures, which mutant, and why."""
 
-READS = {"weight_drift": "reads one number; the formula is broken in test_weights"}
+READS = {
+    "weight_drift": "reads one number; the formula is broken in test_weights",
+    "gap_at_match": "reads what learners.matched chose; tested in test_matched",
+}
 """Measures without a formula of their own."""
 
 
