@@ -35,6 +35,7 @@ BATCHES = ("sgd_batch_2", "sgd_batch_4")
 )
 def test_same_order_sensitivity(
     icl_orders: list[Observation],
+    untrained_icl_orders: list[list[Observation]],
     icl_other_demonstrations: Observation,
     gd_orders: list[Observation],
     gd_other_demonstrations: Observation,
@@ -48,6 +49,8 @@ def test_same_order_sensitivity(
     judge.shows(GD=label_order_sensitivity(gd_orders))
     ours, theirs = order_sensitivity(icl_orders), order_sensitivity(gd_orders)
     judge.shows(ICL=ours, GD=theirs)
+    bare = [order_sensitivity(orders) for orders in untrained_icl_orders]
+    judge.contrasts(ours, bare, better="higher")
     judge.agrees(ours.minus(theirs), margin=0.03)  # a fifth of ICL's .150 in the paper
 
 
@@ -97,8 +100,13 @@ def test_order_divides_icl_from_gd(
     reported="not measured",
 )
 def test_same_order_sensitivity_in_regression(
-    icl_orders: list[Observation], gd_orders: list[Observation], judge: Judge
+    icl_orders: list[Observation],
+    untrained_icl_orders: list[list[Observation]],
+    gd_orders: list[Observation],
+    judge: Judge,
 ) -> None:
     ours, theirs = map(answer_order_sensitivity, (icl_orders, gd_orders))
     judge.shows(ICL=ours, GD=theirs)
+    bare = [answer_order_sensitivity(orders) for orders in untrained_icl_orders]
+    judge.contrasts(ours, bare, better="higher")
     judge.agrees(ours.minus(theirs), margin=0.01)  # a hundredth of the answers' size

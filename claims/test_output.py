@@ -57,9 +57,16 @@ TENTH = 0.1  # a tenth of the way from no learning to ICL's likeness to itself
     reported=".71 for ICL against at most .42 (AG News, 4 demonstrations, LLaMA-7B)",
 )
 def test_same_accuracy(
-    icl: Observation, gd: Observation, base: Observation, judge: Judge
+    icl: Observation,
+    gd: Observation,
+    base: Observation,
+    untrained_icl: Observation,
+    untrained_gd: Observation,
+    judge: Judge,
 ) -> None:
     ours, theirs = label_accuracy(icl), label_accuracy(gd)
+    bare = label_accuracy(untrained_icl).minus(label_accuracy(untrained_gd))
+    judge.contrasts(ours.minus(theirs), [bare], better="nearer 0")
     judge.shows(ICL=ours, GD=theirs, base=label_accuracy(base))
     judge.shows(ICL=accuracy(icl), GD=accuracy(gd), base=accuracy(base))
     judge.agrees(ours.minus(theirs), margin=0.1)  # a third of the .29 that Shen reports
@@ -223,12 +230,17 @@ def test_which_algorithm_on_text(
     gd: Observation,
     explanations: dict[str, Observation],
     icl_reordered: Observation,
+    untrained_icl: Observation,
+    untrained_gd: Observation,
     judge: Judge,
 ) -> None:
-    judge.shows(GD=label_total_variation(icl, gd))
+    distance = label_total_variation(icl, gd)
+    judge.shows(GD=distance)
+    bare = label_total_variation(untrained_icl, untrained_gd)
+    judge.contrasts(distance, [bare], better="nearer 0")
     judge.shows(another_order=label_total_variation(icl, icl_reordered))
     judge.is_nearest(
-        label_total_variation(icl, gd),
+        distance,
         {name: label_total_variation(icl, o) for name, o in explanations.items()},
         tolerance=0.0,  # no text model is constructed
         margin=0.02,  # a fifth of the .1 by which accuracies may differ

@@ -23,18 +23,12 @@ from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.errors import NumericsError, OptionError
 from probes.exactly import judge_exactly
+from probes.learners.fitting import fit
 from probes.learners.hunt import WorstCase, disagreement
 from probes.learners.in_context import regression_observation
-from probes.learners.linear import (
-    LinearLearner,
-    NearestNeighbours,
-    OnePassSGD,
-    fit,
-    in_eigenbasis,
-    linear_observation,
-    solve,
-    spectrum,
-)
+from probes.learners.linear import LinearLearner, linear_observation
+from probes.learners.rivals import NearestNeighbours, OnePassSGD
+from probes.learners.spectral import in_eigenbasis, solve, spectrum
 from probes.measurement import Array
 from probes.measures import prediction_distance
 from probes.networks.construction import NetworkWeights, construct
@@ -254,6 +248,23 @@ def test_each_layer_is_one_step(name: str, depth: int) -> None:
     found, _ = network(name).answer(task, depth=depth)
     expected = loops(task, spec.algorithm, depth, *ALGORITHMS[spec.algorithm])
     assert disagreement(found, expected, task.answers) <= 1e-12
+
+
+@pytest.mark.parametrize("name", ["gd_1", "gd_4"])
+def test_construction_with_a_start_is_the_algorithm_from_there(name: str) -> None:
+    # CLAIMS.md, prior_mean: a mean of teachers breaks nothing where W_0 carries it
+    spec, task = SPECS[name], tasks(3, teacher_mean=2.0)
+    start = np.full(D, 2.0)
+    rest = replace(task, y=task.y - task.x @ start)
+    expected = task.queries @ start + loops(
+        rest, spec.algorithm, spec.n_layers, *ALGORITHMS[spec.algorithm]
+    )
+    model = LinearAttention(construct(replace(spec, start=tuple(start))))
+    found, _ = model.answer(task)
+    assert disagreement(found, expected, task.answers) <= 1e-12
+    plain, _ = network(name).answer(task)
+    errors = [np.mean((p - task.answers) ** 2) for p in (found, plain)]
+    assert errors[0] < errors[1] / 2
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -549,6 +560,20 @@ def test_fitting_finds_no_better_neighbour() -> None:
         for c in (0.99, 1.0, 1.01)
     ]
     assert losses[1] < min(losses[0], losses[2])
+
+
+@pytest.mark.parametrize("algorithm", ["gd", "gdpp", "newton", "newton_scaled"])
+def test_fitting_to_the_opposite_keeps_the_rate_positive(algorithm: Any) -> None:
+    task = tasks(13)
+    target = -loops(task, "gd", 2, RATE)
+    assert fit(task, target, algorithm, 2)[0] > 0
+
+
+def test_fitting_beyond_ols_keeps_the_penalty_positive() -> None:
+    task = tasks(13, 20)
+    beyond = 1.3 * predicted(task, solve(task, "ols", 1, ()))
+    (penalty,) = fit(task, beyond, "ridge", 1)
+    assert 0 < penalty < 1e-6
 
 
 def test_fitting_to_no_number_is_refused() -> None:

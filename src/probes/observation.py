@@ -21,7 +21,8 @@ class Observation:
         arrays: Named arrays, each with leading axes (n_sets, n_queries):
             text: ``log_probs`` (n_sets, n_queries, n_vocab) and ``gold`` (n_sets,
             n_queries), the right label's index; regression: ``predictions`` (n_sets,
-            n_queries), ``sensitivities`` (n_sets, n_queries, n_inputs), ``answers``.
+            n_queries), ``sensitivities`` and ``queries`` (n_sets, n_queries, n_inputs),
+            ``answers``; queries that all sets share stand there once.
         facts: Plain values: chosen settings, label tokens, sizes of updates.
         key: The content key under which it is stored.
     """

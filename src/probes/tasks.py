@@ -31,6 +31,8 @@ class Construction:
         rate: GD's rate on the sum of squares (the papers' η/N); Newton's start scale.
         shrinkage: GD++'s γ; 0 for the others.
         spoiled_by: What is added to one off-diagonal entry of W_V; 0 spoils nothing.
+        start: W_0, the weights from which GD starts; empty for 0, and for GD++, which
+            moves the inputs too.
     """
 
     algorithm: Literal["gd", "gdpp", "newton"]
@@ -39,6 +41,7 @@ class Construction:
     rate: float
     shrinkage: float = 0.0
     spoiled_by: float = 0.0
+    start: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
