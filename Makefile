@@ -5,7 +5,7 @@ READY := .venv/.ready
 # Every run and every worker starts from compiled modules: a second less for each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup claims sample test lint bench calibration clean
+.PHONY: setup claims sample test lint bench calibration faults fuzz clean
 
 setup: $(READY)
 
@@ -45,6 +45,16 @@ bench: .venv/.bench
 # How often verdicts are wrong, on worlds of known truth.
 calibration: $(READY)
 	$(PY) -m probes.calibration $(ARGS)
+
+# Whatever bytes the parsers are given: 12,000 inputs and more to each of seven.
+fuzz: $(READY)
+	PROBES_FUZZ=12000 $(PY) -m pytest tests/test_fuzz.py -n 0 -q -s $(ARGS)
+
+# Faults injected into real runs on every engine, and how large and fast they go, about a
+# quarter of an hour; writes reports/faults/. ARGS=--quick plays it in small.
+faults: $(READY)
+	PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip install --quiet -c constraints.txt -e '.[ray]'
+	$(PY) -m tests.faults $(ARGS)
 
 clean:
 	rm -rf .venv .store reports/latest build .pytest_cache .mypy_cache .ruff_cache

@@ -31,7 +31,8 @@ CLOSER = 0.02  # a third of the .065 by which the authors' layer-causal GD is cl
     needs_icl=True,
     formula="Rec2FTP = N[GD corrects and ICL corrects] / N[GD corrects]",
     refuted_if="less than nine tenths of the way from floor to ceiling",
-    controls="how often ICL corrects where GD does not; ICL in another order",
+    controls="how often ICL corrects where GD does not; a random update as large; GD "
+    "on shuffled labels; the untrained network; ICL in another order",
     reported="85.6 % (GPT 1.3B), without its base rate",
 )
 def test_icl_covers_gd(
@@ -40,12 +41,16 @@ def test_icl_covers_gd(
     icl_reordered: Observation,
     base: Observation,
     gd_corrects: Measurement,
+    correcting_without_learning: Arms,
     judge: Judge,
 ) -> None:
     judge.shows(gd_corrects)
+    arms = correcting_without_learning
+    floors = {name: coverage(*arm) for name, arm in arms.items()}
+    floors["where GD corrects nothing"] = coverage_elsewhere(icl, gd, base)
     judge.reaches_ceiling(
         coverage(icl, gd, base),
-        floors={"where GD corrects nothing": coverage_elsewhere(icl, gd, base)},
+        floors=floors,
         ceiling=coverage(icl, icl_reordered, base),
         margin=TENTH,
     )
@@ -59,7 +64,8 @@ def test_icl_covers_gd(
     formula="SimAOU = cos(h_ICL − h_ZS, h_GD − h_ZS), h self-attention's output; "
     "normalised beside",
     refuted_if="less than nine tenths of the way from floor to ceiling",
-    controls="a random update as large; GD on shuffled labels; the untrained network",
+    controls="a random update as large; GD on shuffled labels; the untrained network; "
+    "beside, layer-causal GD",
     reported="GD .102, layer-causal GD .167; untrained .06 to .24 (Deutch et al.)",
 )
 def test_same_update(
@@ -67,9 +73,12 @@ def test_same_update(
     inside_gd: Observation,
     inside_icl_reordered: Observation,
     inside_base: Observation,
+    inside_layer_causal_gd: Observation,
     without_learning: Arms,
     judge: Judge,
 ) -> None:
+    rival = update_cosine(inside_icl, inside_layer_causal_gd, inside_base)
+    judge.shows(**{"layer-causal GD": rival})
     judge.shows(GD=normalised_update_cosine(inside_icl, inside_gd, inside_base))
     arms = without_learning
     judge.shows(**{name: normalised_update_cosine(*arm) for name, arm in arms.items()})
@@ -89,7 +98,8 @@ def test_same_update(
     formula="SimAM_Δ = cos(m_ICL − m_ZS, m_GD − m_ZS), m the map to the query "
     "before softmax",
     refuted_if="less than nine tenths of the way from floor to ceiling",
-    controls="a random update as large; GD on shuffled labels; the untrained network",
+    controls="a random update as large; GD on shuffled labels; the untrained network; "
+    "beside, layer-causal GD",
     reported=".267, layer-causal .336; untrained .03 to .26 (Deutch et al.)",
 )
 def test_same_attention_change(
@@ -97,9 +107,12 @@ def test_same_attention_change(
     inside_gd: Observation,
     inside_icl_reordered: Observation,
     inside_base: Observation,
+    inside_layer_causal_gd: Observation,
     without_learning: Arms,
     judge: Judge,
 ) -> None:
+    rival = attention_change_cosine(inside_icl, inside_layer_causal_gd, inside_base)
+    judge.shows(**{"layer-causal GD": rival})
     arms = without_learning
     judge.shows(GD=attention_cosine(inside_icl, inside_gd))
     judge.shows(zero_shot=attention_cosine(inside_icl, inside_base))
@@ -149,7 +162,8 @@ def test_same_attention_to_demonstrations(
     needs_icl=True,
     formula="SimAOU of layer-causal GD − SimAOU of GD",
     refuted_if="a mean advantage below .02",
-    controls="plain GD at its own best rate and passes",
+    controls="plain GD at its own best rate and passes; beside, a random update as "
+    "large, GD on shuffled labels, and the untrained network",
     reported=".167 against .102",
 )
 def test_layer_causal_gd_is_closer(
@@ -157,8 +171,11 @@ def test_layer_causal_gd_is_closer(
     inside_gd: Observation,
     inside_layer_causal_gd: Observation,
     inside_base: Observation,
+    without_learning: Arms,
     judge: Judge,
 ) -> None:
+    arms = without_learning.items()
+    judge.shows(**{name: update_cosine(*arm) for name, arm in arms})
     causal, plain = (
         update_cosine(inside_icl, learner, inside_base)
         for learner in (inside_layer_causal_gd, inside_gd)
@@ -175,7 +192,7 @@ def test_layer_causal_gd_is_closer(
     formula="cos(h_ICL, h_GD) of self-attention's outputs; the ratio of norms beside",
     refuted_if="less than nine tenths of the way from floor to ceiling",
     controls="a random update as large; GD on shuffled labels; the untrained "
-    "network; the untouched model",
+    "network; the untouched model; beside, layer-causal GD",
     reported="distinct (Mishra et al. 2025)",
 )
 def test_same_activations(
@@ -183,9 +200,12 @@ def test_same_activations(
     inside_gd: Observation,
     inside_icl_reordered: Observation,
     inside_base: Observation,
+    inside_layer_causal_gd: Observation,
     without_learning: Arms,
     judge: Judge,
 ) -> None:
+    rival = activation_cosine(inside_icl, inside_layer_causal_gd)
+    judge.shows(**{"layer-causal GD": rival})
     arms = {name: arm[:2] for name, arm in without_learning.items()}
     arms["the model that learned nothing"] = (inside_icl, inside_base)
     judge.shows(GD=activation_norm_ratio(inside_icl, inside_gd))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from probes.claims import claim
+from probes.contrast import UNTRAINED
 from probes.judge import Judge
 from probes.measures import (
     constructed_sparsity,
@@ -40,15 +41,16 @@ NOISE = "noise 0.1"  # a tenth of the weights' size, below what training moves t
 def test_weights_are_sparse_as_constructed(
     weights: Observation, untrained_weights: Observation, judge: Judge
 ) -> None:
-    arms = {"trained": weights, "untrained": untrained_weights}
+    arms = {"trained": weights, UNTRAINED: untrained_weights}
     judge.shows(*sparsities(weights), constructed_sparsity(weights))
-    judge.shows(untrained=sparsity(untrained_weights))
-    judge.shows(untrained=sparsity(untrained_weights, below=1e-3))
-    judge.shows(untrained=sparsity(untrained_weights, below=1e-4))
+    judge.shows(**{UNTRAINED: sparsity(untrained_weights, below=1e-3)})
+    judge.shows(**{UNTRAINED: sparsity(untrained_weights, below=1e-4)})
     judge.shows(**{name: gaussian_sparsity(arm) for name, arm in arms.items()})
     judge.shows(**{name: product_sparsity(arm) for name, arm in arms.items()})
-    judge.shows(**{name: hoyer(arm) for name, arm in arms.items()})
+    judge.shows(trained=hoyer(weights))
     judge.shows(**{name: participating(arm) for name, arm in arms.items()})
+    judge.contrasts(sparsity(weights), [sparsity(untrained_weights)], better="higher")
+    judge.contrasts(hoyer(weights), [hoyer(untrained_weights)], better="higher")
     judge.exceeds_in_whole(
         hoyer(weights).minus(hoyer(untrained_weights)), margin=SPARSER
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_core_python.selenium import Axe
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
@@ -16,6 +18,9 @@ from probes.report.page import page
 from probes.results import Row
 from tests.test_report import run_of
 
+AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
+LEAST_CONTRAST = 4.5  # WCAG 2.1, success criterion 1.4.3, level AA
+CONTRASTS = (Path(__file__).parent / "contrasts.js").read_text("utf-8")
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 needs_browser = pytest.mark.skipif(
     not (CHROMIUM and DRIVER), reason="no chromium with chromedriver on the path"
@@ -29,7 +34,7 @@ SWITCHES = (
 )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
@@ -57,14 +62,56 @@ def as_new(browser: Any) -> Iterator[None]:
 
 
 def show(browser: Any, folder: Path, rows: list[Row], state: str = "") -> str:
+    return show_text(browser, folder, page(rows, run_of(rows)), state)
+
+
+def show_text(browser: Any, folder: Path, text: str, state: str = "") -> str:
     path = folder / "index.html"
-    path.write_text(page(rows, run_of(rows)), "utf-8")
+    path.write_text(text, "utf-8")
     browser.get("about:blank")
     browser.get_log("performance")
     browser.get_log("browser")
     browser.get(path.as_uri() + state)
     wait_until_ready(browser)
     return path.as_uri()
+
+
+def media(browser: Any, theme: str) -> None:
+    features = [{"name": "prefers-color-scheme", "value": theme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+
+def faults_of(browser: Any) -> list[tuple[str, str, str]]:
+    """List the serious faults of accessibility of the page that is shown.
+
+    Contrast, which takes axe most of its time, is what :func:`faint_texts` measures.
+    """
+    options = {
+        "runOnly": {"type": "tag", "values": AXE_TAGS},
+        "rules": {"color-contrast": {"enabled": False}},
+    }
+    found = Axe().run(browser, options=json.dumps(options))  # as JavaScript
+    assert len(found["passes"]) > 15
+    return [
+        (fault["id"], fault["impact"], fault["nodes"][0]["html"][:120])
+        for fault in found["violations"]
+        if fault["impact"] in ("serious", "critical")
+    ]
+
+
+def faint_texts(browser: Any) -> tuple[int, list[Any]]:
+    """Count the texts that are shown, and list those with too little contrast."""
+    found = browser.execute_script(CONTRASTS)
+    return len(found), [text for text in found if text[0] < LEAST_CONTRAST]
+
+
+def sent_addresses(browser: Any) -> set[str]:
+    """Name every address that was asked for since the log was last read."""
+    events = [
+        json.loads(e["message"])["message"] for e in browser.get_log("performance")
+    ]
+    sent = [e["params"] for e in events if e["method"] == "Network.requestWillBeSent"]
+    return {event["request"]["url"] for event in sent}
 
 
 def wait_until_ready(browser: Any) -> None:

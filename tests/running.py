@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.spawning import python
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,16 +38,14 @@ def environment(**changes: str) -> dict[str, str]:
     return {**kept, "OMP_NUM_THREADS": "1", **changes}
 
 
+def as_installed() -> dict[str, str]:
+    """Let a run in any folder find the package and its fixtures."""
+    return environment(PYTHONPATH=os.pathsep.join((str(ROOT / "src"), str(ROOT))))
+
+
 def run(folder: Path, *arguments: str, **changes: str) -> Ran:
-    done = subprocess.run(
-        command(folder, *arguments),
-        cwd=ROOT,
-        env=environment(**changes),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    words = command(folder, *arguments)[1:]
+    done = python(*words, cwd=ROOT, env=environment(**changes))
     reports = folder / "reports"
     results, summary = reports / "results.jsonl", reports / "run.json"
     lines = results.read_text("utf-8").splitlines() if results.exists() else []

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from probes.catalogue import find_claims
-from probes.catalogue_page import catalogue_page, main, read_results
+from probes.catalogue_page import catalogue_page, main
 from probes.claims import ClaimCard
-from probes.errors import DataError
 from probes.report.markdown import escape
+from probes.run_files import read_rows_of
 from tests.running import ROOT
 
 CATALOGUE = (
@@ -47,13 +47,14 @@ ELSEWHERE = {
     "same_order_sensitivity_in_regression",
     "weights_are_sparse_as_constructed_in_regression",
     "robust_to_weight_change_in_regression",
+    "order_divides_icl_from_gd",
     "same_data_efficiency_with_more",
     "which_algorithm_on_text",
 }
 """The same claims on another family of tasks, or asked another way."""
 
 CARDS = find_claims([str(ROOT / "claims")])
-ROWS = read_results(ROOT / "reports" / "sample" / "results.jsonl")
+ROWS = read_rows_of(ROOT / "reports" / "sample" / "results.jsonl")
 
 
 def section(page: str, name: str) -> str:
@@ -112,6 +113,8 @@ def test_the_page_is_written_from_a_run(tmp_path: Path) -> None:
     assert out.read_text("utf-8") == catalogue_page(CARDS, ROWS[:1])
 
 
-def test_a_file_that_holds_no_rows_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cannot be read as rows"):
-        read_results(tmp_path / "nowhere.jsonl")
+def test_a_file_that_holds_no_rows_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--results", str(tmp_path / "nowhere.jsonl")]) == 4
+    assert "is no record of verdicts" in capsys.readouterr().err

@@ -198,6 +198,9 @@ def test_another_run_fails_a_cell_that_became_its_opposite_only(
         found = run(tmp_path, CLAIM, *CELL, *SMALL, "--expect", str(earlier))
         kinds = [k for k, n in found.run["record"]["changes"].items() if n]
         statuses[verdict] = (found.status, kinds)
+        drawn = (found.reports / "changes.html").read_text("utf-8")
+        assert f"{earlier}" in drawn
+        assert ("became its opposite:" in drawn) is (verdict == "refuted")
     assert statuses == {
         "supported": (0, ["same"]),
         "inconclusive": (0, ["strengthened"]),
@@ -217,3 +220,7 @@ def test_a_cell_that_another_run_had_and_this_one_lacks_is_named(
     assert "Missing here: one_layer_is_one_step[gone] · constructed_gd_1" in found.text
     picked = ("--expect", str(earlier), "-k", "one_layer")
     assert run(tmp_path, CLAIM, *CELL, *SMALL, *picked).run["record"]["missing"] == []
+    drawn = found.reports / "changes.html"
+    assert drawn.exists()
+    run(tmp_path, CLAIM, *CELL, *SMALL, "--raw")
+    assert not drawn.exists()  # it would speak of other rows

@@ -12,26 +12,74 @@ from probes.learners import InContext, LinearLearner
 from probes.measures import squared_distance
 from probes.request import Request
 from probes.tasks import Cell, Settings
+from probes.verdict import describe
+from tests.confusion import IS, ROUNDING, Recognised, drawn, matrix, observer_in
 
-IS = {
-    "constructed_gd_1": {"GD", "GD++"},  # GD is GD++ whose shrinkage γ is 0
+EQUAL = {"GD": ["GD++"], "OLS": ["ridge"]}  # at γ = 0 and at λ = 0
+EXACT = {
+    "constructed_gd_1": {"GD", "GD++"},
     "constructed_gd_4": {"GD", "GD++"},
     "constructed_gdpp_4": {"GD++"},
     "constructed_newton_4": {"Newton"},
 }
-ROUNDING = 1e-20  # squared; float64 keeps 16 digits, six are left for sums
 
 
 @pytest.fixture(scope="module")
-def observer(tmp_path_factory: pytest.TempPathFactory) -> Observer:
-    return Observer(Store(tmp_path_factory.mktemp("store")))
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Recognised]:
+    return matrix(observer_in(tmp_path_factory.mktemp("store")))
 
 
-@pytest.mark.parametrize(("model", "algorithms"), IS.items())
+def test_every_algorithm_is_recognised_as_what_it_is(
+    found: dict[str, Recognised],
+) -> None:
+    assert {name: line.nearest for name, line in found.items()} == IS, drawn(found)
+    off = [n for n, o in found.items() if o.distances[o.nearest].mean > ROUNDING]
+    assert not off, drawn(found)  # their settings are found to machine precision
+
+
+def test_only_special_cases_of_one_another_are_equally_near(
+    found: dict[str, Recognised],
+) -> None:
+    equals = {name: line.equals for name, line in found.items()}
+    assert equals == {n: EQUAL.get(is_, []) for n, is_ in IS.items()}, drawn(found)
+
+
+def test_the_nearest_algorithm_leads_beyond_its_interval(
+    found: dict[str, Recognised],
+) -> None:
+    for name, line in found.items():
+        lead = describe(line.lead)
+        assert lead.low is not None, name
+        assert lead.low > 0, drawn(found)
+
+
+def test_the_claim_is_supported_of_gd_and_refuted_of_all_others(
+    found: dict[str, Recognised],
+) -> None:
+    verdicts = {name: line.judgement.verdict for name, line in found.items()}
+    assert verdicts == {
+        name: "supported" if is_ == "GD" else "refuted" for name, is_ in IS.items()
+    }, drawn(found)
+
+
+def test_the_matrix_names_every_network_and_marks_the_nearest(
+    found: dict[str, Recognised],
+) -> None:
+    header, _, *lines = drawn(found).splitlines()
+    assert [line.split(" | ")[0].removeprefix("| ") for line in lines] == list(IS)
+    assert all(line.count("**") == 2 for line in lines)
+    assert "GD++" in header
+
+
+@pytest.mark.parametrize(("model", "algorithms"), EXACT.items())
 @pytest.mark.parametrize("n_demonstrations", [10, 20])
 def test_a_constructed_network_is_its_own_algorithm_and_no_other(
-    observer: Observer, model: str, algorithms: set[str], n_demonstrations: int
+    tmp_path_factory: pytest.TempPathFactory,
+    model: str,
+    algorithms: set[str],
+    n_demonstrations: int,
 ) -> None:
+    observer = Observer(Store(tmp_path_factory.mktemp("store")))
     cell = Cell(
         model=model_named(model),
         dataset=dataset_named("linear"),

@@ -10,7 +10,7 @@ import pytest
 
 import fixtures.datasets
 import fixtures.models  # noqa: F401 - fills the registry
-from fixtures.observations import GRADIENT_LEARNERS
+from fixtures.variants import GRADIENT_LEARNERS
 from probes.costs import Cost, cost_of, flops_of
 from probes.engine.observer import Observer, Scene
 from probes.engine.store import Store

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.running import ROOT, environment
+from tests.running import ROOT, as_installed
+from tests.spawning import python
 
 DOCS = ROOT / "docs"
 PAGES = sorted(path.name for path in DOCS.glob("*.md"))
@@ -23,15 +21,7 @@ def runs(line: str, folder: Path, status: int) -> str:
     program, *words = shlex.split(line)
     asked = ["-m", "pytest", "-p", "no:cacheprovider"] if program == "pytest" else []
     assert program in ("pytest", "python")
-    done = subprocess.run(
-        [sys.executable, *asked, *words],
-        cwd=folder,
-        env=environment(PYTHONPATH=os.pathsep.join((str(ROOT / "src"), str(ROOT)))),
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
+    done = python(*asked, *words, cwd=folder, env=as_installed())
     text = done.stdout + done.stderr
     assert done.returncode == status, text
     return " ".join(text.split())

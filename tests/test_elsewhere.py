@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from tests.running import ROOT, environment
+from tests.running import as_installed
+from tests.spawning import python
 from tests.test_report import HOSTILE
 
 CLAIM = """
@@ -41,15 +40,7 @@ def elsewhere(
     folder.mkdir(exist_ok=True)
     (folder / "pyproject.toml").write_text(config)
     (folder / "test_mine.py").write_text(claim or CLAIM.format(sentence="As GD."))
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", *arguments],
-        cwd=folder,
-        env=environment(PYTHONPATH=os.pathsep.join((str(ROOT / "src"), str(ROOT)))),
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
+    return python("-m", "pytest", *arguments, cwd=folder, env=as_installed())
 
 
 def row_in(folder: Path) -> dict[str, object]:
@@ -103,10 +94,10 @@ def test_help_groups_all_options_and_names_their_keys(tmp_path: Path) -> None:
     text = elsewhere(tmp_path, "--help").stdout
     ours = text.partition("is in-context learning gradient descent?:")[2]
     ours = ours.partition("\n\n")[0]
-    for name in ("models", "demos", "store", "expect", "raw", "list-claims"):
+    for name in ("models", "demos", "store", "store-limit", "raw", "list-claims"):
         assert f"--{name}" in ours
         if not name.startswith("list"):
-            assert f"probes_{name} " in text
+            assert f"probes_{name.replace('-', '_')} " in text
     assert "(default: 10)" in " ".join(ours.split())
 
 
@@ -162,16 +153,26 @@ def test_junit_carries_the_verdict_and_the_effect(tmp_path: Path) -> None:
     assert not any(name and name.startswith("probes") for name in found)
 
 
-@pytest.mark.parametrize("name", ["script", "closing", "surrogate", "control", "long"])
-def test_hostile_effects_and_errors_leave_junit_well_formed(
-    name: str, tmp_path: Path
-) -> None:
-    body = f"    raise ValueError({HOSTILE[name]!r})\n"
-    measured = CLAIM.format(sentence=HOSTILE[name]).replace(
-        "    judge.", f"    judge.notes({HOSTILE[name]!r})\n    judge."
-    )
-    for i, claim in enumerate((measured, measured + body)):
-        done = elsewhere(tmp_path, "--junitxml", f"{i}.xml", claim=claim)
-        assert done.returncode == i, done.stdout[-2000:]
-        ElementTree.parse(tmp_path / f"{i}.xml")
-        assert row_in(tmp_path)["sentence"]
+def test_hostile_effects_and_errors_leave_junit_well_formed(tmp_path: Path) -> None:
+    head, body = CLAIM.split("@claim")
+    parts = [head]
+    for name, text in HOSTILE.items():
+        said = body.format(sentence=text).replace(
+            "    judge.", f"    judge.notes({text!r})\n    judge."
+        )
+        raised = f"    raise ValueError({text!r})\n"
+        parts += [f"@claim{said}".replace("mine", f"{name}_measured")]
+        parts += [f"@claim{said}{raised}".replace("mine", f"{name}_raised")]
+    done = elsewhere(tmp_path, "--junitxml", "junit.xml", claim="\n".join(parts))
+    assert done.returncode == 1, done.stdout[-2000:]
+    cases = {
+        case.get("name", "").partition("[")[0].removeprefix("test_"): case
+        for case in ElementTree.parse(tmp_path / "junit.xml").iter("testcase")
+    }
+    assert len(cases) == 2 * len(HOSTILE)
+    for name in HOSTILE:
+        assert cases[f"{name}_measured"].find("error") is None
+        assert cases[f"{name}_raised"].find("failure") is not None
+    rows = (tmp_path / "reports/latest/results.jsonl").read_text("utf-8")
+    assert len(rows.split("\n")) == 2 * len(HOSTILE) + 1
+    assert "\x1b" not in done.stdout

@@ -66,6 +66,13 @@ def test_without_names_what_ships_is_run(text: str | None) -> None:
     assert names(parse_datasets(text)) == ["hmm", "linear"]
 
 
+def test_what_is_in_the_full_grid_only_is_run_there_or_by_name() -> None:
+    grid.DATASETS.add(dataset("large", shipped=True, full_only=True))
+    assert names(parse_datasets(None)) == ["hmm", "linear"]
+    assert names(parse_datasets(None, "full")) == ["hmm", "linear", "large"]
+    assert names(parse_datasets("large")) == ["large"]
+
+
 def test_names_are_separated_by_commas() -> None:
     assert names(parse_models("gd_1, llama")) == ["gd_1", "llama"]
     assert names(parse_datasets("linear,sst2")) == ["linear", "sst2"]

@@ -25,8 +25,9 @@ from probes.engine.store import Store
 from probes.errors import ModelError
 from probes.grid import DATASETS, MODELS, model_named
 from probes.learners import Interpolated, LinearLearner
+from probes.learners.fitting import fit
 from probes.learners.in_context import InContext, regression_observation
-from probes.learners.linear import fit, solve
+from probes.learners.spectral import solve
 from probes.measures import explained_share
 from probes.networks.fingerprint import fingerprint
 from probes.networks.learned import (

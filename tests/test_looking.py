@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import fixtures.datasets
 import fixtures.models  # noqa: F401 - fills the registry
-from fixtures.observations import GRADIENT_LEARNERS
+from fixtures.variants import GRADIENT_LEARNERS
 from probes.claims import ClaimCard
 from probes.engine.observer import Observer
 from probes.engine.store import Store

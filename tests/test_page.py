@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_core_python.selenium import Axe
 from jsonschema import Draft202012Validator
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -22,8 +21,12 @@ from probes.results import Row
 from tests.browsing import (
     as_new,
     browser,
+    faint_texts,
+    faults_of,
     find,
+    media,
     needs_browser,
+    sent_addresses,
     show,
     wait_until_ready,
 )
@@ -35,10 +38,6 @@ __all__ = ["as_new", "browser"]  # fixtures, for pytest to find
 SCHEMA = json.loads(
     (Path(__file__).parents[1] / "src/probes/report/row.schema.json").read_text()
 )
-AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
-LEAST_CONTRAST = 4.5  # WCAG 2.1, success criterion 1.4.3, level AA
-
-CONTRASTS = (Path(__file__).parent / "contrasts.js").read_text("utf-8")
 
 
 def example() -> list[dict[str, Any]]:
@@ -97,11 +96,6 @@ def choose(browser: Any, name: str, value: str) -> str:
     return str(browser.find_element(By.ID, "shown").text)
 
 
-def media(browser: Any, theme: str) -> None:
-    features = [{"name": "prefers-color-scheme", "value": theme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-
-
 def open_everything(browser: Any) -> None:
     for selector in ("td > button[aria-expanded=false]", "button.forest"):
         for button in find(browser, f"#matrix > tbody > tr {selector}"):
@@ -117,13 +111,8 @@ def test_the_page_opens_from_disk_without_network_and_without_complaint(
 ) -> None:
     show(browser, tmp_path, shipped())
     open_everything(browser)
-    events = [
-        json.loads(e["message"])["message"] for e in browser.get_log("performance")
-    ]
-    sent = [e["params"] for e in events if e["method"] == "Network.requestWillBeSent"]
-    addresses = {event["request"]["url"].partition(":")[0] for event in sent}
-    assert addresses == {"file"}
-    assert len({event["request"]["url"] for event in sent}) == 1
+    (address,) = sent_addresses(browser)
+    assert address.startswith("file:")
     assert browser.get_log("browser") == []
 
 
@@ -265,13 +254,18 @@ def test_hostile_text_is_shown_as_text_and_runs_nowhere(
     assert len([*csv.reader(lines.splitlines(keepends=True))]) == 3
 
 
+FORMULAS = ("=HYPERLINK(1)", "-1+1", "@x", "+1", "  =1+1", "|calc", "＝1+1")
+
+
 def test_a_text_that_begins_like_a_formula_is_no_formula_in_the_csv(
     browser: Any, tmp_path: Path
 ) -> None:
-    show(browser, tmp_path, [row(note="=HYPERLINK(1)", reason="-1+1", dataset="@x")])
-    (line,) = csv.DictReader(downloaded(browser, "as-csv", "rows.csv").splitlines())
-    found = [line[name] for name in ("note", "reason", "dataset")]
-    assert found == ["'=HYPERLINK(1)", "'-1+1", "'@x"]
+    rows = [row(note=text, reason=text, dataset=text) for text in FORMULAS]
+    show(browser, tmp_path, rows)
+    lines = csv.DictReader(downloaded(browser, "as-csv", "rows.csv").splitlines())
+    for line, text in zip(lines, FORMULAS, strict=True):
+        found = {line[name] for name in ("note", "reason", "dataset")}
+        assert found == {f"'{text}"}
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -281,23 +275,15 @@ def test_every_text_stands_out_from_what_is_behind_it(
     media(browser, theme)
     show(browser, tmp_path, shipped())
     open_everything(browser)
-    found = browser.execute_script(CONTRASTS)
-    assert len(found) > 200
-    assert [text for text in found if text[0] < LEAST_CONTRAST] == []
+    n_texts, faint = faint_texts(browser)
+    assert n_texts > 200
+    assert faint == []
 
 
 def test_no_serious_fault_of_accessibility(browser: Any, tmp_path: Path) -> None:
     show(browser, tmp_path, shipped())
     open_everything(browser)
-    options = {"runOnly": {"type": "tag", "values": AXE_TAGS}}
-    found = Axe().run(browser, options=options)
-    faults = [
-        (fault["id"], fault["impact"], fault["nodes"][0]["html"][:120])
-        for fault in found["violations"]
-        if fault["impact"] in ("serious", "critical")
-    ]
-    assert len(found["passes"]) > 20
-    assert faults == []
+    assert faults_of(browser) == []
 
 
 def test_the_page_fits_a_phone(browser: Any, tmp_path: Path) -> None:
@@ -352,6 +338,8 @@ def test_five_thousand_cells_open_and_filter_at_once(
     for _ in range(3):
         show(browser, tmp_path, rows)
         seconds.append(browser.execute_script(ready) / 1000)
+        if seconds[-1] <= 1.5:
+            break  # the machine was idle enough to tell
     assert min(seconds) <= 1.5
     assert min(filter_seconds(browser, v) for v in ("refuted", "supported")) <= 0.3
 

@@ -19,7 +19,7 @@ def test_a_line_sums_the_workers(tmp_path: Path) -> None:
     write(tmp_path, "gw0", planned=10, stored=4, begun=2, doing="ICL on a")
     write(tmp_path, "gw1", begun=1, doing="GD on b")
     line = Reporter(tmp_path, print, on_terminal=False).line()
-    assert line.startswith("[3/6 observations, 4 stored, about ")
+    assert line.startswith("#####..... [3/6 observations, 4 stored, about ")
     assert line.endswith("ICL on a | GD on b")
 
 

@@ -23,18 +23,12 @@ from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.errors import NumericsError, OptionError
 from probes.exactly import judge_exactly
+from probes.learners.fitting import fit
 from probes.learners.hunt import WorstCase, disagreement
 from probes.learners.in_context import regression_observation
-from probes.learners.linear import (
-    LinearLearner,
-    NearestNeighbours,
-    OnePassSGD,
-    fit,
-    in_eigenbasis,
-    linear_observation,
-    solve,
-    spectrum,
-)
+from probes.learners.linear import LinearLearner, linear_observation
+from probes.learners.rivals import NearestNeighbours, OnePassSGD
+from probes.learners.spectral import in_eigenbasis, solve, spectrum
 from probes.measurement import Array
 from probes.measures import prediction_distance
 from probes.networks.construction import NetworkWeights, construct
@@ -188,6 +182,32 @@ def test_inputs_spread_by_the_condition_number() -> None:
     assert spread[0] / spread[-1] == pytest.approx(5.0, rel=0.03)
 
 
+@pytest.mark.parametrize(
+    ("inputs", "mean", "kurtosis"),
+    [
+        ("uniform", 0.0, 1.8),
+        ("normal", 0.0, 3.0),
+        ("laplace", 0.0, 6.0),
+        ("exponential", 1 / math.sqrt(6), 9.0),
+    ],
+)
+def test_inputs_of_every_kind_are_equally_large(
+    inputs: str, mean: float, kurtosis: float
+) -> None:
+    x = tasks(n=40_000, inputs=inputs, input_scale=0.5).x / 0.5
+    assert x.mean() == pytest.approx(mean, abs=0.01)
+    assert (x**2).mean() == pytest.approx(1 / 3, rel=0.02)
+    centred = (x - x.mean()) / x.std()
+    assert (centred**4).mean() == pytest.approx(kurtosis, rel=0.1)
+    queries = tasks(inputs=inputs, n=1).queries
+    assert (queries.min() >= 0) == (inputs == "exponential")
+
+
+def test_teachers_are_as_large_as_they_say() -> None:
+    small, large = tasks(), tasks(teacher_scale=3.0)
+    np.testing.assert_allclose(large.answers, 3 * small.answers)
+
+
 def test_teachers_gather_around_their_mean() -> None:
     task = draw_tasks(
         LinearTasks(n_inputs=D, teacher_mean=3.0),
@@ -228,6 +248,23 @@ def test_each_layer_is_one_step(name: str, depth: int) -> None:
     found, _ = network(name).answer(task, depth=depth)
     expected = loops(task, spec.algorithm, depth, *ALGORITHMS[spec.algorithm])
     assert disagreement(found, expected, task.answers) <= 1e-12
+
+
+@pytest.mark.parametrize("name", ["gd_1", "gd_4"])
+def test_construction_with_a_start_is_the_algorithm_from_there(name: str) -> None:
+    # CLAIMS.md, prior_mean: a mean of teachers breaks nothing where W_0 carries it
+    spec, task = SPECS[name], tasks(3, teacher_mean=2.0)
+    start = np.full(D, 2.0)
+    rest = replace(task, y=task.y - task.x @ start)
+    expected = task.queries @ start + loops(
+        rest, spec.algorithm, spec.n_layers, *ALGORITHMS[spec.algorithm]
+    )
+    model = LinearAttention(construct(replace(spec, start=tuple(start))))
+    found, _ = model.answer(task)
+    assert disagreement(found, expected, task.answers) <= 1e-12
+    plain, _ = network(name).answer(task)
+    errors = [np.mean((p - task.answers) ** 2) for p in (found, plain)]
+    assert errors[0] < errors[1] / 2
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -458,6 +495,27 @@ def test_one_demonstration_makes_sgd_gd() -> None:
     assert found == pytest.approx(gd, abs=1e-13)
 
 
+def test_a_batch_of_all_demonstrations_makes_sgd_gd_of_their_mean() -> None:
+    n = asked(OnePassSGD()).n_demonstrations
+    found = answered(OnePassSGD(rate=0.2, batch_size=n))
+    task = asked(OnePassSGD()).regression_task()
+    gd = predicted(task, solve(task, "gd", 1, (0.2 / n,)))
+    assert found == pytest.approx(gd, abs=1e-13)
+
+
+def test_batches_of_sgd_are_their_plain_loop_the_last_one_shorter() -> None:
+    task = asked(OnePassSGD(), n_demonstrations=5).regression_task()
+    expected = np.zeros((3, 5))
+    for s in range(3):
+        w = np.zeros(D)
+        for batch in (slice(0, 2), slice(2, 4), slice(4, 5)):
+            x, y = task.x[s, batch], task.y[s, batch]
+            w = w - 0.2 * x.T @ (x @ w - y) / len(y)
+        expected[s] = task.queries[s] @ w
+    found = answered(OnePassSGD(rate=0.2, batch_size=2), n_demonstrations=5)
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
 def test_nearest_neighbour_of_a_demonstration_is_itself() -> None:
     request = asked(NearestNeighbours(k=1))
     task = request.regression_task()
@@ -502,6 +560,20 @@ def test_fitting_finds_no_better_neighbour() -> None:
         for c in (0.99, 1.0, 1.01)
     ]
     assert losses[1] < min(losses[0], losses[2])
+
+
+@pytest.mark.parametrize("algorithm", ["gd", "gdpp", "newton", "newton_scaled"])
+def test_fitting_to_the_opposite_keeps_the_rate_positive(algorithm: Any) -> None:
+    task = tasks(13)
+    target = -loops(task, "gd", 2, RATE)
+    assert fit(task, target, algorithm, 2)[0] > 0
+
+
+def test_fitting_beyond_ols_keeps_the_penalty_positive() -> None:
+    task = tasks(13, 20)
+    beyond = 1.3 * predicted(task, solve(task, "ols", 1, ()))
+    (penalty,) = fit(task, beyond, "ridge", 1)
+    assert 0 < penalty < 1e-6
 
 
 def test_fitting_to_no_number_is_refused() -> None:

@@ -9,12 +9,15 @@ import json
 import re
 import shlex
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from probes.measurement import Measurement
 from probes.report import write_report
 from probes.report.markdown import markdown
 from probes.report.matrix import LETTERS, headline, rerun_command, summarise
@@ -23,6 +26,7 @@ from probes.report.page import page
 from probes.report.summary import short_summary
 from probes.report.terminal import columns, matrix_lines
 from probes.results import Row
+from probes.verdict import judge_within
 
 HOSTILE = {
     "script": "<script>alert(1)</script>",
@@ -360,6 +364,9 @@ def test_a_comparison_says_what_was_compared_and_what_differs(draw: Draw) -> Non
     assert "opposite: a: S → R" in text.replace("\\", "")
     text = draw([row()], run_of([row()], record=RECORD | {"applies": False}))
     assert "Nothing was compared: old.jsonl is of another run." in text
+    empty = RECORD | {"compared": 0, "not_run": 0, "changes": {}}
+    text = draw([row()], run_of([row()], record=empty))
+    assert "Nothing was compared: old.jsonl holds no cell." in text
 
 
 @pytest.mark.parametrize("draw", [terminal, markdown])
@@ -402,6 +409,25 @@ def test_a_scale_shows_the_sides_that_the_test_had() -> None:
     assert scale_of(row(p_supported=0.01, p_refuted=0.99)) == "below"
     assert scale_of(row(p_supported=0.01, p_refuted=1.0)) == "within"
     assert scale_of(row(effects=[])) == "value"
+
+
+@pytest.mark.parametrize("n_sets", [10, 12])
+@pytest.mark.parametrize("mean", [-1.0, 0.05, 0.2, 1.0])
+def test_the_zone_is_on_the_side_where_the_judge_supports(
+    n_sets: int, mean: float
+) -> None:
+    noise = np.random.default_rng(0).normal(size=(n_sets, 30)) / 4
+    values = Measurement(name="gap", values=mean + noise, unit="nats")
+    mirrored = replace(values, values=0.2 - values.values)  # as judge.exceeds does
+    for kind, told, asked in (
+        ("within", values, {"one_sided": False}),
+        ("below", values, {"one_sided": True}),
+        ("above", mirrored, {"one_sided": True}),
+    ):
+        found = judge_within(told, margin=0.1, **asked)
+        shown = asdict(replace(found.effect, value=values.mean))
+        p = {"p_supported": found.p_supported, "p_refuted": found.p_refuted}
+        assert scale_of(row(verdict=found.verdict, effects=[shown], **p)) == kind
 
 
 def test_the_report_is_three_files_even_of_lone_surrogates(tmp_path: Path) -> None:

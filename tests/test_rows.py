@@ -247,19 +247,19 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
         [GOOD, "", {"text": "x"}],
         r"a.jsonl line 3 has no 'label'; its columns are \['text'\]\. .*Add the label",
     ),
-    "no object": ([[1, 2]], r"a.jsonl line 1 is '\[1, 2\]'\. Expected an object"),
+    "no object": ([[1, 2]], r"a.jsonl line 1 is \[1, 2\]\. Expected an object"),
     "bad JSON": (
         [GOOD, "", "{oops"],
         r"a.jsonl line 3 cannot be read: .* at column 2\. Expected one JSON object",
     ),
-    "list": ([{**GOOD, "text": ["a"]}], r"a.jsonl line 1 has text = \"\['a'\]\"\. Exp"),
+    "list": ([{**GOOD, "text": ["a"]}], r"a.jsonl line 1 has 'text' = \['a'\]\. Exp"),
     "null": (
         [GOOD, {**GOOD, "text": None}],
         r"a.jsonl line 2 has no value for 'text'\. Expected text or a number",
     ),
     "truth": (
         [{**GOOD, "label": True}],
-        r"has label = 'True'\. Expected text or a num",
+        r"has 'label' = True\. Expected text or a num",
     ),
     "deep": ([GOOD, "[" * 100_000], r"a.jsonl line 2 cannot be read: "),
     "huge number": (

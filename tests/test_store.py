@@ -379,7 +379,7 @@ SIZES = {
 }  # fmt: skip
 TASKS = {
     "n_inputs": 5, "input_scale": 0.5, "condition": 2.0, "noise": 0.1,
-    "teacher_mean": 1.0,
+    "teacher_mean": 1.0, "teacher_scale": 2.0, "inputs": "normal",
 }  # fmt: skip
 WEIGHTS = {
     "algorithm": "gdpp", "n_inputs": 5, "n_layers": 2, "rate": 0.2, "shrinkage": 0.1,

@@ -17,6 +17,13 @@ from probes.tasks import DatasetCard, ModelCard
 
 INDENT = " " * 4
 
+LIST_OPTIONS = {
+    "--list-claims": "print the catalogue of claims and stop",
+    "--list-models": "print the registered models and stop",
+    "--list-datasets": "print the registered datasets and stop; with --datasets, those "
+    "and how many rows of each label they have",
+}
+
 
 def listing(asked: str, places: Sequence[str], option: Any) -> str:
     """Write the list that an option asks for.
@@ -50,8 +57,9 @@ def _model(card: ModelCard) -> str:
 def _dataset(card: DatasetCard) -> str:
     demonstrations = ", ".join(map(str, card.demonstrations))
     ships = ", ships" if card.shipped else ""
+    full = ", with --grid full" if card.full_only else ""
     return (
-        f"{card.name}  ({card.family}{ships}; demonstrations {demonstrations})\n"
+        f"{card.name}  ({card.family}{ships}{full}; demonstrations {demonstrations})\n"
         f"{INDENT}{card.summary}"
     )
 

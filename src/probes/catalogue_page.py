@@ -8,19 +8,27 @@ Everything comes from the claims themselves and from the rows of a run::
 from __future__ import annotations
 
 import argparse
-import json
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from probes.catalogue import find_claims
 from probes.claims import ClaimCard
-from probes.errors import DataError
+from probes.errors import ProbesError
 from probes.report.markdown import escape
-from probes.report.matrix import count_verdicts, effect_text, number, split_variant
+from probes.report.matrix import (
+    count_verdicts,
+    effect_text,
+    number,
+    plain,
+    split_variant,
+)
 from probes.report.standing import JUDGED
 from probes.results import Row, write_text
+from probes.run_files import read_rows_of
 
+UNUSABLE = 4  # as a run's exit status for options that cannot be used
 HEADER = ("variant", "model", "kind", "cells", "effect where it was judged")
 LEAD = (
     "# The catalogue of claims",
@@ -74,7 +82,7 @@ def _found(rows: Sequence[Row]) -> list[str]:
         return ["Found: not run."]
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
-        key = (split_variant(row["claim"])[1], row["model"], row["kind"])
+        key = (split_variant(row["claim"])[1], row["model"], row.get("kind", "–"))
         groups.setdefault(key, []).append(row)
     lines = [" | ".join(HEADER), " | ".join("---" for _ in HEADER)]
     for (variant, model, kind), cells in groups.items():
@@ -90,7 +98,13 @@ def _verdicts(cells: Sequence[Row]) -> str:
 
 def _effects(cells: Sequence[Row]) -> str:
     """Tell the effect of one judged cell, or the range over several."""
-    judged = [r["effects"][0] for r in cells if r["verdict"] in JUDGED and r["effects"]]
+    judged = [
+        row["effects"][0]
+        for row in cells
+        if row["verdict"] in JUDGED
+        and row["effects"]
+        and row["effects"][0]["value"] is not None
+    ]
     if not judged:
         return "–"
     # Ridge may be the nearest rival in one cell and OLS in another: name the commonest.
@@ -105,35 +119,29 @@ def _effects(cells: Sequence[Row]) -> str:
     if len(alike) == 1:
         return effect_text(alike[0]) + more
     low, high = (number(end["value"]) for end in (alike[0], alike[-1]))
-    return f"{name} {low} to {high} {alike[0]['unit']}{more}"
+    named, unit = plain(name), plain(alike[0]["unit"], 40)
+    return f"{named} {low} to {high} {unit}{more}"
 
 
-def read_results(path: Path) -> list[Row]:
-    """Read the rows of a run.
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the page of the claims under some places.
 
-    Raises:
-        DataError: The file is not there, or a line is no row.
+    Returns:
+        Exit status: 0, or 4 if what was given cannot be used.
     """
-    try:
-        lines = path.read_text("utf-8").splitlines()
-        return [json.loads(line) for line in lines]
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path} cannot be read as rows: {error}. Expected the results.jsonl of a "
-            f"run. Pass --results FILE."
-        ) from error
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Write the page of the claims under some places."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("places", nargs="*", default=["claims"], help="of claims")
     parser.add_argument("--results", type=Path, help="results.jsonl of a run")
     parser.add_argument("--out", type=Path, default=Path("reports/catalogue.md"))
     option = parser.parse_args(arguments)
-    rows = [] if option.results is None else read_results(option.results)
-    write_text(catalogue_page(find_claims(option.places), rows), option.out)
+    try:
+        rows = [] if option.results is None else read_rows_of(option.results)
+        write_text(catalogue_page(find_claims(option.places), rows), option.out)
+    except ProbesError as error:
+        print(plain(error, 2000), file=sys.stderr)
+        return UNUSABLE
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

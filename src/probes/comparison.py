@@ -1,12 +1,14 @@
 """What changed between two runs, cell by cell.
 
 ``python -m probes.comparison BEFORE AFTER`` compares two ``results.jsonl`` and ends
-with 1 where a verdict turned into its opposite or a cell was lost.
+with 1 where a verdict turned into its opposite or a cell was lost. ``--page FILE`` also
+draws it, see :mod:`probes.report.changes`.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,6 +35,7 @@ GRAVE: tuple[Kind, ...] = ("opposite", "lost")
 or strengthened cell, and hardly ever by an opposite one."""
 DECIDED = ("supported", "refuted")
 MOST_NAMED = 20
+MOST_TOLD = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +105,27 @@ def _has_moved(before: Standing, after: Standing) -> bool:
     )
 
 
+def moved_by(change: Change) -> tuple[float | None, float | None]:
+    """Say by how much an effect moved: in its unit, and in half-widths of an interval.
+
+    Returns:
+        The difference, None where a run has no effect or another unit; and how often
+        half the earlier interval goes into its size, None without a finite interval.
+    """
+    before, after = change.before, change.after
+    if before is None or after is None or before.unit != after.unit:
+        return None, None
+    if before.effect is None or after.effect is None:
+        return None, None
+    difference = after.effect - before.effect
+    if not math.isfinite(difference):
+        return None, None
+    if before.low is None or before.high is None or not before.high > before.low:
+        return difference, None
+    half = (before.high - before.low) / 2
+    return difference, abs(difference) / half if math.isfinite(half) else None
+
+
 def compare(
     before: Mapping[str, Standing], after: Mapping[str, Standing]
 ) -> list[Change]:
@@ -137,30 +161,64 @@ def comparison_lines(changes: Sequence[Change]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare the two runs that the command line names."""
-    from probes.record import read_rows_of
+    from probes.report.matrix import plain
     from probes.results import row_id
+    from probes.run_files import read_rows_of
 
+    given = _parser().parse_args(arguments)
+    try:
+        rows = [
+            {row_id(row): row for row in read_rows_of(path)}
+            for path in (given.before, given.after)
+        ]
+        changes = compare(
+            *({cell: Standing.of(row) for cell, row in run.items()} for run in rows)
+        )
+        if given.page is not None:
+            _draw(given, changes, *rows)
+    except ProbesError as error:
+        print(plain(error, MOST_TOLD), file=sys.stderr)
+        return 2
+    # Rows come from anywhere: nothing in them may steer the terminal.
+    print("\n".join(plain(line, MOST_TOLD) for line in comparison_lines(changes)))
+    return int(any(change.kind in GRAVE for change in changes))
+
+
+def _draw(
+    given: argparse.Namespace,
+    changes: Sequence[Change],
+    before: Mapping[str, Mapping[str, Any]],
+    after: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Write the page of changes."""
+    from probes.record import differences
+    from probes.report.changes import Compared, changes_page
+    from probes.results import write_text
+
+    compared = Compared(
+        before=str(given.before),
+        after=str(given.after),
+        changes=changes,
+        rows={cell: dict(row) for cell, row in {**before, **after}.items()},
+        differs=differences(before.values(), after.values()),
+    )
+    write_text(changes_page(compared), given.page)
+
+
+def _parser() -> argparse.ArgumentParser:
     meaning = "; ".join(f"{kind}: {text}" for kind, text in KINDS.items())
     parser = argparse.ArgumentParser(
         prog="python -m probes.comparison",
         description="Compare the results.jsonl of two runs, cell by cell.",
         epilog=f"Kinds of change: {meaning}. Exit status: 1 if any is opposite or "
-        f"lost, 2 if a file cannot be read, else 0.",
+        f"lost, 2 if a file cannot be read or written, else 0.",
     )
     parser.add_argument("before", type=Path, help="the earlier results.jsonl")
     parser.add_argument("after", type=Path, help="the later one")
-    given = parser.parse_args(arguments)
-    try:
-        runs = [
-            {row_id(row): Standing.of(row) for row in read_rows_of(path)}
-            for path in (given.before, given.after)
-        ]
-    except ProbesError as error:
-        print(error, file=sys.stderr)
-        return 2
-    changes = compare(*runs)
-    print("\n".join(comparison_lines(changes)))
-    return int(any(change.kind in GRAVE for change in changes))
+    parser.add_argument(
+        "--page", type=Path, metavar="FILE", help="also draw it, as one HTML file"
+    )
+    return parser
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ def kind_of(settings: dict[str, Any]) -> str:
     """Say of which type an option is in pytest's configuration file."""
     if settings.get("action") == "store_true":
         return "bool"
-    return "int" if settings.get("type") is int else "string"
+    kinds = {int: "int", float: "float"}
+    return kinds.get(settings.get("type", str), "string")
 
 
 def complete(option: Any, configured: Callable[[str], Any]) -> None:

@@ -17,7 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from probes.errors import ProbesError
-from probes.learners import Base, GradientLearner, InContext, RandomUpdate
+from probes.learners import (
+    Base,
+    GradientLearner,
+    InContext,
+    PositionFree,
+    RandomUpdate,
+)
 from probes.learners.gradient import SELECTION_SETS
 from probes.networks.fingerprint import resolve
 from probes.networks.size import n_parameters
@@ -130,7 +136,7 @@ def _cost(request: Request) -> Cost | None:
     asked = sizes.n_sets * sizes.n_queries * of.asked
     shown = sizes.n_sets * of.shown
     width = WIDTHS.get(sizes.dtype, 4)
-    if isinstance(learner, InContext):
+    if isinstance(learner, InContext | PositionFree):
         return Cost.of(shown + asked, 0.0, size=size, width=width)
     if isinstance(learner, Base):
         return Cost.of(sizes.n_queries * of.asked, 0.0, size=size, width=width)

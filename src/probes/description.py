@@ -6,14 +6,27 @@ Rows are read in ``row_files``; tokens are not known here, see ``tokens``.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
 from typing import Any
 
 from probes.errors import DataError
+from probes.reading import (
+    UnreadableError,
+    brief,
+    read_text,
+    require_inside,
+    require_shallow,
+)
 
 SECTIONS = ("template", "columns", "verbalizer")
+LARGEST = 64_000
+"""Bytes of a description: a thousand labels with their words fit."""
+MOST_DOTS = 100
+"""Dots in one line. A key of n dotted parts takes a parser n² steps, and more parts
+than this only a text has, which may stand on several lines."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +79,9 @@ class Description:
             return label
         if label not in self.verbalizer:
             raise DataError(
-                f"The label {label!r}{f' in {where}' if where else ''} has no "
-                f"verbalizer. Expected one of {sorted(self.verbalizer)}. Add it under "
-                f"[verbalizer] in the dataset's TOML, or mend the row."
+                f"The label {brief(label)}{f' in {where}' if where else ''} has no "
+                f"verbalizer. Expected one of {brief(sorted(self.verbalizer))}. Add "
+                f"it under [verbalizer] in the dataset's TOML, or mend the row."
             )
         return self.verbalizer[label]
 
@@ -76,16 +89,32 @@ class Description:
         """Fill the query template with a row.
 
         Raises:
-            DataError: The template names a column that the row lacks.
+            DataError: The template names a column that the row lacks, or asks for more
+                than a column's text.
         """
         try:
-            return self.query.format_map(row.fields)
-        except (LookupError, ValueError, AttributeError, TypeError) as error:
+            return "".join(
+                text + ("" if column is None else row.fields[column])
+                for text, column in self._parts()
+            )
+        except (LookupError, ValueError) as error:
             raise DataError(
                 f"The template {self.query!r} cannot be filled from {row.where}, whose "
-                f"columns are {sorted(row.fields)}. Expected every name in braces to "
-                f"be a column. Mend the template or the row ({type(error).__name__})."
+                f"columns are {brief(sorted(row.fields))}. Expected every name in "
+                f"braces to be a column. Mend the template or the row "
+                f"({type(error).__name__})."
             ) from error
+
+    def _parts(self) -> Iterator[tuple[str, str | None]]:
+        """Split the query into texts, each with the column that follows it.
+
+        Not ``str.format``: a width such as {text:999999999} would fill the memory, and
+        an attribute would be looked up on our own objects.
+        """
+        for text, column, form, conversion in Formatter().parse(self.query):
+            if form or conversion:
+                raise ValueError(f"{column} is not a bare name")
+            yield text, column
 
     def require_filled(self, row: Row) -> None:
         """Refuse a row that leaves a gap in the query.
@@ -94,7 +123,7 @@ class Description:
             DataError: A column of the template is missing or empty.
         """
         self.ask(row)
-        for _, column, _, _ in Formatter().parse(self.query):
+        for _, column in self._parts():
             if column and not row.fields[column].strip():
                 raise DataError(
                     f"{row.where} has an empty {column!r}, which the template asks "
@@ -123,21 +152,36 @@ def describe(place: Path, description: str | None) -> tuple[Description, str]:
             )
         return Description(), ""
     try:
-        text = path.read_text("utf-8")
-        table = tomllib.loads(text)
-    except ValueError as error:  # no TOML, or no UTF-8
+        if not description and place.is_dir():
+            require_inside(path, place)
+        text = read_text(path, limit=LARGEST)
+        table = _parse(text)
+    except (OSError, ValueError) as error:  # no TOML, no UTF-8, or out of bounds
         raise DataError(
             f"{path} is not valid TOML: {error}. Expected [template], [columns] and "
-            f"[verbalizer]. Mend that line."
+            f"[verbalizer]. Mend the file."
         ) from error
     return _description(table, path), text
+
+
+def _parse(text: str) -> dict[str, Any]:
+    """Parse TOML that a parser can read in bounded time and depth."""
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.count(".") > MOST_DOTS:
+            raise UnreadableError(f"line {number} has more than {MOST_DOTS} dots")
+    try:
+        table = tomllib.loads(text)
+    except RecursionError as error:
+        raise UnreadableError("it is nested too deeply") from error
+    require_shallow(table)
+    return table
 
 
 def _description(table: dict[str, Any], path: Path) -> Description:
     for section, values in table.items():
         if section not in SECTIONS or not isinstance(values, dict):
             raise DataError(
-                f"{path} has {section} = {str(values)[:60]!r}. Expected the tables "
+                f"{path} has {section} = {brief(values)}. Expected the tables "
                 f"{', '.join(f'[{s}]' for s in SECTIONS)}. Rename or remove it."
             )
     template, columns = table.get("template", {}), table.get("columns", {})
@@ -149,14 +193,14 @@ def _description(table: dict[str, Any], path: Path) -> Description:
         for key, value in values.items():
             if key not in known[section] or not isinstance(value, str):
                 raise DataError(
-                    f"{path} has [{section}] {key} = {value!r}. Expected text under "
-                    f"one of {sorted(known[section])}. Rename or remove it."
+                    f"{path} has [{section}] {key} = {brief(value)}. Expected text "
+                    f"under one of {sorted(known[section])}. Rename or remove it."
                 )
     verbalizer = table.get("verbalizer")
     for label, word in (verbalizer or {}).items():
         if not isinstance(word, str):
             raise DataError(
-                f"{path} has [verbalizer] {label} = {word!r}. Expected a word in "
+                f"{path} has [verbalizer] {label} = {brief(word)}. Expected a word in "
                 f"quotes. Quote it."
             )
     return Description(

@@ -7,6 +7,7 @@ Bugs of our own are ``assert``; science that came out otherwise is a verdict.
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -52,7 +53,7 @@ class UnknownNameError(ProbesError, LookupError):
 def near_folders(path: Path) -> str:
     """Ask whether folders that are there and have a like name were meant."""
     missing = path
-    while not missing.parent.is_dir():
+    while not os.path.isdir(missing.parent):
         missing = missing.parent
     try:
         there = [f.name for f in missing.parent.iterdir()]
@@ -87,6 +88,14 @@ class ShapeError(ProbesError, ValueError):
 
 class StoreError(ProbesError, OSError):
     """The store cannot be written or read."""
+
+
+class EngineError(ProbesError, RuntimeError):
+    """An engine cannot be started, or lost an observation for good."""
+
+
+class TimeLimitError(ProbesError, TimeoutError):
+    """An observation took longer than it may."""
 
 
 class ClaimError(ProbesError, TypeError):

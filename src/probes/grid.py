@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -102,8 +103,8 @@ def model_named(name: str) -> ModelCard:
             return untrained_twin(of, keeps=keeps)
     if name in MODELS:
         return MODELS.get(name)
-    folder = Path(name).expanduser()
-    if folder.is_dir():
+    folder = _path_of(name)
+    if os.path.isdir(folder):
         location = str(folder.resolve())
         return _any_model(folder.resolve().name, Checkpoint(location=location), name)
     if name.count("/") == 1 and not name.startswith((".", "/", "~")):
@@ -113,6 +114,17 @@ def model_named(name: str) -> ModelCard:
     if "/" in name or name.startswith((".", "~")):
         raise UnknownNameError.of_folder("model", folder)
     raise UnknownNameError.of("model", name, (card.name for card in MODELS))
+
+
+def _path_of(name: str) -> Path:
+    """Read a name as a path; os.path's questions about it never raise, whatever it is.
+
+    A folder's name may be too long for the system, or hold what no name can.
+    """
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # the home of a user that there is not
+        return Path(name)
 
 
 def _any_model(short: str, weights: Checkpoint, given: str) -> ModelCard:
@@ -125,15 +137,18 @@ def _any_model(short: str, weights: Checkpoint, given: str) -> ModelCard:
     )
 
 
-def parse_datasets(text: str | None) -> tuple[DatasetCard, ...]:
-    """Read ``--datasets``; without it, every dataset that ships.
+def parse_datasets(
+    text: str | None, size: GridSize = "default"
+) -> tuple[DatasetCard, ...]:
+    """Read ``--datasets``; without it, every dataset that ships with a grid's size.
 
     Raises:
         UnknownNameError: A name is neither registered nor a file nor a folder.
         OptionError: A file is not there.
     """
     if not text:
-        return tuple(card for card in DATASETS if card.shipped)
+        shipped = (card for card in DATASETS if card.shipped)
+        return tuple(c for c in shipped if size == "full" or not c.full_only)
     return _distinct(dataset_named(name) for name in _names(text, "--datasets"))
 
 
@@ -146,13 +161,13 @@ def dataset_named(name: str) -> DatasetCard:
     """
     if name in DATASETS:
         return DATASETS.get(name)
-    path = Path(name).expanduser()
-    if path.suffix in SUFFIXES and not path.exists():
+    path = _path_of(name)
+    if path.suffix in SUFFIXES and not os.path.exists(path):
         raise OptionError(
             f"--datasets has {name!r}, but there is no such file. Expected a .jsonl or "
             f".csv file, or a folder with train and test files. Check the path."
         )
-    if path.is_dir() or path.suffix in SUFFIXES:
+    if os.path.isdir(path) or path.suffix in SUFFIXES:
         return DatasetCard(
             name=_identifier(path.resolve().stem, name, DATASETS),
             family="text",

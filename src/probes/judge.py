@@ -6,26 +6,23 @@ verdict into an outcome: nothing raised is *supported*.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from probes.above import judge_above
 from probes.claims import ClaimCard
+from probes.contrast import UNTRAINED, Better, tell_alike
 from probes.errors import ClaimError
 from probes.exactly import judge_exactly, judge_whole
-from probes.judgement import Effect, Judgement, tell
-from probes.measurement import Measurement
+from probes.judgement import Effect, Judgement
+from probes.measurement import Measurement, lead_of_nearest
 from probes.observation import Observation
-from probes.outcomes import Changed, Expectation, Refuted, Undecided
+from probes.outcomes import Expectation, Undecided, conclude
 from probes.sequential import Looks
 from probes.tasks import Cell
-from probes.verdict import (
-    ALPHA,
-    describe,
-    is_gained,
-    judge_ceiling,
-    judge_within,
-)
+from probes.verdict import ALPHA, describe, is_gained, judge_ceiling, judge_within
 
 
 class Judge:
@@ -42,6 +39,7 @@ class Judge:
         lacking: The gain that was not clear enough, if the cell was dismissed for it.
         note: A counterexample or another remark for the row.
         example: What ICL and GD say next to a query or two, for the report.
+        details: Plain values of many numbers that a report may draw, by name.
     """
 
     def __init__(
@@ -50,11 +48,13 @@ class Judge:
         self.claim, self.cell = claim, cell
         self.looks = looks or Looks(sizes=(cell.settings.n_sets,))
         self.alpha = self.looks.nominal(ALPHA)
+        self._within = partial(judge_within, alpha=self.alpha)
         self.lacking: Measurement | None = None
         self.judgement: Judgement | None = None
         self.beside: list[Effect] = []
         self.note = ""
         self.example: list[dict[str, Any]] | None = None
+        self.details: dict[str, Any] = {}
 
     @property
     def is_exact(self) -> bool:
@@ -79,7 +79,8 @@ class Judge:
                 networks it must be within the tolerance too.
         """
         if not self.is_exact:
-            return self._settle(self._within(distance, margin, one_sided=True))
+            within = self._within(distance, margin=margin, one_sided=True)
+            return self._settle(within)
         found = judge_exactly(distance, tolerance=tolerance)
         if worst is not None:
             hunted = judge_exactly(worst, tolerance=tolerance)
@@ -90,33 +91,18 @@ class Judge:
 
     def agrees(self, difference: Measurement, *, margin: float) -> None:
         """Judge that a signed difference lies within ±margin."""
-        self._settle(self._within(difference, margin, one_sided=False))
+        self._settle(self._within(difference, margin=margin))
 
     def stays_below(self, value: Measurement, *, margin: float) -> None:
         """Judge that a mean lies below the margin, however far."""
-        self._settle(self._within(value, margin, one_sided=True))
+        self._settle(self._within(value, margin=margin, one_sided=True))
 
     def exceeds(self, advantage: Measurement, *, margin: float) -> None:
         """Judge that a signed advantage is larger than the margin."""
-        mirrored = replace(advantage, values=2 * margin - advantage.values)
-        found = self._within(mirrored, margin, one_sided=True)
-        low, high = found.effect.low, found.effect.high
-        effect = replace(
-            found.effect,
-            value=advantage.mean,
-            low=None if high is None else 2 * margin - high,
-            high=None if low is None else 2 * margin - low,
-        )
-        self._settle(replace(found, effect=effect))
+        self._settle(judge_above(advantage, margin=margin, alpha=self.alpha))
 
     def exceeds_in_whole(self, advantage: Measurement, *, margin: float) -> None:
-        """Judge that an advantage, known of all there is, is larger than the margin.
-
-        Args:
-            advantage: Of every part, a network's matrices for instance; none was drawn,
-                so that the mean is judged as it is, without an interval.
-            margin: The advantage that would matter.
-        """
+        """Judge an advantage that is known of all there is, none of it drawn."""
         self._settle(judge_whole(advantage, margin=margin))
 
     def reaches_ceiling(
@@ -145,6 +131,12 @@ class Judge:
             margin=margin,
             alpha=self.alpha,
         )
+        if UNTRAINED in floors:
+            bare = floors[UNTRAINED]
+            self.notes(tell_alike(similarity, bare, better="higher", alpha=self.alpha))
+        if found.verdict == "not_applicable":
+            highest = max(floors, key=lambda name: floors[name].mean)
+            found = replace(found, reason=f"{found.reason}; the floor is {highest}")
         self._settle(found)
 
     def is_nearest(
@@ -164,15 +156,28 @@ class Judge:
                 hand-written weights either do the algorithm or do not.
             margin: For all others: advantage of the nearest rival that does not matter.
         """
-        for name, rival in rivals.items():
-            self.shows(**{name: rival})
+        self.shows(lead_of_nearest({"GD": distance, **rivals}), **rivals)
         nearest = min(rivals, key=lambda name: rivals[name].mean)
         self.notes(f"nearest rival: {nearest}")
         if self.is_exact:
             return self._settle(judge_exactly(distance, tolerance=tolerance))
         excess = distance.minus(rivals[nearest])
         named = replace(excess, name=f"excess {distance.name} over {nearest}")
-        return self._settle(self._within(named, margin, one_sided=True))
+        return self._settle(self._within(named, margin=margin, one_sided=True))
+
+    def contrasts(
+        self, trained: Measurement, untrained: Iterable[Measurement], *, better: Better
+    ) -> None:
+        """Show the same with random weights, and say so if it is no worse.
+
+        Args:
+            trained: What is judged.
+            untrained: The same of the untrained network, if there is one.
+            better: What speaks for the claim.
+        """
+        for bare in untrained:
+            self.shows(**{UNTRAINED: bare})
+            self.notes(tell_alike(trained, bare, better=better, alpha=self.alpha))
 
     def shows(self, *measurements: Measurement, **arms: Measurement) -> None:
         """Put measurements into the row that decide nothing.
@@ -191,6 +196,10 @@ class Judge:
     def illustrates(self, illustration: Observation) -> None:
         """Put example answers into the row, which decide nothing."""
         self.example = illustration.facts["example"]
+
+    def attaches(self, **details: Any) -> None:
+        """Put plain values into the row that a report may draw and decide nothing."""
+        self.details |= details
 
     def dismiss(self, reason: str, because: Measurement) -> None:
         """Say that the claim does not apply to this cell, and show why.
@@ -224,21 +233,7 @@ class Judge:
                 f"The claim {self.claim.name!r} judged nothing. Expected one call such "
                 f"as judge.agrees(…) in its body. Add it."
             )
-        found = self.judgement
-        told = f"{found.verdict}: {tell(found.effect)}"
-        if expected is not None and expected.forbids(found.verdict):
-            raise Changed(f"The record says {expected}; this run says {told}")
-        if found.verdict == "refuted":
-            raise Refuted(told)
-        if found.verdict != "supported":
-            raise Undecided(found.reason)
-
-    def _within(
-        self, difference: Measurement, margin: float, *, one_sided: bool
-    ) -> Judgement:
-        return judge_within(
-            difference, margin=margin, one_sided=one_sided, alpha=self.alpha
-        )
+        conclude(self.judgement, expected)
 
     def _settle(self, judgement: Judgement) -> None:
         if self.judgement is not None:
@@ -248,12 +243,6 @@ class Judge:
                 f"claims."
             )
         self.judgement = judgement.over(self.looks)
-        effect = judgement.effect
         if judgement.p_supported is not None:
             self.notes(self.looks.told(self.cell.settings.n_sets, ALPHA))
-        has_no_width = effect.low is not None and effect.low == effect.high
-        if judgement.verdict == "supported" and has_no_width:
-            self.notes(
-                f"all values are {effect.value:.4g}: the interval has no width, and "
-                f"the support rests on nothing that varies"
-            )
+        self.notes(judgement.tell_width())

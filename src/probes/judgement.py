@@ -67,6 +67,17 @@ class Judgement:
             p_refuted=overall(self.p_refuted),
         )
 
+    def tell_width(self) -> str:
+        """Say of a support that no value of it varies; empty otherwise."""
+        effect = self.effect
+        has_no_width = effect.low is not None and effect.low == effect.high
+        if self.verdict != "supported" or not has_no_width:
+            return ""
+        return (
+            f"all values are {effect.value:.4g}: the interval has no width, and the "
+            f"support rests on nothing that varies"
+        )
+
 
 def tell(effect: Effect) -> str:
     """Write an effect in one line, with unit, interval and bounds."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,3 +95,15 @@ class Measurement:
             one="",
             chance=0.0,
         )
+
+
+def lead_of_nearest(distances: Mapping[str, Measurement]) -> Measurement:
+    """Subtract the smallest of several distances from the next: whether it leads.
+
+    Args:
+        distances: At least two of one quantity, by the names of what is near.
+    """
+    first, second = sorted(distances, key=lambda name: distances[name].mean)[:2]
+    lead = distances[second].minus(distances[first])
+    name = f"lead of {first} over {second}, the next nearest"
+    return dataclasses.replace(lead, name=name, zero="equally near")

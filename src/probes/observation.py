@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,8 @@ class Observation:
         arrays: Named arrays, each with leading axes (n_sets, n_queries):
             text: ``log_probs`` (n_sets, n_queries, n_vocab) and ``gold`` (n_sets,
             n_queries), the right label's index; regression: ``predictions`` (n_sets,
-            n_queries), ``sensitivities`` (n_sets, n_queries, n_inputs), ``answers``.
+            n_queries), ``sensitivities`` and ``queries`` (n_sets, n_queries, n_inputs),
+            ``answers``; queries that all sets share stand there once.
         facts: Plain values: chosen settings, label tokens, sizes of updates.
         key: The content key under which it is stored.
     """
@@ -95,3 +96,20 @@ def require_same_cells(*observations: Observation) -> None:
             f"The learners answered different cells: {shapes}. Expected the same sets, "
             f"queries and vocabulary. Compare observations of one cell."
         )
+
+
+def averaged(answered: Sequence[Observation]) -> Observation:
+    """Average what a learner answered to the same queries: probabilities, not logits.
+
+    Args:
+        answered: Text observations of one cell, at least one, such as those after
+            several orders of the same demonstrations.
+
+    Raises:
+        ShapeError: They answered other queries.
+    """
+    require_same_cells(*answered)
+    logs = np.stack([one.log_probs for one in answered])
+    mixed = np.logaddexp.reduce(logs, axis=0) - np.log(len(answered))
+    arrays = {**answered[0].arrays, "log_probs": mixed}
+    return replace(answered[0], arrays=arrays)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
+from probes.engine_options import ENGINE_OPTIONS
 from probes.errors import OptionError
 from probes.grid import Grid, parse_datasets, parse_demonstrations, parse_models
 from probes.tasks import Settings
@@ -44,7 +46,7 @@ GRID_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
             "default": "default",
             "choices": ["default", "full"],
             "help": "how much is run of what is not named: default takes minutes, full "
-            "adds a sweep over sub-models and more numbers of demonstrations (default: "
+            "adds sub-models, numbers of demonstrations and regression tasks (default: "
             "%(default)s)",
         },
     ),
@@ -111,7 +113,7 @@ GRID_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
         {
             "default": DEFAULTS.device,
             "metavar": "NAME",
-            "help": "where text models run: cpu, cuda, cuda:1 (default: %(default)s)",
+            "help": "where text models run: cpu, cuda, cuda:1, auto (default: cpu)",
         },
     ),
     (
@@ -148,6 +150,14 @@ PLACE_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
         {
             "metavar": "FOLDER",
             "help": "where observations are kept between runs (default: .store)",
+        },
+    ),
+    (
+        "--store-limit",
+        {
+            "metavar": "SIZE",
+            "help": "what the store may hold after the run, such as 500M or 2G: what "
+            "was not used for longest is removed (default: no limit)",
         },
     ),
     (
@@ -189,14 +199,8 @@ PLACE_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
             "help": "show verdicts without comparing them with any record",
         },
     ),
+    *ENGINE_OPTIONS,
 )
-
-LIST_OPTIONS = {
-    "--list-claims": "print the catalogue of claims and stop",
-    "--list-models": "print the registered models and stop",
-    "--list-datasets": "print the registered datasets and stop; with --datasets, those "
-    "and how many rows of each label they have",
-}
 
 
 def given_options(option: Any) -> dict[str, str]:
@@ -223,7 +227,7 @@ def grid_of(option: Any) -> Grid:
         UnknownNameError: A name is not known.
     """
     data_dir = option.data_dir
-    if data_dir is not None and not Path(data_dir).is_dir():
+    if data_dir is not None and not os.path.isdir(data_dir):
         raise OptionError(
             f"--data-dir is {data_dir!r}, which is no folder. Expected a folder with "
             f"one folder a dataset. Check the path."
@@ -241,7 +245,7 @@ def grid_of(option: Any) -> Grid:
     )
     return Grid(
         models=parse_models(option.models),
-        datasets=parse_datasets(option.datasets),
+        datasets=parse_datasets(option.datasets, option.grid),
         demonstrations=parse_demonstrations(option.demos),
         settings=settings,
         size=option.grid,

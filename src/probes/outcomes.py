@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from probes.judgement import Judgement, tell
+
 
 class Refuted(AssertionError):  # noqa: N818 - a verdict, not an error
     """The measured effect lies outside the margin."""
@@ -43,3 +45,20 @@ class Expectation:
     def __str__(self) -> str:
         size = "" if self.effect is None else f" (effect {self.effect:.4g} {self.unit})"
         return f"{self.verdict}{size}"
+
+
+def conclude(found: Judgement, expected: Expectation | None) -> None:
+    """Turn a verdict into an outcome; nothing raised is *supported*.
+
+    Raises:
+        Changed: The verdict is not the recorded one.
+        Refuted: It is refuted (as recorded, or there is no record).
+        Undecided: It is inconclusive or not applicable.
+    """
+    told = f"{found.verdict}: {tell(found.effect)}"
+    if expected is not None and expected.forbids(found.verdict):
+        raise Changed(f"The record says {expected}; this run says {told}")
+    if found.verdict == "refuted":
+        raise Refuted(told)
+    if found.verdict != "supported":
+        raise Undecided(found.reason)

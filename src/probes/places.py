@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ def places_of(option: Any, root: Path) -> Places:
     Raises:
         OptionError: ``--expect`` names no file.
     """
-    if option.expect is not None and not Path(option.expect).is_file():
+    if option.expect is not None and not os.path.isfile(option.expect):
         raise OptionError(
             f"--expect is {option.expect!r}, which is no file. Expected a record or "
             f"the results.jsonl of a run. Check the path."

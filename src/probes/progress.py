@@ -125,10 +125,15 @@ class Reporter:
         seconds = time.monotonic() - self._started
         left = seconds / begun * (todo - begun)
         line = (
-            f"[{begun}/{todo} observations, {stored} stored, about {duration(left)} "
-            f"left] " + " | ".join(doing)
+            f"{bar(begun / todo)} [{begun}/{todo} observations, {stored} stored, about "
+            f"{duration(left)} left] " + " | ".join(doing)
         )
         return line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…"
+
+
+def bar(share: float) -> str:
+    """Draw a share of 1, in ten steps."""
+    return "#" * int(10 * share) + "." * (10 - int(10 * share))
 
 
 def duration(seconds: float) -> str:

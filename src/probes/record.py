@@ -7,13 +7,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from probes.comparison import Standing, compare, comparison_lines, count
+from probes.comparison import Change, Standing, compare, comparison_lines, count
 from probes.errors import OptionError
 from probes.outcomes import Expectation
-from probes.results import CELL, VERDICTS, Row, order_rows, row_id, write_text
+from probes.reading import UnreadableError, brief, parse_json, read_text
+from probes.results import VERDICTS, Row, order_rows, row_id, write_text
+from probes.run_files import read_rows_of
 from probes.tasks import Settings
 
-NEEDED = {*CELL, "verdict", "effects", "provenance"}  # what a record reads of a row
+LARGEST = 64_000_000
+"""Bytes of a record: 400,000 cells of 150 bytes, as the shipped ones are."""
 COMPARED = (
     "n_sets",
     "n_queries",
@@ -72,15 +75,16 @@ class Record:
 
     def _read(self, path: Path, settings: Settings) -> dict[str, dict[str, Any]]:
         try:
-            record = json.loads(path.read_text("utf-8"))
+            record = parse_json(read_text(path, limit=LARGEST))
             if not isinstance(record, dict) or not {"settings", "cells"} <= set(record):
-                raise ValueError("it holds no 'settings' and 'cells'")
+                raise UnreadableError("it holds no 'settings' and 'cells'")
+            if not all(isinstance(record[k], dict) for k in ("settings", "cells")):
+                raise UnreadableError("its 'settings' or 'cells' are no objects")
             cells = dict(record["cells"])
             for cell in cells.values():
-                if cell["alone"] not in VERDICTS or not {"effect", "unit"} <= set(cell):
-                    raise ValueError(f"{str(cell)[:60]} is no recorded verdict")
+                _require_recorded(cell)
             made_with = {k: {str(v)} for k, v in record["settings"].items()}
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
+        except (OSError, ValueError) as e:
             raise OptionError(
                 f"{path} is no record of verdicts: {e}. Expected what "
                 f"--update-expected writes, or the results.jsonl of a run. Restore "
@@ -102,11 +106,9 @@ class Record:
             how many cells of each kind of change (see ``comparison``), and the
             ``changed`` ones in words, without those that did not run; ``missing`` ones.
         """
-        after = {row_id(row): Standing.of(row) for row in rows}
-        ran = set(after)
-        changes = compare(
-            {name: s for name, s in self.standings.items() if name in ran}, after
-        )
+        rows = list(rows)
+        ran = {row_id(row) for row in rows}
+        changes = self.changes(rows)
         here = _facts(provenance)
         return {
             "file": self.name,
@@ -124,6 +126,12 @@ class Record:
             "changed": comparison_lines(changes)[1:] if self.cells else [],
         }
 
+    def changes(self, rows: Iterable[Row], missing: Iterable[str] = ()) -> list[Change]:
+        """Compare the cells that ran, and those that are missing, with the record."""
+        after = {row_id(row): Standing.of(row) for row in rows}
+        asked = {*after, *missing}
+        return compare({k: s for k, s in self.standings.items() if k in asked}, after)
+
     def of(self, name: str) -> Expectation | None:
         """Return what was recorded for a cell; None if nothing was."""
         found = self.cells.get(name)
@@ -135,6 +143,19 @@ class Record:
             unit=found["unit"],
             is_strict=self._is_strict,
         )
+
+
+def _require_recorded(cell: Any) -> None:
+    """Refuse what :func:`recorded` would not have written."""
+    if not isinstance(cell, dict) or not {"alone", "effect", "unit"} <= set(cell):
+        raise UnreadableError(f"{brief(cell)} is no recorded verdict")
+    effect, unit = cell["effect"], cell["unit"]
+    if (
+        not (isinstance(cell["alone"], str) and cell["alone"] in VERDICTS)
+        or not (effect is None or type(effect) in (int, float))
+        or not isinstance(unit, str)
+    ):
+        raise UnreadableError(f"{brief(cell)} is no recorded verdict")
 
 
 def missing_of(recorded: Iterable[str], ran: Iterable[str]) -> list[str]:
@@ -156,8 +177,30 @@ def missing_of(recorded: Iterable[str], ran: Iterable[str]) -> list[str]:
 
 def _facts(provenance: Mapping[str, Any]) -> dict[str, str]:
     """Flatten what of a row's provenance can change a verdict."""
-    named = {name: provenance[name] for name in (*COMPARED, "commit")}
-    return {k: str(v) for k, v in {**named, **provenance["versions"]}.items()}
+    known = (*COMPARED, "commit")
+    named = {name: provenance[name] for name in known if name in provenance}
+    versions = provenance.get("versions", {})
+    return {k: str(v) for k, v in {**named, **versions}.items()}
+
+
+def differences(
+    before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, Any]]
+) -> dict[str, tuple[str, str]]:
+    """Name the settings and versions in which two runs differ: before, after."""
+    sides = [_told(before), _told(after)]
+    return {
+        fact: (was, now)
+        for fact in dict.fromkeys([*sides[0], *sides[1]])
+        if (was := sides[0].get(fact, "none")) != (now := sides[1].get(fact, "none"))
+    }
+
+
+def _told(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        for fact, value in _facts(row["provenance"]).items():
+            found.setdefault(fact, set()).add(value)
+    return {fact: " or ".join(sorted(values)) for fact, values in found.items()}
 
 
 def recorded(row: Row) -> dict[str, Any]:
@@ -174,35 +217,6 @@ def recorded(row: Row) -> dict[str, Any]:
 def recorded_settings(settings: Settings) -> dict[str, Any]:
     """Name the settings that a record speaks of."""
     return {name: getattr(settings, name) for name in COMPARED}
-
-
-def read_rows_of(path: Path) -> list[Row]:
-    """Read ``results.jsonl``.
-
-    Raises:
-        OptionError: The file is missing, empty or holds something else.
-    """
-    try:
-        lines = path.read_text("utf-8").split("\n")  # texts may hold other separators
-        rows = [_parsed(line, i) for i, line in enumerate(lines, start=1) if line]
-        if not rows:
-            raise ValueError("it has no rows")
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise OptionError(
-            f"{path} is no record of verdicts: {error}. Expected the results.jsonl of "
-            f"a run, or a record that --update-expected wrote. Check the path."
-        ) from error
-    return rows
-
-
-def _parsed(line: str, number: int) -> Row:
-    row = json.loads(line)
-    missing = sorted(NEEDED - set(row)) if isinstance(row, dict) else ["a JSON object"]
-    if missing:
-        raise ValueError(f"line {number} lacks {', '.join(missing)}")
-    if row["verdict"] not in VERDICTS:
-        raise ValueError(f"line {number} has the verdict {row['verdict']!r}")
-    return dict(row)
 
 
 def write_record(rows: Iterable[Row], path: Path, settings: Settings) -> None:

@@ -68,11 +68,11 @@ def draw_tasks(
     rng = np.random.default_rng(seed_of("linear tasks", seed))
     d = tasks.n_inputs
     spread = tasks.input_scale * tasks.condition ** (-np.arange(d) / max(d - 1, 1))
-    x = rng.uniform(-1, 1, (n_sets, n_demonstrations, d)) * spread
+    x = _drawn(rng, tasks, (n_sets, n_demonstrations, d)) * spread
     if asked is None:
-        asked = rng.uniform(-1, 1, (n_queries, d)) * spread
+        asked = _drawn(rng, tasks, (n_queries, d)) * spread
     queries = np.broadcast_to(asked, (n_sets, n_queries, d)).copy()
-    teacher = rng.normal(tasks.teacher_mean, 1.0, (n_sets, d))
+    teacher = rng.normal(tasks.teacher_mean, tasks.teacher_scale, (n_sets, d))
     noise = tasks.noise * rng.normal(size=(n_sets, n_demonstrations))
     return RegressionTask(
         x=x,
@@ -80,6 +80,19 @@ def draw_tasks(
         queries=queries,
         answers=np.einsum("sqd,sd->sq", queries, teacher),
     )
+
+
+def _drawn(
+    rng: np.random.Generator, tasks: LinearTasks, shape: tuple[int, ...]
+) -> Array:
+    """Draw inputs of one kind; all kinds have a mean square of 1/3."""
+    if tasks.inputs == "uniform":
+        return rng.uniform(-1, 1, shape)
+    if tasks.inputs == "normal":
+        return rng.normal(0.0, 3**-0.5, shape)
+    if tasks.inputs == "laplace":
+        return rng.laplace(0.0, 6**-0.5, shape)
+    return rng.exponential(6**-0.5, shape)
 
 
 def draw_nested_tasks(

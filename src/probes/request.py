@@ -21,7 +21,7 @@ from probes.tasks import (
     ModelCard,
     Settings,
     canonical,
-    digest_plain,
+    digest_of_json,
     seed_of,
 )
 
@@ -109,7 +109,7 @@ class Request:
             "settings": sizes,
             "view": [self.order, self.draw, self.labels, self.queries],
         }
-        return digest_plain(described)
+        return digest_of_json(described)
 
     @property
     def kind(self) -> str:
@@ -182,6 +182,7 @@ def code_version() -> str:
         "engine/observer.py",
         "description.py",
         "prompts.py",
+        "reading.py",
         "regression.py",
         "request.py",
         "row_files.py",

@@ -76,6 +76,7 @@ def build_row(
         else (found.reason if found and found.reason else None),
         "note": judge.note or None,
         "example": judge.example,
+        "details": judge.details or None,
         "looks": judge.looks.taken(cell.settings.n_sets, ALPHA),
         "observations": list(observations),
         "seconds": round(seconds, 6),

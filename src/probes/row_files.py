@@ -13,10 +13,20 @@ from typing import Any
 
 from probes.description import Description, Row
 from probes.errors import DataError
+from probes.reading import (
+    UnreadableError,
+    brief,
+    parse_json,
+    require_inside,
+    require_small,
+)
 
 SUFFIXES = (".jsonl", ".csv")
 LONGEST_LINE = 1_000_000
 MOST_ROWS = 1_000_000
+LARGEST = 256_000_000
+"""Bytes of a file of rows: as text, which may take four bytes a letter, 1 GB."""
+MOST_COLUMNS = 1000
 
 
 def split_files(place: Path) -> tuple[Path, Path]:
@@ -37,8 +47,30 @@ def split_files(place: Path) -> tuple[Path, Path]:
                 f"{place} has no {split} split. Expected {split}.jsonl or {split}.csv. "
                 f"Add it, or name a single file, which is halved."
             )
+        try:
+            require_inside(paths[0], place)
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"{paths[0]} cannot be read: {error}. Expected a file in the folder "
+                f"itself. Copy it there, or name the folder that holds it."
+            ) from error
         found[split] = paths[0]
     return found["train"], found["test"]
+
+
+def require_readable(path: Path) -> None:
+    """Refuse a file that cannot be rows, before a byte of it is read.
+
+    Raises:
+        DataError: It is no regular file, or too large.
+    """
+    try:
+        require_small(path, limit=LARGEST)
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{path} cannot be read: {error}. Expected a file of rows that fit into "
+            f"memory. Check the path, or split the file."
+        ) from error
 
 
 def read_labelled(path: Path, description: Description) -> Iterator[Row]:
@@ -47,6 +79,7 @@ def read_labelled(path: Path, description: Description) -> Iterator[Row]:
     Raises:
         DataError: The file, or one of its rows, is not what it should be.
     """
+    require_readable(path)
     for number, record in _records(path):
         yield labelled_row(record, description, f"{path.name} line {number}")
 
@@ -59,22 +92,27 @@ def labelled_row(record: Any, description: Description, where: str) -> Row:
     """
     if not isinstance(record, dict):
         raise DataError(
-            f"{where} is {str(record)[:60]!r}. Expected an object with text columns "
+            f"{where} is {brief(record)}. Expected an object with text columns "
             f"and a label. Mend or remove the row."
+        )
+    if len(record) > MOST_COLUMNS:
+        raise DataError(
+            f"{where} has {len(record)} columns. Expected at most {MOST_COLUMNS}. "
+            f"Leave out those that the template does not name."
         )
     if description.label_column not in record:
         raise DataError(
             f"{where} has no {description.label_column!r}; its columns are "
-            f"{list(record)}. Expected text columns and a label. Add the label to this "
-            f"row, or, if no row has it, name the label's column under [columns] in "
-            f"the TOML."
+            f"{brief(list(record))}. Expected text columns and a label. Add the label "
+            f"to this row, or, if no row has it, name the label's column under "
+            f"[columns] in the TOML."
         )
     texts = {column: _text(column, value, where) for column, value in record.items()}
     label = texts.pop(description.label_column)
     if label != label.strip() or not label:
         raise DataError(
-            f"{where} has the label {label!r}. Expected a label without space around "
-            f"it. Mend or remove the row."
+            f"{where} has the label {brief(label)}. Expected a label without space "
+            f"around it. Mend or remove the row."
         )
     return Row(
         fields=texts,
@@ -92,12 +130,12 @@ def _text(column: str | None, value: Any, where: str) -> str:
         )
     if value is None:
         raise DataError(
-            f"{where} has no value for {column!r}. Expected text or a number. Fill it "
-            f"in or remove the row."
+            f"{where} has no value for {brief(column)}. Expected text or a number. "
+            f"Fill it in or remove the row."
         )
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise DataError(
-            f"{where} has {column} = {str(value)[:60]!r}. Expected text or a number. "
+            f"{where} has {brief(column)} = {brief(value)}. Expected text or a number. "
             f"Mend or remove the row."
         )
     return str(value)
@@ -135,16 +173,19 @@ def _json(lines: Iterator[str]) -> Iterator[tuple[int, Any]]:
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
+            record = parse_json(line)
+        except UnreadableError as error:
+            raise _LineError(number, str(error)) from error
         except json.JSONDecodeError as error:
             raise _LineError(number, f"{error.msg} at column {error.colno}") from error
-        except (ValueError, RecursionError) as error:  # a number or nesting too long
+        except ValueError as error:  # a number too long
             raise _LineError(number, str(error)) from error
         yield number, record
 
 
 def _table(lines: Iterator[str]) -> Iterator[tuple[int, Any]]:
     reader = csv.DictReader(lines, strict=True)
+    _require_few_columns(reader)
     while True:
         try:
             record = next(reader)
@@ -154,6 +195,16 @@ def _table(lines: Iterator[str]) -> Iterator[tuple[int, Any]]:
             # The row began after the last line of the one before.
             raise _LineError(reader.line_num + 1, str(error)) from error
         yield reader.line_num, record
+
+
+def _require_few_columns(reader: csv.DictReader[str]) -> None:
+    """Refuse a header whose every row would be a large table of its own."""
+    try:
+        n_columns = len(reader.fieldnames or ())
+    except csv.Error as error:
+        raise _LineError(1, str(error)) from error
+    if n_columns > MOST_COLUMNS:
+        raise _LineError(1, f"it has {n_columns} columns, more than {MOST_COLUMNS}")
 
 
 def _undecodable_line(path: Path) -> int:

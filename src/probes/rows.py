@@ -10,6 +10,7 @@ from pathlib import Path
 
 from probes.description import Description, Row, describe
 from probes.errors import DataError
+from probes.reading import brief
 from probes.row_files import SUFFIXES, read_labelled, split_files
 from probes.tasks import DatasetCard, TextRows, digest, seed_of
 
@@ -126,9 +127,10 @@ def _require_words(name: str, first: dict[str, str], description: Description) -
         other = words.setdefault(word, label)
         if other != label:
             raise DataError(
-                f"The labels {other!r} ({first[other]}) and {label!r} ({where}) of "
-                f"{name} share the word {word!r}. Expected a word of its own for each "
-                f"label. Mend the rows, or give each a word under [verbalizer]."
+                f"The labels {brief(other)} ({first[other]}) and {brief(label)} "
+                f"({where}) of {name} share the word {brief(word)}. Expected a word of "
+                f"its own for each label. Mend the rows, or give each a word under "
+                f"[verbalizer]."
             )
 
 
@@ -140,10 +142,10 @@ def _require_no_slips(name: str, counts: Counter[str], first: dict[str, str]) ->
         return
     if all(counts[label] >= COMMON for label in common):
         raise DataError(
-            f"The label {single[0]!r} ({first[single[0]]}) occurs once in the "
-            f"{counts.total()} rows of {name}, beside {sorted(common)[:5]}. Expected "
-            f"labels that recur. Mend the row, or name every label under [verbalizer] "
-            f"if it is meant."
+            f"The label {brief(single[0])} ({first[single[0]]}) occurs once in the "
+            f"{counts.total()} rows of {name}, beside {brief(sorted(common)[:5])}. "
+            f"Expected labels that recur. Mend the row, or name every label under "
+            f"[verbalizer] if it is meant."
         )
 
 

@@ -7,6 +7,7 @@ of these in every process, and only the controller's writes a report.
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 import uuid
 from collections import Counter
@@ -17,8 +18,10 @@ from typing import Any
 
 from probes.catalogue import find_claim
 from probes.census import census, censuses
-from probes.engine.observer import Observer
+from probes.engine.choice import parse_engine, parse_shard
+from probes.engine.run_store import RunStore
 from probes.engine.store import Store
+from probes.engine.watch import Watch, WatchedObserver
 from probes.errors import OptionError, ProbesError
 from probes.grid import Grid
 from probes.looking import looks_of
@@ -27,7 +30,7 @@ from probes.places import Places, places_of
 from probes.plan import look_lines, plan_work, power_lines, work_lines
 from probes.progress import Status
 from probes.provenance import provenance
-from probes.record import Record, read_rows_of, write_record
+from probes.record import Record, write_record
 from probes.request import Request
 from probes.results import (
     Row,
@@ -39,6 +42,7 @@ from probes.results import (
     write_rows,
     write_text,
 )
+from probes.run_files import read_rows_of
 from probes.sequential import Looks
 from probes.speed import achieved
 
@@ -70,6 +74,7 @@ class Run:
         self.reused: set[str] = set()
         self.n_forward = 0
         self.planned: dict[str, Request] = {}
+        self._keys: dict[Request, str | None] = {}
         self._reported = 0
         self._status_folder = status_folder
 
@@ -103,7 +108,12 @@ class Run:
         """Where the processes of this run write their progress."""
         if self._status_folder is not None:
             return Path(self._status_folder)
-        return self.places.store / f"run-{uuid.uuid4().hex[:12]}"
+        folder = self.places.store / f"run-{uuid.uuid4().hex[:12]}"
+        try:
+            folder.mkdir(parents=True)
+        except OSError:  # a store that is only read
+            return Path(tempfile.mkdtemp(prefix="probes-run-"))
+        return folder
 
     @cached_property
     def status(self) -> Status:
@@ -111,9 +121,16 @@ class Run:
         return Status(self.status_folder, self.worker or "main")
 
     @cached_property
-    def observer(self) -> Observer:
+    def store(self) -> RunStore:
+        """Where observations are kept; where it cannot be written, they are not."""
+        return RunStore(self.places.store)
+
+    @cached_property
+    def observer(self) -> WatchedObserver:
         """Makes this process's observations."""
-        return Observer(Store(self.places.store), announce=self.status.announce)
+        is_replaced = self.worker is not None
+        watch = Watch(self.option.time_limit, is_replaced=is_replaced)
+        return WatchedObserver(self.store, watch=watch, announce=self.status.announce)
 
     def check(self) -> None:
         """Refuse what no cell could be made of, before anything is collected.
@@ -123,10 +140,16 @@ class Run:
                 or no model that was asked for reads a dataset that was.
         """
         _ = self.grid, self.looks, self.places, self.record
-        if self.option.store is not None:
-            _ = self.observer  # an unwritable store is told before anything runs
+        Watch(self.option.time_limit)
+        if self.option.store is not None and not self.places.store.is_dir():
+            Store(self.places.store)  # what cannot be made is told before anything runs
         if self.worker is not None:
             return
+        _ = self.store  # a store that cannot be written is told before anything runs
+        if self.option.engine is not None:
+            parse_engine(self.option.engine)
+        if self.option.shard is not None:
+            parse_shard(self.option.shard)
         if self.is_narrowed and not self.grid.can_exist:
             raise OptionError(self.grid.no_cell)
         for card in self.grid.datasets if self.option.datasets else ():
@@ -140,12 +163,20 @@ class Run:
     def plan(self, requests: Iterable[Request]) -> None:
         """Take in the observations that the run needs, each once."""
         for request in requests:
-            try:
-                self.planned.setdefault(request.key, request)
-            except (ProbesError, OSError):  # its own cell will report it, in words
-                continue
-        stored = sum(key in self.observer.store for key in self.planned)
+            key = self.key_of(request)
+            if key is not None:
+                self.planned.setdefault(key, request)
+        stored = sum(key in self.store for key in self.planned)
         self.status.plan(len(self.planned), stored)
+
+    def key_of(self, request: Request) -> str | None:
+        """Compute a request's key, once for equal ones; None where it has none."""
+        if request not in self._keys:
+            try:
+                self._keys[request] = request.key
+            except (ProbesError, OSError):  # its own cell will report it, in words
+                self._keys[request] = None
+        return self._keys[request]
 
     def plan_lines(self, cells: Collection[str]) -> list[str]:
         """Write what the run would measure, and what it could decide.
@@ -153,7 +184,7 @@ class Run:
         Args:
             cells: Names of its cells.
         """
-        work = plan_work(self.planned.values(), self.observer.store)
+        work = plan_work(self.planned.values(), self.store)
         earlier = self.places.reports / "results.jsonl"
         rows = read_rows_of(earlier) if earlier.is_file() else []
         told = power_lines(rows, cells=cells, settings=self.grid.settings)
@@ -238,6 +269,7 @@ class Run:
             StoreError: The report cannot be written.
         """
         from probes.report import write_report
+        from probes.report.changes import write_changes
         from probes.self_tests import run_self_tests
 
         rows = order_rows(self.rows.values())
@@ -269,6 +301,8 @@ class Run:
         write_rows(rows, folder / "results.jsonl")
         write_text(json.dumps(run, indent=1) + "\n", folder / "run.json")
         write_report(rows, run, folder)
+        asked = self.record if self.option.expect is not None else None
+        write_changes(asked, rows, run, folder)
         if self.places.update_expected and not self.missing and not interrupted:
             write_record(
                 rows, self.root / "claims" / "expected.json", self.grid.settings

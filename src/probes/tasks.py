@@ -6,13 +6,17 @@ import hashlib
 import json
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from probes.errors import OptionError
+
+if TYPE_CHECKING:
+    from probes.request import Learner
 
 Family = Literal["regression", "text"]
 Kind = Literal["constructed", "learned", "pretrained", "untrained"]
 GridSize = Literal["default", "full"]
+Inputs = Literal["uniform", "normal", "laplace", "exponential"]
 Keeps = Literal["nothing", "embeddings_and_norms"]
 
 
@@ -27,6 +31,8 @@ class Construction:
         rate: GD's rate on the sum of squares (the papers' η/N); Newton's start scale.
         shrinkage: GD++'s γ; 0 for the others.
         spoiled_by: What is added to one off-diagonal entry of W_V; 0 spoils nothing.
+        start: W_0, the weights from which GD starts; empty for 0, and for GD++, which
+            moves the inputs too.
     """
 
     algorithm: Literal["gd", "gdpp", "newton"]
@@ -35,6 +41,7 @@ class Construction:
     rate: float
     shrinkage: float = 0.0
     spoiled_by: float = 0.0
+    start: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +106,8 @@ class ModelCard:
             ``{"gd": (rate,)}``. What is not declared is fitted on calibration tasks.
         checkpoints: Earlier states of the same training, the earliest first.
         n_parameters: Numbers in the weights, where no file of ours tells it.
+        reference: A learner that answers as the process that wrote the model's training
+            texts would; None where nobody knows it.
     """
 
     name: str
@@ -112,6 +121,7 @@ class ModelCard:
     declared: tuple[tuple[str, tuple[float, ...]], ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
     n_parameters: int | None = None
+    reference: Learner | None = None
 
     def answers(self, dataset: DatasetCard) -> bool:
         """Say whether the model reads the language that the dataset is written in."""
@@ -136,18 +146,24 @@ class LinearTasks:
 
     Attributes:
         n_inputs: Dimension d.
-        input_scale: Inputs are uniform on [−scale, scale]^d.
+        input_scale: Inputs are uniform on [−scale, scale]^d; other inputs have the mean
+            square that these have.
+        inputs: Of what kind: "uniform", "normal", "laplace", or "exponential", which
+            are positive.
         condition: Ratio of the largest to the smallest standard deviation among the
             input's coordinates; 1 is isotropic.
         noise: Standard deviation of the noise on the demonstrations' answers.
-        teacher_mean: Mean of each coordinate of w, whose variance is 1.
+        teacher_mean: Mean of each coordinate of w.
+        teacher_scale: Standard deviation of each coordinate of w.
     """
 
     n_inputs: int = 10
     input_scale: float = 1.0
+    inputs: Inputs = "uniform"
     condition: float = 1.0
     noise: float = 0.0
     teacher_mean: float = 0.0
+    teacher_scale: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,6 +193,7 @@ class DatasetCard:
         rows: Where the tasks or rows come from.
         language: Only models of this language read it.
         shipped: Part of the default run; needs no download.
+        full_only: Part of ``--grid full`` only.
         demonstrations: Numbers of demonstrations when ``--demos`` is not given.
         full_demonstrations: Those of ``--grid full``; empty for the same.
     """
@@ -187,6 +204,7 @@ class DatasetCard:
     rows: LinearTasks | TextRows
     language: str = "english"
     shipped: bool = False
+    full_only: bool = False
     demonstrations: tuple[int, ...] = (4, 8)
     full_demonstrations: tuple[int, ...] = ()
 
@@ -206,7 +224,7 @@ class Settings:
         n_orders: Orders of the same demonstrations.
         n_calibration: Queries on which rates and steps are chosen.
         seed: Seed of everything that is drawn.
-        device: "cpu", "cuda" or "cuda:N".
+        device: "cpu", "cuda", "cuda:N", or "auto", which spreads a model over GPUs.
         dtype: Precision in which text models run: float32, bfloat16, float16, float64.
         data_dir: Folder in which datasets are looked up; None: only what ships.
         long_rows: What becomes of rows that are too long for the model's context when
@@ -268,6 +286,8 @@ def canonical(value: Any) -> Any:
     Raises:
         TypeError: A field holds something that has no canonical JSON; our own bug.
     """
+    if value is None or isinstance(value, (str, int, float)):
+        return value  # most values by far; a plan has millions
     if is_dataclass(value) and not isinstance(value, type):
         named = {f.name: canonical(getattr(value, f.name)) for f in fields(value)}
         return {"type": type(value).__name__, **named}
@@ -275,8 +295,6 @@ def canonical(value: Any) -> Any:
         return [canonical(v) for v in value]
     if isinstance(value, dict):
         return {str(k): canonical(v) for k, v in value.items()}
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"{type(value).__name__} has no canonical JSON")
@@ -284,11 +302,11 @@ def canonical(value: Any) -> Any:
 
 def digest(value: Any) -> str:
     """Hash canonical JSON: 32 hexadecimal digits of its SHA-256."""
-    return digest_plain(canonical(value))
+    return digest_of_json(canonical(value))
 
 
-def digest_plain(value: Any) -> str:
-    """Hash what :func:`canonical` gave, without going through it again."""
+def digest_of_json(value: Any) -> str:
+    """Hash what is canonical JSON already, as :func:`digest` does."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 

@@ -30,6 +30,8 @@ def count_workers(device: str) -> int:
     asked = os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS", "")
     if asked.isdecimal():
         return int(asked)
+    if device == "auto":
+        return 1  # which has all GPUs
     if device.startswith("cuda"):
         return max(1, len(list_gpus()) if device == "cuda" else 1)
     return count_cores()

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from probes.learners.linear import gd_in_eigenbasis, solve, spectrum
+from probes.learners.spectral import gd_in_eigenbasis, solve, spectrum
 from probes.regression import RegressionTask, draw_tasks
 from probes.tasks import LinearTasks
 from tests.benchmarks.quick import least, narrowed

@@ -123,7 +123,8 @@ def parse_size(text: str) -> int:
     """
     bare = text.strip().upper().removesuffix("B")
     number, unit = (bare[:-1], bare[-1:]) if bare[-1:].isalpha() else (bare, "")
-    if unit not in UNITS or not (number.isascii() and number.isdecimal()):
+    is_number = number.isascii() and number.isdecimal() and len(number) <= 18
+    if unit not in UNITS or not is_number:
         raise OptionError(
             f"{text!r} is no size. Expected a whole number and a unit, such as 500M or "
             f"2G (a thousand bytes is 1K). Write it so."

@@ -8,18 +8,18 @@ measured again.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import re
+import uuid
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from filelock import FileLock
 
+from probes.engine.entry import DamagedEntryError, decode, encode
 from probes.errors import StoreError
 from probes.observation import Observation
 
@@ -27,7 +27,7 @@ KEY = re.compile("[0-9a-f]{32}")
 
 
 class StoreWarning(UserWarning):
-    """An entry of the store was set aside."""
+    """An entry cannot be read, or an observation cannot be kept."""
 
 
 class Store:
@@ -67,7 +67,7 @@ class Store:
         return self.folder / key[:2] / f"{key}.safetensors"
 
     def __contains__(self, key: str) -> bool:
-        return self.path(key).exists()
+        return os.path.exists(self.path(key))  # False where nobody can tell
 
     def facts(self, key: str) -> dict[str, Any]:
         """Read what is told of a stored observation; nothing where nobody can tell.
@@ -91,10 +91,11 @@ class Store:
         try:
             path.parent.mkdir(exist_ok=True)
             lock.acquire()
-        except OSError as error:
+        except (OSError, NotImplementedError) as error:
+            told = getattr(error, "strerror", None) or error
             raise StoreError(
                 f"The store {self.folder} cannot hold a lock: "
-                f"{error.strerror or error}. Expected room and permission to write. "
+                f"{told}. Expected room and permission to write. "
                 f"Free space or pass --store FOLDER."
             ) from error
         try:
@@ -103,40 +104,40 @@ class Store:
             lock.release()
 
     def get(self, key: str) -> Observation | None:
-        """Read an observation; None when there is none, or none that is whole."""
-        from safetensors import SafetensorError, safe_open
+        """Read an observation; None when there is none, or none that is whole.
 
+        What is not whole is set aside. What cannot be read just now (no permission, an
+        unreachable disk) stays where it is: it may be whole.
+        """
         path = self.path(key)
-        if not path.exists():
-            return None
         try:
-            with safe_open(str(path), framework="numpy") as file:
-                described = json.loads((file.metadata() or {})["probes"])
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-            facts = described["facts"]
-            if (described["key"], described["checksum"]) != (
-                key,
-                _checksum(arrays, facts),
-            ):
-                raise ValueError("its checksum or key does not match its content")
-        except FileNotFoundError:
-            return None  # pruned by another process between the two looks
-        except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
-            aside = path.with_suffix(".damaged")
-            with contextlib.suppress(OSError):
-                path.replace(aside)
-            with warnings.catch_warnings():
-                warnings.simplefilter("always", StoreWarning)  # told, never raised
-                warnings.warn(
-                    f"The stored observation {key} cannot be read ({error}); it was "
-                    f"set aside as {aside.name} and is measured again.",
-                    StoreWarning,
-                    stacklevel=2,
-                )
+            found = decode(path.read_bytes(), key)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            tell(
+                f"The stored observation {key} cannot be reached "
+                f"({error.strerror or error}); it stays and is measured again."
+            )
+            return None
+        except DamagedEntryError as error:
+            self._set_aside(path, error)
             return None
         with contextlib.suppress(OSError):  # a store that is only read is not pruned
             os.utime(path)
-        return Observation(arrays=arrays, facts=facts, key=key)
+        return found
+
+    def _set_aside(self, path: Path, error: DamagedEntryError) -> None:
+        aside = path.with_suffix(".damaged")
+        try:
+            path.replace(aside)
+            told = f"it was set aside as {aside.name}"
+        except OSError as refused:
+            told = f"it cannot be set aside ({refused.strerror or refused})"
+        tell(
+            f"The stored observation {path.stem} cannot be read ({error}); {told} and "
+            f"is measured again."
+        )
 
     def put(self, observation: Observation) -> None:
         """Write an observation, all or nothing.
@@ -144,27 +145,13 @@ class Store:
         Raises:
             StoreError: The disk is full or the folder cannot be written.
         """
-        from safetensors.numpy import save
-
-        arrays = {k: np.ascontiguousarray(v) for k, v in observation.arrays.items()}
-        described = {
-            "key": observation.key,
-            "facts": dict(observation.facts),
-            "checksum": _checksum(arrays, dict(observation.facts)),
-        }
-        data = save(arrays, metadata={"probes": json.dumps(described, allow_nan=False)})
-        path = self.path(observation.key)
-        temporary = path.with_suffix(f".{os.getpid()}.part")
+        data, path = encode(observation), self.path(observation.key)
         try:
-            path.parent.mkdir(exist_ok=True)
-            with temporary.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
+            try:
+                _write(data, path)
+            except FileNotFoundError:  # swept as abandoned, where a clock jumped
+                _write(data, path)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
             raise StoreError(
                 f"The store {self.folder} cannot keep {len(data)} bytes: "
                 f"{error.strerror or error}. Expected room and permission to write. "
@@ -172,11 +159,24 @@ class Store:
             ) from error
 
 
-def _checksum(arrays: dict[str, Any], facts: dict[str, Any]) -> str:
-    told = json.loads(json.dumps(facts))  # as it is read back: tuples become lists
-    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
-    for name in sorted(arrays):
-        array = arrays[name]
-        digest.update(f"{name} {array.dtype} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
+def tell(text: str) -> None:
+    """Warn of the store in one line; never an error, whatever the filters say."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", StoreWarning)
+        warnings.warn(text, StoreWarning, stacklevel=3)
+
+
+def _write(data: bytes, path: Path) -> None:
+    """Write beside the place, then put in place: nobody ever reads a half."""
+    temporary = path.with_suffix(f".{uuid.uuid4().hex[:12]}.part")
+    try:
+        path.parent.mkdir(exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise

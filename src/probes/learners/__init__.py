@@ -1,8 +1,11 @@
 """Learners: what adapts to demonstrations. Each is a frozen dataclass of its settings.
 
-``in_context`` answers from the prompt; ``gradient`` trains a text model's weights,
-``layer_causal`` layer by layer; ``activations`` and ``patch`` look inside it,
-``weights`` reads and disturbs it; ``linear`` holds the regression algorithms; ``hunt``
+``in_context`` answers from the prompt, ``position_free`` from one without an order;
+``gradient`` trains a text model's weights, ``matched`` as far as ICL has come,
+``layer_causal`` layer by layer; ``task_vector`` carries ICL in one hidden state;
+``activations`` and ``patch`` look inside the model, ``weights`` reads and disturbs it;
+``linear`` and ``rivals`` hold the regression algorithms, which run in ``spectral`` at
+settings found in ``fitting``; ``steps`` tells what they predict on their way; ``hunt``
 looks for the worst task; ``votes`` answers by the demonstrations' labels;
 ``illustration`` puts answers in words; ``interpolation`` answers by weights between a
 network and a construction. Modules that need torch import it when they run, so that
@@ -16,8 +19,13 @@ from probes.learners.illustration import Illustration
 from probes.learners.in_context import Base, InContext
 from probes.learners.interpolation import Interpolated
 from probes.learners.layer_causal import LayerCausal
-from probes.learners.linear import LinearLearner, NearestNeighbours, OnePassSGD
+from probes.learners.linear import LinearLearner
+from probes.learners.matched import Match, Matched
 from probes.learners.patch import RankOnePatch
+from probes.learners.position_free import PositionFree
+from probes.learners.rivals import NearestNeighbours, OnePassSGD
+from probes.learners.steps import Steps
+from probes.learners.task_vector import TaskVector
 from probes.learners.votes import LabelPrior, RepresentationNeighbours
 from probes.learners.weights import Disturbed, Drift, WeightStatistics
 
@@ -33,11 +41,16 @@ __all__ = [
     "LabelPrior",
     "LayerCausal",
     "LinearLearner",
+    "Match",
+    "Matched",
     "NearestNeighbours",
     "OnePassSGD",
+    "PositionFree",
     "RandomUpdate",
     "RankOnePatch",
     "RepresentationNeighbours",
+    "Steps",
+    "TaskVector",
     "WeightStatistics",
     "WorstCase",
 ]

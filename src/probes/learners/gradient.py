@@ -21,6 +21,7 @@ from probes.tokens import verbalize
 
 if TYPE_CHECKING:
     from probes.engine.observer import Scene
+    from probes.request import Learner
 
 SELECTION_SETS = 4  # demonstration sets on which rate and passes are chosen
 
@@ -35,7 +36,8 @@ class GradientLearner:
         passes: Numbers of passes over the demonstrations to choose from.
         batch_size: Demonstrations a step; None is the full batch.
         reshuffled: Draw a new order for each pass after the first.
-        weights: "all", or a sub-model such as "W_V@middle" (see ``networks.submodel``).
+        weights: "all", or a sub-model such as "W_V@middle" (see ``networks.submodel``);
+            "lora@all" moves low-rank changes (see ``networks.lora``).
     """
 
     optimizer: Literal["gd", "adam"] = "gd"
@@ -62,6 +64,11 @@ class GradientLearner:
                 f"Mend passes=."
             )
 
+    @property
+    def choice(self) -> Learner:
+        """Who chooses rate and passes, on calibration queries."""
+        return Selection(of=self)
+
     def observe(self, scene: Scene) -> Observation:
         """Train each demonstration set at the chosen rate, and ask its queries.
 
@@ -69,18 +76,18 @@ class GradientLearner:
             NumericsError: Every rate diverges, or the update vanishes in rounding.
         """
         from probes.networks.lessons import encode_lessons
-        from probes.networks.training import Training
+        from probes.networks.lora import training_of
         from probes.networks.trials import Trial
 
         chosen = scene.observe(
-            Selection(of=self), queries="calibration", order=0, draw=0, labels="gold"
+            self.choice, queries="calibration", order=0, draw=0, labels="gold"
         ).facts
         task, model = scene.text_task(), scene.model
         labels = verbalize(model.tokenizer, task)
         lessons = encode_lessons(model, task, labels, task.demonstrations)
-        training = Training(model, self, lessons)
+        training = training_of(model, self, lessons)
         trials = [
-            Trial(index=index, rate=chosen["rate"], seed=_seed(scene, index))
+            Trial(index=index, rate=chosen["rate"], seed=training_seed(scene, index))
             for index in range(len(task.demonstrations))
         ]
         answered, norms = [], []
@@ -115,7 +122,7 @@ class Selection:
             NumericsError: No rate gives a finite loss.
         """
         from probes.networks.lessons import encode_lessons
-        from probes.networks.training import Training
+        from probes.networks.lora import training_of
         from probes.networks.trials import Trial
 
         task, model = scene.text_task(), scene.model
@@ -125,9 +132,9 @@ class Selection:
             encode_lessons(model, task, labels, [sets[i] for i in used])
             for sets in (task.demonstrations, task.queries)
         )
-        training = Training(model, self.of, shown)
+        training = training_of(model, self.of, shown)
         trials = [
-            Trial(index=index, rate=rate, seed=_seed(scene, index))
+            Trial(index=index, rate=rate, seed=training_seed(scene, index))
             for rate in self.of.rates
             for index in used
         ]
@@ -171,20 +178,22 @@ class RandomUpdate:
     def observe(self, scene: Scene) -> Observation:
         """Add one seeded Gaussian update for each set, and ask its queries."""
         from probes.networks.lessons import encode_lessons
-        from probes.networks.training import Training
+        from probes.networks.lora import training_of
 
         matched = scene.observe(self.matched_to)
         task, model = scene.text_task(), scene.model
         labels = verbalize(model.tokenizer, task)
         lessons = encode_lessons(model, task, labels, task.demonstrations)
-        training = Training(model, self.matched_to, lessons)
+        training = training_of(model, self.matched_to, lessons)
         answered = []
         for index, asked in enumerate(task.queries):
             norms = matched["update_norms"][index].tolist()
-            with model.tuned(training.moved_randomly(norms, _seed(scene, index))):
+            seed = training_seed(scene, index)
+            with model.tuned(training.moved_randomly(norms, seed)):
                 answered.append(ask_set(model, task, labels, asked))
         return text_observation(task, labels, np.stack(answered))
 
 
-def _seed(scene: Scene, index: int) -> int:
+def training_seed(scene: Scene, index: int) -> int:
+    """Seed the training on a demonstration set, also where it is repeated."""
     return seed_of("training", scene.request.settings.seed, index)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from probes.errors import OptionError
-from probes.learners.linear import LinearLearner, solve
+from probes.learners.linear import LinearLearner
+from probes.learners.spectral import solve
 from probes.observation import Observation
 from probes.regression import RegressionTask, draw_tasks
 from probes.tasks import LinearTasks, seed_of

@@ -152,12 +152,14 @@ def text_observation(
 def regression_observation(
     task: RegressionTask, predictions: Any, sensitivities: Any, **facts: Any
 ) -> Observation:
-    """Put predictions and their gradients beside the teacher's answers."""
+    """Put predictions and their gradients beside queries and the teacher's answers."""
+    crossed = (task.queries == task.queries[:1]).all()
     return Observation(
         arrays={
             "predictions": predictions,
             "sensitivities": sensitivities,
             "answers": task.answers,
+            "queries": task.queries[:1] if crossed else task.queries,
         },
         facts=facts,
     )

@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from probes.errors import NumericsError
-from probes.learners.gradient import SELECTION_SETS, GradientLearner, RandomUpdate
+from probes.learners.gradient import (
+    SELECTION_SETS,
+    GradientLearner,
+    RandomUpdate,
+    training_seed,
+)
 from probes.learners.in_context import ask_set, text_observation
 from probes.observation import Observation
-from probes.tasks import seed_of
 from probes.tokens import verbalize
 
 if TYPE_CHECKING:
@@ -69,7 +73,7 @@ class LayerSelection:
         training = _training(scene, self.of)
         asked = encode_lessons(model, task, labels, [task.queries[i] for i in used])
         trials = [
-            Trial(index=index, rate=rate, seed=_seed(scene, index))
+            Trial(index=index, rate=rate, seed=training_seed(scene, index))
             for rate in self.of.rates
             for index in used
         ]
@@ -110,12 +114,14 @@ def retrained(scene: Scene, learner: Any, chosen: Any) -> Iterator[dict[str, Any
         norms = scene.observe(learner.matched_to)["update_norms"]
         training = _training(scene, learner.matched_to)
         for index in range(n_sets):
-            yield training.moved_randomly(norms[index].tolist(), _seed(scene, index))
+            yield training.moved_randomly(
+                norms[index].tolist(), training_seed(scene, index)
+            )
     elif isinstance(learner, GradientLearner):
         at_choice = replace(learner, rates=(chosen["rate"],))
         training = _training(scene, at_choice)
         trials = [
-            Trial(index=index, rate=chosen["rate"], seed=_seed(scene, index))
+            Trial(index=index, rate=chosen["rate"], seed=training_seed(scene, index))
             for index in range(n_sets)
         ]
         for group in training.groups(trials):
@@ -129,15 +135,10 @@ def retrained(scene: Scene, learner: Any, chosen: Any) -> Iterator[dict[str, Any
 def _training(scene: Scene, learner: GradientLearner) -> Any:
     from probes.networks.layer_causal import LayerCausalTraining
     from probes.networks.lessons import encode_lessons
-    from probes.networks.training import Training
+    from probes.networks.lora import training_of
 
     task, model = scene.text_task(), scene.model
     labels = verbalize(model.tokenizer, task)
     lessons = encode_lessons(model, task, labels, task.demonstrations)
-    kind = LayerCausalTraining if isinstance(learner, LayerCausal) else Training
+    kind = LayerCausalTraining if isinstance(learner, LayerCausal) else training_of
     return kind(model, learner, lessons)
-
-
-def _seed(scene: Scene, index: int) -> int:
-    """Seed a set's training as its learner does (see ``learners.gradient``)."""
-    return seed_of("training", scene.request.settings.seed, index)

@@ -1,21 +1,21 @@
-"""The regression algorithms, batched: GD, GD++, Newton, ridge, OLS, SGD, neighbours.
+"""The regression algorithms, batched: GD, GD++, Newton, ridge and OLS.
 
-All but neighbours predict ŷ = w·x. The iterative ones act on each eigendirection of
-S = XᵀX alone, so one eigendecomposition serves every rate and step count. Rates are on
-the sum of squares ½Σ(w·xᵢ − yᵢ)²: the papers' η/N.
+All predict ŷ = w·x. Rates are on the sum of squares ½Σ(w·xᵢ − yᵢ)²: the papers' η/N.
+How they run stands in ``spectral``, how their settings are fitted in ``fitting``, and
+other algorithms in ``rivals``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from probes.errors import NumericsError, OptionError
+from probes.errors import OptionError
+from probes.learners.fitting import fit
 from probes.learners.in_context import InContext, regression_observation
+from probes.learners.spectral import Algorithm, solve
 from probes.measurement import Array
 from probes.observation import Observation
 from probes.regression import RegressionTask
@@ -24,9 +24,14 @@ from probes.tasks import LinearTasks
 if TYPE_CHECKING:
     from probes.engine.observer import Scene
 
-Algorithm = Literal["gd", "gdpp", "newton", "ridge", "ols"]
-SETTINGS = {"gd": 1, "gdpp": 2, "newton": 1, "ridge": 1, "ols": 0}
-Numbers = NDArray[Any]
+SETTINGS = {
+    "gd": 1,
+    "gdpp": 2,
+    "newton": 1,
+    "newton_scaled": 1,
+    "ridge": 1,
+    "ols": 0,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +39,10 @@ class LinearLearner:
     """An algorithm that ends in a linear predictor.
 
     Attributes:
-        algorithm: "gd", "gdpp", "newton", "ridge" or "ols".
+        algorithm: "gd", "gdpp", "newton", "newton_scaled", "ridge" or "ols".
         steps: Iterations; None takes as many as the network has layers.
-        settings: gd: (rate,); gdpp: (rate, γ); newton: (start scale,); ridge: (λ,).
+        settings: gd: (rate,); gdpp: (rate, γ); newton and newton_scaled: (start
+            scale,), the latter relative to each task's 1/‖S‖²; ridge: (λ,).
             None takes what the network declares for the algorithm, and otherwise what
             comes nearest to ICL on calibration tasks, which no verdict sees.
         fitted_on: The distribution of the calibration tasks; None: the cell's own.
@@ -95,236 +101,3 @@ def linear_observation(
     sensitivities = np.broadcast_to(weights[:, None, :], task.queries.shape).copy()
     predictions = np.einsum("sqd,sd->sq", task.queries, weights)
     return regression_observation(task, predictions, sensitivities, **facts)
-
-
-def solve(
-    task: RegressionTask, algorithm: Algorithm, steps: int, settings: tuple[float, ...]
-) -> Array:
-    """Compute the weights that an algorithm ends with.
-
-    Args:
-        task: The tasks.
-        algorithm: Which one.
-        steps: Iterations; ridge and OLS have none.
-        settings: See :class:`LinearLearner`.
-
-    Returns:
-        Weights, shape (n_sets, n_inputs).
-    """
-    if algorithm == "gd":
-        return _gd(task, settings[0], steps)
-    values, basis, projected = spectrum(task)
-    found = in_eigenbasis(values, projected, algorithm, steps, settings)
-    return np.asarray(np.einsum("sde,se->sd", basis, np.real(found)))
-
-
-def _gd(task: RegressionTask, rate: float, steps: int) -> Array:
-    """Take steps of GD from 0: k of them are one affine map, found by doubling."""
-    power = np.eye(task.x.shape[-1]) - rate * (task.x.swapaxes(1, 2) @ task.x)
-    partial = rate * (task.x.swapaxes(1, 2) @ task.y[..., None])
-    weights = np.zeros_like(partial)
-    while steps:
-        if steps % 2:
-            weights = partial + power @ weights
-        partial, power, steps = partial + power @ partial, power @ power, steps // 2
-    return np.asarray(weights[..., 0])
-
-
-def spectrum(task: RegressionTask) -> tuple[Array, Array, Array]:
-    """Decompose S = XᵀX of every task.
-
-    Returns:
-        Eigenvalues (n_sets, n_inputs), eigenvectors (n_sets, n_inputs, n_inputs) in
-        columns, and Xᵀy in that basis (n_sets, n_inputs).
-    """
-    values, basis = np.linalg.eigh(task.x.swapaxes(1, 2) @ task.x)
-    moment = task.y[:, None] @ task.x  # (n_sets, 1, n_inputs)
-    return values, basis, (moment @ basis)[:, 0]
-
-
-def in_eigenbasis(
-    values: Array,
-    projected: Array,
-    algorithm: Algorithm,
-    steps: int,
-    settings: tuple[Any, ...],
-) -> Numbers:
-    """Run an algorithm on every eigendirection; shape (n_sets, n_inputs).
-
-    GD++: with s the eigenvalue, v the projected residual and a the query's shrinkage,
-    w ← w + c a v, then v ← (1 − γs)(1 − cs)v, a ← (1 − γs)a, s ← s(1 − γs)².
-    Settings may be complex, for derivatives by a complex step.
-    """
-    if algorithm == "ols":
-        tiny = values <= 1e-10 * values.max(axis=1, keepdims=True)
-        return np.where(tiny, 0.0, projected / np.where(tiny, 1.0, values))
-    if algorithm == "ridge":
-        return np.asarray(projected / (values + settings[0]))
-    if algorithm == "newton":
-        inverse = settings[0] * values
-        for _ in range(steps):
-            inverse = 2 * inverse - inverse**2 * values
-        return np.asarray(inverse * projected)
-    if algorithm == "gd":
-        found = gd_in_eigenbasis(values, projected, settings, (steps,))
-        return np.asarray(found[0, 0])
-    rate, shrinkage = settings
-    weights, residual = 0 * projected * rate, projected + 0 * rate
-    seen, s = 1.0 + 0 * residual, values + 0 * residual
-    for _ in range(steps):
-        weights = weights + rate * seen * residual
-        shrink = 1 - shrinkage * s
-        residual, seen, s = (
-            shrink * (1 - rate * s) * residual,
-            shrink * seen,
-            s * shrink**2,
-        )
-    return np.asarray(weights)
-
-
-def gd_in_eigenbasis(
-    values: Array, projected: Array, rates: Sequence[Any], steps: Sequence[int]
-) -> Numbers:
-    """Run GD from 0 at every rate for every number of steps, in one pass.
-
-    After k steps of rate c on an eigendirection with eigenvalue s and Xᵀy = m the
-    weight is c m Σⱼ (1 − cs)ʲ, j < k. The sum is formed by doubling k: its closed form
-    (1 − (1 − cs)ᵏ)/cs cancels where s is small.
-
-    Args:
-        values: Eigenvalues, shape (n_sets, n_inputs).
-        projected: Xᵀy in the eigenbasis, same shape.
-        rates: Also complex, for derivatives by a complex step.
-        steps: Numbers of steps, at least 0.
-
-    Returns:
-        Weights in the eigenbasis, shape (n_rates, n_steps, n_sets, n_inputs).
-    """
-    each, left = np.asarray(rates)[:, None, None, None], np.array(steps)
-    power = 1 - each * values  # (1 − cs)ⁿ and the sum of the terms below it, n = 1
-    partial = each + np.zeros_like(power)
-    sums = np.zeros_like(power, shape=(len(each), len(left), *values.shape))
-    while left.any():
-        odd = (left % 2 == 1)[:, None, None]
-        sums = np.where(odd, partial + power * sums, sums)
-        partial, power, left = partial + power * partial, power * power, left // 2
-    return np.asarray(sums * projected)
-
-
-def fit(
-    task: RegressionTask, target: Array, algorithm: Algorithm, steps: int
-) -> tuple[float, ...]:
-    """Choose the settings whose predictions come nearest to a target.
-
-    Scans a grid, then polishes the best point by Gauss–Newton, so that a network that
-    does the algorithm exactly is recovered to machine precision.
-
-    Raises:
-        NumericsError: No setting of the grid gives finite predictions.
-    """
-    values, basis, projected = spectrum(task)
-    queries = np.einsum("sqd,sde->sqe", task.queries, basis)
-
-    def predict(settings: tuple[Any, ...]) -> Numbers:
-        weights = in_eigenbasis(values, projected, algorithm, steps, settings)
-        return np.asarray(np.einsum("sqe,se->sq", queries, weights)).ravel()
-
-    def loss(settings: tuple[float, ...]) -> float:
-        with np.errstate(all="ignore"):
-            found = float(np.sum((np.real(predict(settings)) - target.ravel()) ** 2))
-        return found if np.isfinite(found) else np.inf
-
-    start = min(_grid(algorithm, float(values.max())), key=loss)
-    if not np.isfinite(loss(start)):
-        raise NumericsError(
-            f"No setting of {algorithm} with {steps} steps gives finite predictions on "
-            f"calibration tasks with eigenvalues up to {values.max():.3g}. Expected "
-            f"tasks of ordinary scale. Pass a dataset with a smaller input scale."
-        )
-    return _polish(predict, loss, target.ravel(), start)
-
-
-def _grid(algorithm: Algorithm, largest: float) -> list[tuple[float, ...]]:
-    rates = [2.0 / largest * 10 ** (-k / 12) for k in range(40)]
-    if algorithm == "newton":
-        return [(2.0 / largest**2 * 10 ** (-k / 12),) for k in range(40)]
-    if algorithm == "ridge":
-        return [(largest * 10 ** (-k / 6),) for k in range(60)]
-    if algorithm == "gdpp":
-        return [(r, g) for r in rates[::2] for g in (0.0, *rates[::4])]
-    return [(rate,) for rate in rates]
-
-
-def _polish(
-    predict: Callable[[tuple[Any, ...]], Numbers],
-    loss: Callable[[tuple[float, ...]], float],
-    target: Array,
-    start: tuple[float, ...],
-) -> tuple[float, ...]:
-    best = np.array(start)
-    for _ in range(60):
-        with np.errstate(all="ignore"):
-            steps = [best + 1e-30j * row for row in np.eye(best.size)]
-            jacobian = np.stack(
-                [np.imag(predict(tuple(s))) / 1e-30 for s in steps], axis=1
-            )
-            error = target - np.real(predict(tuple(best)))
-        move = np.linalg.lstsq(jacobian, error, rcond=None)[0]
-        scale = 1.0
-        while scale > 1e-6 and not loss(tuple(best + scale * move)) <= loss(
-            tuple(best)
-        ):
-            scale /= 2
-        if scale <= 1e-6:
-            break
-        if np.all(np.abs(scale * move) <= 1e-17 + 1e-16 * np.abs(best)):
-            best = best + scale * move
-            break
-        best = best + scale * move
-    return tuple(float(v) for v in best)
-
-
-@dataclass(frozen=True, kw_only=True)
-class OnePassSGD:
-    """One step on each demonstration, in the order of the prompt (least mean squares).
-
-    Attributes:
-        rate: Rate on ½(w·x − y)²; by default 1/(n_inputs · E x²) of the demonstrations.
-        passes: How often the demonstrations are gone through.
-        reshuffled: Draw a new order for each pass after the first.
-    """
-
-    rate: float | None = None
-    passes: int = 1
-    reshuffled: bool = False
-    needs_model: bool = False
-
-    def observe(self, scene: Scene) -> Observation:
-        """Take the steps for all tasks at once."""
-        task = scene.request.regression_task()
-        n_sets, n, d = task.x.shape
-        rate = self.rate or 1.0 / (d * float(np.mean(task.x**2)) + 1e-300)
-        weights = np.zeros((n_sets, d))
-        rng = np.random.default_rng(scene.request.settings.seed)
-        for turn in range(self.passes):
-            order = rng.permutation(n) if turn and self.reshuffled else np.arange(n)
-            for i in order:
-                error = task.y[:, i] - np.einsum("sd,sd->s", weights, task.x[:, i])
-                weights = weights + rate * error[:, None] * task.x[:, i]
-        return linear_observation(task, weights, settings=[rate], steps=n * self.passes)
-
-
-@dataclass(frozen=True, kw_only=True)
-class NearestNeighbours:
-    """The mean answer of the k nearest demonstrations."""
-
-    k: int = 3
-    needs_model: bool = False
-
-    def observe(self, scene: Scene) -> Observation:
-        """Look up each query's neighbours; the gradient is 0 nearly everywhere."""
-        task = scene.request.regression_task()
-        gaps = task.queries[:, :, None, :] - task.x[:, None, :, :]
-        near = np.argsort((gaps**2).sum(-1), axis=-1)[..., : self.k]
-        answers = np.take_along_axis(task.y[:, None, :], near, axis=-1).mean(axis=-1)
-        return regression_observation(task, answers, np.zeros_like(task.queries))

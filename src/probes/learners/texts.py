@@ -71,6 +71,31 @@ class Texts:
         cuts = [common_prefix([first, tokens]) for tokens in encoded]
         return list(zip(cuts[::2], cuts[1::2], strict=True))
 
+    def side_by_side(
+        self, index: int
+    ) -> tuple[list[int], list[list[int]], list[list[int]]]:
+        """Cut a set's demonstrations and queries out of prompts of one demonstration.
+
+        Returns:
+            Tokens of what stands before all; of each demonstration, which ends with the
+            separator; and of each query, cut from its prompt after the demonstration
+            that is first in every order.
+        """
+        shown, asked = self.task.demonstrations[index], self.task.queries[index]
+        start, end = self.task.description.instruction, self.task.description.separator
+        told = [start + e.ask + e.answer + end for e in shown]
+        pairs = self._bridged([text + asked[0].ask for text in told], index)
+        alone = self.encode(told, f"the demonstrations of set {index}")
+        cuts = [common_prefix(both) for both in zip(alone, pairs, strict=True)]
+        begin = common_prefix([*pairs, self.head])
+        first = min(range(len(shown)), key=lambda i: shown[i].where)
+        prompts = self._bridged([told[first] + q.ask for q in asked], index)
+        return (
+            pairs[0][:begin],
+            [pair[begin:cut] for pair, cut in zip(pairs, cuts, strict=True)],
+            [prompt[cuts[first] :] for prompt in prompts],
+        )
+
     def query_length(self, alone: Sequence[int], prompt: Sequence[int]) -> int:
         """Count a query's own tokens: those that end its prompt, alone and here."""
         own = len(alone) - common_prefix([alone, self.head])

@@ -1,14 +1,20 @@
-"""Measures: pure functions from observations to one Measurement each."""
+"""Measures: pure functions from observations to one Measurement each.
+
+``step_matching`` alone compares many at once, and returns what ``steps`` puts in a row.
+"""
 
 from probes.measures.coverage import corrected, coverage, coverage_elsewhere
 from probes.measures.distributions import (
     jensen_shannon,
     label_jensen_shannon,
     label_total_variation,
+    nearer_by,
     total_variation,
 )
+from probes.measures.fits import linearity, weight_distance
 from probes.measures.identities import patch_error
 from probes.measures.labels import change_agreement, change_size
+from probes.measures.matching import gap_at_match
 from probes.measures.order import (
     answer_order_sensitivity,
     label_order_sensitivity,
@@ -23,6 +29,7 @@ from probes.measures.regression import (
     squared_distance,
     worst_disagreement,
 )
+from probes.measures.steps import step_matching
 from probes.measures.tokens import (
     accuracy,
     accuracy_over_numbers,
@@ -69,6 +76,7 @@ __all__ = [
     "coverage",
     "coverage_elsewhere",
     "explained_share",
+    "gap_at_match",
     "gaussian_hoyer",
     "gaussian_sparsity",
     "gold_probability",
@@ -78,6 +86,8 @@ __all__ = [
     "label_jensen_shannon",
     "label_order_sensitivity",
     "label_total_variation",
+    "linearity",
+    "nearer_by",
     "normalised_update_cosine",
     "order_sensitivity",
     "overlap_cosine",
@@ -92,9 +102,11 @@ __all__ = [
     "sparsities",
     "sparsity",
     "squared_distance",
+    "step_matching",
     "token_overlap",
     "total_variation",
     "update_cosine",
+    "weight_distance",
     "weight_drift",
     "worst_disagreement",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from probes.measurement import Array, Measurement
@@ -78,3 +80,26 @@ def total_variation(ours: Observation, theirs: Observation) -> Measurement:
         zero="the same distribution",
         one="disjoint distributions",
     )
+
+
+def nearer_by(
+    before: Observation, after: Observation, target: Observation
+) -> Measurement:
+    """Measure by how much an answer comes nearer to a target, in total variation.
+
+    A mixture of answers is nearer to every target than they are on average, because the
+    distance is convex: only a difference of two such gains says anything.
+
+    Args:
+        before: The answer that moves.
+        after: Where it moves to.
+        target: What it comes nearer to, or moves away from.
+
+    Returns:
+        ½Σ|p − t| − ½Σ|q − t| over the vocabulary, in [−1, 1]; 0 is no nearer.
+
+    Raises:
+        ShapeError: They did not answer the same queries.
+    """
+    gain = total_variation(before, target).minus(total_variation(after, target))
+    return replace(gain, name="nearer in total variation", zero="no nearer")

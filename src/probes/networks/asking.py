@@ -12,6 +12,7 @@ from torch import Tensor
 
 from probes.errors import NumericsError
 from probes.networks.forest import Forest
+from probes.networks.halving import memory_error
 from probes.networks.llama import EMBEDDING, Llama, Weights, is_written
 from probes.networks.trees import Prompt, Tree, passes, tree_of
 
@@ -39,11 +40,24 @@ def ask(
     Raises:
         NumericsError: The model answered NaN or infinite logits.
     """
-    trees = [tree_of(group, prompts) for group, prompts in enumerate(groups)]
     most = TOKENS_A_PASS.get(llama.device.type, 2048)
     # What a stack has in common is computed once, so a pass takes more than a share.
     most = max(min(most, LEAST_TOKENS), 4 * most // (3 + llama.n_stacks(weights)))
-    found: list[dict[int, LogProbs]] = [{} for _ in groups]
+    trees = [tree_of(group, prompts) for group, prompts in enumerate(groups)]
+    while True:
+        try:
+            return _ask(llama, trees, weights, most)
+        except torch.OutOfMemoryError as error:
+            if most == 1:
+                raise memory_error("one prompt", error) from error
+        torch.cuda.empty_cache()  # does nothing where no GPU was used
+        most //= 2
+
+
+def _ask(
+    llama: Llama, trees: Sequence[Tree], weights: Weights, most: int
+) -> tuple[list[LogProbs], int]:
+    found: list[dict[int, LogProbs]] = [{} for _ in trees]
     n_passes = 0
     for batch, forest in _forests(trees, llama.device, most):
         n_passes += 1

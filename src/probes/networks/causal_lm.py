@@ -21,6 +21,7 @@ from torch.func import functional_call
 
 from probes.networks.asking import LogProbs, ask, log_probs_of, written_out
 from probes.networks.descent import unstacked
+from probes.networks.halving import in_halves
 from probes.networks.llama import Llama, is_written
 from probes.networks.trees import Prompt, shared_beginning
 
@@ -119,10 +120,7 @@ class CausalLM:
         """
         if self.written is None:
             return [self._plainly(prompts) for prompts in groups]
-        with torch.inference_mode():
-            found, n_passes = ask(self.written, groups, self._tuned)
-        self.n_forward += n_passes
-        return [answers[0] for answers in found]
+        return [answers[0] for answers in self._ask(groups, self._tuned)]
 
     def log_probs_of_stack(
         self, weights: Mapping[str, Tensor], prompts: Sequence[Prompt]
@@ -145,10 +143,16 @@ class CausalLM:
                 with self.tuned({name: w[place] for name, w in weights.items()}):
                     answers.append(self._plainly(prompts))
             return np.stack(answers)
+        return self._ask([prompts], unstacked(weights))[0]
+
+    def _ask(
+        self, groups: Sequence[Sequence[Prompt]], weights: Mapping[str, Tensor]
+    ) -> list[LogProbs]:
+        assert self.written is not None
         with torch.inference_mode():
-            found, n_passes = ask(self.written, [prompts], unstacked(weights))
+            found, n_passes = ask(self.written, groups, weights)
         self.n_forward += n_passes
-        return found[0]
+        return found
 
     def _plainly(self, prompts: Sequence[Prompt]) -> LogProbs:
         """Ask through the library's own forward pass, whatever the architecture."""
@@ -157,11 +161,13 @@ class CausalLM:
         with torch.inference_mode():
             cache = self._prefill(prefix) if prefix else None
             found: dict[int, LogProbs] = {}
+
+            def answer(chunk: Sequence[int]) -> Tensor:
+                return self._answer([prompts[i][shared:] for i in chunk], cache, shared)
+
             for chunk in _by_length([p[shared:] for p in prompts], shared):
-                answers = self._answer(
-                    [prompts[i][shared:] for i in chunk], cache, shared
-                )
-                found.update(zip(chunk, log_probs_of(answers), strict=True))
+                for part, answers in in_halves(chunk, answer, what="one prompt"):
+                    found.update(zip(part, log_probs_of(answers), strict=True))
         return np.stack([found[i] for i in range(len(prompts))])
 
     def _run(self, **inputs: Any) -> Any:

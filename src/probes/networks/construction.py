@@ -3,8 +3,9 @@
 Row-vector convention: a token e is a row and a layer maps
 ``e_j ← e_j (I + L) + Σᵢ ⟨e_j W_Q, e_i W_K⟩ e_i W_V P``, the sum over demonstrations.
 
-- GD (von Oswald et al. 2212.07677, Proposition 1, W_0 = 0): e = (x, y), P = c I with
-  c = η/N; the y slot of the query moves by c Σᵢ yᵢ ⟨xᵢ, x⟩ up to sign.
+- GD (von Oswald et al. 2212.07677, Proposition 1): e = (x, y), the query's is
+  (x, −W_0 x), and c = η/N; the y slot of the query moves by c Σᵢ (yᵢ − W_0 xᵢ) ⟨xᵢ, x⟩
+  up to sign.
 - GD++ (ibid., §3): W_V also maps x to γ x, so that x ← (I − γ XXᵀ) x each layer.
 - Newton (iteration M ← 2M − M S M as in Fu et al. 2310.17086, S = Σ xᵢxᵢᵀ): e =
   (x, y, m, ŷ) with m_j = M x_j. One layer writes M_0 = αS, each further one is a Newton
@@ -14,7 +15,7 @@ Row-vector convention: a token e is a row and a layer maps
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -43,6 +44,9 @@ class NetworkWeights:
         d_token: Length of a token.
         read: Position of the prediction.
         sign: Sign of the prediction there: the GD construction carries −ŷ.
+        start: W_0, which gives a query the answer −W_0 x to begin with; None is 0.
+        n_reading: How many of the last layers only read the prediction; an earlier
+            layer is read by them too.
     """
 
     layers: tuple[LayerWeights, ...]
@@ -50,6 +54,8 @@ class NetworkWeights:
     d_token: int
     read: int
     sign: float
+    start: Array | None = None
+    n_reading: int = 0
 
 
 def construct(spec: Construction) -> NetworkWeights:
@@ -59,28 +65,28 @@ def construct(spec: Construction) -> NetworkWeights:
         spoiled = built.layers[0].W_V.copy()
         spoiled[0, spec.n_inputs] += spec.spoiled_by  # x_1 leaks into the answer's slot
         first = built.layers[0]
-        layer = LayerWeights(
-            W_Q=first.W_Q, W_K=first.W_K, W_V=spoiled, P=first.P, skip=first.skip
-        )
-        return NetworkWeights(
-            layers=(layer, *built.layers[1:]),
-            n_inputs=built.n_inputs,
-            d_token=built.d_token,
-            read=built.read,
-            sign=built.sign,
-        )
+        layer = replace(first, W_V=spoiled)
+        return replace(built, layers=(layer, *built.layers[1:]))
     return built
 
 
 def _descent(spec: Construction) -> NetworkWeights:
     d, size = spec.n_inputs, spec.n_inputs + 1
     inputs = np.diag([1.0] * d + [0.0])
+    start = np.array(spec.start) if spec.start else None
     values = np.diag([-spec.shrinkage] * d + [-spec.rate])
+    if start is not None:
+        values[:d, d] = spec.rate * start
     layer = LayerWeights(
         W_Q=inputs, W_K=inputs, W_V=values, P=np.eye(size), skip=np.zeros((size, size))
     )
     return NetworkWeights(
-        layers=(layer,) * spec.n_layers, n_inputs=d, d_token=size, read=d, sign=-1.0
+        layers=(layer,) * spec.n_layers,
+        n_inputs=d,
+        d_token=size,
+        read=d,
+        sign=-1.0,
+        start=start,
     )
 
 
@@ -117,4 +123,5 @@ def _newton(spec: Construction) -> NetworkWeights:
         d_token=size,
         read=size - 1,
         sign=1.0,
+        n_reading=1,
     )

@@ -86,9 +86,18 @@ def resolve(checkpoint: Checkpoint) -> Path:
 
 
 def _content(folder: Path, patterns: tuple[str, ...]) -> list[list[str]]:
-    files = sorted({path for pattern in patterns for path in folder.glob(pattern)})
+    files = _files(folder, patterns, folder.stat().st_mtime_ns)
     stamps = [(path, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     return [[stamp[0].name, file_hash(*stamp)[:32]] for stamp in stamps]
+
+
+@lru_cache(maxsize=1024)
+def _files(folder: Path, patterns: tuple[str, ...], time: int) -> list[Path]:
+    """List a folder's files, remembered until one comes or goes, which moves its time.
+
+    A plan asks thousands of times, and matching patterns takes longer than all else.
+    """
+    return sorted({path for pattern in patterns for path in folder.glob(pattern)})
 
 
 @lru_cache(maxsize=1024)

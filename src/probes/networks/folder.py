@@ -5,17 +5,29 @@ Imports no torch: ``--list-models`` counts parameters with it.
 
 from __future__ import annotations
 
-import json
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from probes.errors import ModelError
 from probes.networks.fingerprint import file_hash
+from probes.networks.origin import json_of, require_no_code, require_own
+from probes.reading import (
+    UnreadableError,
+    parse_json,
+    read_text,
+    require_inside,
+    require_name,
+)
 
 SUMS = "SHA256SUMS"
 INDEX = "model.safetensors.index.json"
+LARGEST_TEXT = 64_000_000
+"""Bytes of an index or a list of sums; the largest published index has 10 MB."""
+LONGEST_HEADER = 100_000_000
+"""Bytes; the limit that the safetensors library sets too."""
 FLOATING = ("F64", "F32", "F16", "BF16")  # masks among the tensors are no parameters
 
 Header = dict[str, Any]
@@ -33,10 +45,11 @@ def require_usable(folder: Path, *, needs_weights: bool) -> None:
         ModelError: It asks for its own code, its weights are missing, are no
             safetensors or are cut short, or a file is not the one that was shipped.
     """
-    _require_no_code(folder)
+    require_no_code(folder)
     if needs_weights:
         _require_safetensors(folder)
         for path in weight_files(folder):
+            require_own(path, folder)
             read_header(path)
     require_sums(folder)
 
@@ -50,9 +63,10 @@ def weight_files(folder: Path) -> list[Path]:
     """
     if not (folder / INDEX).is_file():
         whole = folder / "model.safetensors"
-        return [whole] if whole.is_file() else sorted(folder.glob("*.safetensors"))
-    names = sorted(set(_json_of(folder / INDEX).get("weight_map", {}).values()))
-    missing = [name for name in names if not (folder / name).is_file()]
+        found = [whole] if whole.is_file() else sorted(folder.glob("*.safetensors"))
+        return [path for path in found if path.is_file()]  # no pipe: it never ends
+    names = _indexed(folder)
+    missing = [name for name in names if not os.path.isfile(folder / name)]
     if missing or not names:
         raise ModelError(
             f"{folder} lacks {len(missing)} of the {len(names)} files that its {INDEX} "
@@ -60,6 +74,21 @@ def weight_files(folder: Path) -> list[Path]:
             f"shard. Fetch the missing files, or save the model again."
         )
     return [folder / name for name in names]
+
+
+def _indexed(folder: Path) -> list[str]:
+    """Read the names of the shards, which must be files of the folder itself."""
+    found = json_of(folder / INDEX).get("weight_map", {})
+    try:
+        if not isinstance(found, dict):
+            raise UnreadableError("its weight_map is no object")
+        names = sorted({require_name(name) for name in found.values()})
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"{folder / INDEX} cannot be used: {error}. Expected the names of files in "
+            f"this folder. Fetch the model again, or save it again."
+        ) from error
+    return names
 
 
 def read_header(path: Path) -> Header:
@@ -72,9 +101,9 @@ def read_header(path: Path) -> Header:
     held = path.stat().st_size
     with path.open("rb") as handle:
         length = int.from_bytes(handle.read(8), "little")
-        text = handle.read(length) if length < held else b""
+        text = handle.read(length) if length < min(held, LONGEST_HEADER) else b""
     try:
-        header = json.loads(text)
+        header = parse_json(text.decode("utf-8"), most_values=LONGEST_HEADER)
         tensors = {k: v for k, v in header.items() if k != "__metadata__"}
         ends = [int(tensor["data_offsets"][1]) for tensor in tensors.values()]
     except (ValueError, AttributeError, KeyError, IndexError, TypeError) as error:
@@ -118,7 +147,7 @@ def require_sums(folder: Path) -> None:
     """
     for name, wanted in _sums(folder):
         path = folder / name
-        if not path.is_file():
+        if not os.path.isfile(path):  # never raises, as of a name that is too long
             raise ModelError(
                 f"{folder} lacks {name}, which its {SUMS} names. Expected every file "
                 f"that was shipped. Restore it, or delete {SUMS} if you changed the "
@@ -136,23 +165,34 @@ def require_sums(folder: Path) -> None:
 
 def _sums(folder: Path) -> Iterator[tuple[str, str]]:
     sums = folder / SUMS
-    for line in sums.read_text("utf-8").splitlines() if sums.is_file() else ():
+    for line in _lines_of(sums) if sums.exists() else ():
         wanted, _, name = line.partition(" ")
-        if len(wanted) != 64 or not name.strip():
+        name = name.lstrip(" *")
+        if len(wanted) != 64 or not _is_inside(folder, name):
             raise ModelError(
                 f"{sums} has the line {line[:80]!r}. Expected 64 hexadecimal digits, "
-                f"two spaces and a file's name. Write it again with sha256sum."
+                f"two spaces and the name of a file in this folder. Write it again "
+                f"with sha256sum."
             )
-        yield name.lstrip(" *"), wanted
+        yield name, wanted
 
 
-def _require_no_code(folder: Path) -> None:
-    if "auto_map" in _json_of(folder / "config.json"):
+def _lines_of(path: Path) -> list[str]:
+    try:
+        return read_text(path, limit=LARGEST_TEXT).splitlines()
+    except (OSError, ValueError) as error:
         raise ModelError(
-            f"{folder} asks to run its own code (auto_map in config.json). Expected an "
-            f"architecture that transformers knows. Convert the model; code is never "
-            f"run."
-        )
+            f"{path} cannot be read: {error}. Expected what sha256sum writes. Write it "
+            f"again, or delete it."
+        ) from error
+
+
+def _is_inside(folder: Path, name: str) -> bool:
+    try:
+        require_inside(folder / name, folder)
+    except (OSError, ValueError):
+        return False
+    return bool(name.strip())
 
 
 def _require_safetensors(folder: Path) -> None:
@@ -165,19 +205,3 @@ def _require_safetensors(folder: Path) -> None:
         f"them with save_pretrained; or pass untrained:{folder} to judge its "
         f"architecture with random weights."
     )
-
-
-def _json_of(path: Path) -> Header:
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"{path} is not valid JSON: {error}. Expected what Hugging Face writes "
-            f"beside a model. Save the model again."
-        ) from error
-    if not isinstance(found, dict):
-        raise ModelError(
-            f"{path} holds a {type(found).__name__}. Expected a JSON object. Save the "
-            f"model again."
-        )
-    return found

@@ -7,7 +7,6 @@ transformers library. How the shipped ones were trained stands in ``fixtures/tra
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -23,7 +22,9 @@ from probes.errors import ModelError
 from probes.networks.construction import LayerWeights, NetworkWeights
 from probes.networks.folder import require_sums
 from probes.networks.linear_attention import LinearAttention
+from probes.networks.origin import LARGEST_CONFIG
 from probes.networks.softmax_attention import SoftmaxAttention, SoftmaxShape
+from probes.reading import parse_json, read_text
 from probes.tasks import Learned, seed_of
 
 MATRICES = ("W_Q", "W_K", "W_V", "P")
@@ -123,7 +124,7 @@ def read_shape(source: Learned) -> LinearShape | SoftmaxShape:
     """
     path = Path(source.location) / "config.json"
     try:
-        config: Any = json.loads(path.read_text("utf-8"))
+        config: Any = parse_json(read_text(path, limit=LARGEST_CONFIG))
     except (OSError, ValueError) as error:
         raise ModelError(
             f"{path} cannot be read: {error}. Expected the configuration of a learned "

@@ -41,15 +41,15 @@ class LinearAttention(nn.Module):
             x: Demonstrations' inputs, shape (n_sets, n_demonstrations, n_inputs).
             y: Their answers, shape (n_sets, n_demonstrations).
             queries: Query inputs, shape (n_sets, n_queries, n_inputs).
-            depth: Layers to run; None runs all.
+            depth: Layers to run before those that only read; None runs all.
 
         Returns:
             Predictions, shape (n_sets, n_queries).
         """
         self.n_forward += 1
         shown = self._tokens(x, y)  # (n_sets, n_demonstrations, d_token)
-        asked = self._tokens(queries, queries.new_zeros(queries.shape[:-1]))
-        matrices = list(self.layers)[: None if depth is None else 5 * depth]
+        asked = self._tokens(queries, self._first_answers(queries))
+        matrices = self._until(depth)
         for start in range(0, len(matrices), 5):
             W_Q, W_K, W_V, P, skip = matrices[start : start + 5]
             keys = shown @ W_K  # (n_sets, n_demonstrations, d_token)
@@ -74,6 +74,18 @@ class LinearAttention(nn.Module):
         )
         (gradient,) = torch.autograd.grad(predictions.sum(), queries)
         return _array(predictions), _array(gradient)
+
+    def _first_answers(self, queries: Tensor) -> Tensor:
+        if self.shape.start is None:
+            return queries.new_zeros(queries.shape[:-1])
+        return -queries @ queries.new_tensor(self.shape.start)
+
+    def _until(self, depth: int | None) -> list[nn.Parameter]:
+        matrices, n_layers = list(self.layers), len(self.shape.layers)
+        if depth is None:
+            return matrices
+        reading = max(depth, n_layers - self.shape.n_reading)
+        return matrices[: 5 * depth] + matrices[5 * reading :]
 
     def _tokens(self, x: Tensor, y: Tensor) -> Tensor:
         rest = self.shape.d_token - self.shape.n_inputs - 1

@@ -19,6 +19,8 @@ from probes.networks.folder import count_parameters, require_usable
 from probes.networks.memory import require_room
 from probes.tasks import Checkpoint, ModelCard, Settings, Untrained
 
+SPREAD = "auto"
+"""The device that is all GPUs together, for a model that is too big for one."""
 LEAST_SHARE = 0.5
 """Tokens an embedding row; published models pad their vocabularies by under 3 %."""
 
@@ -56,28 +58,74 @@ def load_causal_lm(card: ModelCard, settings: Settings) -> CausalLM:
             f"Save it again with save_pretrained."
         ) from error
     _require_fit(folder, model, tokenizer, least=0.0 if is_random else LEAST_SHARE)
-    return CausalLM(model.to(settings.device), tokenizer)
+    if settings.device != SPREAD:
+        model = model.to(settings.device)
+    elif not hasattr(model, "hf_device_map"):
+        model = _spread(model)
+    return CausalLM(model, tokenizer)
+
+
+def _spread(model: Any) -> Any:
+    """Lay the layers of a model over all GPUs, as the loader does with a checkpoint."""
+    accelerate = _accelerate()
+    places = accelerate.infer_auto_device_map(
+        model, no_split_module_classes=list(model._no_split_modules or ())
+    )
+    return accelerate.dispatch_model(model, device_map=places)
+
+
+def _accelerate() -> Any:
+    try:
+        import accelerate
+    except ImportError as error:
+        raise ModelError(
+            f"--device {SPREAD} was asked for, and accelerate is not installed. "
+            f"Expected the extra large. Install it: pip install "
+            f"'icl-gd-probes[large]'."
+        ) from error
+    return accelerate
 
 
 def _require_room(card: ModelCard, folder: Path, settings: Settings) -> None:
     """Refuse a model that does not fit, before the first tensor is read."""
+    if settings.device == SPREAD:
+        return  # what no GPU holds goes to the machine's memory, and works slowly
     copies = (
         2 if isinstance(card.weights, Untrained) and keeps_some(card.weights) else 1
     )
-    known = card.n_parameters or count_parameters(folder) or _count(folder)
+    # The headers say what is stored, the configuration what is built: either can lie.
+    stored = 0 if isinstance(card.weights, Untrained) else count_parameters(folder)
+    built, buffers = _count(folder)
+    known = card.n_parameters or max(stored, built)
     dtype = getattr(torch, settings.dtype)
     require_room(
-        copies * known * dtype.itemsize,
+        copies * (known + buffers) * dtype.itemsize,
         torch.device(settings.device),
         what=f"Loading {card.name}, {known:,} parameters in {settings.dtype},",
         mending="Pass a narrower --dtype, another --device, or a smaller model.",
     )
 
 
-def _count(folder: Path) -> int:
-    """Count the parameters of an architecture that has no weights."""
-    model = _random(folder, torch.float32, torch.device("meta"), seed=0)
-    return sum(p.numel() for p in model.parameters())
+def _count(folder: Path) -> tuple[int, int]:
+    """Count the numbers that an architecture builds, without building them.
+
+    Returns:
+        Parameters, and what else it keeps, such as masks of its whole context.
+
+    Raises:
+        ModelError: The configuration is no architecture's.
+    """
+    try:
+        model = _random(folder, torch.float32, torch.device("meta"), seed=0)
+    except Exception as error:  # transformers raises many kinds
+        raise ModelError(
+            f"{folder}/config.json cannot be used: {str(error)[:300]} Expected the "
+            f"configuration of a causal language model that transformers knows. Save "
+            f"the model again."
+        ) from error
+    parts = (model.parameters(), model.buffers())
+    n_parameters, n_buffers = (sum(x.numel() for x in part) for part in parts)
+    return n_parameters, n_buffers
 
 
 def keeps_some(source: Untrained) -> bool:
@@ -88,8 +136,9 @@ def keeps_some(source: Untrained) -> bool:
 def _model(folder: Path, source: Checkpoint | Untrained, settings: Settings) -> Any:
     dtype = getattr(torch, settings.dtype)
     if isinstance(source, Checkpoint):
-        return _trained(folder, dtype)
-    model = _random(folder, dtype, torch.device(settings.device), source.seed)
+        return _trained(folder, dtype, settings.device)
+    place = "cpu" if settings.device == SPREAD else settings.device
+    model = _random(folder, dtype, torch.device(place), source.seed)
     if keeps_some(source):
         _keep_embeddings_and_norms(model, _trained(folder, dtype))
     return model
@@ -104,7 +153,11 @@ def _transformers() -> Any:  # much of it has no types
     return transformers
 
 
-def _trained(folder: Path, dtype: torch.dtype) -> Any:
+def _trained(folder: Path, dtype: torch.dtype, device: str = "cpu") -> Any:
+    spread = {}
+    if device == SPREAD:
+        _accelerate()
+        spread = {"device_map": SPREAD}
     model, info = _transformers().AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=dtype,
@@ -113,6 +166,7 @@ def _trained(folder: Path, dtype: torch.dtype) -> Any:
         local_files_only=True,
         output_loading_info=True,
         ignore_mismatched_sizes=True,
+        **spread,
     )
     wrong = {
         "missing": sorted(info["missing_keys"]),

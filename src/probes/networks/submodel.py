@@ -8,6 +8,7 @@ from typing import Any
 
 from probes.errors import OptionError
 
+ATTENTION = ("W_Q", "W_K", "W_V", "W_O")
 ROLES = {
     "W_Q": ("q_proj.weight",),
     "W_K": ("k_proj.weight",),
@@ -16,6 +17,7 @@ ROLES = {
     "mlp": ("mlp.",),
     "norm": ("norm.weight", "ln_1.weight", "ln_2.weight"),
 }
+ROLES["lora"] = tuple(part for role in ATTENTION for part in ROLES[role])
 
 
 def parameters_of(model: Any, weights: str) -> dict[str, Any]:
@@ -23,8 +25,9 @@ def parameters_of(model: Any, weights: str) -> dict[str, Any]:
 
     Args:
         model: A Hugging Face causal language model.
-        weights: "all", or ``ROLE@LAYER``: a role of W_Q, W_K, W_V, W_O, mlp, norm; a
-            layer number, "first", "middle", "deep" (three quarters up) or "last".
+        weights: "all", or ``ROLE@LAYER``: a role of W_Q, W_K, W_V, W_O, mlp, norm, or
+            lora (the four projections of self-attention); a layer number, "first",
+            "middle", "deep" (three quarters up), "last", or "all".
 
     Raises:
         OptionError: The name is none of these, or the architecture has no such weights.
@@ -45,14 +48,15 @@ def parameters_of(model: Any, weights: str) -> dict[str, Any]:
         name: parameter
         for name, parameter in named.items()
         if (match := re.search(r"\.(\d+)\.", name))
-        and int(match.group(1)) == layer
+        and (place == "all" or int(match.group(1)) == layer)
         and any(part in name for part in ROLES.get(role, ()))
     }
     if not found:
         raise OptionError(
             f"The sub-model {weights!r} names no weights of a model with {n_layers} "
             f"layers. Expected 'all' or ROLE@LAYER with a role of {', '.join(ROLES)} "
-            f"and a layer of {', '.join(places)} or 0…{n_layers - 1}. Mend weights=."
+            f"and a layer of {', '.join(places)}, all, or 0…{n_layers - 1}. Mend "
+            f"weights=."
         )
     return found
 

@@ -21,6 +21,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from probes.measurement import Array
 from probes.networks.causal_lm import CausalLM
 from probes.networks.descent import Descent, Weights, unstacked
+from probes.networks.halving import in_halves
 from probes.networks.lessons import Lessons
 from probes.networks.memory import bytes_to_train, require_room
 from probes.networks.replay import Replay
@@ -87,7 +88,31 @@ class Training:
             trials: One group (see :meth:`groups`).
             passes: Passes over the demonstrations.
             after_pass: Called with the number of passes done and the weights.
+
+        Raises:
+            ModelError: Memory runs out with a single trial.
         """
+
+        def some(trials: Sequence[Trial]) -> Trained:
+            return self._run(trials, passes, after_pass)
+
+        if after_pass is not None:
+            return some(trials)
+        parts = [part for _, part in in_halves(trials, some, what="one training")]
+        if len(parts) == 1:
+            return parts[0]
+        names = parts[0].weights
+        return Trained(
+            weights={n: torch.cat([part.weights[n] for part in parts]) for n in names},
+            faults=[fault for part in parts for fault in part.faults],
+        )
+
+    def _run(
+        self,
+        trials: Sequence[Trial],
+        passes: int,
+        after_pass: Callable[[int, Weights], None] | None,
+    ) -> Trained:
         masters = self._masters(trials)
         sets = torch.tensor([t.index for t in trials], device=self.model.device)
         descent = Descent(optimizer=self.learner.optimizer, rates=self._rates(trials))
@@ -128,8 +153,24 @@ class Training:
         Returns:
             Cross-entropy of the right labels' tokens in nats, infinite where the trial
             failed, shape (n_trials, len(passes)); and why it failed.
+
+        Raises:
+            ModelError: Memory runs out with a single trial.
         """
         asked = self._replayed(asked)
+
+        def some(trials: Sequence[Trial]) -> tuple[Array, list[str]]:
+            return self._losses(trials, passes, asked)
+
+        parts = [part for _, part in in_halves(trials, some, what="one training")]
+        return (
+            np.concatenate([losses for losses, _ in parts]),
+            [fault for _, faults in parts for fault in faults],
+        )
+
+    def _losses(
+        self, trials: Sequence[Trial], passes: Sequence[int], asked: Lessons
+    ) -> tuple[Array, list[str]]:
         found: dict[int, Array] = {}
 
         def read(done: int, weights: Weights) -> None:

@@ -13,6 +13,7 @@ pytest_plugins = [
     for room in (
         "start",
         "collection",
+        "engines",
         "fixtures",
         "judging",
         "looking",

@@ -65,12 +65,12 @@ def pytest_collection_modifyitems(
                 pytest.mark.xfail(raises=Refuted, strict=found.is_strict, reason=reason)
             )
     if cells and run.worker in (None, "gw0") and not config.option.collectonly:
-        run.plan(request for item in cells for request in _planned(item))
+        run.plan(request for item in cells for request in planned(item))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Note what must be reported, when there are no workers."""
-    if not session.config.option.plan:
+    if not (session.config.option.plan or session.config.option.shard):
         collected = session.config.stash[RUN].collected
         collected.update(item.nodeid for item in session.items)
 
@@ -112,7 +112,7 @@ def _model_of(item: Any) -> str:
     return "" if cell is None else trained_name(cell.model.name)
 
 
-def _planned(item: Any) -> Iterable[Request]:
+def planned(item: Any) -> Iterable[Request]:
     """Read a test's requests off its fixtures, before anything runs."""
     cell = cell_of(item)
     assert cell is not None

@@ -85,7 +85,18 @@ def icl_gate(
     icl: Observation, base: Observation, icl_shuffled_labels: Observation, judge: Judge
 ) -> None:
     """Dismiss the cell where demonstrations teach nothing or labels do not matter."""
-    learned, alone, misled = map(gold_probability, (icl, base, icl_shuffled_labels))
+    require_icl(judge, icl, base, icl_shuffled_labels)
+
+
+def require_icl(
+    judge: Judge, icl: Observation, base: Observation, shuffled: Observation
+) -> None:
+    """Require a gain of ICL over zero-shot and over redrawn labels.
+
+    Raises:
+        Undecided: There is none.
+    """
+    learned, alone, misled = map(gold_probability, (icl, base, shuffled))
     for arm, theirs in {"zero-shot": alone, "shuffled labels": misled}.items():
         gain = replace(learned.minus(theirs), name=f"gain of ICL over {arm}")
         told = f"ICL gains nothing over {arm}: nothing to explain"
@@ -94,9 +105,17 @@ def icl_gate(
 
 @pytest.fixture
 def icl_gate_in_regression(icl: Observation, judge: Judge) -> None:
-    """Dismiss the cell of a network that errs as much as the answer 0 would.
+    """Dismiss the cell of a network that errs as much as the answer 0 would."""
+    require_icl_in_regression(judge, icl)
+
+
+def require_icl_in_regression(judge: Judge, icl: Observation) -> None:
+    """Require smaller errors than those of the answer 0.
 
     Not on constructed networks: what algebra decides needs no evidence of learning.
+
+    Raises:
+        Undecided: They are not smaller.
     """
     gain = explained_share(icl)
     if not judge.is_exact:

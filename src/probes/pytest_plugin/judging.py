@@ -26,6 +26,8 @@ from probes.pytest_plugin.items import (
 from probes.report.matrix import plain
 from probes.results import Row, build_row, is_unexpected
 
+LONGEST_TOLD = 100_000
+"""Letters of a failure that quotes what no terminal should obey."""
 OURS = ("probes.", "fixtures.")  # packages whose fixtures claims are written with
 STARTED = pytest.StashKey[float]()
 
@@ -107,7 +109,10 @@ def pytest_runtest_makereport(
         report.user_properties.append(("verdict", row["verdict"]))
         report.user_properties.append(("mark", mark_of(row)))
         if report.failed and call.excinfo is not None and _speaks(call.excinfo.value):
-            report.longrepr = f"{item.nodeid}\n{call.excinfo.value}"  # also in setup
+            report.longrepr = f"{item.nodeid}\n{call.excinfo.value}"
+    if report.failed and not report.longreprtext.replace("\n", "").isprintable():
+        # An error may quote rows of a stranger, which must not steer the terminal.
+        report.longrepr = plain(report.longreprtext, LONGEST_TOLD, lines=True)
     return report
 
 

@@ -60,7 +60,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Write the report; a collected test without a report makes the run incomplete."""
     run = session.config.stash[RUN]
-    if session.config.option.collectonly:
+    if session.config.option.collectonly or exitstatus == pytest.ExitCode.USAGE_ERROR:
         return  # nothing ran, so nothing is missing, and the last report stands
     if run.worker is not None or not (run.rows or run.missing_cells):
         _tell_no_cell(session, run, exitstatus)
@@ -97,4 +97,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.write_line(line)
     for nodeid in run.missing[:20]:
         terminalreporter.write_line(f"no report: {nodeid}")
+    if run.store.fault is not None:
+        terminalreporter.write_line(f"Not all was kept: {run.store.fault}")
     terminalreporter.write_line(f"Report: {run.places.reports / 'index.html'}")
+    if (changes := run.places.reports / "changes.html").exists():
+        terminalreporter.write_line(f"Changes: {changes}")

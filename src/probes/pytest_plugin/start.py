@@ -6,10 +6,10 @@ from typing import Any, cast
 
 import pytest
 
-from probes.catalogue import listed_option, listing
+from probes.catalogue import LIST_OPTIONS, listed_option, listing
 from probes.configuration import complete, ini_name, kind_of
 from probes.errors import ProbesError
-from probes.options import GRID_OPTIONS, LIST_OPTIONS, PLACE_OPTIONS
+from probes.options import GRID_OPTIONS, PLACE_OPTIONS
 from probes.pytest_plugin.items import RUN
 from probes.pytest_plugin.reporting import Gatherer
 from probes.session import Run
@@ -40,8 +40,9 @@ def fill(config: pytest.Config) -> None:
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Print a list instead of running, if one was asked for."""
     fill(config)
-    if config.option.plan:  # nothing runs, so no worker is needed
-        config.option.numprocesses, config.option.dist, config.option.tx = 0, "no", []
+    option = config.option
+    if option.plan or option.engine or option.shard:  # no worker of xdist is needed
+        option.numprocesses, option.dist, option.tx = 0, "no", []
     asked = listed_option(config.option, LIST_OPTIONS)
     if asked is None:
         return None

@@ -9,16 +9,6 @@ from probes.errors import ProbesError
 from probes.pytest_plugin.items import RUN
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add our option under the heading of the others."""
-    parser.getgroup("probes").addoption(
-        "--store-limit",
-        metavar="SIZE",
-        help="what the store may hold after the run, such as 500M or 2G: the least "
-        "recently used observations are removed until the rest fit (default: no limit)",
-    )
-
-
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Refuse a limit that cannot be read before anything is collected."""
     try:
@@ -32,4 +22,4 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Prune in the controller, after the report has read what it needs."""
     run, limit = session.config.stash[RUN], session.config.option.store_limit
     if limit is not None and run.worker is None:
-        prune(run.observer.store, parse_size(limit))
+        prune(run.store, parse_size(limit))

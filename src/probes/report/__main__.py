@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from probes.errors import ProbesError
-from probes.record import read_rows_of
 from probes.report.figures import draw_figures
+from probes.report.matrix import plain
+from probes.run_files import read_rows_of
 
 UNUSABLE = 4  # as a run's exit status for options that cannot be used
 
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         drawn, lacking = draw_figures(read_rows_of(asked.results), asked.folder)
     except ProbesError as error:
-        print(error, file=sys.stderr)
+        print(plain(error, 2000), file=sys.stderr)
         return UNUSABLE
     for path in drawn:
         print(path)

@@ -44,19 +44,26 @@ def dataset_lines(run: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _compared(record: Mapping[str, Any]) -> str:
+    """Say with what a run was compared, or why with nothing."""
+    file = plain(record["file"])
+    if not record["applies"]:
+        return f"Nothing was compared: {file} is of another run."
+    if not record["compared"] + record["not_run"]:
+        return f"Nothing was compared: {file} holds no cell."
+    return (
+        f"Compared with {file}: {several(record['compared'], 'cell')}; "
+        f"{record['new']} not in it; {record['not_run']} in it that did not run."
+    )
+
+
 def record_lines(rows: Sequence[Row], run: Mapping[str, Any]) -> list[str]:
     """Say with what the run was compared, and how the two differ."""
     lines = []
     record = run.get("record")
     if record is not None:
         differs = [f"{k} {a} (here {b})" for k, (a, b) in record["differs"].items()]
-        lines.append(
-            f"Compared with {plain(record['file'])}: "
-            f"{several(record['compared'], 'cell')}; {record['new']} not in it; "
-            f"{record['not_run']} in it that did not run."
-            if record["applies"]
-            else f"Nothing was compared: {plain(record['file'])} is of another run."
-        )
+        lines.append(_compared(record))
         lines += [f"It was made with {plain(', '.join(differs))}."] if differs else []
         if missing := record.get("missing"):
             named = [plain(cell.replace("|", " · ")) for cell in missing[:MOST_NAMED]]

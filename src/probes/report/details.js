@@ -53,7 +53,7 @@ function demonstrationsFigure(row) {
 
 // Of several cells, the one whose effect speaks most for the claim.
 function nearest(found) {
-  const distance = (row) => (text(row.scale) === "share" ? -mainEffect(row).value : Math.abs(mainEffect(row).value));
+  const distance = (row) => (["share", "above"].includes(text(row.scale)) ? -mainEffect(row).value : Math.abs(mainEffect(row).value));
   return found.reduce((best, row) => (distance(row) < distance(best) ? row : best));
 }
 
@@ -131,10 +131,11 @@ function facts(row) {
   const found = [];
   const effect = mainEffect(row);
   if (row.identity) found.push(["identity", "true of any network, so that it holds is no evidence"]);
-  if (row.alone !== null) found.push(["alone", words(row.alone) + ", before correction over the cells of the claim"]);
+  if (row.alone !== null) found.push(["alone", words(row.alone) + ", before correction over the cells of the matrix"]);
   if (row.expected !== null) found.push(["recorded", words(row.expected) + (row.unexpected ? " – unexpected" : "")]);
   if (effect && effect.p !== null) found.push(["p", show(effect.p, 3) + " raw, " + show(effect.p_adjusted, 3) + " adjusted"]);
   if (row.p_supported !== null) found.push(["p of each verdict", "supported " + show(row.p_supported, 3) + ", refuted " + show(row.p_refuted, 3)]);
+  if (effect && effect.sets) found.push(["effect in each set", effect.sets.map((x) => show(x)).join(", ")]);
   found.push(["source", claims[row.claim].source]);
   found.push(["rerun", make("code", { class: "keep" }, commandOf(row))]);
   if (row.observations.length) found.push(["observations", make("code", {}, row.observations.map(text).join(" "))]);

@@ -74,6 +74,9 @@ function scaleOf(row, effect) {
     scale.marks.push([m, "margin " + show(m)]);
     scale.zone = [null, m];
     scale.isLog = effect.level === null;
+  } else if (kind === "above") {
+    scale.marks.push([m, "margin " + show(m)]);
+    scale.zone = [m, null];
   } else if (kind === "within") {
     scale.marks.push([-m, "margin " + show(-m)], [m, "margin " + show(m)]);
     scale.zone = [-m, m];

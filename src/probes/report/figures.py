@@ -9,11 +9,14 @@ from __future__ import annotations
 import importlib.util
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from probes.errors import OptionError, StoreError
+from probes.report.heat import heat_maps, size_of
+from probes.report.maps import STEP_MATCHING, MapPlan, maps_of
 from probes.report.series import PLANS, Panels, Plan, Point, panels_of
 from probes.results import Row
 
@@ -27,7 +30,9 @@ MOST_LINES = len(MARKERS)
 """More lines than a reader can tell apart are cut, and the title says so."""
 
 
-def draw_figures(rows: Sequence[Row], folder: Path) -> tuple[list[Path], list[Plan]]:
+def draw_figures(
+    rows: Sequence[Row], folder: Path
+) -> tuple[list[Path], list[Plan | MapPlan]]:
     """Draw every figure that the rows hold.
 
     Args:
@@ -47,37 +52,54 @@ def draw_figures(rows: Sequence[Row], folder: Path) -> tuple[list[Path], list[Pl
             "pip install 'icl-gd-probes[figures]'"
         )
     found = {plan: panels_of(plan, rows) for plan in PLANS}
-    if not any(found.values()):
-        claims = ", ".join(name for plan in PLANS for name in plan.claims)
+    maps = maps_of(rows)
+    if not (any(found.values()) or maps):
+        plans = (*PLANS, STEP_MATCHING)
+        claims = ", ".join(name for plan in plans for name in plan.claims)
         raise OptionError(
             f"None of the {len(rows)} rows holds what a figure shows. Expected rows of "
             f"one of: {claims}. Run one of these claims and pass its results.jsonl."
         )
-    drawn = [path for plan in PLANS for path in _draw(plan, found[plan], folder)]
-    return drawn, [plan for plan in PLANS if not found[plan]]
+    drawn = [path for plan in PLANS for path in _curves(plan, found[plan], folder)]
+    lacking: list[Plan | MapPlan] = [plan for plan in PLANS if not found[plan]]
+    if maps:
+        fill = partial(heat_maps, found=maps)
+        drawn += _draw(STEP_MATCHING.name, size_of(maps), fill, folder)
+    return drawn, lacking if maps else [*lacking, STEP_MATCHING]
 
 
-def _draw(plan: Plan, panels: Panels, folder: Path) -> list[Path]:
-    """Draw one figure into its files; none without panels."""
+def _curves(plan: Plan, panels: Panels, folder: Path) -> list[Path]:
+    """Draw a figure of curves into its files; none without panels."""
     if not panels:
         return []
-    import matplotlib as mpl
-    from matplotlib.backends.backend_pdf import FigureCanvasPdf
-    from matplotlib.figure import Figure
-
     n_rows = math.ceil(len(panels) / COLUMNS)
     n_columns = min(COLUMNS, len(panels))
-    files = [folder / f"{plan.name}.{kind}" for kind in FORMATS]
-    # The salt and the missing date make the same rows the same file.
-    with mpl.rc_context({**STYLE, "svg.hashsalt": plan.name}), _quiet():
-        size = (INCHES[0] * n_columns, INCHES[1] * n_rows)
-        figure = Figure(figsize=size, layout="constrained")
-        FigureCanvasPdf(figure)
+
+    def fill(figure: Any) -> None:
         axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
         for axis, (title, lines) in zip(axes, panels.items(), strict=False):
             _panel(axis, plan, title, lines)
         for axis in axes[len(panels) :]:
             axis.set_axis_off()
+
+    size = (INCHES[0] * n_columns, INCHES[1] * n_rows)
+    return _draw(plan.name, size, fill, folder)
+
+
+def _draw(
+    name: str, size: tuple[float, float], fill: Callable[[Any], None], folder: Path
+) -> list[Path]:
+    """Draw one figure into its files."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+    from matplotlib.figure import Figure
+
+    files = [folder / f"{name}.{kind}" for kind in FORMATS]
+    # The salt and the missing date make the same rows the same file.
+    with mpl.rc_context({**STYLE, "svg.hashsalt": name}), _quiet():
+        figure = Figure(figsize=size, layout="constrained")
+        FigureCanvasPdf(figure)
+        fill(figure)
         for path in files:
             _save(figure, path)
     return files

@@ -46,7 +46,7 @@ READING = (
     "- *Floor* and *ceiling* are the same measure of arms that learned nothing, and of "
     "ICL against ICL; where both stand, the effect is the share of the way between.",
     "- *Margin*: what does not matter, fixed before the run. *p adjusted*: "
-    "Benjamini-Hochberg over the cells of a claim.",
+    "Benjamini-Hochberg over the whole matrix.",
     "- *Beside*: measurements that decide nothing, the floors' arms among them; their "
     "intervals stand in results.jsonl and index.html.",
 )

@@ -97,7 +97,8 @@ def scale_of(row: Row) -> str:
     Returns:
         ``share``: of the way from floor to ceiling, supported above 1 − margin;
         ``raw``: floor and ceiling in the measure's own unit; ``below``: supported below
-        the margin; ``within``: supported within ±margin; ``value``: no bounds.
+        the margin; ``above``: above it; ``within``: within ±margin; ``value``: no
+        bounds, or not known on which side.
     """
     if not row["effects"]:
         return "value"
@@ -109,11 +110,25 @@ def scale_of(row: Row) -> str:
         return "value"
     if effect["level"] is None:
         return "below"
+    if "has_two_sides" in effect:
+        return "within" if effect["has_two_sides"] else _side_of(row, effect)
     inside, outside = row["p_supported"], row["p_refuted"]
-    # A row does not name its sides, but only one-sided tests are complementary.
+    # Rows of earlier versions do not name their sides; one-sided tests complement.
     complementary = None not in (inside, outside) and abs(inside + outside - 1) < 1e-9
     is_far_below = row["alone"] == "refuted" and (effect["value"] or 0) < 0
     return "below" if complementary and not is_far_below else "within"
+
+
+def _side_of(row: Row, effect: Mapping[str, Any]) -> str:
+    """Say on which side of its margin a one-sided claim is supported.
+
+    Its estimate lies on the side whose p is the smaller. No side where they are equal:
+    of few sets p counts several times, and both may reach 1.
+    """
+    inside, outside, value = row["p_supported"], row["p_refuted"], effect["value"]
+    if None in (inside, outside, value) or inside == outside:
+        return "value"
+    return "below" if (value < effect["margin"]) == (inside < outside) else "above"
 
 
 def _claim(claim: str, first: Row) -> list[Any]:

@@ -79,9 +79,25 @@ def render(template: str, *, scripts: Sequence[str], **values: Any) -> str:
         scripts: Files of the page's script, in order; none for a page without.
         values: What the template shows.
     """
+    import markupsafe
+
+    style = _source("page.css")
+    script = "".join(map(_source, scripts))
+    drawn: str = _template(template).render(
+        values
+        | {
+            "policy": markupsafe.Markup(content_policy(style, script)),
+            "style": markupsafe.Markup(style),
+            "script": markupsafe.Markup(script),
+        }
+    )
+    return drawn
+
+
+@cache
+def _template(name: str) -> Any:
     # Start-up matters to every pytest run; only the end of one draws a page.
     import jinja2
-    import markupsafe
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
@@ -90,16 +106,7 @@ def render(template: str, *, scripts: Sequence[str], **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style = _source("page.css")
-    script = "".join(map(_source, scripts))
-    return environment.get_template(template).render(
-        values
-        | {
-            "policy": markupsafe.Markup(content_policy(style, script)),
-            "style": markupsafe.Markup(style),
-            "script": markupsafe.Markup(script),
-        }
-    )
+    return environment.get_template(name)
 
 
 @cache

@@ -89,11 +89,12 @@ const ROW_COLUMNS = ["claim", "model", "kind", "dataset", "n_demonstrations", "v
 const LAST_COLUMNS = ["p_supported", "p_refuted", "reason", "note", "seconds", "test"];
 
 function asCsv(found) {
-  // A spreadsheet would run a text that begins like a formula: an apostrophe stops it.
+  // A spreadsheet would run a text that begins like a formula, also after spaces or in
+  // full-width letters: an apostrophe stops it.
   function cell(value) {
     if (value === null || value === undefined) return "";
     if (typeof value === "number") return String(value);
-    const safe = /^[=+\-@\t\r]/.test(value) ? "'" + value : value;
+    const safe = /^[\s]*[=+\-@|%＝＋－＠]|^[\t\r\n]/.test(value) ? "'" + value : value;
     return '"' + safe.replaceAll('"', '""') + '"';
   }
   const head = [...ROW_COLUMNS, ...EFFECT_COLUMNS.map((name) => "effect_" + name), ...LAST_COLUMNS];

@@ -1,0 +1,101 @@
+"""Low-rank changes of the attention projections (LoRA), as one more sub-model.
+
+Hu et al. 2021, arXiv:2106.09685: a projection W becomes W + BA, of which B and A move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from probes.networks.causal_lm import CausalLM
+from probes.networks.descent import Weights
+from probes.networks.lessons import Lessons
+from probes.networks.memory import bytes_to_train, require_room
+from probes.networks.training import Training
+from probes.networks.trials import Trial
+from probes.tasks import seed_of
+
+if TYPE_CHECKING:
+    from probes.learners.gradient import GradientLearner
+
+RANK = 4
+"""From 1 to 64 the authors see little difference (their Table 6)."""
+PREFIX = "lora@"
+
+
+def training_of(
+    model: CausalLM, learner: GradientLearner, lessons: Lessons
+) -> Training:
+    """Give the training that a learner's sub-model wants.
+
+    Args:
+        model: The loaded model; its weights stay as they are.
+        learner: Optimizer, batch size and sub-model.
+        lessons: The demonstrations of every set.
+    """
+    kind = LoRATraining if learner.weights.startswith(PREFIX) else Training
+    return kind(model, learner, lessons)
+
+
+class LoRATraining(Training):
+    """Moves the factors A and B of every projection; what it tells are whole matrices.
+
+    B starts at 0, A at seeded Gaussian rows of length 1 on average, the same for every
+    trial. There is no scale α/r beside the rate.
+
+    Args:
+        model: The loaded model; its weights stay as they are.
+        learner: Optimizer, batch size and which layers, "lora@all" or "lora@middle".
+        lessons: The demonstrations of every set.
+    """
+
+    def _masters(self, trials: Sequence[Trial]) -> Weights:
+        """Start the factors of every projection, once for each trial, in float32."""
+        optimizer = self.learner.optimizer
+        require_room(
+            bytes_to_train(self.start, n_trials=len(trials), optimizer=optimizer),
+            self.model.device,
+            what=f"LoRA by {optimizer}, {len(trials)} trials at once,",
+            mending="Name one layer, such as weights='lora@middle', or pass a narrower "
+            "--dtype.",
+        )
+        found: Weights = {}
+        for name, p in self.start.items():
+            d_out, d_in = p.shape
+            wide = torch.promote_types(p.dtype, torch.float32)
+            A = _gaussian(name, d_in).to(p.device, wide) / d_in**0.5
+            B = torch.zeros(d_out, RANK, dtype=wide, device=p.device)
+            for factor, matrix in (("A", A), ("B", B)):
+                stacked = matrix.expand(len(trials), *matrix.shape)
+                found[f"{name}:{factor}"] = stacked.clone()
+        return found
+
+    def _working(self, masters: Weights) -> Weights:
+        """Add the changes to the projections, rounded to the model's precision."""
+        self.factors = masters
+        return {
+            name: (p + masters[f"{name}:B"] @ masters[f"{name}:A"]).to(p.dtype)
+            for name, p in self.start.items()
+        }
+
+    def _gradients(
+        self, weights: Weights, batch: tuple[Tensor, ...]
+    ) -> tuple[Weights, Tensor]:
+        """Carry the projections' gradients over to the factors, by the chain rule."""
+        gradients, losses = super()._gradients(weights, batch)
+        found: Weights = {}
+        for name, gradient in gradients.items():
+            A, B = self.factors[f"{name}:A"], self.factors[f"{name}:B"]
+            wide = gradient.to(A.dtype)
+            found[f"{name}:A"] = B.mT @ wide
+            found[f"{name}:B"] = wide @ A.mT
+        return found, losses
+
+
+def _gaussian(name: str, d_in: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed_of("lora", name))
+    return torch.randn(RANK, d_in, generator=generator)

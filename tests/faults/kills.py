@@ -1,0 +1,89 @@
+"""Kills without order: workers and controllers at random times, until all is measured.
+
+A plan is measured while something is killed every second or so. A controller that dies
+or ends is started again. Then a run is left alone, and its rows are compared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import subprocess
+import time
+from pathlib import Path
+
+from tests.faults.acts import Strike
+from tests.faults.processes import family, kill
+from tests.faults.stage import Play, Running, Stage
+
+CONTROLLER = 0.15
+"""Share of kills that hit the controller, which costs a whole start."""
+PAUSE = (0.2, 1.0)  # seconds between two kills, drawn uniformly
+HANG = 120.0
+"""Seconds after which a run with a killed worker counts as hung; one takes ten."""
+
+
+def kill_at_random(stage: Stage, *, n_kills: int, seed: int) -> Strike:
+    """Kill workers and controllers at random.
+
+    Each kill may repeat what its victim was measuring: one observation of a worker's,
+    and one of each worker's where a controller dies and takes them along.
+    """
+    draw = random.Random(seed)
+    run, n, in_flight, n_controllers = stage.start(), 0, 0, 0
+    while n < n_kills:
+        time.sleep(draw.uniform(*PAUSE))
+        if run.poll() is not None:
+            run = stage.start()
+            continue
+        workers = stage.workers(run)
+        if draw.random() < CONTROLLER:
+            in_flight += max(1, len(workers))
+            n, n_controllers = n + kill(run.pid), n_controllers + 1
+        elif workers:
+            in_flight += 1
+            n += kill(draw.choice(workers))
+    kill(*family(run.pid), run.pid)
+    in_flight += 2
+    stage.finish(run)
+    return Strike(
+        n=n,
+        how=f"kill -9 at random times: {n - n_controllers} workers and "
+        f"{n_controllers} controllers, one every .6 s",
+        whole=stage.held(),
+        in_flight=in_flight,
+    )
+
+
+def never_hangs(home: Path, *, n_times: int, seeds: Path | None) -> Strike:
+    """Run with four workers of xdist, kill one at a random time, and wait for the end.
+
+    The play is small and the time is drawn over all of it: start, collection, tests.
+    """
+    draw, slow = random.Random(1), list[str]()
+    n_killed, longest = 0, 0.0
+    for turn in range(n_times):
+        stage = Stage(home, f"hang-{turn}", Play.laboured(1), "xdist", seeds=seeds)
+        started = time.monotonic()
+        run = stage.start("-n", "4")
+        n_killed += _kill_one(stage, run, draw)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            run.wait(timeout=HANG)
+        if run.poll() is None:
+            kill(*family(run.pid), run.pid)
+            slow.append(f"turn {turn} hung for {HANG} s")
+        longest = max(longest, time.monotonic() - started)
+    return Strike(
+        n=n_killed,
+        how=f"-n 4, kill -9 of a worker at a random time, {n_times} times; the longest "
+        f"run took {longest:.0f} s",
+        broken=slow,
+    )
+
+
+def _kill_one(stage: Stage, run: Running, draw: random.Random) -> int:
+    """Kill a worker once there is one, after a part of the time that tests take."""
+    stage.wait_for(lambda: len(stage.workers(run)) == 4, run)
+    time.sleep(draw.uniform(0.0, 1.5))
+    workers = stage.workers(run)
+    return kill(draw.choice(workers)) if workers else 0
