@@ -25,4 +25,5 @@ def test_context_is_a_rank_one_patch(
     context_patch: Observation, untrained_context_patch: Observation, judge: Judge
 ) -> None:
     judge.shows(untrained=patch_error(untrained_context_patch))
-    judge.stays_below(patch_error(context_patch), margin=ROUNDING)
+    error = patch_error(context_patch)
+    judge.vanishes(error, tolerance=ROUNDING, margin=ROUNDING)

@@ -58,8 +58,8 @@ class Judge:
 
     @property
     def is_exact(self) -> bool:
-        """Whether the weights were written by hand, so that algebra decides."""
-        return self.cell.model.kind == "constructed"
+        """Whether algebra decides: weights written by hand, or an identity."""
+        return self.claim.identity or self.cell.model.kind == "constructed"
 
     def vanishes(
         self,

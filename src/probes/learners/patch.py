@@ -21,17 +21,12 @@ class RankOnePatch:
 
     The observation has ``patch_errors`` and ``context_effects``, norms of shape
     (n_sets, n_queries, n_layers).
-
-    Attributes:
-        n_queries: Queries of each set that are patched. An identity holds for every one
-            or for none, and each costs a whole prompt.
     """
 
-    n_queries: int = 4
     needs_model: bool = True
 
     def observe(self, scene: Scene) -> Observation:
-        """Run every prompt once, and each of its layers three times.
+        """Run every prompt once, and each of its layers once more without the context.
 
         Raises:
             DataError: A prompt is too long or the labels collide.
@@ -45,8 +40,8 @@ class RankOnePatch:
             [
                 patch_errors(model, prompt, texts.query_length(alone, prompt)).numpy()
                 for alone, prompt in zip(
-                    texts.queries(index)[: self.n_queries],
-                    texts.queries_in_context(index)[: self.n_queries],
+                    texts.queries(index),
+                    texts.queries_in_context(index),
                     strict=True,
                 )
             ]

@@ -6,6 +6,7 @@ depends on its input through W z alone, so W may carry what z does not.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Sequence
 from typing import Any
@@ -50,25 +51,26 @@ def patch_errors(model: CausalLM, prompt: Sequence[int], n_own: int) -> Tensor:
         ModelError: The architecture has no MLP whose first weights are linear modules.
     """
     layers = Replay(model.model, 1).layers
+    mlps = [_mlp_of(layer) for layer in layers]
     calls: list[tuple[Any, dict[str, Any]]] = []
-    hooks = [
-        layer.register_forward_pre_hook(
-            lambda _, args, kwargs: calls.append((args, kwargs)), with_kwargs=True
-        )
-        for layer in layers
-    ]
+    seen: list[Tensor] = []
     ids = torch.tensor([list(prompt)], device=model.device)
     with torch.inference_mode():
-        try:
+        with contextlib.ExitStack() as hooks:
+            for layer, mlp in zip(layers, mlps, strict=True):
+                note = layer.register_forward_pre_hook(
+                    lambda _, args, kwargs: calls.append((args, kwargs)),
+                    with_kwargs=True,
+                )
+                hooks.enter_context(note)
+                hooks.enter_context(_noting(mlp, seen))
             model.logits(ids, torch.tensor([0], device=model.device))
-        finally:
-            for hook in hooks:
-                hook.remove()
         mask = _without_context(len(prompt), n_own, calls[0][0][0])
-        found = [
-            _compare(_mlp_of(layer), *_entering(layer, args, kwargs, mask))
-            for layer, (args, kwargs) in zip(layers, calls, strict=True)
-        ]
+        bare: list[Tensor] = []
+        for layer, mlp, (args, kwargs) in zip(layers, mlps, calls, strict=True):
+            with _noting(mlp, bare):
+                _run_masked(layer, args, kwargs, mask)
+        found = [_compare(*each) for each in zip(mlps, bare, seen, strict=True)]
     return torch.stack(found).cpu()
 
 
@@ -82,20 +84,19 @@ def _compare(mlp: nn.Module, bare: Tensor, seen: Tensor) -> Tensor:
     return torch.stack([error.norm(), (wanted - without).norm()])
 
 
-def _entering(
-    layer: nn.Module, args: Any, kwargs: dict[str, Any], mask: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Run a layer without and with the context; give what enters its MLP at the end."""
-    found: list[Tensor] = []
-    hook = _mlp_of(layer).register_forward_pre_hook(
+def _noting(mlp: nn.Module, found: list[Tensor]) -> Any:
+    """Note what enters an MLP at the last token, while the context lasts."""
+    return mlp.register_forward_pre_hook(
         lambda _, inputs: found.append(inputs[0].reshape(-1, inputs[0].shape[-1])[-1])
     )
+
+
+def _run_masked(
+    layer: nn.Module, args: Any, kwargs: dict[str, Any], mask: Tensor
+) -> None:
     masked = inspect.signature(layer.forward).bind(*args, **kwargs)
     masked.arguments["attention_mask"] = mask
-    with hook:
-        layer(*masked.args, **masked.kwargs)
-        layer(*args, **kwargs)
-    return found[0], found[1]
+    layer(*masked.args, **masked.kwargs)
 
 
 def _readers(mlp: nn.Module, entering: Tensor) -> dict[str, Tensor]:
