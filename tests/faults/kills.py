@@ -12,9 +12,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.faults.acts import Strike
 from tests.faults.processes import family, kill
 from tests.faults.stage import Play, Running, Stage
+from tests.faults.strike import Strike
 
 CONTROLLER = 0.15
 """Share of kills that hit the controller, which costs a whole start."""
