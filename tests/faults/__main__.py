@@ -98,7 +98,7 @@ def _faults(
 def _kills(
     matrix: Matrix, engines: tuple[str, ...], asked: argparse.Namespace
 ) -> Iterator[Result]:
-    long = Play.laboured(2 if asked.quick else 12)
+    long = Play.laboured(2 if asked.quick else 30)
     for engine, n in KILLS.items():
         if engine in engines:
             n_kills = 6 if asked.quick else n

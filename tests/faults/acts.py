@@ -9,33 +9,16 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+from tests.faults.damages import DAMAGES
 from tests.faults.processes import kill
 from tests.faults.stage import CRAMPED, Play, Running, Stage
+from tests.faults.strike import Strike
 
 LIMIT = 3.0
 """Seconds an observation may take while one hangs; it takes a tenth on a quiet core."""
-
-
-@dataclass(kw_only=True)
-class Strike:
-    """What an act did.
-
-    Attributes:
-        n: Faults injected.
-        how: In words, for the table.
-        whole: Keys that were stored and whole when it struck last.
-        in_flight: The most observations that may be measured again for it.
-        broken: What the run that was struck did wrong; empty if nothing.
-    """
-
-    n: int
-    how: str
-    whole: set[str] = field(default_factory=set)
-    in_flight: int = 0
-    broken: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,16 +179,6 @@ def ctrl_c(stage: Stage) -> Strike:
         n=1, how="SIGINT to the process group", whole=stage.held(), in_flight=4,
         broken=broken,
     )  # fmt: skip
-
-
-DAMAGES: tuple[Callable[[bytes, bytes], bytes], ...] = (
-    lambda own, other: own[: len(own) // 2],  # torn
-    lambda own, other: own[:-1],  # truncated
-    lambda own, other: own[:-3] + bytes([own[-3] ^ 4]) + own[-2:],  # a flipped bit
-    lambda own, other: other,  # another observation's entry
-    lambda own, other: b"",
-    lambda own, other: b"MZ" + bytes(300),
-)
 
 
 def damaged_entries(stage: Stage) -> Strike:

@@ -12,13 +12,14 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.faults.acts import Strike
 from tests.faults.processes import family, kill
 from tests.faults.stage import Play, Running, Stage
+from tests.faults.strike import Strike
 
 CONTROLLER = 0.15
 """Share of kills that hit the controller, which costs a whole start."""
-PAUSE = (0.2, 1.0)  # seconds between two kills, drawn uniformly
+PAUSE = (0.0, 0.8)  # seconds between a sign of work and the kill, drawn uniformly
+STARTED = 5.0  # seconds after which a kill no longer waits for a sign of work
 HANG = 120.0
 """Seconds after which a run with a killed worker counts as hung; one takes ten."""
 
@@ -32,6 +33,7 @@ def kill_at_random(stage: Stage, *, n_kills: int, seed: int) -> Strike:
     draw = random.Random(seed)
     run, n, in_flight, n_controllers = stage.start(), 0, 0, 0
     while n < n_kills:
+        _wait_for_work(stage, run)
         time.sleep(draw.uniform(*PAUSE))
         if run.poll() is not None:
             run = stage.start()
@@ -49,9 +51,17 @@ def kill_at_random(stage: Stage, *, n_kills: int, seed: int) -> Strike:
     return Strike(
         n=n,
         how=f"kill -9 at random times: {n - n_controllers} workers and "
-        f"{n_controllers} controllers, one every .6 s",
+        f"{n_controllers} controllers, each once something was measured again",
         whole=stage.held(),
         in_flight=in_flight,
+    )
+
+
+def _wait_for_work(stage: Stage, run: Running) -> None:
+    """Wait until something is measured again, so that kills do not only hit starts."""
+    deadline, n_begun = time.monotonic() + STARTED, len(stage.noted("begin"))
+    stage.wait_for(
+        lambda: len(stage.noted("begin")) > n_begun or time.monotonic() > deadline, run
     )
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tests.faults.acts import ACTS, Strike
+from tests.faults.acts import ACTS
 from tests.faults.cluster import Cluster
 from tests.faults.stage import Play, Stage
+from tests.faults.strike import Strike
 
 
 @dataclass(frozen=True, kw_only=True)
