@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 from tests.running import ROOT
 
 REPORTS = ROOT / "reports"
@@ -11,7 +13,7 @@ def matrix_of(page: str) -> list[str]:
     """Give the rows of the matrix of claims by models."""
     text = (REPORTS / page).read_text("utf-8")
     lines = text[text.index("| claim | constructed_gd_1") :].splitlines()
-    return lines[: next(i for i, line in enumerate(lines) if line[:1] != "|")]
+    return list(takewhile(lambda line: line.startswith("|"), lines))
 
 
 def test_the_matrix_of_the_findings_is_the_sample_runs() -> None:
