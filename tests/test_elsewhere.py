@@ -58,6 +58,19 @@ def test_a_claim_of_another_repository_is_judged_as_configured(tmp_path: Path) -
     assert row["provenance"]["n_sets"] == 6  # type: ignore[index]
 
 
+def test_without_a_configuration_file_a_run_stays_where_it_was_started(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "test_mine.py").write_text(CLAIM.format(sentence="As GD."))
+    grid = ("--models", "constructed_gd_1", "--datasets", "linear", "--demos", "2")
+    far = ("--data-dir", "/usr")  # pytest takes "/" for the root of both
+    words = ("test_mine.py", "-p", "fixtures.plugin", "-n", "1", "--raw", *grid, *far)
+    done = python("-m", "pytest", *words, cwd=tmp_path, env=as_installed())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert row_in(tmp_path)["verdict"] == "supported"
+    assert list((tmp_path / ".store").rglob("*.safetensors"))
+
+
 def test_the_command_line_beats_the_configuration_file(tmp_path: Path) -> None:
     done = elsewhere(tmp_path, "--demos", "2", "--sets", "10")  # 10 is the default
     row = row_in(tmp_path)

@@ -38,6 +38,7 @@ class Prepared:
         root: The folder that default places are relative to.
         worker: Name of this process among the workers; None in the controller.
         status_folder: Where processes write their progress; None makes a new one.
+        tests: The folder that names of tests are relative to; None: the root too.
     """
 
     def __init__(
@@ -47,8 +48,10 @@ class Prepared:
         *,
         worker: str | None = None,
         status_folder: str | None = None,
+        tests: str | None = None,
     ) -> None:
         self.option, self.root, self.worker = option, root, worker
+        self.tests = root if tests is None else Path(tests)
         self.planned: dict[str, Request] = {}
         self._keys: dict[Request, str | None] = {}
         self._status_folder = status_folder

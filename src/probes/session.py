@@ -87,7 +87,7 @@ class Run(Prepared):
             told,
             model=models[model],
             card=find_claim(
-                self.root / file, claim.partition("[")[0], self.option.file_or_dir
+                self.tests / file, claim.partition("[")[0], self.option.file_or_dir
             ),
             expected=None if self.record is None else self.record.of(cell),
             provenance=self.provenance,

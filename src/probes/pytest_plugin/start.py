@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -53,13 +54,24 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     return 0
 
 
+def home_of(config: pytest.Config) -> Path:
+    """Give the folder that a run keeps its store and its reports in.
+
+    It is that of the configuration file. Where there is none, pytest takes what all
+    paths on the command line have in common, models and rows among them, which may be
+    the root of the file system; the folder in which it was started is meant.
+    """
+    return config.invocation_params.dir if config.inipath is None else config.rootpath
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Start the run of this process."""
     fill(config)
     worker = getattr(config, "workerinput", {})
     run = Run(
         config.option,
-        config.rootpath,
+        home_of(config),
+        tests=str(config.rootpath),
         worker=worker.get("workerid"),
         status_folder=worker.get("probes_status"),
     )
