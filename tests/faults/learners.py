@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from unittest import mock
@@ -68,18 +67,19 @@ class Cramped:
         """Answer as InContext does; batches above the ordered size do not fit."""
         import torch
 
-        from probes.networks.causal_lm import CausalLM
+        from probes.networks import asking
 
-        room, answer = read().get("room"), CausalLM._answer
+        room, forests = read().get("room"), asking._forests
         note(scene.request.key, "begin")
 
-        def cramped(model: Any, suffixes: Sequence[Any], *rest: Any) -> Any:
-            if room is not None and len(suffixes) > room:
-                note(scene.request.key, "full")
-                raise torch.OutOfMemoryError("CUDA out of memory (ordered).")
-            return answer(model, list(suffixes), *rest)
+        def cramped(*asked: Any) -> Any:
+            for trees, forest in forests(*asked):
+                if room is not None and sum(len(t.leaves) for t in trees) > room:
+                    note(scene.request.key, "full")
+                    raise torch.OutOfMemoryError("CUDA out of memory (ordered).")
+                yield trees, forest
 
-        with mock.patch.object(CausalLM, "_answer", cramped):
+        with mock.patch.object(asking, "_forests", cramped):
             found = InContext().observe(scene)
         note(scene.request.key, "end")
         return found
