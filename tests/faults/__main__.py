@@ -25,6 +25,9 @@ from tests.faults.summary import Summary
 ENGINES = ("local", "xdist", "ray")
 KILLS = {"local": 70, "xdist": 40}
 """Together more than a hundred; each costs the start of a worker or of a run."""
+LONG = 50
+"""Numbers of demonstrations, 20 observations each, in the play that is killed at
+random: 70 kills let about 700 observations pass, more on a quicker machine."""
 TURNS = 20  # runs of four workers of which one is killed
 
 
@@ -98,7 +101,7 @@ def _faults(
 def _kills(
     matrix: Matrix, engines: tuple[str, ...], asked: argparse.Namespace
 ) -> Iterator[Result]:
-    long = Play.laboured(2 if asked.quick else 30)
+    long = Play.laboured(6 if asked.quick else LONG)
     for engine, n in KILLS.items():
         if engine in engines:
             n_kills = 6 if asked.quick else n

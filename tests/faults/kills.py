@@ -36,6 +36,8 @@ def kill_at_random(stage: Stage, *, n_kills: int, seed: int) -> Strike:
         _wait_for_work(stage, run)
         time.sleep(draw.uniform(*PAUSE))
         if run.poll() is not None:
+            if stage.is_measured():
+                break
             run = stage.start()
             continue
         workers = stage.workers(run)
@@ -48,12 +50,14 @@ def kill_at_random(stage: Stage, *, n_kills: int, seed: int) -> Strike:
     kill(*family(run.pid), run.pid)
     in_flight += 2
     stage.finish(run)
+    short = f"all was measured after {n} of {n_kills} kills: the play is too short"
     return Strike(
         n=n,
         how=f"kill -9 at random times: {n - n_controllers} workers and "
         f"{n_controllers} controllers, each once something was measured again",
         whole=stage.held(),
         in_flight=in_flight,
+        broken=[short] if n < n_kills else [],
     )
 
 

@@ -140,6 +140,10 @@ class Stage:
         wanted = share * self.play.n_observations
         return self.wait_for(lambda: len(self.held() & self.begun()) >= wanted, run)
 
+    def is_measured(self) -> bool:
+        """Say whether every observation of the play is stored."""
+        return len(self.held() & self.begun()) >= self.play.n_observations
+
     def workers(self, run: Running) -> list[int]:
         """List the processes that measure for a run."""
         if self.engine == "none":
