@@ -45,11 +45,13 @@ def _gd(task: RegressionTask, rate: float, steps: int) -> Array:
     power = np.eye(task.x.shape[-1]) - rate * (task.x.swapaxes(1, 2) @ task.x)
     partial = rate * (task.x.swapaxes(1, 2) @ task.y[..., None])
     weights = np.zeros_like(partial)
-    while steps:
+    while True:
         if steps % 2:
             weights = partial + power @ weights
-        partial, power, steps = partial + power @ partial, power @ power, steps // 2
-    return np.asarray(weights[..., 0])
+        steps //= 2
+        if not steps:
+            return np.asarray(weights[..., 0])
+        partial, power = partial + power @ partial, power @ power
 
 
 def spectrum(task: RegressionTask) -> tuple[Array, Array, Array]:

@@ -18,6 +18,8 @@ from probes.networks.trees import Prompt, Tree, passes, tree_of
 
 LEAST_TOKENS = 256
 """Of a pass, however many weights are stacked: below it products are slow."""
+WIDENED = {"cpu": 1 << 17, "cuda": 1 << 25}
+"""Logits that are float64 at a time: a megabyte, which stays in a CPU's cache."""
 LogProbs = NDArray[np.float32]
 TOKENS_A_PASS = {"cpu": 2048, "cuda": 16384}
 """Enough for products at full speed, few enough for activations in the cache."""
@@ -107,12 +109,26 @@ def log_probs_of(logits: Tensor) -> LogProbs:
     Raises:
         NumericsError: Some are NaN or infinite.
     """
-    if not torch.isfinite(logits).all():
-        broken = int((~torch.isfinite(logits)).any(dim=-1).sum())
-        raise NumericsError(
-            f"The model answered NaN or infinite logits for {broken} of "
-            f"{logits[..., 0].numel()} prompts. Expected finite logits. "
-            f"Pass --dtype float32, or check the weights."
-        )
-    found = torch.log_softmax(logits.double(), dim=-1).float().cpu()
-    return np.asarray(found.numpy(), dtype=np.float32)
+    flat = logits.reshape(-1, logits.shape[-1])
+    found = torch.empty(flat.shape, dtype=torch.float32)
+    for part, place in _narrowly(flat, found):
+        wide = torch.log_softmax(part.double(), dim=-1)
+        if not torch.isfinite(wide.sum()):  # one pass; any that is not finite shows
+            raise _not_finite(flat)
+        place.copy_(wide)
+    return np.asarray(found.reshape(logits.shape).numpy(), dtype=np.float32)
+
+
+def _narrowly(logits: Tensor, found: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Cut rows so that few are widened at a time."""
+    n_rows = max(1, WIDENED.get(logits.device.type, 1 << 17) // logits.shape[1])
+    return zip(logits.split(n_rows), found.split(n_rows), strict=True)
+
+
+def _not_finite(logits: Tensor) -> NumericsError:
+    broken = int((~torch.isfinite(logits)).any(dim=-1).sum())
+    return NumericsError(
+        f"The model answered NaN or infinite logits for {broken} of "
+        f"{len(logits)} prompts. Expected finite logits. "
+        f"Pass --dtype float32, or check the weights."
+    )

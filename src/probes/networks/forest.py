@@ -39,7 +39,9 @@ class Forest:
     leaves: Grid
     kept: dict[int, tuple[Tensor, Tensor]]
     has_stems: bool
-    _masks: dict[tuple[int | None, bool], Tensor] = field(default_factory=dict)
+    _masks: dict[tuple[int | None, bool], tuple[Tensor | None, Tensor]] = field(
+        default_factory=dict
+    )
 
     @classmethod
     def of(
@@ -130,30 +132,34 @@ class Forest:
         keys, values = (
             t.permute(0, 1, 4, 2, 3, 5) for t in (key, value)
         )  # (n_stacks, n_trees, n_key_heads, n_leaves, n_tokens, d_head)
-        scores = [asked @ keys.transpose(-1, -2)]
+        of_stem, of_own = self._hidden(window, of_rows)
+        scores = split(asked @ keys.transpose(-1, -2), 4, groups, n_asking)
+        scores.masked_fill_(of_own, float("-inf"))
         if self.stems.width:
             stem_keys, stem_values = (t.transpose(2, 3) for t in self.kept[layer])
             to_stem = asked.flatten(3, 4) @ stem_keys.transpose(-1, -2)
-            scores.insert(0, split(to_stem, 3, shape[1], -1))
-        joint = torch.cat(scores, dim=-1) if len(scores) > 1 else scores[0]
-        joint = split(joint, 4, groups, n_asking)
-        joint.masked_fill_(self._hidden(window, of_rows), float("-inf"))
-        weights = torch.softmax(joint, dim=-1).flatten(4, 5)
+            to_stem = split(split(to_stem, 3, shape[1], -1), 4, groups, n_asking)
+            if of_stem is not None:
+                to_stem.masked_fill_(of_stem, float("-inf"))
+            scores = torch.cat([to_stem, scores], dim=-1)
+        weights = torch.softmax(scores, dim=-1).flatten(4, 5)
         width = self.stems.width
         seen = weights[..., width:] @ values
         if width:
-            of_stem = weights[..., :width].flatten(3, 4) @ stem_values
-            seen = seen + split(of_stem, 3, shape[1], -1)
+            from_stem = weights[..., :width].flatten(3, 4) @ stem_values
+            seen = seen + split(from_stem, 3, shape[1], -1)
         seen = split(seen, 4, groups, n_asking).permute(0, 1, 3, 5, 2, 4, 6)
         flat = seen.flatten(4).flatten(1, 3)
         return flat if of_rows else self.leaves.unpad(flat)
 
-    def _hidden(self, window: int | None, of_rows: bool) -> Tensor:
-        """Tell which keys a leaf's token does not see.
+    def _hidden(
+        self, window: int | None, of_rows: bool
+    ) -> tuple[Tensor | None, Tensor]:
+        """Tell which keys a leaf's token does not see, of its stem's and of its own.
 
         Returns:
-            Shape (n_trees or 1, 1, n_leaves or 1, 1, n_asking, n_keys); the keys are
-            the stem's and then the leaf's own.
+            Shape (n_trees or 1, 1, n_leaves or 1, 1, n_asking, n_keys); None for the
+            stem where all see all of it.
         """
         if (window, of_rows) in self._masks:
             return self._masks[window, of_rows]
@@ -165,9 +171,16 @@ class Forest:
         asking = begins + (self.leaves.lengths - 1)[..., None] if of_rows else own
         stem = torch.arange(self.stems.width, device=device).expand(*own.shape[:2], -1)
         stem = stem.masked_fill(stem >= begins, 1 << 40)  # padding is never seen
-        keys = torch.cat([stem, own], dim=-1)[..., None, :]
-        hidden = keys > asking[..., None]
-        if window is not None:
-            hidden = hidden | (keys <= asking[..., None] - window)
-        self._masks[window, of_rows] = hidden[:, None, :, None]
-        return self._masks[window, of_rows]
+        of_stem, of_own = (
+            _unseen(keys[..., None, :], asking[..., None], window)[:, None, :, None]
+            for keys in (stem, own)
+        )
+        found = (of_stem if bool(of_stem.any()) else None), of_own
+        self._masks[window, of_rows] = found
+        return found
+
+
+def _unseen(keys: Tensor, asking: Tensor, window: int | None) -> Tensor:
+    """Tell which positions come later than a token, or too long before it."""
+    hidden = keys > asking
+    return hidden if window is None else hidden | (keys <= asking - window)

@@ -175,20 +175,24 @@ class Llama:
             asked_at = _pick(turns[0], layout.rows), _pick(turns[1], layout.rows)
         query = self._heads(asking, at + "self_attn.q_proj", weights)
         key = self._heads(entered, at + "self_attn.k_proj", weights)
-        value = self._heads(entered, at + "self_attn.v_proj", weights)
+        values = at + "self_attn.v_proj"
+        # A stack of W_V is applied to what rows see, not to every token that they see.
+        is_late = of_rows and self._weight(values + ".weight", weights).dim() == 3
         seen = layout.attend(
             _turn(query, *asked_at) * self.d_head**-0.5,
             _turn(key, *turns),
-            value,
+            entered[:, :, None] if is_late else self._heads(entered, values, weights),
             layer=layer,
             window=self.windows[layer],
             of_rows=of_rows,
         )
-        hidden = hidden + self._linear(seen, at + "self_attn.o_proj", weights)
+        if is_late:
+            seen = self._valued(seen, values, weights)
+        hidden = _plus(self._linear(seen, at + "self_attn.o_proj", weights), hidden)
         entered = self._norm(hidden, at + "post_attention_layernorm.weight", weights)
-        gate = F.silu(self._linear(entered, at + "mlp.gate_proj", weights))
-        gate = gate * self._linear(entered, at + "mlp.up_proj", weights)
-        return hidden + self._linear(gate, at + "mlp.down_proj", weights)
+        gate = _silu(self._linear(entered, at + "mlp.gate_proj", weights))
+        gate = _times(gate, self._linear(entered, at + "mlp.up_proj", weights))
+        return _plus(self._linear(gate, at + "mlp.down_proj", weights), hidden)
 
     def _weight(self, name: str, weights: Weights) -> Tensor:
         found = weights.get(name)
@@ -207,13 +211,33 @@ class Llama:
     def _heads(self, x: Tensor, name: str, weights: Weights) -> Tensor:
         return split(self._linear(x, name, weights), -1, -1, self.d_head)
 
+    def _valued(self, seen: Tensor, name: str, weights: Weights) -> Tensor:
+        """Apply W_V to the tokens that every head saw, averaged by its attention.
+
+        Args:
+            seen: Shape (n_stacks or 1, n_rows, n_heads · d_model).
+            name: Of the matrix.
+            weights: In which it is a stack.
+
+        Returns:
+            Shape (n_stacks, n_rows, n_heads · d_head).
+        """
+        groups = self.n_heads // self.n_key_heads
+        seen = split(seen, -1, self.n_key_heads, groups, -1)
+        by_head = split(self._weight(name + ".weight", weights), 1, -1, self.d_head)
+        found = torch.einsum("srkgd,sked->srkge", seen, by_head)
+        bias = weights.get(name + ".bias", self.own.get(name + ".bias"))
+        if bias is not None:  # attention adds up to 1
+            found = found + bias.reshape(-1, 1, self.n_key_heads, 1, self.d_head)
+        return found.flatten(2)
+
     def _norm(self, x: Tensor, name: str, weights: Weights) -> Tensor:
         """Normalise as the library does: in float32, whatever the precision."""
         scale = self._weight(name, weights)
         wide = x.to(torch.float32)
         size = wide.square().mean(-1, keepdim=True)
         normal = (wide * torch.rsqrt(size + self.epsilon)).to(x.dtype)
-        return normal * (scale if scale.dim() == 1 else scale[:, None])
+        return _times(normal, scale if scale.dim() == 1 else scale[:, None])
 
     def _turns(self, like: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the cosines and signed sines by which positions turn a head."""
@@ -245,6 +269,24 @@ def _windows(config: Any) -> list[int | None]:
     if kinds is None:
         return [int(window)] * int(config.num_hidden_layers)
     return [int(window) if k == "sliding_attention" else None for k in kinds]
+
+
+def _silu(new: Tensor) -> Tensor:
+    return F.silu(new, inplace=not torch.is_grad_enabled())
+
+
+def _plus(new: Tensor, other: Tensor) -> Tensor:
+    """Add to a tensor that nobody else holds: in place, where no gradient needs it."""
+    return new.add_(other) if _holds(new, other) else new + other
+
+
+def _times(new: Tensor, other: Tensor) -> Tensor:
+    return new.mul_(other) if _holds(new, other) else new * other
+
+
+def _holds(new: Tensor, other: Tensor) -> bool:
+    fits = torch.broadcast_shapes(new.shape, other.shape) == new.shape
+    return fits and not torch.is_grad_enabled()
 
 
 def _turn(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

@@ -32,12 +32,12 @@ class Taught:
         Returns:
             What enters it, with one axis d_model more.
         """
-        flat = ids.flatten(0, 1)
-        reads = torch.zeros_like(flat[None, :, :1])  # none are; every layout has some
+        unlike, which = torch.unique(ids.flatten(0, 1), dim=0, return_inverse=True)
+        reads = torch.zeros_like(unlike[None, :, :1])  # none are; every layout has some
         layout = Blocks(reads=reads, n_tokens=ids.shape[2])
         with torch.no_grad():
-            hidden = self.llama.below(flat.flatten()[None], layout, self.start)
-        return split(hidden[0], 0, *ids.shape)
+            hidden = self.llama.below(unlike.flatten()[None], layout, self.start)
+        return split(split(hidden[0], 0, *unlike.shape)[which], 0, *ids.shape[:2])
 
     def losses(self, weights: Weights, columns: Tensor, batch: Batch) -> Tensor:
         """Average over examples the mean cross-entropy of label tokens, in nats.
@@ -50,6 +50,7 @@ class Taught:
         Returns:
             Shape (n_trials,).
         """
+        batch = _trimmed(columns, batch)
         return self._losses(weights, columns, batch, self._entering(weights, batch))
 
     def _entering(self, weights: Weights, batch: Batch) -> Tensor:
@@ -73,23 +74,32 @@ class Taught:
         self, weights: Weights, columns: Tensor, batch: Batch
     ) -> tuple[Weights, Tensor]:
         """Take every trial's gradient and loss: shapes (n_trials, …), (n_trials,)."""
-        alone = len(batch[0]) == 1
+        alone, batch = len(batch[0]) == 1, _trimmed(columns, batch)
         leaves = {
             name: (w[0] if alone else w).detach().requires_grad_()
             for name, w in weights.items()
         }
         with torch.no_grad():
-            entering = self._entering(leaves, batch).requires_grad_()
+            entering = self._entering(leaves, batch)
+        asked = list(leaves.values())
+        if EMBEDDING in leaves:
+            asked.append(entering.requires_grad_())
         losses = self._losses(leaves, columns, batch, entering)
-        *found, at_entry = torch.autograd.grad(
-            losses.sum(), [*leaves.values(), entering], materialize_grads=True
-        )
-        gradients = dict(zip(leaves, found, strict=True))
-        if EMBEDDING in gradients:
-            _add_rows(gradients[EMBEDDING], batch[0].flatten(1), at_entry)
+        found = torch.autograd.grad(losses.sum(), asked, materialize_grads=True)
+        gradients = dict(zip(leaves, found, strict=False))
+        if EMBEDDING in leaves:
+            _add_rows(gradients[EMBEDDING], batch[0].flatten(1), found[-1])
         if alone:
             gradients = {name: g[None] for name, g in gradients.items()}
         return gradients, losses.detach()
+
+
+def _trimmed(columns: Tensor, batch: Batch) -> Batch:
+    """Drop the tokens after the last that is read: nothing that is read sees them."""
+    ids, reads, targets, shares, *hidden = batch
+    width = int(columns[reads].max()) + 1
+    kept = [h[:, :, :width] for h in hidden]
+    return (ids[:, :, :width], reads, targets, shares, *kept)
 
 
 def _add_rows(gradient: Tensor, ids: Tensor, at_entry: Tensor) -> None:
