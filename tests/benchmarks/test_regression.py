@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from probes.learners.spectral import gd_in_eigenbasis, solve, spectrum
+from probes.learners.spectral import solve, weights_after
 from probes.regression import RegressionTask, draw_tasks
 from probes.tasks import LinearTasks
 from tests.benchmarks.quick import least, narrowed
@@ -64,10 +64,8 @@ def test_the_step_matching_map(table: Table) -> None:
     target = np.einsum("sqd,sd->sq", task.queries, ridge)
 
     def ours() -> Any:
-        values, basis, projected = spectrum(task)
-        found = gd_in_eigenbasis(values, projected, (RATE,), STEPS)[0]
-        queries = task.queries @ basis  # (n_sets, n_queries, n_inputs)
-        gaps = queries @ found.transpose(1, 2, 0) - target[..., None]
+        weights = weights_after(task, "gd", (RATE,), STEPS)
+        gaps = task.queries @ weights - target[..., None]
         return np.einsum("sqk,sqk->k", gaps, gaps) / target.size
 
     def peer() -> Any:

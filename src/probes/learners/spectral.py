@@ -40,18 +40,76 @@ def solve(
     return np.asarray(np.einsum("sde,se->sd", basis, np.real(found)))
 
 
+def weights_after(
+    task: RegressionTask,
+    algorithm: Algorithm,
+    settings: tuple[float, ...],
+    counts: Sequence[int],
+) -> Array:
+    """Compute the weights of one run of an iterative algorithm after some steps.
+
+    Args:
+        task: The tasks.
+        algorithm: Which one.
+        settings: See ``LinearLearner``.
+        counts: Numbers of steps, ascending, from 0 on.
+
+    Returns:
+        Weights, shape (n_sets, n_inputs, n_counts); not finite where a run diverged.
+    """
+    if algorithm == "gd":
+        return _gd_path(task, settings[0], counts[-1])[..., list(counts)]
+    values, basis, projected = spectrum(task)
+    run = islice(iterate(values, projected, algorithm, settings), counts[-1] + 1)
+    found = [np.real(w) for step, w in enumerate(run) if step in counts]
+    return np.asarray(basis @ np.stack(found, axis=2))
+
+
 def _gd(task: RegressionTask, rate: float, steps: int) -> Array:
-    """Take steps of GD from 0: k of them are one affine map, found by doubling."""
-    power = np.eye(task.x.shape[-1]) - rate * (task.x.swapaxes(1, 2) @ task.x)
-    partial = rate * (task.x.swapaxes(1, 2) @ task.y[..., None])
-    weights = np.zeros_like(partial)
-    while True:
+    """Take steps of GD from 0: k of them are a power of one, found by squaring."""
+    power, weights = _step(task, rate), _start(task)
+    while steps:
         if steps % 2:
-            weights = partial + power @ weights
+            weights = power @ weights
         steps //= 2
-        if not steps:
-            return np.asarray(weights[..., 0])
-        partial, power = partial + power @ partial, power @ power
+        power = power @ power if steps else power
+    return np.asarray(weights[:, :-1, 0])
+
+
+def _gd_path(task: RegressionTask, rate: float, most: int) -> Array:
+    """Take steps of GD from 0 and keep all: one product takes m to 2m of them.
+
+    Returns:
+        Weights after 0, 1, … steps, shape (n_sets, n_inputs, most + 1).
+    """
+    power, done = _step(task, rate), 1
+    path = np.empty((*power.shape[:2], most + 1))
+    path[..., :1] = _start(task)
+    while True:
+        new = path[..., done : 2 * done]
+        np.matmul(power, path[..., : new.shape[-1]], out=new)
+        done *= 2
+        if done > most:
+            return path[:, :-1]
+        power = power @ power
+
+
+def _step(task: RegressionTask, rate: float) -> Array:
+    """Write a step of GD as a matrix, (n_sets, d + 1, d + 1), that acts on (w, 1)."""
+    n_sets, _, d = task.x.shape
+    step = np.zeros((n_sets, d + 1, d + 1))
+    rated = rate * task.x.swapaxes(1, 2)
+    step[:, :-1, :-1] = np.eye(d) - rated @ task.x
+    step[:, :-1, -1:] = rated @ task.y[..., None]
+    step[:, -1, -1] = 1.0
+    return step
+
+
+def _start(task: RegressionTask) -> Array:
+    n_sets, _, d = task.x.shape
+    start = np.zeros((n_sets, d + 1, 1))
+    start[:, -1] = 1.0
+    return start
 
 
 def spectrum(task: RegressionTask) -> tuple[Array, Array, Array]:
@@ -85,38 +143,28 @@ def in_eigenbasis(
     if algorithm == "ridge":
         return np.asarray(projected / (values + settings[0]))
     if algorithm == "gd":
-        return np.asarray(gd_in_eigenbasis(values, projected, settings, (steps,))[0, 0])
+        return _gd_in_eigenbasis(values, projected, settings[0], steps)
     run = iterate(values, projected, algorithm, settings)
     return next(islice(run, steps, None))
 
 
-def gd_in_eigenbasis(
-    values: Array, projected: Array, rates: Sequence[Any], steps: Sequence[int]
+def _gd_in_eigenbasis(
+    values: Array, projected: Array, rate: Any, steps: int
 ) -> Numbers:
-    """Run GD from 0 at every rate for every number of steps, in one pass.
+    """Run GD from 0 on every eigendirection; shape (n_sets, n_inputs).
 
     After k steps of rate c on an eigendirection with eigenvalue s and Xᵀy = m the
     weight is c m Σⱼ (1 − cs)ʲ, j < k. The sum is formed by doubling k: its closed form
     (1 − (1 − cs)ᵏ)/cs cancels where s is small.
-
-    Args:
-        values: Eigenvalues, shape (n_sets, n_inputs).
-        projected: Xᵀy in the eigenbasis, same shape.
-        rates: Also complex, for derivatives by a complex step.
-        steps: Numbers of steps, at least 0.
-
-    Returns:
-        Weights in the eigenbasis, shape (n_rates, n_steps, n_sets, n_inputs).
     """
-    each, left = np.asarray(rates)[:, None, None, None], np.array(steps)
-    power = 1 - each * values  # (1 − cs)ⁿ and the sum of the terms below it, n = 1
-    partial = each + np.zeros_like(power)
-    sums = np.zeros_like(power, shape=(len(each), len(left), *values.shape))
-    while left.any():
-        odd = (left % 2 == 1)[:, None, None]
-        sums = np.where(odd, partial + power * sums, sums)
-        partial, power, left = partial + power * partial, power * power, left // 2
-    return np.asarray(sums * projected)
+    power = 1 - rate * values  # (1 − cs)ⁿ and the sum of the terms below it, n = 1
+    partial = rate + np.zeros_like(power)
+    total = np.zeros_like(power)
+    while steps:
+        if steps % 2:
+            total = partial + power * total
+        partial, power, steps = partial + power * partial, power * power, steps // 2
+    return np.asarray(total * projected)
 
 
 def iterate(

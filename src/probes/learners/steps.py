@@ -9,7 +9,7 @@ import numpy as np
 
 from probes.errors import OptionError
 from probes.learners.linear import LinearLearner
-from probes.learners.spectral import iterate, spectrum
+from probes.learners.spectral import weights_after
 from probes.measurement import Array
 from probes.observation import Observation
 
@@ -51,25 +51,18 @@ class Steps:
         """
         settings = scene.observe(self.of).facts["settings"]
         task = scene.request.regression_task()
-        values, basis, projected = spectrum(task)
-        queries = np.einsum("sqd,sde->sqe", task.queries, basis)
         limit = DIVERGED * float(np.sqrt(np.mean(task.answers**2)))
-        found: dict[int, Array] = {}
-        run = iterate(values, projected, self.of.algorithm, tuple(settings))
         with np.errstate(all="ignore"):  # of runs that diverge
-            for step, weights in zip(range(self.counts[-1] + 1), run, strict=False):
-                if step in self.counts:
-                    found[step] = _held(queries, np.real(weights), limit)
+            weights = weights_after(
+                task, self.of.algorithm, tuple(settings), self.counts
+            )
+            paths = _held(task.queries @ weights, limit)
         return Observation(
-            arrays={
-                "paths": np.stack([found[c] for c in self.counts], axis=-1),
-                "answers": task.answers,
-            },
+            arrays={"paths": paths, "answers": task.answers},
             facts={"settings": list(settings), "counts": list(self.counts)},
         )
 
 
-def _held(queries: Array, weights: Array, limit: float) -> Array:
-    predictions = np.einsum("sqe,se->sq", queries, weights)
+def _held(predictions: Array, limit: float) -> Array:
     held = np.where(np.isnan(predictions), limit, predictions)
     return np.asarray(np.clip(held, -limit, limit))

@@ -122,7 +122,7 @@ def log_probs_of(logits: Tensor) -> LogProbs:
 def _narrowly(logits: Tensor, found: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """Cut rows so that few are widened at a time."""
     n_rows = max(1, WIDENED.get(logits.device.type, 1 << 17) // logits.shape[1])
-    return zip(logits.split(n_rows), found.split(n_rows), strict=True)
+    return zip(torch.split(logits, n_rows), torch.split(found, n_rows), strict=True)
 
 
 def _not_finite(logits: Tensor) -> NumericsError:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - its usual name
@@ -285,7 +286,8 @@ def _times(new: Tensor, other: Tensor) -> Tensor:
 
 
 def _holds(new: Tensor, other: Tensor) -> bool:
-    fits = torch.broadcast_shapes(new.shape, other.shape) == new.shape
+    """Say whether a sum or product with another may be written over a tensor."""
+    fits = np.broadcast_shapes(new.shape, other.shape) == tuple(new.shape)
     return fits and not torch.is_grad_enabled()
 
 
