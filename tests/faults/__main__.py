@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 1 if a fault was not survived or a bound was missed.
     """
     asked = _parser().parse_args(arguments)
-    # Where a shell began this in the background, Ctrl-C is ignored by all that it starts.
+    # What a shell starts in the background ignores Ctrl-C, and so do its children.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     home = Path(tempfile.mkdtemp(prefix="probes-faults-"))
     summary = Summary(asked.out, is_quick=asked.quick)
