@@ -66,6 +66,14 @@ def test_unrelated_text_keeps_no_word_but_by_chance(name: str) -> None:
         assert abs(np.mean(kept[column]) - by_chance) <= 5 * spread + 1e-12
 
 
+def test_every_set_and_draw_has_words_of_its_own() -> None:
+    views = ({}, {"wording": "unrelated"}, {"wording": "unrelated", "draw": 1})
+    tasks = [drawn("hmm", **view) for view in views]
+    asks = {tuple(e.ask for e in one) for task in tasks for one in task.demonstrations}
+    assert len(asks) == 3 * SIZES.n_sets
+    assert drawn("hmm", wording="unrelated") == tasks[1]
+
+
 def test_rows_of_one_text_get_different_words_from_all_rows() -> None:
     rows = [Row(fields={"text": f"the  {word}\tfell"}, label="up") for word in "abcd"]
     one, same = reworded([rows[0]] * 2, words_of(rows), seed=1)
