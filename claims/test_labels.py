@@ -21,7 +21,8 @@ TENTH = 0.1  # a tenth of the way from no learning to ICL's likeness to itself
     formula="agreement ⟨Δ_ICL, Δ_GD⟩ of the changes of label probabilities, between"
     " floor and ceiling",
     refuted_if="less than nine tenths of the way from floor to ceiling",
-    controls="the untouched model; the untrained network; ICL in another order",
+    controls="the untouched model; the untrained network, and one random but for "
+    "embeddings and norms; ICL in another order",
     reported="not measured side by side",
 )
 def test_labels_move_icl_as_they_move_gd(

@@ -81,7 +81,8 @@ def test_same_accuracy(
     needs_icl=True,
     formula="|O|/K, O the tokens that both rank among their first K = 10",
     refuted_if="less than nine tenths of the way from floor to ceiling",
-    controls="the untouched model; a random update as large; the untrained network",
+    controls="the untouched model; a random update as large; the untrained network, "
+    "and one random but for embeddings and norms",
     reported="ICL with GD at most .32; ICL with itself in another order .66 or .76",
 )
 @pytest.mark.usefixtures("gd_matches")
@@ -114,7 +115,8 @@ def test_same_top_tokens(
     formula="Σ_O p q / √(Σ_O p² Σ_O q²) on the shared first tokens O; OCS itself "
     "beside",
     refuted_if="less than nine tenths of the way from floor to ceiling",
-    controls="the untouched model; a random update as large; the untrained network",
+    controls="the untouched model; a random update as large; the untrained network, "
+    "and one random but for embeddings and norms",
     reported="lower for ICL with GD than for ICL with itself (figures only)",
 )
 def test_same_confidence(
@@ -143,7 +145,8 @@ def test_same_confidence(
     needs_icl=True,
     formula="1 − Jensen–Shannon divergence in bits, over the whole vocabulary",
     refuted_if="less than nine tenths of the way from floor to ceiling",
-    controls="the untouched model; a random update as large; the untrained network",
+    controls="the untouched model; a random update as large; the untrained network, "
+    "and one random but for embeddings and norms",
     reported="not measured",
 )
 @pytest.mark.usefixtures("gd_matches")
@@ -173,12 +176,14 @@ def test_same_distribution(
     needs_icl=True,
     formula="label accuracy averaged over 1, 2, 4, … demonstrations; ICL − GD",
     refuted_if="a mean difference beyond ±.1",
-    controls="the untouched model; both curves, number by number",
+    controls="the untouched model; both curves, number by number; the untrained "
+    "network's curves",
     reported="not as a curve; GD on 512 comes near ICL on 8 (second-hand)",
 )
 def test_same_data_efficiency(
     icl_by_number: dict[str, Observation],
     gd_by_number: dict[str, Observation],
+    untrained_by_number: dict[str, list[Observation]],
     base: Observation,
     judge: Judge,
 ) -> None:
@@ -187,6 +192,10 @@ def test_same_data_efficiency(
     judge.shows(base=label_accuracy(base))
     ours = accuracy_over_numbers(list(icl_by_number.values()))
     theirs = accuracy_over_numbers(list(gd_by_number.values()))
+    bare = {arm: accuracy_over_numbers(o) for arm, o in untrained_by_number.items()}
+    judge.contrasts(
+        ours.minus(theirs), [bare["ICL"].minus(bare["GD"])], better="nearer 0"
+    )
     judge.agrees(ours.minus(theirs), margin=0.1)  # as for test_same_accuracy
 
 
@@ -199,14 +208,22 @@ def test_same_data_efficiency(
     needs_icl=True,
     formula="label accuracy of ICL − of GD on 2, 4, 16 or 64 times the demonstrations",
     refuted_if="a mean difference beyond ±.1",
-    controls="the untouched model; not applicable where the rows give too few",
+    controls="the untouched model; the untrained network; not applicable where the "
+    "rows give too few",
     reported="GD on 512 comes near ICL on 8, which is 64 times (second-hand)",
 )
 @pytest.mark.usefixtures("enough_rows")
 def test_same_data_efficiency_with_more(
-    icl: Observation, gd_on_more: Observation, base: Observation, judge: Judge
+    icl: Observation,
+    gd_on_more: Observation,
+    untrained_icl: Observation,
+    untrained_gd_on_more: Observation,
+    base: Observation,
+    judge: Judge,
 ) -> None:
     ours, theirs = label_accuracy(icl), label_accuracy(gd_on_more)
+    bare = label_accuracy(untrained_icl).minus(label_accuracy(untrained_gd_on_more))
+    judge.contrasts(ours.minus(theirs), [bare], better="nearer 0")
     judge.shows(ICL=ours, GD=theirs, base=label_accuracy(base))
     judge.agrees(ours.minus(theirs), margin=0.1)  # as for test_same_accuracy
 

@@ -32,7 +32,8 @@ CLOSER = 0.02  # a third of the .065 by which the authors' layer-causal GD is cl
     formula="Rec2FTP = N[GD corrects and ICL corrects] / N[GD corrects]",
     refuted_if="less than nine tenths of the way from floor to ceiling",
     controls="how often ICL corrects where GD does not; a random update as large; GD "
-    "on shuffled labels; the untrained network; ICL in another order",
+    "on shuffled labels, and on unrelated text; the untrained network, and one random "
+    "but for embeddings and norms; ICL in another order",
     reported="85.6 % (GPT 1.3B), without its base rate",
 )
 def test_icl_covers_gd(
@@ -64,8 +65,9 @@ def test_icl_covers_gd(
     formula="SimAOU = cos(h_ICL − h_ZS, h_GD − h_ZS), h self-attention's output; "
     "normalised beside",
     refuted_if="less than nine tenths of the way from floor to ceiling",
-    controls="a random update as large; GD on shuffled labels; the untrained network; "
-    "beside, layer-causal GD",
+    controls="a random update as large; GD on shuffled labels, and on unrelated text; "
+    "the untrained network, and one random but for embeddings and norms; beside, "
+    "layer-causal GD",
     reported="GD .102, layer-causal GD .167; untrained .06 to .24 (Deutch et al.)",
 )
 def test_same_update(
@@ -98,8 +100,9 @@ def test_same_update(
     formula="SimAM_Δ = cos(m_ICL − m_ZS, m_GD − m_ZS), m the map to the query "
     "before softmax",
     refuted_if="less than nine tenths of the way from floor to ceiling",
-    controls="a random update as large; GD on shuffled labels; the untrained network; "
-    "beside, layer-causal GD",
+    controls="a random update as large; GD on shuffled labels, and on unrelated text; "
+    "the untrained network, and one random but for embeddings and norms; beside, "
+    "layer-causal GD",
     reported=".267, layer-causal .336; untrained .03 to .26 (Deutch et al.)",
 )
 def test_same_attention_change(
@@ -133,8 +136,9 @@ def test_same_attention_change(
     formula="Kendall's τ of ICL's attention to demonstrations and ⟨xᵢ, x⟩ of the GD"
     " side",
     refuted_if="less than nine tenths of the way from floor to ceiling",
-    controls="a random update as large; GD on shuffled labels; the untrained "
-    "network; the untouched model",
+    controls="a random update as large; GD on shuffled labels, and on unrelated text; "
+    "the untrained network, and one random but for embeddings and norms; the untouched "
+    "model",
     reported=".193, the untrained network never reported",
 )
 def test_same_attention_to_demonstrations(
@@ -163,7 +167,8 @@ def test_same_attention_to_demonstrations(
     formula="SimAOU of layer-causal GD − SimAOU of GD",
     refuted_if="a mean advantage below .02",
     controls="plain GD at its own best rate and passes; beside, a random update as "
-    "large, GD on shuffled labels, and the untrained network",
+    "large, GD on shuffled labels, and on unrelated text, the untrained network, and "
+    "one random but for embeddings and norms",
     reported=".167 against .102",
 )
 def test_layer_causal_gd_is_closer(
@@ -191,8 +196,9 @@ def test_layer_causal_gd_is_closer(
     needs_icl=True,
     formula="cos(h_ICL, h_GD) of self-attention's outputs; the ratio of norms beside",
     refuted_if="less than nine tenths of the way from floor to ceiling",
-    controls="a random update as large; GD on shuffled labels; the untrained "
-    "network; the untouched model; beside, layer-causal GD",
+    controls="a random update as large; GD on shuffled labels, and on unrelated text; "
+    "the untrained network, and one random but for embeddings and norms; the untouched "
+    "model; beside, layer-causal GD",
     reported="distinct (Mishra et al. 2025)",
 )
 def test_same_activations(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from probes.claims import ClaimCard
-from probes.contrast import UNTRAINED, tell_alike
+from probes.contrast import UNTRAINED, UNTRAINED_BUT_EMBEDDINGS, tell_alike
 from probes.grid import dataset_named, model_named
 from probes.judge import Judge
 from probes.measurement import Measurement
@@ -61,16 +61,17 @@ def test_arms_of_other_sizes_are_compared_by_their_means() -> None:
     assert tell_alike(measured(0.4), small, better="higher")
 
 
+@pytest.mark.parametrize("arm", [UNTRAINED, UNTRAINED_BUT_EMBEDDINGS])
 @pytest.mark.parametrize(("floor", "is_told"), [(0.7, True), (0.3, False)])
 def test_a_similarity_that_untrained_networks_have_too_is_remarked_on(
-    floor: float, is_told: bool
+    floor: float, is_told: bool, arm: str
 ) -> None:
     judged = judge()
-    floors = {UNTRAINED: measured(floor, 1), "a random update": measured(0.2, 2)}
+    floors = {arm: measured(floor, 1), "a random update": measured(0.2, 2)}
     judged.reaches_ceiling(
         measured(0.6), floors=floors, ceiling=measured(0.95, 3), margin=0.1
     )
-    assert (f"{UNTRAINED} scores" in judged.note) == is_told
+    assert (f"{arm} scores" in judged.note) == is_told
 
 
 def test_a_floor_as_high_as_the_ceiling_is_named() -> None:

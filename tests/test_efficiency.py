@@ -10,14 +10,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fixtures.efficiency import gd_on_more, numbers_up_to
+from claims.test_output import test_same_data_efficiency as curve_claim
+from claims.test_output import test_same_data_efficiency_with_more as more_claim
+from fixtures.efficiency import (
+    gd_by_number,
+    gd_on_more,
+    icl_by_number,
+    numbers_up_to,
+    untrained_by_number,
+    untrained_gd_on_more,
+)
+from probes.contrast import UNTRAINED
 from probes.errors import DataError, ShapeError
 from probes.grid import dataset_named, model_named
+from probes.judge import Judge
 from probes.measures import accuracy_over_numbers
 from probes.observation import Observation
 from probes.prompts import draw_text, largest_set
 from probes.rows import read_rows
 from probes.tasks import Cell, Settings
+from probes.twins import untrained_twin
 
 ROWS = read_rows(dataset_named("hmm"), None)
 
@@ -66,13 +78,62 @@ def test_the_largest_set_can_be_drawn_and_a_larger_one_cannot() -> None:
 def test_gd_gets_more_demonstrations_where_the_rows_suffice(
     variant: str, trained_on: int
 ) -> None:
-    cell = Cell(
+    asked = gd_on_more.recipe(cell(variant))
+    assert asked.n_demonstrations == trained_on
+    assert replace(asked, n_demonstrations=8).queries == "verdict"
+    bare = untrained_gd_on_more.recipe(cell(variant))
+    assert bare == replace(asked, model=untrained_twin(asked.model))
+
+
+def cell(variant: str | None = None) -> Cell:
+    return Cell(
         model=model_named("hmm_llama"),
         dataset=dataset_named("hmm"),
         n_demonstrations=8,
         settings=Settings(),
         variant=variant,
     )
-    asked = gd_on_more.recipe(cell)
-    assert asked.n_demonstrations == trained_on
-    assert replace(asked, n_demonstrations=8).queries == "verdict"
+
+
+# ------------------------------------------------------------ the untrained arms
+
+
+def test_untrained_curves_have_the_points_of_the_trained_ones() -> None:
+    curves = untrained_by_number.recipe(cell())
+    for name, recipe in {"ICL": icl_by_number, "GD": gd_by_number}.items():
+        trained = recipe.recipe(cell()).values()
+        twin = untrained_twin(cell().model)
+        assert curves[name] == [replace(point, model=twin) for point in trained]
+
+
+def right(share: float) -> Observation:
+    """Answer forty queries after each of ten sets, a share of them rightly."""
+    one = answered([place < 40 * share for place in range(40)])
+    arrays = {name: np.repeat(array, 10, axis=0) for name, array in one.arrays.items()}
+    return replace(one, arrays=arrays)
+
+
+@pytest.mark.parametrize(("bare_gd", "is_alike"), [(0.75, True), (0.0, False)])
+def test_curves_that_random_weights_bring_as_near_are_told(
+    bare_gd: float, is_alike: bool
+) -> None:
+    judge = Judge(curve_claim.claim, cell())
+    icl, gd = ({arm: right(share)} for arm, share in (("ICL", 0.75), ("GD", 0.5)))
+    bare = {"ICL": [right(0.75), right(0.75)], "GD": [right(bare_gd), right(bare_gd)]}
+    curve_claim(icl, gd, bare, right(0.0), judge)
+    assert (f"{UNTRAINED} scores" in judge.note) == is_alike
+    shown = {e.name: e.value for e in judge.beside}
+    area = "label accuracy over numbers of demonstrations"
+    assert shown[f"{area} difference: {UNTRAINED}"] == 0.75 - bare_gd
+
+
+@pytest.mark.parametrize(("bare_gd", "is_alike"), [(0.75, True), (0.0, False)])
+def test_more_demonstrations_for_random_weights_are_told_if_as_good(
+    bare_gd: float, is_alike: bool
+) -> None:
+    judge = Judge(more_claim.claim, cell("times_2"))
+    arms = [right(share) for share in (0.75, 0.5, 0.75, bare_gd, 0.0)]
+    more_claim(*arms, judge)
+    assert (f"{UNTRAINED} scores" in judge.note) == is_alike
+    shown = {e.name: e.value for e in judge.beside}
+    assert shown[f"label accuracy difference: {UNTRAINED}"] == 0.75 - bare_gd

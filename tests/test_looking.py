@@ -69,7 +69,7 @@ def test_tasks_of_different_blocks_differ() -> None:
 
 VIEWS: tuple[dict[str, Any], ...] = (
     {}, {"order": 2}, {"draw": 1}, {"labels": "shuffled"}, {"labels": "flipped"},
-    {"labels": "abstract"},
+    {"labels": "abstract"}, {"wording": "unrelated"},
 )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import fixtures.models  # noqa: F401 - fills the registry
 from probes.errors import ModelError
 from probes.grid import MODELS, dataset_named
 from probes.learners import GradientLearner
-from probes.networks import memory
+from probes.networks import loading, memory
 from probes.networks.lessons import encode_lessons
 from probes.networks.loading import load_causal_lm
 from probes.networks.memory import bytes_to_train, free_bytes, require_room
@@ -22,6 +22,7 @@ from probes.prompts import draw_text
 from probes.rows import read_rows
 from probes.tasks import Settings
 from probes.tokens import verbalize
+from probes.twins import untrained_twin
 
 CPU = torch.device("cpu")
 SETTINGS = Settings(n_sets=3, n_queries=4, n_calibration=6)
@@ -79,6 +80,21 @@ def test_llama_7b_trains_within_120_gib() -> None:
 def test_a_model_without_room_is_refused_before_it_is_read(nothing_free: None) -> None:
     with pytest.raises(ModelError, match=r"Loading hmm_llama, 200,064 par"):
         load_causal_lm(MODELS.get("hmm_llama"), SETTINGS)
+
+
+def test_a_twin_that_keeps_some_weights_needs_room_for_these_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(
+        loading, "require_room", lambda needed, *_, **__: asked.append(needed)
+    )
+    hmm = MODELS.get("hmm_llama")
+    for keeps in ("nothing", "embeddings_and_norms"):
+        model = load_causal_lm(untrained_twin(hmm, keeps=keeps), SETTINGS).model
+    kept = sum(model.get_parameter(n).numel() for n in loading.kept_names(model))
+    assert asked[1] - asked[0] == 4 * kept  # bytes of float32
+    assert 0 < kept < sum(p.numel() for p in model.parameters()) / 2
 
 
 def test_training_without_room_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -386,8 +386,8 @@ WEIGHTS = {
     "spoiled_by": 1e-3,
 }  # fmt: skip
 VIEWS = {
-    "order": 1, "draw": 1, "labels": "shuffled", "queries": "calibration",
-    "n_demonstrations": 5,
+    "order": 1, "draw": 1, "labels": "shuffled", "wording": "unrelated",
+    "queries": "calibration", "n_demonstrations": 5,
 }  # fmt: skip
 MODEL = request().model
 ASKED = request(learner=Counting(counter="", needs_model=True), model=MODEL)

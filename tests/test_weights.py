@@ -13,7 +13,15 @@ import pytest
 import torch
 
 from claims.test_weights import test_icl_survives_training_drift as drift_claim
-from fixtures.weights import checkpoints_of
+from claims.test_weights import test_robust_to_weight_change as robustness_claim
+from fixtures.weights import (
+    DISTURBANCES,
+    checkpoints_of,
+    drawn_apart,
+    untrained_icl_disturbed,
+    untrained_icl_drawn_twice,
+)
+from probes.contrast import UNTRAINED
 from probes.engine.observer import Observer, Scene
 from probes.engine.store import Store
 from probes.errors import OptionError, ShapeError
@@ -37,6 +45,7 @@ from probes.networks.causal_lm import CausalLM
 from probes.observation import Observation
 from probes.request import Request
 from probes.tasks import Cell, Checkpoint, ModelCard, Settings
+from probes.twins import untrained_twin
 from tests.test_causal_lm import HMM, SETTINGS, ask, tiny
 
 FAMOUS = ((0, 0.343), (1, 0.035), (2, 0.0035))  # CLAIMS: Gaussian of σ = .0225
@@ -293,16 +302,69 @@ def test_a_series_is_judged_from_its_first_state_to_its_last(
     sizes = [weight_drift(o).mean for o in drifted.values()]
     assert sizes[0] == 0 < sizes[1]
     answered = {c.name: right(p) for c, p in zip(cards, (first, 1.0), strict=True)}
-    cell = Cell(
-        model=series,
+    judge = Judge(drift_claim.claim, cell(series))
+    apart = drifted[series.name]
+    drift_claim(answered, drifted, [right(0.0), right(0.5)], apart, judge)
+    assert judge.judgement is not None
+    assert judge.judgement.verdict == verdict
+
+
+def cell(model: ModelCard = HMM) -> Cell:
+    return Cell(
+        model=model,
         dataset=dataset_named("hmm"),
         n_demonstrations=4,
         settings=SETTINGS,
     )
-    judge = Judge(drift_claim.claim, cell)
-    drift_claim(answered, drifted, judge)
-    assert judge.judgement is not None
-    assert judge.judgement.verdict == verdict
+
+
+# ------------------------------------------------------------ the untrained arms
+
+
+@pytest.mark.parametrize(("drawn_anew", "is_alike"), [(0.0, True), (1.0, False)])
+def test_accuracy_that_never_learned_stays_the_same_too_and_is_told(
+    drawn_anew: float, is_alike: bool
+) -> None:
+    judge = Judge(drift_claim.claim, cell())
+    apart = Observation(arrays={"drift": np.array([[1.4]])})
+    icl = {"first": right(0.5), "last": right(0.75)}
+    drift_claim(icl, {"last": apart}, [right(0.0), right(drawn_anew)], apart, judge)
+    assert (f"{UNTRAINED} scores" in judge.note) == is_alike
+    shown = {e.name: e.value for e in judge.beside}
+    assert shown[f"label accuracy: {UNTRAINED}, drawn anew"] == drawn_anew
+    assert shown[f"label accuracy difference: {UNTRAINED}"] == drawn_anew
+    assert shown[f"relative distance of parameters: {UNTRAINED}, drawn anew"] == 1.4
+
+
+@pytest.mark.parametrize(("left", "is_alike"), [(0.75, True), (0.25, False)])
+def test_robustness_of_what_never_learned_is_told(left: float, is_alike: bool) -> None:
+    judge = Judge(robustness_claim.claim, cell())
+    trained, untrained = ({"noise 0.1": right(x)} for x in (0.5, left))
+    robustness_claim(right(0.75), trained, right(0.75), untrained, judge)
+    assert (f"{UNTRAINED} scores" in judge.note) == is_alike
+    shown = {e.name: e.value for e in judge.beside}
+    assert shown[f"label accuracy difference: {UNTRAINED}"] == 0.75 - left
+
+
+def test_the_untrained_network_is_disturbed_as_the_trained_one_is() -> None:
+    asked = untrained_icl_disturbed.recipe(cell())
+    assert [r.learner.by for r in asked.values()] == list(DISTURBANCES)
+    assert {r.model for r in asked.values()} == {untrained_twin(HMM)}
+
+
+def test_random_weights_drawn_twice_are_further_apart_than_checkpoints(
+    observer: Observer,
+) -> None:
+    first, second = untrained_icl_drawn_twice.recipe(cell())
+    apart = drawn_apart.recipe(cell())
+    assert (apart.model, apart.learner.since) == (second.model, first.model)
+    assert first.model == untrained_twin(HMM)
+    last = checkpoints_of(HMM)
+    drifted = observer.observe(ask(Drift(since=last[0]), model=last[-1]))
+    found = weight_drift(observer.observe(apart)).mean
+    assert found > weight_drift(drifted).mean
+    answers = [observer.observe(request)["log_probs"] for request in (first, second)]
+    assert not np.array_equal(*answers)
 
 
 def right(share: float) -> Observation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
@@ -15,6 +16,8 @@ ROUNDING = 12
 Better = Literal["higher", "nearer 0"]
 UNTRAINED = "the untrained network"
 """The name of the arm with random weights, in rows and among floors."""
+UNTRAINED_BUT_EMBEDDINGS = "the network random but for embeddings and norms"
+"""The name of the arm that keeps these as they were trained."""
 
 
 def tell_alike(
@@ -23,6 +26,7 @@ def tell_alike(
     *,
     better: Better,
     alpha: float = ALPHA,
+    arm: str = UNTRAINED,
 ) -> str:
     """Say that random weights score no worse, if trained ones are not clearly better.
 
@@ -34,6 +38,7 @@ def tell_alike(
         untrained: The same with random weights, under the same settings.
         better: What would speak for the claim.
         alpha: Level at which "clearly" is tested.
+        arm: The name of the untrained arm.
 
     Returns:
         A remark for the row; empty where the trained network is clearly better.
@@ -48,9 +53,24 @@ def tell_alike(
     if clear:
         return ""
     return (
-        f"{UNTRAINED} scores {untrained.mean:.3g} and the trained one "
+        f"{arm} scores {untrained.mean:.3g} and the trained one "
         f"{trained.mean:.3g}: {trained.name} does not tell learning from none here"
     )
+
+
+def tell_floors_alike(
+    similarity: Measurement,
+    floors: Mapping[str, Measurement],
+    *,
+    alpha: float = ALPHA,
+) -> str:
+    """Say so of every untrained arm among the floors of a similarity."""
+    told = [
+        tell_alike(similarity, floors[arm], better="higher", alpha=alpha, arm=arm)
+        for arm in (UNTRAINED, UNTRAINED_BUT_EMBEDDINGS)
+        if arm in floors
+    ]
+    return "; ".join(filter(None, told))
 
 
 def _gain(trained: Measurement, untrained: Measurement, better: Better) -> Measurement:

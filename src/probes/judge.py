@@ -13,7 +13,7 @@ from typing import Any
 
 from probes.above import judge_above
 from probes.claims import ClaimCard
-from probes.contrast import UNTRAINED, Better, tell_alike
+from probes.contrast import UNTRAINED, Better, tell_alike, tell_floors_alike
 from probes.errors import ClaimError
 from probes.exactly import judge_exactly, judge_whole
 from probes.judgement import Effect, Judgement
@@ -131,9 +131,7 @@ class Judge:
             margin=margin,
             alpha=self.alpha,
         )
-        if UNTRAINED in floors:
-            bare = floors[UNTRAINED]
-            self.notes(tell_alike(similarity, bare, better="higher", alpha=self.alpha))
+        self.notes(tell_floors_alike(similarity, floors, alpha=self.alpha))
         if found.verdict == "not_applicable":
             highest = max(floors, key=lambda name: floors[name].mean)
             found = replace(found, reason=f"{found.reason}; the floor is {highest}")

@@ -18,6 +18,7 @@ from probes.description import Description, Row
 from probes.errors import DataError
 from probes.rows import LabelledRows
 from probes.tasks import Settings, seed_of
+from probes.wording import Wording, reworded, words_of
 
 Labels = Literal["gold", "shuffled", "flipped", "abstract"]
 Queries = Literal["verdict", "calibration"]
@@ -79,6 +80,7 @@ def draw_text(
     n_demonstrations: int,
     draw: int = 0,
     labels: Labels = "gold",
+    wording: Wording = "own",
     queries: Queries = "verdict",
 ) -> TextTask:
     """Choose the rows of a cell.
@@ -93,6 +95,8 @@ def draw_text(
             "flipped" gives every label the next one's place, the last the first's;
             "abstract" gives every label, also the queries' right one, another word
             (see :func:`abstracted`).
+        wording: "unrelated" exchanges the words of each demonstration's input, and
+            nothing of its label, for words that say nothing of it (see ``wording``).
         queries: "calibration" asks train rows that demonstrate nowhere.
 
     Raises:
@@ -103,12 +107,15 @@ def draw_text(
     pools = [
         _Pool.of(rows, settings, group, n_demonstrations) for group in _groups(rows)
     ]
-    shown, asked = [], []
-    rng = np.random.default_rng(seed_of("labels", settings.seed, draw))
+    shown, asked, drawn_by = [], [], (settings.seed, draw)
+    rng = np.random.default_rng(seed_of("labels", *drawn_by))
+    words = words_of(rows.train) if wording == "unrelated" else {}
     every_label = [row.label for row in rows.train]
     for index in range(settings.n_sets):
         pool = pools[index % len(pools)]
         chosen = pool.demonstrations(index // len(pools), draw)
+        if words:
+            chosen = reworded(chosen, words, seed_of("words", *drawn_by, index))
         given = [row.label for row in chosen]
         if labels == "shuffled":
             given = [every_label[rng.integers(len(every_label))] for _ in chosen]

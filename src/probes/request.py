@@ -24,6 +24,7 @@ from probes.tasks import (
     digest_of_json,
     seed_of,
 )
+from probes.wording import Wording
 
 if TYPE_CHECKING:
     from probes.engine.observer import Scene
@@ -56,6 +57,7 @@ class Request:
         order: 0 is the order drawn; others are seeded shuffles of each set.
         draw: 0 is the cell's demonstration sets; others are other sets of that size.
         labels: Whether the demonstrations carry their own labels (see ``prompts``).
+        wording: Whether they keep their own words (see ``wording``).
         queries: "calibration" asks queries that no verdict sees.
     """
 
@@ -67,6 +69,7 @@ class Request:
     order: int = 0
     draw: int = 0
     labels: Labels = "gold"
+    wording: Wording = "own"
     queries: Queries = "verdict"
 
     @classmethod
@@ -107,7 +110,7 @@ class Request:
             "rows": canonical(rows),
             "n_demonstrations": self.n_demonstrations,
             "settings": sizes,
-            "view": [self.order, self.draw, self.labels, self.queries],
+            "view": [self.order, self.draw, self.labels, self.wording, self.queries],
         }
         return digest_of_json(described)
 
@@ -149,6 +152,7 @@ class Request:
             n_demonstrations=self.n_demonstrations,
             draw=self.draw,
             labels=self.labels,
+            wording=self.wording,
             queries=self.queries,
         )
         if self.order == 0:
@@ -189,6 +193,7 @@ def code_version() -> str:
         "rows.py",
         "tasks.py",
         "tokens.py",
+        "wording.py",
         "hub.py",
     )
     files += [here / name for name in names]

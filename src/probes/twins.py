@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from probes.errors import OptionError
-from probes.tasks import Construction, Keeps, ModelCard, Untrained
+from probes.errors import OptionError, ProbesError
+from probes.networks.parts import KNOWN_PARTS, architecture_of
+from probes.tasks import Checkpoint, Construction, Keeps, ModelCard, Untrained
 
 TWINS: dict[Keeps, str] = {
     "nothing": "untrained",
@@ -52,6 +53,29 @@ def untrained_twin(
         summary=f"The architecture of {original} with random weights{but}.",
         weights=Untrained(of=source, seed=seed, keeps=keeps),
     )
+
+
+def parts_are_known(model: ModelCard) -> bool:
+    """Say whether a text model's embeddings and norms are trained, and which they are.
+
+    Where its folder cannot be read they are not; its own cells report that, in words.
+    """
+    weights = model.weights
+    if isinstance(weights, Untrained):
+        return weights.keeps == "embeddings_and_norms"
+    try:
+        return (
+            isinstance(weights, Checkpoint) and architecture_of(weights) in KNOWN_PARTS
+        )
+    except (ProbesError, OSError):
+        return False
+
+
+def redrawn(twin: ModelCard) -> ModelCard:
+    """Give the card of the same untrained network, its random weights drawn anew."""
+    weights = twin.weights
+    assert isinstance(weights, Untrained)
+    return replace(twin, weights=replace(weights, seed=weights.seed + 1))
 
 
 def trained_name(name: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -38,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 1 if a fault was not survived or a bound was missed.
     """
     asked = _parser().parse_args(arguments)
+    # What a shell starts in the background ignores Ctrl-C, and so do its children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     home = Path(tempfile.mkdtemp(prefix="probes-faults-"))
     summary = Summary(asked.out, is_quick=asked.quick)
     try:

@@ -53,6 +53,16 @@ class Scene:
         """Ask another learner in the same cell, through the store."""
         return self.observer.observe(replace(self.request, learner=learner, **changes))
 
+    def choose(self, choice: Any) -> dict[str, Any]:
+        """Ask who chooses a learner's settings what they are.
+
+        Chosen on calibration queries after demonstrations as they stand in the rows: a
+        learner that is given other labels or words differs by nothing else.
+        """
+        gold: dict[str, Any] = {"labels": "gold", "wording": "own"}
+        found = self.observe(choice, queries="calibration", order=0, draw=0, **gold)
+        return dict(found.facts)
+
 
 class Observer:
     """Answers requests, computing nothing twice.

@@ -79,9 +79,7 @@ class GradientLearner:
         from probes.networks.lora import training_of
         from probes.networks.trials import Trial
 
-        chosen = scene.observe(
-            self.choice, queries="calibration", order=0, draw=0, labels="gold"
-        ).facts
+        chosen = scene.choose(self.choice)
         task, model = scene.text_task(), scene.model
         labels = verbalize(model.tokenizer, task)
         lessons = encode_lessons(model, task, labels, task.demonstrations)

@@ -33,13 +33,7 @@ class LayerCausal(GradientLearner):
         Raises:
             NumericsError: Every rate diverges, or the update vanishes in rounding.
         """
-        chosen = scene.observe(
-            LayerSelection(of=self),
-            queries="calibration",
-            order=0,
-            draw=0,
-            labels="gold",
-        ).facts
+        chosen = scene.choose(LayerSelection(of=self))
         task, model = scene.text_task(), scene.model
         labels = verbalize(model.tokenizer, task)
         answered = []

@@ -51,9 +51,7 @@ class TaskVector:
         from probes.networks.hidden import log_probs_with
 
         choice = LayerChoice(form=self.form)
-        chosen = scene.observe(
-            choice, queries="calibration", order=0, draw=0, labels="gold"
-        ).facts
+        chosen = scene.choose(choice)
         layer = chosen["layer"]
         states = scene.observe(TaskStates(), queries="calibration")[self.form]
         texts, model = _texts(scene), scene.model

@@ -90,27 +90,27 @@ def _require_room(card: ModelCard, folder: Path, settings: Settings) -> None:
     """Refuse a model that does not fit, before the first tensor is read."""
     if settings.device == SPREAD:
         return  # what no GPU holds goes to the machine's memory, and works slowly
-    copies = (
-        2 if isinstance(card.weights, Untrained) and keeps_some(card.weights) else 1
-    )
     # The headers say what is stored, the configuration what is built: either can lie.
     stored = 0 if isinstance(card.weights, Untrained) else count_parameters(folder)
-    built, buffers = _count(folder)
+    built, buffers, kept = _count(folder)
     known = card.n_parameters or max(stored, built)
+    if isinstance(card.weights, Untrained) and keeps_some(card.weights):
+        buffers += kept  # held while the trained model makes room for the random one
     dtype = getattr(torch, settings.dtype)
     require_room(
-        copies * (known + buffers) * dtype.itemsize,
+        (known + buffers) * dtype.itemsize,
         torch.device(settings.device),
         what=f"Loading {card.name}, {known:,} parameters in {settings.dtype},",
         mending="Pass a narrower --dtype, another --device, or a smaller model.",
     )
 
 
-def _count(folder: Path) -> tuple[int, int]:
+def _count(folder: Path) -> tuple[int, int, int]:
     """Count the numbers that an architecture builds, without building them.
 
     Returns:
-        Parameters, and what else it keeps, such as masks of its whole context.
+        Parameters; what else it holds, such as masks of its whole context; and those of
+        the parameters that are embeddings or norms.
 
     Raises:
         ModelError: The configuration is no architecture's.
@@ -125,7 +125,8 @@ def _count(folder: Path) -> tuple[int, int]:
         ) from error
     parts = (model.parameters(), model.buffers())
     n_parameters, n_buffers = (sum(x.numel() for x in part) for part in parts)
-    return n_parameters, n_buffers
+    n_kept = sum(model.get_parameter(name).numel() for name in kept_names(model))
+    return n_parameters, n_buffers, n_kept
 
 
 def keeps_some(source: Untrained) -> bool:
@@ -138,9 +139,12 @@ def _model(folder: Path, source: Checkpoint | Untrained, settings: Settings) -> 
     if isinstance(source, Checkpoint):
         return _trained(folder, dtype, settings.device)
     place = "cpu" if settings.device == SPREAD else settings.device
+    # Read before anything is drawn: two whole models would be twice the memory.
+    kept = _embeddings_and_norms(_trained(folder, dtype)) if keeps_some(source) else {}
     model = _random(folder, dtype, torch.device(place), source.seed)
-    if keeps_some(source):
-        _keep_embeddings_and_norms(model, _trained(folder, dtype))
+    with torch.no_grad():
+        for name, tensor in kept.items():
+            model.get_parameter(name).copy_(tensor)
     return model
 
 
@@ -205,10 +209,9 @@ def _random(folder: Path, dtype: torch.dtype, device: torch.device, seed: int) -
         return _transformers().AutoModelForCausalLM.from_config(config, dtype=dtype)
 
 
-def _keep_embeddings_and_norms(model: Any, trained: Any) -> None:
-    with torch.no_grad():
-        for name in kept_names(model):
-            model.get_parameter(name).copy_(trained.get_parameter(name))
+def _embeddings_and_norms(trained: Any) -> dict[str, torch.Tensor]:
+    named = {name: trained.get_parameter(name) for name in kept_names(trained)}
+    return {name: parameter.detach().clone() for name, parameter in named.items()}
 
 
 def kept_names(model: Any) -> Iterator[str]:
