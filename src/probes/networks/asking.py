@@ -21,7 +21,7 @@ LEAST_TOKENS = 256
 WIDENED = {"cpu": 1 << 17, "cuda": 1 << 25}
 """Logits that are float64 at a time: a megabyte, which stays in a CPU's cache."""
 LogProbs = NDArray[np.float32]
-TOKENS_A_PASS = {"cpu": 2048, "cuda": 16384}
+TOKENS_A_PASS = {"cpu": 768, "cuda": 16384}
 """Enough for products at full speed, few enough for activations in the cache."""
 
 
@@ -42,9 +42,10 @@ def ask(
     Raises:
         NumericsError: The model answered NaN or infinite logits.
     """
-    most = TOKENS_A_PASS.get(llama.device.type, 2048)
-    # What a stack has in common is computed once, so a pass takes more than a share.
-    most = max(min(most, LEAST_TOKENS), 4 * most // (3 + llama.n_stacks(weights)))
+    most = TOKENS_A_PASS.get(llama.device.type, 768)
+    # What a stack has in common is computed once, and above it every member alone.
+    above = llama.share_above(weights) * (llama.n_stacks(weights) - 1)
+    most = max(min(most, LEAST_TOKENS), int(most / (1 + above)))
     trees = [tree_of(group, prompts) for group, prompts in enumerate(groups)]
     while True:
         try:

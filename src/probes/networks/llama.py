@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from probes.networks.axes import split
+from probes.networks.submodel import lowest_layer
 
 FAMILY = ("llama", "mistral", "qwen2")
 ROTATIONS = ("default", "linear", "llama3")  # those that do not change with the length
@@ -95,6 +96,12 @@ class Llama:
         """Count the members of a stack of weights; 1 where none is stacked."""
         stacked = [w for n, w in weights.items() if w.dim() > self.own[n].dim()]
         return len(stacked[0]) if stacked else 1
+
+    def share_above(self, weights: Weights) -> float:
+        """Tell which share of the layers computes all tokens for every member."""
+        if not weights:
+            return 0.0
+        return 1 - (1 + lowest_layer(weights)) / self.n_layers
 
     def embed(self, ids: Tensor, weights: Weights) -> Tensor:
         """Look tokens up.
