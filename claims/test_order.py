@@ -26,6 +26,7 @@ BATCHES = ("sgd_batch_2", "sgd_batch_4")
     variants=OPTIMISERS,
     full_variants=BATCHES,
     needs_icl=True,
+    least_demonstrations=2,
     formula="Sen: standard deviation of each token's probability over orders, "
     "summed; ICL − learner",
     refuted_if="a mean difference beyond ±.03",
@@ -60,6 +61,7 @@ def test_same_order_sensitivity(
     on="text",
     variants=("averaged", "position_free"),
     needs_icl=True,
+    least_demonstrations=2,
     formula="½Σ|p_ICL − p_GD| − ½Σ|p̄ − p_GD|, p̄ ICL averaged over orders or after "
     "demonstrations side by side; minus the same with what learned nothing for GD",
     refuted_if="a mean advantage below .015",
@@ -90,6 +92,7 @@ def test_order_divides_icl_from_gd(
     source="Shen et al. 2024, Theorem 1",
     on="regression",
     needs_icl=True,
+    least_demonstrations=2,
     variants=("gd", "sgd_one_pass", "sgd_fixed", "sgd_reshuffled"),
     full_variants=BATCHES,
     formula="standard deviation of the answer over orders, over the answers' root mean "

@@ -133,6 +133,7 @@ def test_same_attention_change(
     source="Dai et al. 2023, Table 3 (Kendall's τ .193), there without a floor",
     on="text",
     needs_icl=True,
+    least_demonstrations=2,
     formula="Kendall's τ of ICL's attention to demonstrations and ⟨xᵢ, x⟩ of the GD"
     " side",
     refuted_if="less than nine tenths of the way from floor to ceiling",

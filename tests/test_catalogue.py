@@ -73,6 +73,16 @@ def test_every_claim_says_all_that_the_page_tells(card: ClaimCard) -> None:
     assert card.reported
 
 
+def test_what_is_said_of_several_demonstrations_is_not_asked_of_one() -> None:
+    several = {card.name for card in CARDS if card.least_demonstrations == 2}
+    assert several == {
+        "same_order_sensitivity",
+        "same_order_sensitivity_in_regression",
+        "order_divides_icl_from_gd",
+        "same_attention_to_demonstrations",
+    }
+
+
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
 def test_the_page_tells_all_that_a_claim_says(card: ClaimCard) -> None:
     found = section(catalogue_page(CARDS, ROWS), card.name)

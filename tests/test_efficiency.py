@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from claims.test_output import test_same_data_efficiency as curve_claim
 from claims.test_output import test_same_data_efficiency_with_more as more_claim
+from fixtures.activations import inside_icl_reordered
 from fixtures.efficiency import (
     gd_by_number,
     gd_on_more,
@@ -20,6 +22,7 @@ from fixtures.efficiency import (
     untrained_by_number,
     untrained_gd_on_more,
 )
+from fixtures.observations import icl_reordered
 from probes.contrast import UNTRAINED
 from probes.errors import DataError, ShapeError
 from probes.grid import dataset_named, model_named
@@ -137,3 +140,15 @@ def test_more_demonstrations_for_random_weights_are_told_if_as_good(
     assert (f"{UNTRAINED} scores" in judge.note) == is_alike
     shown = {e.name: e.value for e in judge.beside}
     assert shown[f"label accuracy difference: {UNTRAINED}"] == 0.75 - bare_gd
+
+
+# ------------------------------------------------------------- a single demonstration
+
+
+@pytest.mark.parametrize("likeness", [icl_reordered, inside_icl_reordered])
+def test_a_single_demonstration_has_no_other_order_and_another_in_its_place(
+    likeness: Any,
+) -> None:
+    one, two = (likeness.recipe(replace(cell(), n_demonstrations=n)) for n in (1, 2))
+    assert (one.order, one.draw) == (0, 1)
+    assert (two.order, two.draw) == (1, 0)

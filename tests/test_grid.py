@@ -329,6 +329,12 @@ def test_claim_about_some_datasets_has_cells_of_those(
     assert ids(claim(datasets=datasets), *ALL) == cells
 
 
+def test_claim_about_order_has_no_cell_of_one_demonstration() -> None:
+    card = claim(least_demonstrations=2)
+    assert ids(card, "llama", "sst2", "1,2") == ["llama-sst2-2"]
+    assert ids(card, "llama", "sst2", "1") == []
+
+
 # ------------------------------------------------------------------------- registry
 
 

@@ -77,11 +77,16 @@ def _described(card: ClaimCard) -> str:
         "" if card.layers is None else f"; {card.layers[0]} to {card.layers[1]} layers"
     )
     identity = "; an identity, true of any network" if card.identity else ""
+    least = (
+        f"; from {card.least_demonstrations} demonstrations on"
+        if card.least_demonstrations > 1
+        else ""
+    )
     more = ", ".join(card.full_variants)
     full = f"\n{INDENT}With --grid full also: {more}" if more else ""
     return (
         f"{named}\n{INDENT}{card.sentence}\n{INDENT}Source: {card.source}\n"
-        f"{INDENT}On: {card.on}{layers}{gated}{identity}{full}"
+        f"{INDENT}On: {card.on}{layers}{least}{gated}{identity}{full}"
     )
 
 

@@ -37,6 +37,7 @@ class ClaimCard:
         variants: Named variants, each a cell of its own (an optimiser, a sub-model).
         full_variants: Further ones, which only ``--grid full`` runs.
         needs_icl: Not applicable where the demonstrations teach the model nothing.
+        least_demonstrations: Below it the claim says nothing: one has no order.
         layers: How many layers the network must have: (lowest, highest); None: any.
         datasets: The datasets it is stated for; empty means every one of the family.
         identity: True of any network, whatever it learned: evidence of nothing.
@@ -54,6 +55,7 @@ class ClaimCard:
     variants: tuple[str, ...] = ()
     full_variants: tuple[str, ...] = ()
     needs_icl: bool = False
+    least_demonstrations: int = 1
     layers: tuple[int, int] | None = None
     datasets: tuple[str, ...] = ()
     identity: bool = False
@@ -95,6 +97,7 @@ def claim(
     variants: tuple[str, ...] = (),
     full_variants: tuple[str, ...] = (),
     needs_icl: bool = False,
+    least_demonstrations: int = 1,
     layers: tuple[int, int] | None = None,
     datasets: tuple[str, ...] = (),
     identity: bool = False,
@@ -113,6 +116,7 @@ def claim(
         variants: Each becomes a cell of its own; observations read ``cell.variant``.
         full_variants: Further ones that are too many for every run.
         needs_icl: Judge only where demonstrations demonstrably teach the model.
+        least_demonstrations: Judge no cell with fewer.
         layers: Lowest and highest number of layers of the networks it speaks of.
         datasets: Names of the datasets it is stated for; empty for all.
         identity: Whether it holds by algebra of any network, trained or not, so that
@@ -155,6 +159,7 @@ def claim(
             variants=tuple(variants),
             full_variants=tuple(full_variants),
             needs_icl=needs_icl,
+            least_demonstrations=least_demonstrations,
             layers=layers,
             datasets=tuple(datasets),
             identity=identity,

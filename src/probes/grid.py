@@ -74,6 +74,7 @@ class Grid:
             for dataset in self.datasets
             if claim.applies_to(model, dataset)
             for n in self.demonstrations or dataset.demonstrations_of(self.size)
+            if n >= claim.least_demonstrations
             for variant in claim.variants_of(self.size)
         ]
 
