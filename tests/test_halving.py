@@ -132,14 +132,14 @@ def test_halved_trainings_end_as_stacked_ones_do(
         losses, faults = training.losses(trials, (1, 2), asked)
         return [{"losses": torch.from_numpy(losses)}, faults]
 
-    whole, gradients = outcome(), Training._gradients
+    whole, learn = outcome(), Training._learn
 
-    def cramped(self: Any, weights: Any, batch: Any) -> Any:
+    def cramped(self: Any, weights: Any, batch: Any, take: Any) -> Any:
         if len(batch[0]) > 3:
             raise out_of_memory()
-        return gradients(self, weights, batch)
+        return learn(self, weights, batch, take)
 
-    monkeypatch.setattr(Training, "_gradients", cramped)
+    monkeypatch.setattr(Training, "_learn", cramped)
     halved = outcome()
     assert halved[1:] == whole[1:]
     for name, tensor in whole[0].items():

@@ -139,7 +139,8 @@ def test_gradients_are_those_of_the_library_s_modules(
     columns, batch = examples(n_trials)
     if start:
         batch = (*batch, taught.record(batch[0]))
-    gradients, losses = taught.gradients(stack, columns, batch)
+    gradients = {name: torch.zeros_like(w) for name, w in stack.items()}
+    losses = taught.teach(stack, columns, batch, gradients.__setitem__)
     for trial in range(n_trials):
         own = {name: w[trial].clone().requires_grad_() for name, w in stack.items()}
         loss = plain_loss(model, own, columns, *(t[trial] for t in batch[:4]))
@@ -148,6 +149,23 @@ def test_gradients_are_those_of_the_library_s_modules(
         for name, gradient in zip(own, theirs, strict=True):
             gap = (gradients[name][trial] - gradient).abs().max()
             assert float(gap) <= 1e-10, name
+
+
+@pytest.mark.parametrize("n_trials", [1, 3])
+def test_weights_may_move_as_soon_as_their_gradient_is_there(n_trials: int) -> None:
+    model = built("tied")
+    stack = disturbed(parameters_of(model, "all"), n_trials)
+    taught, lesson = Taught(Llama(model), 0), examples(n_trials)
+    still, moved = dict[str, Tensor](), dict[str, Tensor]()
+    taught.teach(stack, *lesson, still.__setitem__)
+
+    def move(name: str, gradient: Tensor) -> None:
+        moved[name] = gradient.clone()
+        stack[name].add_(100.0)
+
+    taught.teach(stack, *lesson, move)
+    for name, gradient in still.items():
+        torch.testing.assert_close(moved[name], gradient, atol=1e-10, rtol=0)
 
 
 def examples(n_trials: int) -> tuple[Tensor, tuple[Tensor, ...]]:

@@ -18,26 +18,40 @@ class Descent:
     Attributes:
         optimizer: "gd", or "adam" with its authors' constants (Kingma and Ba 2015).
         rates: Shape (n_trials,).
+        largest: The largest entry of each trial's gradient in the first step in which
+            one was not zero, shape (n_trials,).
     """
 
     optimizer: str
     rates: Tensor
     n_steps: int = 0
     moments: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    largest: Tensor = field(init=False)
+    _is_first: bool = True
 
-    def step(self, masters: Weights, gradients: Weights) -> None:
-        """Move the weights in place."""
+    def __post_init__(self) -> None:
+        self.largest = torch.zeros(len(self.rates))
+
+    def begin_step(self) -> None:
+        """Count a step, before its weights are moved."""
         self.n_steps += 1
-        for name, master in masters.items():
-            gradient = gradients[name].to(master.dtype)
-            if self.optimizer == "adam":
-                gradient = self._scaled(name, gradient)
-            if len(self.rates) == 1:
-                master.sub_(gradient, alpha=float(self.rates))
-                continue
-            shape = (-1, *[1] * (master.dim() - 1))
-            rates = self.rates.to(master.dtype).reshape(shape)
-            master.sub_(gradient.mul_(rates))
+        self._is_first = not self.largest.any()
+
+    def move(self, masters: Weights, name: str, gradient: Tensor) -> None:
+        """Move one weight of every trial in place; the gradient may be written over."""
+        if self._is_first:
+            sizes = gradient.detach().abs().flatten(1).amax(dim=1).float().cpu()
+            self.largest = torch.maximum(self.largest, sizes)
+        master = masters[name]
+        gradient = gradient.to(master.dtype)
+        if self.optimizer == "adam":
+            gradient = self._scaled(name, gradient)
+        if len(self.rates) == 1:
+            master.sub_(gradient, alpha=float(self.rates))
+            return
+        shape = (-1, *[1] * (master.dim() - 1))
+        rates = self.rates.to(master.dtype).reshape(shape)
+        master.sub_(gradient.mul_(rates))
 
     def _scaled(self, name: str, gradient: Tensor) -> Tensor:
         if name not in self.moments:

@@ -18,6 +18,7 @@ from probes.networks.causal_lm import CausalLM
 from probes.networks.descent import Weights
 from probes.networks.lessons import Lessons
 from probes.networks.replay import Replay
+from probes.networks.taught import Take
 from probes.networks.training import Training
 
 if TYPE_CHECKING:
@@ -47,12 +48,10 @@ class LayerCausalTraining(Training):
         self._learns = False
         self.taught = None  # it reads every layer's output
 
-    def _gradients(
-        self, weights: Weights, batch: tuple[Tensor, ...]
-    ) -> tuple[Weights, Tensor]:
+    def _learn(self, weights: Weights, batch: tuple[Tensor, ...], take: Take) -> Tensor:
         self._learns = True
         try:
-            return super()._gradients(weights, batch)
+            return super()._learn(weights, batch, take)
         finally:
             self._learns = False
 

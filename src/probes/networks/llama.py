@@ -211,7 +211,10 @@ class Llama:
         bias = weights.get(name + ".bias", self.own.get(name + ".bias"))
         if weight.dim() == 2 and (bias is None or bias.dim() == 1):
             return F.linear(x, weight, bias)
-        found = x @ weight.transpose(-1, -2)
+        if x.shape[-2] == 1:  # so that gradients lie in memory as weights do
+            found = (weight @ x.transpose(-1, -2)).transpose(-1, -2)
+        else:
+            found = x @ weight.transpose(-1, -2)
         if bias is None:
             return found
         return found + (bias if bias.dim() == 1 else bias[:, None])

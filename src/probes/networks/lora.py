@@ -15,6 +15,7 @@ from probes.networks.causal_lm import CausalLM
 from probes.networks.descent import Weights
 from probes.networks.lessons import Lessons
 from probes.networks.memory import bytes_to_train, require_room
+from probes.networks.taught import Take
 from probes.networks.training import Training
 from probes.networks.trials import Trial
 from probes.tasks import seed_of
@@ -82,18 +83,17 @@ class LoRATraining(Training):
             for name, p in self.start.items()
         }
 
-    def _gradients(
-        self, weights: Weights, batch: tuple[Tensor, ...]
-    ) -> tuple[Weights, Tensor]:
+    def _learn(self, weights: Weights, batch: tuple[Tensor, ...], take: Take) -> Tensor:
         """Carry the projections' gradients over to the factors, by the chain rule."""
-        gradients, losses = super()._gradients(weights, batch)
-        found: Weights = {}
-        for name, gradient in gradients.items():
+
+        def carry(name: str, gradient: Tensor) -> None:
             A, B = self.factors[f"{name}:A"], self.factors[f"{name}:B"]
             wide = gradient.to(A.dtype)
-            found[f"{name}:A"] = B.mT @ wide
-            found[f"{name}:B"] = wide @ A.mT
-        return found, losses
+            of_factors = {"A": B.mT @ wide, "B": wide @ A.mT}
+            for factor, found in of_factors.items():
+                take(f"{name}:{factor}", found)
+
+        return super()._learn(weights, batch, carry)
 
 
 def _gaussian(name: str, d_in: int) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -10,6 +12,9 @@ from probes.networks.blocks import Blocks
 from probes.networks.descent import Weights
 from probes.networks.lessons import Batch
 from probes.networks.llama import EMBEDDING, Llama
+
+Take = Callable[[str, Tensor], None]
+"""What is done with a gradient: given the name of a weight, and its gradient."""
 
 
 class Taught:
@@ -70,28 +75,56 @@ class Taught:
         picked = log_probs.gather(-1, wanted[..., None])[..., 0]
         return -(picked * shares.flatten(1)).sum(dim=1) / ids.shape[1]
 
-    def gradients(
-        self, weights: Weights, columns: Tensor, batch: Batch
-    ) -> tuple[Weights, Tensor]:
-        """Take every trial's gradient and loss: shapes (n_trials, …), (n_trials,)."""
+    def teach(
+        self, weights: Weights, columns: Tensor, batch: Batch, take: Take
+    ) -> Tensor:
+        """Take every trial's gradient, and hand each over as soon as it is there.
+
+        No gradient waits for the others, so that one at a time is held, and whoever
+        takes it may move the weights at once: nothing below needs them any more.
+
+        Args:
+            weights: Those that move, shape (n_trials, …).
+            columns: The positions that ``reads`` counts in, shape (n_columns,).
+            batch: What ``Lessons.take`` gives.
+            take: Called with a name and its gradient, shape (n_trials, …); not called
+                for weights that the losses do not depend on.
+
+        Returns:
+            The losses, shape (n_trials,).
+        """
         alone, batch = len(batch[0]) == 1, _trimmed(columns, batch)
         leaves = {
             name: (w[0] if alone else w).detach().requires_grad_()
             for name, w in weights.items()
         }
+        for name, leaf in leaves.items():
+            if name != EMBEDDING:
+                hook = _handing(name, take, alone)
+                leaf.register_post_accumulate_grad_hook(hook)  # type: ignore[no-untyped-call]
         with torch.no_grad():
             entering = self._entering(leaves, batch)
-        asked = list(leaves.values())
         if EMBEDDING in leaves:
-            asked.append(entering.requires_grad_())
+            entering.requires_grad_()
         losses = self._losses(leaves, columns, batch, entering)
-        found = torch.autograd.grad(losses.sum(), asked, materialize_grads=True)
-        gradients = dict(zip(leaves, found, strict=False))
+        losses.sum().backward()  # type: ignore[no-untyped-call]
         if EMBEDDING in leaves:
-            _add_rows(gradients[EMBEDDING], batch[0].flatten(1), found[-1])
-        if alone:
-            gradients = {name: g[None] for name, g in gradients.items()}
-        return gradients, losses.detach()
+            leaf = leaves[EMBEDDING]
+            gradient = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
+            _add_rows(gradient, batch[0].flatten(1), entering.grad)
+            take(EMBEDDING, gradient[None] if alone else gradient)
+        return losses.detach()
+
+
+def _handing(name: str, take: Take, alone: bool) -> Callable[[Tensor], None]:
+    """Make what hands a weight's gradient over and forgets it."""
+
+    def hand(leaf: Tensor) -> None:
+        gradient, leaf.grad = leaf.grad, None
+        assert gradient is not None
+        take(name, gradient[None] if alone else gradient)
+
+    return hand
 
 
 def _trimmed(columns: Tensor, batch: Batch) -> Batch:
@@ -102,12 +135,13 @@ def _trimmed(columns: Tensor, batch: Batch) -> Batch:
     return (ids[:, :, :width], reads, targets, shares, *kept)
 
 
-def _add_rows(gradient: Tensor, ids: Tensor, at_entry: Tensor) -> None:
+def _add_rows(gradient: Tensor, ids: Tensor, at_entry: Tensor | None) -> None:
     """Add to an embedding's gradient, in place, what reached the tokens looked up.
 
     Autograd would write a second gradient as large as the embedding, of zeros but for
     these rows, and add the two.
     """
+    assert at_entry is not None
     if gradient.dim() == 2:
         gradient.index_add_(0, ids[0], at_entry[0].to(gradient.dtype))
         return

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,8 +27,8 @@ from probes.networks.lessons import Lessons
 from probes.networks.memory import bytes_to_train, require_room
 from probes.networks.replay import Replay
 from probes.networks.submodel import lowest_layer, parameters_of
-from probes.networks.taught import Taught
-from probes.networks.trials import Trained, Trial, fault_of, largest_of
+from probes.networks.taught import Take, Taught
+from probes.networks.trials import Trained, Trial, fault_of
 
 if TYPE_CHECKING:
     from probes.learners.gradient import GradientLearner
@@ -116,15 +117,15 @@ class Training:
         masters = self._masters(trials)
         sets = torch.tensor([t.index for t in trials], device=self.model.device)
         descent = Descent(optimizer=self.learner.optimizer, rates=self._rates(trials))
-        largest, finite = torch.zeros(len(trials)), torch.ones(len(trials)).bool()
+        finite = torch.ones(len(trials)).bool()
         for turn, batches in enumerate(self._orders(trials, passes), start=1):
             for picked in batches:
                 batch = self.lessons.take(sets, picked)
-                gradients, losses = self._gradients(self._working(masters), batch)
+                descent.begin_step()
+                losses = self._learn(
+                    self._working(masters), batch, partial(descent.move, masters)
+                )
                 finite &= torch.isfinite(losses).cpu()
-                if not largest.any():
-                    largest = largest_of(gradients)
-                descent.step(masters, gradients)
             if after_pass is not None:
                 after_pass(turn, self._working(masters))
         weights = self._working(masters)
@@ -134,7 +135,7 @@ class Training:
                 _at(weights, place),
                 self.start,
                 is_finite=bool(finite[place]),
-                largest=float(largest[place]),
+                largest=float(descent.largest[place]),
             )
             for place, trial in enumerate(trials)
         ]
@@ -233,7 +234,12 @@ class Training:
         """Copy the weights that move, once for each trial, in float32 or wider."""
         moved, optimizer = self.learner.weights, self.learner.optimizer
         require_room(
-            bytes_to_train(self.start, n_trials=len(trials), optimizer=optimizer),
+            bytes_to_train(
+                self.start,
+                n_trials=len(trials),
+                optimizer=optimizer,
+                gradients="all" if self.taught is None else "largest",
+            ),
             self.model.device,
             what=f"Training {moved} by {optimizer}, {len(trials)} trials at once,",
             mending="Train a sub-model, such as weights='W_V@middle', or pass a "
@@ -273,13 +279,20 @@ class Training:
         """Round the weights to the model's precision; no copy if it is theirs."""
         return {name: m.to(self.start[name].dtype) for name, m in masters.items()}
 
-    def _gradients(
-        self, weights: Weights, batch: tuple[Tensor, ...]
-    ) -> tuple[Weights, Tensor]:
-        """Take every trial's gradient and loss: shapes (n_trials, …), (n_trials,)."""
+    def _learn(self, weights: Weights, batch: tuple[Tensor, ...], take: Take) -> Tensor:
+        """Hand over every weight's gradient, (n_trials, …); give losses (n_trials,)."""
         if self.taught is not None:
             self.model.n_forward += 1
-            return self.taught.gradients(weights, self.lessons.columns, batch)
+            return self.taught.teach(weights, self.lessons.columns, batch, take)
+        gradients, losses = self._stacked_gradients(weights, batch)
+        for name, gradient in gradients.items():
+            take(name, gradient)
+        return losses
+
+    def _stacked_gradients(
+        self, weights: Weights, batch: tuple[Tensor, ...]
+    ) -> tuple[Weights, Tensor]:
+        """Take gradients through the library's modules."""
 
         def loss(moving: Weights, *one: Tensor) -> Tensor:
             return self._loss(moving, self.lessons.columns, *one)

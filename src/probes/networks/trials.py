@@ -84,9 +84,3 @@ def fault_of(
         f"Expected a rate of at least about {usable:.2g}. Raise rates=, or pass "
         f"--dtype float32."
     )
-
-
-def largest_of(gradients: Weights) -> Tensor:
-    """Find the largest entry of every trial's gradient, shape (n_trials,)."""
-    sizes = [g.detach().abs().flatten(1).amax(dim=1) for g in gradients.values()]
-    return torch.stack(sizes).amax(dim=0).float().cpu()
