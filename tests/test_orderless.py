@@ -18,7 +18,8 @@ from probes.networks import parallel
 from probes.networks.causal_lm import CausalLM
 from probes.networks.loading import load_causal_lm
 from probes.networks.parallel import log_probs_after
-from probes.observation import Observation, averaged
+from probes.observation import Observation
+from probes.outcome_space import averaged
 from probes.request import Request
 from probes.tasks import Settings
 from tests.test_causal_lm import tiny

@@ -6,12 +6,12 @@ verdict into an outcome: nothing raised is *supported*.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from probes.above import judge_above
+from probes.at_ends import judge_at_ends, judge_ceiling_at_ends, tell_width
 from probes.claims import ClaimCard
 from probes.contrast import UNTRAINED, Better, tell_alike, tell_floors_alike
 from probes.errors import ClaimError
@@ -22,7 +22,7 @@ from probes.observation import Observation
 from probes.outcomes import Expectation, Undecided, conclude
 from probes.sequential import Looks
 from probes.tasks import Cell
-from probes.verdict import ALPHA, describe, is_gained, judge_ceiling, judge_within
+from probes.verdict import ALPHA, describe, is_gained, judge_within
 
 
 class Judge:
@@ -37,7 +37,6 @@ class Judge:
         judgement: The verdict, once a judging method was called.
         beside: Effects that are shown and decide nothing.
         lacking: The gain that was not clear enough, if the cell was dismissed for it.
-        note: A counterexample or another remark for the row.
         example: What ICL and GD say next to a query or two, for the report.
         details: Plain values of many numbers that a report may draw, by name.
     """
@@ -48,13 +47,18 @@ class Judge:
         self.claim, self.cell = claim, cell
         self.looks = looks or Looks(sizes=(cell.settings.n_sets,))
         self.alpha = self.looks.nominal(ALPHA)
-        self._within = partial(judge_within, alpha=self.alpha)
         self.lacking: Measurement | None = None
         self.judgement: Judgement | None = None
         self.beside: list[Effect] = []
-        self.note = ""
+        self._remarks: list[str] = []
+        self._measured: list[Measurement] = []
         self.example: list[dict[str, Any]] | None = None
         self.details: dict[str, Any] = {}
+
+    @property
+    def note(self) -> str:
+        """Remarks for the row, and how far its numbers may lie from the truth."""
+        return "; ".join(filter(None, [*self._remarks, tell_width(self._measured)]))
 
     @property
     def is_exact(self) -> bool:
@@ -79,8 +83,7 @@ class Judge:
                 networks it must be within the tolerance too.
         """
         if not self.is_exact:
-            within = self._within(distance, margin=margin, one_sided=True)
-            return self._settle(within)
+            return self.stays_below(distance, margin=margin)
         found = judge_exactly(distance, tolerance=tolerance)
         if worst is not None:
             hunted = judge_exactly(worst, tolerance=tolerance)
@@ -91,15 +94,15 @@ class Judge:
 
     def agrees(self, difference: Measurement, *, margin: float) -> None:
         """Judge that a signed difference lies within ±margin."""
-        self._settle(self._within(difference, margin=margin))
+        self._settle(self._ends(judge_within, difference, margin=margin))
 
     def stays_below(self, value: Measurement, *, margin: float) -> None:
         """Judge that a mean lies below the margin, however far."""
-        self._settle(self._within(value, margin=margin, one_sided=True))
+        self._settle(self._ends(judge_within, value, margin=margin, one_sided=True))
 
     def exceeds(self, advantage: Measurement, *, margin: float) -> None:
         """Judge that a signed advantage is larger than the margin."""
-        self._settle(judge_above(advantage, margin=margin, alpha=self.alpha))
+        self._settle(self._ends(judge_above, advantage, margin=margin))
 
     def exceeds_in_whole(self, advantage: Measurement, *, margin: float) -> None:
         """Judge an advantage that is known of all there is, none of it drawn."""
@@ -124,12 +127,8 @@ class Judge:
         """
         self.shows(**{"the learner": similarity, "ceiling, ICL and ICL": ceiling})
         self.shows(**{f"floor, {name}": floor for name, floor in floors.items()})
-        found = judge_ceiling(
-            similarity,
-            floors=list(floors.values()),
-            ceiling=ceiling,
-            margin=margin,
-            alpha=self.alpha,
+        found = judge_ceiling_at_ends(
+            similarity, floors, ceiling, margin=margin, alpha=self.alpha
         )
         self.notes(tell_floors_alike(similarity, floors, alpha=self.alpha))
         if found.verdict == "not_applicable":
@@ -161,7 +160,7 @@ class Judge:
             return self._settle(judge_exactly(distance, tolerance=tolerance))
         excess = distance.minus(rivals[nearest])
         named = replace(excess, name=f"excess {distance.name} over {nearest}")
-        return self._settle(self._within(named, margin=margin, one_sided=True))
+        return self.stays_below(named, margin=margin)
 
     def contrasts(
         self, trained: Measurement, untrained: Iterable[Measurement], *, better: Better
@@ -186,10 +185,11 @@ class Judge:
         """
         named = [replace(m, name=f"{m.name}: {arm}") for arm, m in arms.items()]
         self.beside += [describe(m) for m in (*measurements, *named)]
+        self._measured += [*measurements, *arms.values()]
 
     def notes(self, text: object) -> None:
         """Put a remark into the row, such as a counterexample."""
-        self.note = "; ".join(filter(None, [self.note, str(text)]))
+        self._remarks.append(str(text))
 
     def illustrates(self, illustration: Observation) -> None:
         """Put example answers into the row, which decide nothing."""
@@ -205,15 +205,14 @@ class Judge:
         Raises:
             Undecided: Always; the cell is done.
         """
-        effect = replace(describe(because), sets=because.set_means)
-        self.judgement = Judgement(
-            verdict="not_applicable", effect=effect, reason=reason
-        )
+        shown = replace(describe(because), sets=because.set_means)
+        none = Judgement(verdict="not_applicable", effect=shown, reason=reason)
+        self.judgement = none
         raise Undecided(reason)
 
     def requires(self, gain: Measurement, *, otherwise: str) -> None:
         """Dismiss the cell, with a reason, unless a gain is clearly above 0."""
-        if not is_gained(gain, alpha=self.alpha):
+        if not is_gained(gain.at_least(), alpha=self.alpha):
             self.lacking = gain
             self.dismiss(otherwise, gain)
 
@@ -232,6 +231,12 @@ class Judge:
                 f"as judge.agrees(…) in its body. Add it."
             )
         conclude(self.judgement, expected)
+
+    def _ends(
+        self, judged: Callable[..., Judgement], measurement: Measurement, **given: Any
+    ) -> Judgement:
+        self._measured.append(measurement)
+        return judge_at_ends(judged, measurement, alpha=self.alpha, **given)
 
     def _settle(self, judgement: Judgement) -> None:
         if self.judgement is not None:

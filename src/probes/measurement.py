@@ -26,6 +26,9 @@ class Measurement:
         zero: What the value 0 means.
         one: What the value 1 means; empty where 1 is nothing special.
         chance: The value that unrelated inputs have; None where it is not defined.
+        least: Values that the true ones are not below, where answers were kept in part;
+            None where the values are exact.
+        most: Values that the true ones are not above.
 
     Raises:
         ShapeError: The values are not a non-empty matrix of finite numbers.
@@ -37,6 +40,8 @@ class Measurement:
     zero: str = ""
     one: str = ""
     chance: float | None = None
+    least: Array | None = None
+    most: Array | None = None
 
     def __post_init__(self) -> None:
         values = np.asarray(self.values, dtype=np.float64)
@@ -75,6 +80,22 @@ class Measurement:
         """The mean of each demonstration set, to four digits: what a report draws."""
         return tuple(float(f"{mean:.4g}") for mean in self.values.mean(axis=1))
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether the values are the true ones."""
+        return self.least is None and self.most is None
+
+    def at_least(self) -> Measurement:
+        """Give the measurement with the smallest values that it may have."""
+        return self if self.least is None else self._valued(self.least)
+
+    def at_most(self) -> Measurement:
+        """Give the measurement with the largest values that it may have."""
+        return self if self.most is None else self._valued(self.most)
+
+    def _valued(self, values: Array) -> Measurement:
+        return dataclasses.replace(self, values=values, least=None, most=None)
+
     def minus(self, other: Measurement) -> Measurement:
         """Subtract another measurement of the same quantity, cell by cell.
 
@@ -87,6 +108,9 @@ class Measurement:
                 f"{other.values.shape}. Expected the same sets and queries. Measure "
                 f"both on the same cell."
             )
+        least = self.at_least().values - other.at_most().values
+        most = self.at_most().values - other.at_least().values
+        is_exact = self.is_exact and other.is_exact
         return dataclasses.replace(
             self,
             name=f"{self.name} difference",
@@ -94,6 +118,8 @@ class Measurement:
             zero="no difference",
             one="",
             chance=0.0,
+            least=None if is_exact else least,
+            most=None if is_exact else most,
         )
 
 

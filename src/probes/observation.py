@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,9 +19,10 @@ class Observation:
 
     Attributes:
         arrays: Named arrays, each with leading axes (n_sets, n_queries):
-            text: ``log_probs`` (n_sets, n_queries, n_vocab) and ``gold`` (n_sets,
-            n_queries), the right label's index; regression: ``predictions`` (n_sets,
-            n_queries), ``sensitivities`` and ``queries`` (n_sets, n_queries, n_inputs),
+            text: ``log_probs`` (n_sets, n_queries, n_vocab), or of a large vocabulary
+            what ``vocabulary`` keeps, and ``gold`` (n_sets, n_queries), the right
+            label's index; regression: ``predictions`` (n_sets, n_queries),
+            ``sensitivities`` and ``queries`` (n_sets, n_queries, n_inputs),
             ``answers``; queries that all sets share stand there once.
         facts: Plain values: chosen settings, label tokens, sizes of updates.
         key: The content key under which it is stored.
@@ -41,14 +42,35 @@ class Observation:
         return self.arrays[name]
 
     @property
+    def is_whole(self) -> bool:
+        """Whether every token's log-probability is kept, not the likeliest only."""
+        return "tokens" not in self.arrays
+
+    @property
     def log_probs(self) -> Array:
         """Next-token log-probabilities (n_sets, n_queries, n_vocab), in nats."""
+        if not self.is_whole:
+            raise ShapeError(
+                f"The observation keeps {self['tokens'].shape[-1]} of {self.n_vocab} "
+                f"tokens and the mass of the rest. Expected a measure of these. "
+                f"Compare answers on common outcomes: probes.outcome_space.common."
+            )
         return self["log_probs"].astype(np.float64)
+
+    @property
+    def answer_log_probs(self) -> Array:
+        """Log-probabilities of the labels' tokens, (n_sets, n_queries, n_labels)."""
+        if self.is_whole:
+            return self.log_probs[..., self.label_tokens]
+        is_label = self["tokens"][..., None, :] == np.array(self.label_tokens)[:, None]
+        places = is_label.argmax(axis=-1)  # labels are always kept
+        found = np.take_along_axis(self["token_log_probs"], places, axis=-1)
+        return np.asarray(found.astype(np.float64))
 
     @property
     def label_log_probs(self) -> Array:
         """Log-probabilities among the labels only, (n_sets, n_queries, n_labels)."""
-        labels = self.log_probs[..., self.label_tokens]
+        labels = self.answer_log_probs
         return np.asarray(labels - np.logaddexp.reduce(labels, axis=-1, keepdims=True))
 
     @property
@@ -64,7 +86,17 @@ class Observation:
     @property
     def n_vocab(self) -> int:
         """Tokens in the vocabulary."""
+        if not self.is_whole:
+            return int(self.facts["n_vocab"])
         return int(self["log_probs"].shape[-1])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sets and queries, and what was asked: the vocabulary's size, on text."""
+        if not self.is_whole:
+            return (*self["tokens"].shape[:2], self.n_vocab)
+        names = ("log_probs", "predictions")
+        return next((self[n].shape for n in names if n in self.arrays), ())
 
     @property
     def predictions(self) -> Array:
@@ -76,40 +108,22 @@ class Observation:
         """Gradients of predictions by the query, (n_sets, n_queries, n_inputs)."""
         return self["sensitivities"].astype(np.float64)
 
+    def of_set(self, index: int) -> Observation:
+        """Give what a text learner answered to one demonstration set's queries."""
+        one = slice(index, index + 1)
+        arrays = {name: array[one] for name, array in self.arrays.items()}
+        return replace(self, arrays=arrays)
+
 
 def require_same_cells(*observations: Observation) -> None:
     """Check that learners answered the same queries.
 
     Raises:
-        ShapeError: The arrays of the first differ in shape from another's.
+        ShapeError: The answers of the first differ in shape from another's.
     """
-    shapes = [
-        {
-            name: o.arrays[name].shape
-            for name in ("log_probs", "predictions")
-            if name in o.arrays
-        }
-        for o in observations
-    ]
+    shapes = [answered.shape for answered in observations]
     if any(shape != shapes[0] for shape in shapes[1:]):
         raise ShapeError(
             f"The learners answered different cells: {shapes}. Expected the same sets, "
             f"queries and vocabulary. Compare observations of one cell."
         )
-
-
-def averaged(answered: Sequence[Observation]) -> Observation:
-    """Average what a learner answered to the same queries: probabilities, not logits.
-
-    Args:
-        answered: Text observations of one cell, at least one, such as those after
-            several orders of the same demonstrations.
-
-    Raises:
-        ShapeError: They answered other queries.
-    """
-    require_same_cells(*answered)
-    logs = np.stack([one.log_probs for one in answered])
-    mixed = np.logaddexp.reduce(logs, axis=0) - np.log(len(answered))
-    arrays = {**answered[0].arrays, "log_probs": mixed}
-    return replace(answered[0], arrays=arrays)

@@ -195,6 +195,8 @@ def code_version() -> str:
         "tokens.py",
         "wording.py",
         "hub.py",
+        "vocabulary.py",
+        "outcome_space.py",
     )
     files += [here / name for name in names]
     hashed = hashlib.sha256()

@@ -9,6 +9,7 @@ import numpy as np
 
 from probes.learners.in_context import InContext
 from probes.observation import Observation
+from probes.outcome_space import likeliest
 
 if TYPE_CHECKING:
     from probes.engine.observer import Scene
@@ -53,10 +54,10 @@ class Illustration:
 def _likeliest(
     tokenizer: Any, answered: Observation, query: int
 ) -> list[tuple[str, float]]:
-    log_probs = answered.log_probs[0, query]  # (n_vocab,)
-    top = np.argsort(-log_probs, kind="stable")[:N_TOKENS]
-    chances = [float(f"{p:.4g}") for p in np.exp(log_probs[top])]
-    return list(zip(_words(tokenizer, top.tolist()), chances, strict=True))
+    first = answered.of_set(0)
+    tokens, log_probs = likeliest(first, min(N_TOKENS, first.n_vocab))
+    chances = [float(f"{p:.4g}") for p in np.exp(log_probs[0, query])]
+    return list(zip(_words(tokenizer, tokens[0, query].tolist()), chances, strict=True))
 
 
 def _words(tokenizer: Any, tokens: list[int]) -> list[str]:

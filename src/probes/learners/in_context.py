@@ -13,6 +13,7 @@ from probes.observation import Observation
 from probes.prompts import Example, TextTask, group_by_set
 from probes.regression import RegressionTask
 from probes.tokens import Verbalized, encode_checked, verbalize
+from probes.vocabulary import kept
 
 if TYPE_CHECKING:
     from probes.engine.observer import Scene
@@ -141,10 +142,16 @@ def _encode(
 def text_observation(
     task: TextTask, labels: Verbalized, log_probs: NDArray[Any], **facts: Any
 ) -> Observation:
-    """Put log-probabilities (n_sets, n_queries, n_vocab) beside the right labels."""
+    """Put log-probabilities (n_sets, n_queries, n_vocab) beside the right labels.
+
+    Of a large vocabulary only what measures need is kept (see ``vocabulary``).
+    """
     gold = [[query.label for query in asked] for asked in task.queries]
+    answers = kept(log_probs, labels.first_tokens)
+    if "log_probs" not in answers:
+        facts = {"n_vocab": log_probs.shape[-1], **facts}
     return Observation(
-        arrays={"log_probs": log_probs, "gold": np.array(gold, dtype=np.int64)},
+        arrays={**answers, "gold": np.array(gold, dtype=np.int64)},
         facts={"label_tokens": labels.first_tokens, **facts},
     )
 

@@ -19,6 +19,7 @@ from probes.learners.gradient import SELECTION_SETS, GradientLearner, training_s
 from probes.learners.in_context import Base, InContext, ask_set
 from probes.measurement import Array
 from probes.observation import Observation
+from probes.outcome_space import common
 from probes.tokens import verbalize
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ class Match:
         gaps = values - wanted[:, None, None]
         r, p = _nearest(gaps, path["points"][..., QUANTITIES.index("loss")])
         off = abs(float(gaps[:, r, p].mean()))
+        if self.at == "change":
+            off += _hidden(scene.observe(InContext()), base)
         tolerance = NEAR * abs(float(wanted.mean() - start.mean()))
         return Observation(
             arrays={"gaps": gaps[:, r, p, None]},
@@ -129,14 +132,13 @@ class Trajectory:
         reads = half_octaves(max(self.of.passes))
 
         def ask(trial: Trial, weights: Mapping[str, Any]) -> Array:
-            one = slice(trial.index, trial.index + 1)
             with model.tuned(weights):
                 answered = ask_set(model, task, labels, task.queries[trial.index])
+            alone = base.of_set(trial.index)
             ours = Observation(
-                arrays={"log_probs": answered[None], "gold": base.gold[one]},
+                arrays={"log_probs": answered[None], "gold": alone.gold},
                 facts=base.facts,
             )
-            alone = Observation(arrays={"log_probs": base["log_probs"][one]})
             return np.asarray(standings(ours, alone)[0])
 
         walks = [
@@ -164,11 +166,23 @@ def standings(learned: Observation, base: Observation) -> Array:
         Shape (n_sets, n_quantities), in the order of ``QUANTITIES``.
     """
     right = learned.label_log_probs.argmax(axis=-1) == learned.gold
-    gold = np.asarray(learned.label_tokens)[learned.gold][..., None]
-    losses = -np.take_along_axis(learned.log_probs, gold, axis=-1)[..., 0]
-    change = np.abs(np.exp(learned.log_probs) - np.exp(base.log_probs)).sum(-1) / 2
+    gold = learned.gold[..., None]
+    losses = -np.take_along_axis(learned.answer_log_probs, gold, axis=-1)[..., 0]
+    ours, theirs = map(np.exp, common(learned, base).log_probs)
+    change = np.abs(ours - theirs).sum(-1) / 2
     quantities = (right.astype(np.float64), losses, change)
     return np.stack([values.mean(axis=1) for values in quantities], axis=1)
+
+
+def _hidden(icl: Observation, base: Observation) -> float:
+    """Bound what two changes hide, ICL's and GD's, where answers are kept in part.
+
+    A rest hides of a total variation at most the smaller of its two masses. GD's
+    answers are whole: what they share with the base model's rest is all of it.
+    """
+    rests = np.minimum(*common(icl, base).rests)
+    own = common(base).rests[0]
+    return float((rests + own)[:SELECTION_SETS].mean())
 
 
 def _walk(

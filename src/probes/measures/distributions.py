@@ -7,14 +7,17 @@ from dataclasses import replace
 import numpy as np
 
 from probes.measurement import Array, Measurement
+from probes.measures.ends import hidden_divergence, hidden_variation
 from probes.observation import Observation, require_same_cells
+from probes.outcome_space import common
 
 
 def jensen_shannon(ours: Observation, theirs: Observation) -> Measurement:
     """Measure 1 − the Jensen–Shannon divergence in bits over the vocabulary.
 
     Returns:
-        A similarity in [0, 1]: 1 for equal distributions, 0 for disjoint ones.
+        A similarity in [0, 1]: 1 for equal distributions, 0 for disjoint ones. Where
+        answers are kept in part, an upper bound, and how far below the truth may lie.
 
     Raises:
         ShapeError: The two did not answer the same queries.
@@ -22,8 +25,9 @@ def jensen_shannon(ours: Observation, theirs: Observation) -> Measurement:
     Reference:
         Lin 1991, doi:10.1109/18.61115, with two equal weights.
     """
-    require_same_cells(ours, theirs)
-    return _similarity(ours.log_probs, theirs.log_probs, "vocabulary")
+    shared = common(ours, theirs)
+    found = _similarity(*shared.log_probs, "vocabulary")
+    return shared.bounded(found, below=hidden_divergence(*shared.rests))
 
 
 def label_jensen_shannon(ours: Observation, theirs: Observation) -> Measurement:
@@ -68,18 +72,23 @@ def label_total_variation(ours: Observation, theirs: Observation) -> Measurement
 def total_variation(ours: Observation, theirs: Observation) -> Measurement:
     """Measure the total variation distance ½Σ|p − q| over the vocabulary, in [0, 1].
 
+    Returns:
+        0 for equal distributions, 1 for disjoint ones. Where answers are kept in part,
+        a lower bound, and how far above the truth may lie.
+
     Raises:
         ShapeError: The two did not answer the same queries.
     """
-    require_same_cells(ours, theirs)
-    gap = np.abs(np.exp(ours.log_probs) - np.exp(theirs.log_probs)).sum(-1) / 2
-    return Measurement(
+    shared = common(ours, theirs)
+    p, q = map(np.exp, shared.log_probs)
+    found = Measurement(
         name="total variation",
-        values=gap,
+        values=np.abs(p - q).sum(-1) / 2,
         unit="probability",
         zero="the same distribution",
         one="disjoint distributions",
     )
+    return shared.bounded(found, above=hidden_variation(*shared.rests))
 
 
 def nearer_by(

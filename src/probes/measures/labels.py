@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from probes.measurement import Array, Measurement
-from probes.observation import Observation, require_same_cells
+from probes.measurement import Measurement
+from probes.measures.ends import hidden_variation, with_agreement_ends
+from probes.observation import Observation
+from probes.outcome_space import common
 
 Pair = tuple[Observation, Observation]
 
@@ -16,13 +18,16 @@ def change_size(before: Observation, after: Observation) -> Measurement:
     Raises:
         ShapeError: The two did not answer the same queries.
     """
-    return Measurement(
+    shared = common(before, after)
+    p, q = map(np.exp, shared.log_probs)
+    found = Measurement(
         name="change of the answer",
-        values=np.abs(_change((before, after))).sum(axis=-1) / 2,
+        values=np.abs(q - p).sum(axis=-1) / 2,
         unit="probability",
         zero="no change",
         one="disjoint answers",
     )
+    return shared.bounded(found, above=hidden_variation(*shared.rests))
 
 
 def change_agreement(ours: Pair, theirs: Pair) -> Measurement:
@@ -42,10 +47,11 @@ def change_agreement(ours: Pair, theirs: Pair) -> Measurement:
     Raises:
         ShapeError: They did not answer the same queries.
     """
-    require_same_cells(*ours, *theirs)
-    a, b = _change(ours), _change(theirs)
+    shared = common(*ours, *theirs)
+    before, after, others_before, others_after = map(np.exp, shared.known)
+    a, b = after - before, others_after - others_before
     larger = np.maximum((a**2).sum(axis=-1), (b**2).sum(axis=-1))
-    return Measurement(
+    found = Measurement(
         name="agreement of changes",
         values=(a * b).sum(axis=-1) / np.where(larger > 0, larger, 1.0),
         unit="similarity",
@@ -53,9 +59,4 @@ def change_agreement(ours: Pair, theirs: Pair) -> Measurement:
         one="the same change",
         chance=0.0,
     )
-
-
-def _change(pair: Pair) -> Array:
-    require_same_cells(*pair)
-    before, after = (np.exp(o.log_probs) for o in pair)
-    return after - before
+    return with_agreement_ends(found, (a, b), shared)

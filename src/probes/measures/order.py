@@ -8,7 +8,9 @@ import numpy as np
 
 from probes.errors import ShapeError
 from probes.measurement import Array, Measurement
+from probes.measures.ends import hidden_spread, with_relative_ends
 from probes.observation import Observation, require_same_cells
+from probes.outcome_space import common
 
 
 def order_sensitivity(orders: Sequence[Observation]) -> Measurement:
@@ -20,6 +22,8 @@ def order_sensitivity(orders: Sequence[Observation]) -> Measurement:
     Returns:
         Standard deviation (of R values, divisor R) over orders for each vocabulary
         entry, summed over the vocabulary; shape (n_sets, n_queries); 0 is indifference.
+        Where answers are kept in part, a lower bound, and how far above the truth may
+        lie.
 
     Raises:
         ShapeError: There are fewer than two orders, or they answer other queries.
@@ -28,8 +32,10 @@ def order_sensitivity(orders: Sequence[Observation]) -> Measurement:
         Shen et al. 2024, arXiv:2310.08540, "Sen", R = 10. The paper does not state the
         divisor; R is ours.
     """
-    spread = _spread([np.exp(o.log_probs) for o in _checked(orders)]).sum(-1)
-    return _measured("order sensitivity", spread, "probability")
+    shared = common(*_checked(orders))
+    spread = _spread([np.exp(p) for p in shared.log_probs]).sum(-1)
+    found = _measured("order sensitivity", spread, "probability")
+    return shared.bounded(found, above=hidden_spread(shared.rests))
 
 
 def label_order_sensitivity(orders: Sequence[Observation]) -> Measurement:
@@ -64,12 +70,12 @@ def relative_order_sensitivity(
         ShapeError: There are fewer than two orders, or they answer other queries.
     """
     checked = _checked(orders)
-    require_same_cells(checked[0], other_demonstrations)
-    spread = _spread([np.exp(o.log_probs) for o in checked], ddof=1).sum(-1)
-    pair = [np.exp(o.log_probs) for o in (checked[0], other_demonstrations)]
-    scale = float(_spread(pair, ddof=1).sum(-1).mean())
+    shared, pair = common(*checked), common(checked[0], other_demonstrations)
+    spread = _spread([np.exp(p) for p in shared.log_probs], ddof=1).sum(-1)
+    scale = float(_spread([np.exp(p) for p in pair.log_probs], ddof=1).sum(-1).mean())
     values = spread / scale if scale > 0 else np.zeros_like(spread)
-    return _measured("order sensitivity relative to demonstrations", values, "ratio")
+    found = _measured("order sensitivity relative to demonstrations", values, "ratio")
+    return with_relative_ends(found, scale, shared, pair)
 
 
 def answer_order_sensitivity(orders: Sequence[Observation]) -> Measurement:

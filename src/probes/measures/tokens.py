@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from probes.errors import ShapeError
 from probes.measurement import Array, Measurement
 from probes.observation import Observation, require_same_cells
+from probes.outcome_space import likeliest, paired
 
 
 def accuracy(ours: Observation) -> Measurement:
@@ -22,11 +23,11 @@ def accuracy(ours: Observation) -> Measurement:
     Reference:
         Shen et al. 2024, arXiv:2310.08540: top-1 over the whole vocabulary.
     """
-    likeliest = ours["log_probs"].argmax(axis=-1)
+    first = likeliest(ours, 1)[0][..., 0]
     right = np.asarray(ours.label_tokens)[ours.gold]
     return Measurement(
         name="accuracy",
-        values=(likeliest == right).astype(np.float64),
+        values=(first == right).astype(np.float64),
         unit="fraction",
         zero="never right",
         one="always right",
@@ -101,7 +102,7 @@ def token_overlap(
     Reference:
         Shen et al. 2024, arXiv:2310.08540, "token overlap", K = 10.
     """
-    shared = _shared(ours, theirs, k)
+    shared = _first(ours, theirs, k)[-1]
     return Measurement(
         name="token overlap",
         values=shared.sum(axis=-1) / k,
@@ -157,28 +158,35 @@ def overlap_cosine(
 def _cosine(
     ours: Observation, theirs: Observation, k: int
 ) -> tuple[Array, NDArray[np.bool_]]:
-    shared = _shared(ours, theirs, k)
-    p = np.where(shared, ours.log_probs, -np.inf)
-    q = np.where(shared, theirs.log_probs, -np.inf)
+    p, q, shared = _first(ours, theirs, k)
+    p, q = np.where(shared, p, -np.inf), np.where(shared, q, -np.inf)
     p = np.exp(p - np.where(shared.any(-1), p.max(-1), 0.0)[..., None])  # scale-free
     q = np.exp(q - np.where(shared.any(-1), q.max(-1), 0.0)[..., None])
     norms = np.sqrt((p**2).sum(-1) * (q**2).sum(-1))
     return (p * q).sum(-1) / np.where(norms > 0, norms, 1.0), shared
 
 
-def _shared(ours: Observation, theirs: Observation, k: int) -> NDArray[np.bool_]:
+def _first(
+    ours: Observation, theirs: Observation, k: int
+) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Give both log-probabilities of tokens, and which are among both first k.
+
+    The tokens are the vocabulary where all is kept, else our first k.
+    """
     require_same_cells(ours, theirs)
     if not 1 <= k <= ours.n_vocab:
         raise ShapeError(
             f"k is {k}. Expected 1 to {ours.n_vocab}, the size of the vocabulary. Pass "
             f"k={ours.n_vocab} or less."
         )
-    return _likeliest(ours, k) & _likeliest(theirs, k)
+    if ours.is_whole and theirs.is_whole:
+        shared = _are_first(ours, k) & _are_first(theirs, k)
+        return ours.log_probs, theirs.log_probs, shared
+    return paired(likeliest(ours, k), likeliest(theirs, k))
 
 
-def _likeliest(ours: Observation, k: int) -> NDArray[np.bool_]:
+def _are_first(ours: Observation, k: int) -> NDArray[np.bool_]:
     """Mark the k likeliest tokens; of equals, the lower ids."""
-    ranked = np.argsort(-ours["log_probs"], axis=-1, kind="stable")[..., :k]
-    marked = np.zeros(ours["log_probs"].shape, dtype=bool)
-    np.put_along_axis(marked, ranked, True, axis=-1)
+    marked = np.zeros(ours.shape, dtype=bool)
+    np.put_along_axis(marked, likeliest(ours, k)[0], True, axis=-1)
     return marked

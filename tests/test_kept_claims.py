@@ -1,0 +1,141 @@
+"""Claims judged on answers kept in part say what they say on whole ones.
+
+The vocabularies of shipped models are small, so what counts as large is lowered.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import claims.test_order as order
+import claims.test_output as output
+from probes import vocabulary
+from probes.engine.observer import Observer
+from probes.engine.store import Store
+from probes.grid import dataset_named, model_named
+from probes.judge import Judge
+from probes.learners import Base, GradientLearner, Illustration, InContext, RandomUpdate
+from probes.learners.matched import Match
+from probes.observation import Observation
+from probes.request import Request
+from probes.tasks import Cell, Settings
+
+SIZES = Settings(n_sets=5, n_queries=6, n_calibration=4, n_orders=2)
+CELL = Cell(
+    model=model_named("text_llama"),
+    dataset=dataset_named("inferences"),
+    n_demonstrations=2,
+    settings=SIZES,
+)
+GD = GradientLearner(rates=(0.3,), passes=(4,))
+N_LIKELIEST = 128
+LOWERED = {"SMALL": 1000, "LEAST_KEPT": N_LIKELIEST, "MOST_REST": 1.0}
+
+
+def answers(folder: Path) -> dict[str, Any]:
+    observer = Observer(Store(folder))
+
+    def ask(learner: Any, **changes: Any) -> Observation:
+        return observer.observe(Request.of(CELL, learner, **changes))
+
+    return {
+        "icl": ask(InContext()),
+        "reordered": ask(InContext(), order=1),
+        "others": ask(InContext(), draw=1),
+        "gd": ask(GD),
+        "gd_reordered": ask(GD, order=1),
+        "gd_others": ask(GD, draw=1),
+        "base": ask(Base()),
+        "random": ask(RandomUpdate(matched_to=GD)),
+        "illustration": ask(Illustration(of=GD)),
+        "match": ask(Match(of=GD, at="change"), queries="calibration"),
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return answers(tmp_path_factory.mktemp("whole"))
+
+
+@pytest.fixture(scope="module")
+def part(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    with pytest.MonkeyPatch.context() as lowered:
+        for name, size in LOWERED.items():
+            lowered.setattr(vocabulary, name, size)
+        return answers(tmp_path_factory.mktemp("part"))
+
+
+def judged(o: dict[str, Any], name: str) -> Judge:
+    claim: Any = getattr(output, name, None) or getattr(order, name)
+    judge = Judge(claim.claim, CELL)
+    arms = {"base": (o["icl"], o["base"]), "random": (o["icl"], o["random"])}
+    shown = (o["others"], arms, o["illustration"], judge)
+    given: dict[str, tuple[Any, ...]] = {
+        "test_same_accuracy": (o["base"], o["base"], o["random"], judge),
+        "test_same_top_tokens": (o["reordered"], *shown),
+        "test_same_confidence": (o["reordered"], arms, judge),
+        "test_same_distribution": (o["reordered"], arms, o["illustration"], judge),
+    }
+    if name == "test_same_order_sensitivity":
+        ours, theirs = [o["icl"], o["reordered"]], [o["gd"], o["gd_reordered"]]
+        claim(ours, [], o["others"], theirs, o["gd_others"], judge)
+    else:
+        claim(o["icl"], o["gd"], *given[name])
+    assert judge.judgement is not None
+    return judge
+
+
+EXACT = ["test_same_accuracy", "test_same_top_tokens", "test_same_confidence"]
+BOUNDED = ["test_same_distribution", "test_same_order_sensitivity"]
+
+
+def test_an_entry_is_as_much_smaller_as_it_knows_less(
+    whole: dict[str, Any], part: dict[str, Any]
+) -> None:
+    n_vocab, n_labels = whole["icl"].n_vocab, len(whole["icl"].label_tokens)
+    n_answers = SIZES.n_sets * SIZES.n_queries
+    sizes = [
+        sum(a.nbytes for a in o["icl"].arrays.values()) - o["icl"].gold.nbytes
+        for o in (whole, part)
+    ]
+    assert sizes[0] == 4 * n_vocab * n_answers
+    assert sizes[1] == (8 * (N_LIKELIEST + n_labels) + 16) * n_answers
+    assert part["icl"].n_vocab == n_vocab
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_exact_claims_come_to_the_same_verdict_and_numbers(
+    whole: dict[str, Any], part: dict[str, Any], name: str
+) -> None:
+    ours, theirs = judged(whole, name), judged(part, name)
+    assert ours.judgement is not None
+    assert theirs.judgement is not None
+    assert theirs.judgement.verdict == ours.judgement.verdict
+    value = ours.judgement.effect.value
+    assert theirs.judgement.effect.value == pytest.approx(value, abs=1e-9)
+    assert theirs.note == ours.note
+    assert theirs.example == ours.example
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_claims_of_distance_never_contradict_and_tell_their_width(
+    whole: dict[str, Any], part: dict[str, Any], name: str
+) -> None:
+    ours, theirs = judged(whole, name), judged(part, name)
+    assert ours.judgement is not None
+    assert theirs.judgement is not None
+    assert theirs.judgement.verdict in (ours.judgement.verdict, "inconclusive")
+    assert "answers are kept in part" in theirs.note
+    assert "answers are kept in part" not in ours.note
+
+
+def test_a_match_in_change_counts_what_the_rest_hides(
+    whole: dict[str, Any], part: dict[str, Any]
+) -> None:
+    for name in ("wanted", "nearest"):
+        gap = whole["match"].facts[name] - part["match"].facts[name]
+        assert 0 <= gap <= 0.2
+    assert part["match"].facts["is_matched"] <= whole["match"].facts["is_matched"]
