@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from probes.averages import averaged
 from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.errors import ModelError, ShapeError
@@ -19,7 +20,6 @@ from probes.networks.causal_lm import CausalLM
 from probes.networks.loading import load_causal_lm
 from probes.networks.parallel import log_probs_after
 from probes.observation import Observation
-from probes.outcome_space import averaged
 from probes.request import Request
 from probes.tasks import Settings
 from tests.test_causal_lm import tiny

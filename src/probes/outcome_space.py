@@ -1,15 +1,15 @@
 """Answers of several learners on one set of outcomes, so that they can be compared.
 
-Where all is kept the outcomes are the vocabulary. Else they are the tokens that are
-known of every answer and one more, "the rest". Merging outcomes never moves two
-distributions apart, so distances come out too small, and the rest bounds by how much.
+Where all is kept the outcomes are the vocabulary. Else they are the tokens known of any
+learner and one more, the rest. What a learner's rest holds of a token known of another
+is not known and counts as nothing: the rests bound how far that is from the truth (see
+``measures.ends``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,8 @@ from probes.measurement import Array, Measurement
 from probes.observation import Observation, require_same_cells
 
 NOTHING = -1e4
-"""Log-probability of an outcome that is not there: its exponential is 0, and
-differences stay numbers."""
+"""Log-probability of what is not known: its exponential is 0, and differences stay
+numbers."""
 FILL = np.iinfo(np.int32).max
 """In place of a token where another answer has more."""
 
@@ -31,23 +31,20 @@ class Common:
     """Answers of several learners on one set of outcomes.
 
     Attributes:
-        log_probs: For each learner (n_sets, n_queries, n_outcomes): the vocabulary;
-            or the tokens known of all of them, and last the rest.
-        rests: For each learner the probability of the rest, (n_sets, n_queries).
-        largest: For each learner the probability that no token of the rest exceeds.
-        tokens: The known tokens (n_sets, n_queries, n_outcomes − 1), ``FILL`` where
-            there are fewer; None if the outcomes are the whole vocabulary.
+        log_probs: For each learner (n_sets, n_queries, n_outcomes): the vocabulary, or
+            tokens and last the rest; ``NOTHING`` where a token is in the rest.
+        rests: For each learner the probability of its rest, (n_sets, n_queries).
+        largest: For each learner the probability that no token of its rest exceeds.
+        is_whole: Whether all is known.
+        tokens: Shape (n_sets, n_queries, n_outcomes − 1), ascending, ``FILL`` where
+            there are fewer; None if they are the vocabulary.
     """
 
     log_probs: tuple[Array, ...]
     rests: tuple[Array, ...]
     largest: tuple[Array, ...]
+    is_whole: bool
     tokens: NDArray[Any] | None = None
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the outcomes are the vocabulary, and nothing is left open."""
-        return self.tokens is None
 
     @property
     def known(self) -> tuple[Array, ...]:
@@ -55,73 +52,67 @@ class Common:
         end = None if self.is_whole else -1
         return tuple(found[..., :end] for found in self.log_probs)
 
-    def bounded(
-        self, found: Measurement, *, below: Array | float = 0, above: Array | float = 0
-    ) -> Measurement:
-        """Say of a measurement how far the truth may lie below and above it."""
+    def bounded(self, found: Measurement, *, below: Array, above: Array) -> Measurement:
+        """Say how far the truth of what is never negative may lie below and above."""
         if self.is_whole:
             return found
-        values = found.values
-        return replace(found, least=values - below, most=values + above)
+        least = np.maximum(found.values - below, 0.0)
+        return replace(found, least=least, most=found.values + above)
 
 
 def common(*answered: Observation) -> Common:
     """Put answers to the same queries on one set of outcomes.
-
-    Merging outcomes never makes two distributions differ more (data processing).
 
     Raises:
         ShapeError: They did not answer the same queries.
     """
     require_same_cells(*answered)
     shape = answered[0].shape[:2]
+    rests, largest = (
+        tuple(_mass(one, name, shape) for one in answered)
+        for name in ("log_rest", "log_largest")
+    )
     if all(one.is_whole for one in answered):
-        none = (np.zeros(shape),) * len(answered)
         logs = tuple(one.log_probs for one in answered)
-        return Common(log_probs=logs, rests=none, largest=none)
-    places = list(np.ndindex(shape))
-    tokens = [_known_of_all(answered, place) for place in places]
-    width = max(map(len, tokens))
-    table = np.full((*shape, width), FILL, dtype=np.int32)
-    logs = tuple(np.full((*shape, width + 1), NOTHING) for _ in answered)
-    largest = tuple(np.zeros(shape) for _ in answered)
-    for place, known in zip(places, tokens, strict=True):
-        table[place][: len(known)] = known
-        for one, into, most in zip(answered, logs, largest, strict=True):
-            told, rest, top = _merged(one, place, known)
-            into[place][: len(known)] = told
-            into[place][-1], most[place] = rest, np.exp(top)
-    rests = tuple(np.exp(found[..., -1]) for found in logs)
-    return Common(log_probs=logs, rests=rests, largest=largest, tokens=table)
+        return Common(log_probs=logs, rests=rests, largest=largest, is_whole=True)
+    tokens = _known_of_any(answered)
+    tables = tuple(_laid_out(one, tokens) for one in answered)
+    return Common(
+        log_probs=tables, rests=rests, largest=largest, is_whole=False, tokens=tokens
+    )
 
 
-def _known_of_all(answered: Sequence[Observation], place: Any) -> NDArray[Any]:
-    tokens = [one["tokens"][place] for one in answered if not one.is_whole]
-    known = reduce(lambda a, b: np.intersect1d(a, b, assume_unique=True), tokens)
-    return np.asarray(known[known != FILL])
+def _mass(one: Observation, name: str, shape: tuple[int, ...]) -> Array:
+    return np.zeros(shape) if one.is_whole else np.exp(one[name].astype(np.float64))
 
 
-def _merged(
-    one: Observation, place: Any, known: NDArray[Any]
-) -> tuple[Array, float, float]:
-    """Give the known tokens' log-probabilities, the rest's, and its largest."""
+def _known_of_any(answered: Sequence[Observation]) -> NDArray[Any] | None:
+    """Give the tokens that any learner knows; None for the vocabulary."""
+    if any(one.is_whole for one in answered):
+        return None
+    ids = np.concatenate([one["tokens"] for one in answered], axis=-1)
+    rows = [np.unique(row) for row in ids.reshape(-1, ids.shape[-1])]
+    width = max(map(len, rows))
+    table = np.full((len(rows), width), FILL, dtype=np.int32)
+    for row, into in zip(rows, table, strict=True):
+        into[: len(row)] = row
+    return table.reshape(*ids.shape[:2], width)
+
+
+def _laid_out(one: Observation, tokens: NDArray[Any] | None) -> Array:
+    """Write an answer on tokens and the rest."""
+    n_outcomes = one.n_vocab if tokens is None else tokens.shape[-1]
+    table = np.full((*one.shape[:2], n_outcomes + 1), NOTHING)
     if one.is_whole:
-        row = one["log_probs"][place].astype(np.float64)
-        rest = np.delete(row, known)
-        return row[known], _log_sum(rest), float(rest.max())
-
-    row = one["token_log_probs"][place].astype(np.float64)
-    at = np.searchsorted(one["tokens"][place], known)
-    others = np.delete(row, at)
-    rest = np.append(others, one["log_rest"][place])
-    largest = max(others.max(initial=NOTHING), one["log_largest"][place])
-    return row[at], _log_sum(rest), float(largest)
-
-
-def _log_sum(logs: Array) -> float:
-    """Add probabilities that are given by their logarithms."""
-    most = logs.max()
-    return float(most + np.log(np.exp(logs - most).sum()))
+        table[..., :-1] = one.log_probs
+        return table
+    for place in np.ndindex(one.shape[:2]):
+        own = one["tokens"][place]
+        own = own[own < FILL]
+        at = own if tokens is None else np.searchsorted(tokens[place], own)
+        table[place][at] = one["token_log_probs"][place][: len(own)]
+    table[..., -1] = one["log_rest"]
+    return table
 
 
 def likeliest(answered: Observation, k: int) -> tuple[NDArray[Any], Array]:
@@ -161,33 +152,3 @@ def paired(
     is_same = ours[0][..., :, None] == theirs[0][..., None, :]
     at_ours = np.where(is_same, theirs[1][..., None, :], -np.inf).max(axis=-1)
     return ours[1], at_ours, np.asarray(is_same.any(axis=-1))
-
-
-def averaged(answered: Sequence[Observation]) -> Observation:
-    """Average what a learner answered to the same queries: probabilities, not logits.
-
-    Where the answers are kept in part, the average knows the tokens that all of them
-    know, and these and the rest exactly.
-
-    Args:
-        answered: Text observations of one cell, at least one, such as those after
-            several orders of the same demonstrations.
-
-    Raises:
-        ShapeError: They answered other queries.
-    """
-    shared = common(*answered)
-    logs = np.stack(shared.known)
-    mixed = np.logaddexp.reduce(logs, axis=0) - np.log(len(answered))
-    arrays = answered[0].arrays
-    if shared.tokens is None:
-        return replace(answered[0], arrays={**arrays, "log_probs": mixed})
-    parts = {
-        "tokens": shared.tokens,
-        "token_log_probs": mixed,
-        "log_rest": np.log(np.mean(shared.rests, axis=0)),
-        "log_largest": np.log(np.mean(shared.largest, axis=0)),
-    }
-    others = {name: of for name, of in arrays.items() if name != "log_probs"}
-    told = {**answered[0].facts, "n_vocab": answered[0].n_vocab}
-    return replace(answered[0], arrays={**others, **parts}, facts=told)

@@ -41,7 +41,7 @@ def kept(log_probs: NDArray[Any], labels: Sequence[int]) -> dict[str, NDArray[An
         likeliest of them has.
     """
     n_vocab = log_probs.shape[-1]
-    if n_vocab <= SMALL:
+    if not is_large(n_vocab):
         return {"log_probs": log_probs}
     rows = log_probs.reshape(-1, n_vocab)
     n_likeliest = _n_likeliest(rows)
@@ -53,6 +53,11 @@ def kept(log_probs: NDArray[Any], labels: Sequence[int]) -> dict[str, NDArray[An
         name: np.stack(own).reshape(*shape, *own[0].shape)
         for name, own in zip(PARTS, zip(*parts, strict=True), strict=True)
     }
+
+
+def is_large(n_vocab: int) -> bool:
+    """Whether answers over a vocabulary may be kept in part."""
+    return n_vocab > SMALL
 
 
 def _n_likeliest(rows: NDArray[Any]) -> int:

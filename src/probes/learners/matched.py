@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
+from probes import vocabulary
 from probes.errors import NumericsError
 from probes.learners.gradient import SELECTION_SETS, GradientLearner, training_seed
 from probes.learners.in_context import Base, InContext, ask_set
@@ -135,9 +136,10 @@ class Trajectory:
             with model.tuned(weights):
                 answered = ask_set(model, task, labels, task.queries[trial.index])
             alone = base.of_set(trial.index)
+            parts = vocabulary.kept(answered[None], labels.first_tokens)  # as base is
             ours = Observation(
-                arrays={"log_probs": answered[None], "gold": alone.gold},
-                facts=base.facts,
+                arrays={**parts, "gold": alone.gold},
+                facts={**base.facts, "n_vocab": answered.shape[-1]},
             )
             return np.asarray(standings(ours, alone)[0])
 
@@ -175,14 +177,16 @@ def standings(learned: Observation, base: Observation) -> Array:
 
 
 def _hidden(icl: Observation, base: Observation) -> float:
-    """Bound what two changes hide, ICL's and GD's, where answers are kept in part.
+    """Bound how far two changes, ICL's and GD's, may be off as they are measured.
 
-    A rest hides of a total variation at most the smaller of its two masses. GD's
-    answers are whole: what they share with the base model's rest is all of it.
+    Of answers kept in part a total variation is known up to the larger of the two
+    rests. GD's rest is not at hand; what is kept leaves it this much at the most.
     """
-    rests = np.minimum(*common(icl, base).rests)
-    own = common(base).rests[0]
-    return float((rests + own)[:SELECTION_SETS].mean())
+    if not vocabulary.is_large(base.n_vocab):
+        return 0.0
+    ours, alone = common(icl, base).rests
+    of_both = np.maximum(ours, alone) + alone
+    return float(of_both[:SELECTION_SETS].mean()) + vocabulary.MOST_REST
 
 
 def _walk(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from probes.measurement import Array, Measurement
-from probes.measures.ends import hidden_divergence, hidden_variation
+from probes.measures.ends import with_divergence_ends, with_variation_ends
 from probes.observation import Observation, require_same_cells
 from probes.outcome_space import common
 
@@ -17,7 +17,7 @@ def jensen_shannon(ours: Observation, theirs: Observation) -> Measurement:
 
     Returns:
         A similarity in [0, 1]: 1 for equal distributions, 0 for disjoint ones. Where
-        answers are kept in part, an upper bound, and how far below the truth may lie.
+        answers are kept in part, with the ends between which the truth lies.
 
     Raises:
         ShapeError: The two did not answer the same queries.
@@ -26,8 +26,9 @@ def jensen_shannon(ours: Observation, theirs: Observation) -> Measurement:
         Lin 1991, doi:10.1109/18.61115, with two equal weights.
     """
     shared = common(ours, theirs)
-    found = _similarity(*shared.log_probs, "vocabulary")
-    return shared.bounded(found, below=hidden_divergence(*shared.rests))
+    p, q = shared.log_probs
+    found = _similarity(p, q, "vocabulary")
+    return with_divergence_ends(found, shared)
 
 
 def label_jensen_shannon(ours: Observation, theirs: Observation) -> Measurement:
@@ -74,7 +75,7 @@ def total_variation(ours: Observation, theirs: Observation) -> Measurement:
 
     Returns:
         0 for equal distributions, 1 for disjoint ones. Where answers are kept in part,
-        a lower bound, and how far above the truth may lie.
+        with the ends between which the truth lies.
 
     Raises:
         ShapeError: The two did not answer the same queries.
@@ -88,7 +89,7 @@ def total_variation(ours: Observation, theirs: Observation) -> Measurement:
         zero="the same distribution",
         one="disjoint distributions",
     )
-    return shared.bounded(found, above=hidden_variation(*shared.rests))
+    return with_variation_ends(found, shared)
 
 
 def nearer_by(

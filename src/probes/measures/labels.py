@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from probes.measurement import Measurement
-from probes.measures.ends import hidden_variation, with_agreement_ends
+from probes.measures.ends import with_agreement_ends, with_variation_ends
 from probes.observation import Observation
 from probes.outcome_space import common
 
@@ -27,7 +27,7 @@ def change_size(before: Observation, after: Observation) -> Measurement:
         zero="no change",
         one="disjoint answers",
     )
-    return shared.bounded(found, above=hidden_variation(*shared.rests))
+    return with_variation_ends(found, shared)
 
 
 def change_agreement(ours: Pair, theirs: Pair) -> Measurement:

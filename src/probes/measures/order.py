@@ -8,7 +8,7 @@ import numpy as np
 
 from probes.errors import ShapeError
 from probes.measurement import Array, Measurement
-from probes.measures.ends import hidden_spread, with_relative_ends
+from probes.measures.ends import with_relative_ends, with_spread_ends
 from probes.observation import Observation, require_same_cells
 from probes.outcome_space import common
 
@@ -22,8 +22,7 @@ def order_sensitivity(orders: Sequence[Observation]) -> Measurement:
     Returns:
         Standard deviation (of R values, divisor R) over orders for each vocabulary
         entry, summed over the vocabulary; shape (n_sets, n_queries); 0 is indifference.
-        Where answers are kept in part, a lower bound, and how far above the truth may
-        lie.
+        Where answers are kept in part, with the ends between which the truth lies.
 
     Raises:
         ShapeError: There are fewer than two orders, or they answer other queries.
@@ -35,7 +34,7 @@ def order_sensitivity(orders: Sequence[Observation]) -> Measurement:
     shared = common(*_checked(orders))
     spread = _spread([np.exp(p) for p in shared.log_probs]).sum(-1)
     found = _measured("order sensitivity", spread, "probability")
-    return shared.bounded(found, above=hidden_spread(shared.rests))
+    return with_spread_ends(found, shared)
 
 
 def label_order_sensitivity(orders: Sequence[Observation]) -> Measurement:
