@@ -125,10 +125,10 @@ def test_what_is_kept_is_little_and_leaves_little(seed: int, sharp: float) -> No
 def test_of_tokens_that_are_as_likely_the_lower_ones_are_kept() -> None:
     logits = np.full((1, 1, WIDE), -30.0)
     logits[..., 100:400] = 0.0  # more than are kept
-    logits[..., LABELS] = 1.0
+    logits[..., LABELS] = 20.0  # nearly all there is: no more than the least are kept
     tokens = kept(normalised(logits), LABELS)["tokens"][0, 0]
     levels = [t for t in tokens.tolist() if 100 <= t < 400]
-    assert levels == list(range(100, 100 + len(levels)))
+    assert levels == list(range(100, 100 + LEAST_KEPT))
     assert set(LABELS) < set(tokens.tolist())
 
 
@@ -313,6 +313,17 @@ def test_an_average_of_kept_answers_is_exact_where_all_know_a_token() -> None:
     other_whole, other_part = both(4, 1)
     distance = m.total_variation(found, other_part[0])
     assert is_between(distance, m.total_variation(truth, other_whole[0]))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_no_token_of_an_averages_rest_is_likelier_than_it_says(n: int) -> None:
+    whole, part = partly_known(0, n)
+    truth, found = np.exp(averaged(whole).log_probs), averaged(part)
+    for place in np.ndindex(truth.shape[:2]):
+        is_known = found["token_log_probs"][place] > NOTHING
+        rest = np.delete(truth[place], found["tokens"][place][is_known])
+        assert rest.max() <= np.exp(found["log_largest"][place]) + NEAR
+        assert rest.sum() == pytest.approx(np.exp(found["log_rest"][place]))
 
 
 def test_more_first_tokens_than_are_known_are_refused() -> None:

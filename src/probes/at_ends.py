@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from probes.judgement import Judgement, Verdict
-from probes.measurement import Measurement
+from probes.measurement import UNBOUNDED, Measurement
 from probes.verdict import judge_ceiling
 
 
@@ -136,7 +136,11 @@ def tell_width(measurements: Sequence[Measurement]) -> str:
     if not widest:
         return ""
     told = "; ".join(
-        f"{name} may be {below:.2g} less or {above:.2g} more"
+        f"{name} may be {_size(below)} less or {_size(above)} more"
         for name, (below, above) in widest.items()
     )
     return f"answers are kept in part: {told} than measured, at the most"
+
+
+def _size(gap: float) -> str:
+    return "any number" if gap >= UNBOUNDED / 2 else f"{gap:.2g}"

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from probes.errors import ShapeError
 
 Array = NDArray[np.float64]
+UNBOUNDED = 1e6
+"""An end in place of none: far beyond every value of every measure."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from probes.measurement import Array, Measurement
+from probes.measurement import UNBOUNDED, Array, Measurement
 from probes.outcome_space import NOTHING, Common
 
 
@@ -102,13 +102,11 @@ def with_relative_ends(
     spread = ratio.values * scale
     lowest, highest = scale - reach_of_scale, scale + reach_of_scale
     if lowest <= 0:  # how much other demonstrations matter is not known at all
-        return replace(ratio, least=np.zeros_like(spread), most=spread + UNKNOWN)
+        return replace(
+            ratio, least=np.zeros_like(spread), most=np.full_like(spread, UNBOUNDED)
+        )
     least = np.maximum(spread - reach, 0.0) / highest
     return replace(ratio, least=least, most=(spread + reach) / lowest)
-
-
-UNKNOWN = 1e6
-"""In place of a ratio without an upper bound."""
 
 
 def with_agreement_ends(
