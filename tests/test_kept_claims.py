@@ -5,7 +5,7 @@ The vocabularies of shipped models are small, so what counts as large is lowered
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from probes.engine.store import Store
 from probes.grid import dataset_named, model_named
 from probes.judge import Judge
 from probes.learners import Base, GradientLearner, Illustration, InContext, RandomUpdate
-from probes.learners.matched import Match
+from probes.learners.matched import Match, Trajectory, standings
 from probes.observation import Observation
 from probes.request import Request
 from probes.tasks import Cell, Settings
@@ -147,6 +147,20 @@ def test_a_match_in_change_counts_what_the_rests_hide(
 WIDE, SHAPE = 9300, (10, 12)
 
 
+def answered_with(logits: Any) -> Observation:
+    log_probs = logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
+    gold = np.zeros(log_probs.shape[:2], dtype=np.int64)
+    return Observation(
+        arrays={"log_probs": log_probs.astype(np.float32), "gold": gold},
+        facts={"label_tokens": [1, 2], "n_vocab": WIDE},
+    )
+
+
+def in_part(one: Observation) -> Observation:
+    parts = vocabulary.kept(one["log_probs"], [1, 2])
+    return replace(one, arrays={**parts, "gold": one.gold})
+
+
 def world(likeness: float) -> dict[str, Observation]:
     """Draw answers in which GD has a share of what ICL learned."""
     rng = np.random.default_rng(0)
@@ -159,14 +173,7 @@ def world(likeness: float) -> dict[str, Observation]:
         "base": common + third,
         "random": common + other,
     }
-    found = {}
-    for name, drawn in logits.items():
-        sharp = 5 * drawn
-        log_probs = sharp - np.logaddexp.reduce(sharp, axis=-1, keepdims=True)
-        facts = {"label_tokens": [1, 2], "n_vocab": WIDE}
-        arrays = {"log_probs": log_probs.astype(np.float32)}
-        found[name] = Observation(arrays=arrays, facts=facts)
-    return found
+    return {name: answered_with(5 * drawn) for name, drawn in logits.items()}
 
 
 @pytest.mark.parametrize(("likeness", "verdict"), [(1, "supported"), (0, "refuted")])
@@ -175,12 +182,35 @@ def test_what_is_decided_on_whole_answers_is_decided_on_kept_ones(
 ) -> None:
     answered = world(likeness)
     illustration = Observation(arrays={}, facts={"example": []})
-    part = {
-        name: replace(one, arrays=vocabulary.kept(one["log_probs"], [1, 2]))
-        for name, one in answered.items()
-    }
+    part = {name: in_part(one) for name, one in answered.items()}
     assert not any(one.is_whole for one in part.values())
     for o in (answered, part):
         judge = judged({**o, "illustration": illustration}, "test_same_distribution")
         assert judge.judgement is not None
         assert judge.judgement.verdict == verdict, judge.judgement
+
+
+@dataclass(frozen=True)
+class Canned:
+    """A scene in which every learner has answered already."""
+
+    given: dict[type, Observation]
+
+    def observe(self, learner: Any, **_: Any) -> Observation:
+        return self.given[type(learner)]
+
+
+def test_a_match_that_the_rests_could_undo_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(0)
+    logits = 5 * rng.normal(size=(2, 3, WIDE))
+    base, icl = (answered_with(logits + e * rng.normal(size=WIDE)) for e in (0, 0.02))
+    matched, kept = [], (in_part(base), in_part(icl))
+    for large, (alone, ours) in ((WIDE, (base, icl)), (vocabulary.SMALL, kept)):
+        monkeypatch.setattr(vocabulary, "SMALL", large)
+        points = standings(ours, alone)[:, None, None]  # GD is where ICL is
+        path = Observation(arrays={"points": points}, facts={"passes": [1]})
+        scene: Any = Canned({Trajectory: path, Base: alone, InContext: ours})
+        matched.append(Match(of=GD, at="change").observe(scene).facts["is_matched"])
+    assert matched == [True, False]
