@@ -7,6 +7,8 @@ the truth lies between them.
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 
 from probes import measures as m
 from probes.averages import averaged
-from probes.engine.entry import decode, encode
+from probes.engine.store import Store
 from probes.errors import ShapeError
 from probes.measurement import Measurement
 from probes.measures import ends
@@ -132,12 +134,18 @@ def test_of_tokens_that_are_as_likely_the_lower_ones_are_kept() -> None:
     assert set(LABELS) < set(tokens.tolist())
 
 
-def test_a_kept_answer_comes_back_from_its_entry() -> None:
-    _, (one, _) = both(1)
-    key = "0" * 32
-    stored = Observation(arrays=one.arrays, facts=one.facts, key=key)
-    back = decode(encode(stored), key)
+def test_a_kept_answer_goes_through_the_store_and_takes_little_there(
+    tmp_path: Path,
+) -> None:
+    store, sizes = Store(tmp_path), []
+    for place, one in enumerate(o[0] for o in both(1)):
+        key = f"{place:032}"
+        store.put(replace(one, key=key))
+        sizes.append(store.path(key).stat().st_size)
+    back = store.get(key)
+    assert back is not None
     assert back.facts == one.facts
+    assert sizes[0] > 5 * sizes[1]
     for name, array in one.arrays.items():
         np.testing.assert_array_equal(back[name], array)
     assert m.accuracy(back).mean == m.accuracy(one).mean
