@@ -6,7 +6,7 @@ verdict into an outcome: nothing raised is *supported*.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -232,11 +232,9 @@ class Judge:
             )
         conclude(self.judgement, expected)
 
-    def _ends(
-        self, judged: Callable[..., Judgement], measurement: Measurement, **given: Any
-    ) -> Judgement:
-        self._measured.append(measurement)
-        return judge_at_ends(judged, measurement, alpha=self.alpha, **given)
+    def _ends(self, judged: Any, measured: Measurement, **given: Any) -> Judgement:
+        self._measured.append(measured)
+        return judge_at_ends(judged, measured, alpha=self.alpha, **given)
 
     def _settle(self, judgement: Judgement) -> None:
         if self.judgement is not None:
