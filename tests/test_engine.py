@@ -6,10 +6,12 @@ import io
 import json
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -289,3 +291,24 @@ def test_workers_that_do_not_start_end_the_engine(pools: Any, tmp_path: Path) ->
     pool.post = replace(pool.post, seconds=-1.0)
     with pytest.raises(EngineError, match="5 workers in a row did not start"):
         list(pool.measure(scripts(tmp_path, {})))
+
+
+def test_closing_holds_while_a_worker_ends(pools: Any) -> None:
+    """Else the dictionary of workers changes while it is read, and the run is lost."""
+    pool, ending = pools(2), list[threading.Thread]()
+    pool._start = lambda place, log: mock.Mock()
+    pool._greet = lambda process, log: True
+
+    def end_another() -> None:
+        ended = threading.Thread(target=pool._one_life, args=(1, None, None))
+        ended.start()
+        ended.join(timeout=0.2)
+        ending.append(ended)
+
+    first = mock.Mock()
+    first.kill.side_effect = end_another
+    pool._alive = {0: first, 1: mock.Mock(), 2: mock.Mock()}
+    pool.close()
+    ending[0].join(timeout=5.0)
+    assert list(pool._alive) == [0, 2]
+    first.kill.side_effect = None

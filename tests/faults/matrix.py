@@ -167,7 +167,10 @@ def differences(
     pairs = zip(found, expected, strict=False)
     n_other = sum(not _agree(a, b, rounding) for a, b in pairs)
     if n_other or len(found) != len(expected):
-        broken.append(f"{n_other} of {len(expected)} rows differ")
+        n_lacking = len(expected) - len(found)
+        broken.append(
+            f"{n_other} of {len(expected)} rows differ, {n_lacking} are lacking"
+        )
     return broken
 
 

@@ -132,7 +132,8 @@ class LocalPool:
         finally:
             process.kill()
             process.communicate()
-            self._alive.pop(place, None)
+            with self._lock:  # closing looks at all of them
+                self._alive.pop(place, None)
 
     def _start(self, place: int, log: Path) -> subprocess.Popen[bytes]:
         given = worker_environment(place, self.n_workers, self.device)
