@@ -208,7 +208,8 @@ def downloaded(browser: Any, button: str, name: str) -> str:
     path = browser.downloads / name
     path.unlink(missing_ok=True)
     browser.find_element(By.ID, button).click()
-    WebDriverWait(browser, 10).until(lambda _: path.exists())
+    # The browser holds the name by an empty file until all is there.
+    WebDriverWait(browser, 10).until(lambda _: path.exists() and path.stat().st_size)
     return str(path.read_bytes().decode("utf-8"))
 
 
