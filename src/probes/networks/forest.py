@@ -133,21 +133,29 @@ class Forest:
             t.permute(0, 1, 4, 2, 3, 5) for t in (key, value)
         )  # (n_stacks, n_trees, n_key_heads, n_leaves, n_tokens, d_head)
         of_stem, of_own = self._hidden(window, of_rows)
-        scores = split(asked @ keys.transpose(-1, -2), 4, groups, n_asking)
-        scores.masked_fill_(of_own, float("-inf"))
-        if self.stems.width:
-            stem_keys, stem_values = (t.transpose(2, 3) for t in self.kept[layer])
-            to_stem = asked.flatten(3, 4) @ stem_keys.transpose(-1, -2)
-            to_stem = split(split(to_stem, 3, shape[1], -1), 4, groups, n_asking)
-            if of_stem is not None:
-                to_stem.masked_fill_(of_stem, float("-inf"))
-            scores = torch.cat([to_stem, scores], dim=-1)
-        weights = torch.softmax(scores, dim=-1).flatten(4, 5)
-        width = self.stems.width
-        seen = weights[..., width:] @ values
+        own, width = asked @ keys.transpose(-1, -2), self.stems.width
+        # A row of scores is a token's to its stem and to its leaf, in one piece.
+        scores = own.new_empty(*own.shape[:-1], width + own.shape[-1])
+        by_tree = scores.flatten(0, 2).flatten(1, 2)[..., :width]
+        hidden = split(scores, 4, groups, n_asking)
         if width:
-            from_stem = weights[..., :width].flatten(3, 4) @ stem_values
-            seen = seen + split(from_stem, 3, shape[1], -1)
+            stem_keys, stem_values = (t.transpose(2, 3) for t in self.kept[layer])
+            torch.bmm(
+                asked.expand(len(own), *asked.shape[1:]).flatten(3, 4).flatten(0, 2),
+                stem_keys.expand(len(own), *stem_keys.shape[1:])
+                .flatten(0, 2)
+                .transpose(-1, -2),
+                out=by_tree,
+            )
+            if of_stem is not None:
+                hidden[..., :width].masked_fill_(of_stem, float("-inf"))
+        scores[..., width:] = own
+        hidden[..., width:].masked_fill_(of_own, float("-inf"))
+        torch.softmax(scores, dim=-1, out=scores)
+        seen = _averaged(scores[..., width:], values)
+        if width:
+            from_stem = _averaged(scores[..., :width].flatten(3, 4), stem_values)
+            seen.add_(split(from_stem, 3, shape[1], -1))
         seen = split(seen, 4, groups, n_asking).permute(0, 1, 3, 5, 2, 4, 6)
         flat = seen.flatten(4).flatten(1, 3)
         return flat if of_rows else self.leaves.unpad(flat)
@@ -178,6 +186,19 @@ class Forest:
         found = (of_stem if bool(of_stem.any()) else None), of_own
         self._masks[window, of_rows] = found
         return found
+
+
+def _averaged(weights: Tensor, values: Tensor) -> Tensor:
+    """Average values by weights; weights that a whole stack shares are not copied.
+
+    Args:
+        weights: Shape (n_stacks or 1, …, n_asking, n_tokens).
+        values: Shape (n_stacks or 1, …, n_tokens, d_head).
+    """
+    if len(weights) > 1 or len(values) == 1:
+        return weights @ values
+    beside = values.movedim(0, -2).flatten(-2)
+    return split(weights[0] @ beside, -1, len(values), -1).movedim(-2, 0)
 
 
 def _unseen(keys: Tensor, asking: Tensor, window: int | None) -> Tensor:

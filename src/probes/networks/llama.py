@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from probes.networks.axes import split
+from probes.networks.packed import packed
 from probes.networks.submodel import lowest_layer
 
 FAMILY = ("llama", "mistral", "qwen2")
@@ -86,6 +87,7 @@ class Llama:
         self.epsilon = float(config.rms_norm_eps)
         self.windows = _windows(config)
         self.own: dict[str, Tensor] = dict(model.named_parameters())
+        self.packed = packed(self.own)
 
     @property
     def device(self) -> torch.device:
@@ -209,6 +211,9 @@ class Llama:
     def _linear(self, x: Tensor, name: str, weights: Weights) -> Tensor:
         weight = self._weight(name + ".weight", weights)
         bias = weights.get(name + ".bias", self.own.get(name + ".bias"))
+        is_own = weight is self.own[name + ".weight"] and name + ".bias" not in weights
+        if is_own and name + ".weight" in self.packed:
+            return self.packed[name + ".weight"](x, bias)
         if weight.dim() == 2 and (bias is None or bias.dim() == 1):
             return F.linear(x, weight, bias)
         if x.shape[-2] == 1:  # so that gradients lie in memory as weights do

@@ -19,11 +19,14 @@ class Grid:
         lengths: Of the rows, in any shape.
         width: The longest.
         real: Places of real tokens in the flat grid; None if no place is padding.
+        shown: Which token stands at every place of the flat grid, some other at
+            padding; None if no place is padding.
     """
 
     lengths: Tensor
     width: int
     real: Tensor | None
+    shown: Tensor | None
 
     @classmethod
     def of(cls, lengths: Tensor) -> Grid:
@@ -31,20 +34,24 @@ class Grid:
         width = int(lengths.max()) if lengths.numel() else 0
         steps = torch.arange(width, device=lengths.device)
         fits = (steps < lengths[..., None]).flatten()
-        real = None if bool(fits.all()) else fits.nonzero()[:, 0]
-        return cls(lengths=lengths, width=width, real=real)
+        if bool(fits.all()):
+            return cls(lengths=lengths, width=width, real=None, shown=None)
+        return cls(
+            lengths=lengths,
+            width=width,
+            real=fits.nonzero()[:, 0],
+            shown=(fits.cumsum(0) - 1).clamp_(min=0),
+        )
 
     def pad(self, tokens: Tensor) -> Tensor:
         """Spread tokens (n_stacks, n_real, …) over the grid (n_stacks, *rows, …)."""
-        shape = (*self.lengths.shape, self.width)
-        if self.real is not None:
-            size = (len(tokens), self.lengths.numel() * self.width, *tokens.shape[2:])
-            tokens = tokens.new_zeros(size).index_copy_(1, self.real, tokens)
-        return split(tokens, 1, *shape)
+        if self.shown is not None:
+            tokens = tokens.index_select(1, self.shown)
+        return split(tokens, 1, *self.lengths.shape, self.width)
 
     def unpad(self, grid: Tensor) -> Tensor:
         """Gather the tokens of the flat grid (n_stacks, n_places, …)."""
-        return grid if self.real is None else grid[:, self.real]
+        return grid if self.real is None else grid.index_select(1, self.real)
 
 
 def causally(
