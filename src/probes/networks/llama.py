@@ -17,7 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from probes.networks.axes import split
+from probes.networks.nodes import normed, stacked_product
 from probes.networks.packed import packed
+from probes.networks.rotary import Turns
 from probes.networks.submodel import lowest_layer
 
 FAMILY = ("llama", "mistral", "qwen2")
@@ -171,7 +173,7 @@ class Llama:
         hidden: Tensor,
         layout: Layout,
         weights: Weights,
-        turns: tuple[Tensor, Tensor],
+        turns: Turns,
         *,
         reads: bool = True,
     ) -> Tensor:
@@ -179,18 +181,18 @@ class Llama:
         at = f"model.layers.{layer}."
         of_rows = reads and layer == self.n_layers - 1
         entered = self._norm(hidden, at + "input_layernorm.weight", weights)
-        asking, asked_at = entered, turns
+        asking, asked_at = entered, turns.times(self.d_head**-0.5)
         if of_rows:
             asking, hidden = (_pick(t, layout.rows) for t in (entered, hidden))
-            asked_at = _pick(turns[0], layout.rows), _pick(turns[1], layout.rows)
+            asked_at = asked_at.each(lambda t: _pick(t, layout.rows))
         query = self._heads(asking, at + "self_attn.q_proj", weights)
         key = self._heads(entered, at + "self_attn.k_proj", weights)
         values = at + "self_attn.v_proj"
         # A stack of W_V is applied to what rows see, not to every token that they see.
         is_late = of_rows and self._weight(values + ".weight", weights).dim() == 3
         seen = layout.attend(
-            _turn(query, *asked_at) * self.d_head**-0.5,
-            _turn(key, *turns),
+            asked_at.turn(query),
+            turns.turn(key),
             entered[:, :, None] if is_late else self._heads(entered, values, weights),
             layer=layer,
             window=self.windows[layer],
@@ -219,7 +221,7 @@ class Llama:
         if x.shape[-2] == 1:  # so that gradients lie in memory as weights do
             found = (weight @ x.transpose(-1, -2)).transpose(-1, -2)
         else:
-            found = x @ weight.transpose(-1, -2)
+            found = stacked_product(x, weight)
         if bias is None:
             return found
         return found + (bias if bias.dim() == 1 else bias[:, None])
@@ -250,16 +252,12 @@ class Llama:
     def _norm(self, x: Tensor, name: str, weights: Weights) -> Tensor:
         """Normalise as the library does: in float32, whatever the precision."""
         scale = self._weight(name, weights)
-        wide = x.to(torch.float32)
-        size = wide.square().mean(-1, keepdim=True)
-        normal = (wide * torch.rsqrt(size + self.epsilon)).to(x.dtype)
+        normal = normed(x, self.epsilon)
         return _times(normal, scale if scale.dim() == 1 else scale[:, None])
 
-    def _turns(self, like: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute the cosines and signed sines by which positions turn a head."""
-        cos, sin = self.model.model.rotary_emb(like.detach(), positions)
-        half = self.d_head // 2
-        return cos, torch.cat((-sin[..., :half], sin[..., half:]), dim=-1)
+    def _turns(self, like: Tensor, positions: Tensor) -> Turns:
+        """Compute by how much positions turn a head."""
+        return Turns.of(*self.model.model.rotary_emb(like.detach(), positions))
 
 
 def is_written(model: Any) -> bool:
@@ -304,12 +302,6 @@ def _holds(new: Tensor, other: Tensor) -> bool:
     """Say whether a sum or product with another may be written over a tensor."""
     fits = np.broadcast_shapes(new.shape, other.shape) == tuple(new.shape)
     return fits and not torch.is_grad_enabled()
-
-
-def _turn(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turn heads (…, n_tokens, n_heads, d_head) by rotary positions."""
-    swapped = heads.roll(heads.shape[-1] // 2, dims=-1)
-    return heads * cos[:, :, None] + swapped * sin[:, :, None]
 
 
 def _pick(tokens: Tensor, rows: Tensor) -> Tensor:

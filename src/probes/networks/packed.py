@@ -41,7 +41,7 @@ class Packed:
     def __call__(self, x: Tensor, bias: Tensor | None) -> Tensor:
         """Compute x Wᵀ + b, with a gradient for x alone; x is (…, d_in)."""
         if torch.is_grad_enabled() and x.requires_grad:
-            found: Tensor = _Product.apply(x, self)
+            found: Tensor = _Product.apply(x, self)  # type: ignore[no-untyped-call]
             return found if bias is None else found + bias
         return _product(x, self.ordered(backward=False), bias)
 
@@ -53,7 +53,9 @@ class Packed:
         if backward not in self._ways:
             with torch.inference_mode(False), torch.no_grad():
                 own = self._weight.detach()
-                self._ways[backward] = _packed(own.t().contiguous() if backward else own)
+                self._ways[backward] = _packed(
+                    own.t().contiguous() if backward else own
+                )
         return self._ways[backward]
 
 
@@ -80,7 +82,9 @@ def packed(own: Mapping[str, Tensor]) -> dict[str, Packed]:
         if w.dim() == 2 and w.numel() >= LEAST_NUMBERS and not w.is_inference()
     }
     size = sum(4 * w.numel() for w in matrices.values())
-    plain = all(w.device.type == "cpu" and w.dtype == torch.float32 for w in own.values())
+    plain = all(
+        w.device.type == "cpu" and w.dtype == torch.float32 for w in own.values()
+    )
     if not plain or size > MOST_BYTES or not is_possible():
         return {}
     return {name: Packed(w) for name, w in matrices.items()}
