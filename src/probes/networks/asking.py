@@ -23,6 +23,8 @@ WIDENED = {"cpu": 1 << 17, "cuda": 1 << 25}
 LogProbs = NDArray[np.float32]
 TOKENS_A_PASS = {"cpu": 768, "cuda": 16384}
 """Enough for products at full speed, few enough for activations in the cache."""
+WORTH_PACKING = 2048
+"""Tokens: weights that moved are asked so much before packing them repays itself."""
 
 
 def ask(
@@ -42,11 +44,14 @@ def ask(
     Raises:
         NumericsError: The model answered NaN or infinite logits.
     """
+    trees = [tree_of(group, prompts) for group, prompts in enumerate(groups)]
+    n_tokens = sum(tree.n_tokens for tree in trees)
+    if weights and llama.n_stacks(weights) == 1 and n_tokens >= WORTH_PACKING:
+        llama, weights = llama.moved(weights), {}
     most = TOKENS_A_PASS.get(llama.device.type, 768)
     # What a stack has in common is computed once, and above it every member alone.
     above = llama.share_above(weights) * (llama.n_stacks(weights) - 1)
     most = max(min(most, LEAST_TOKENS), int(most / (1 + above)))
-    trees = [tree_of(group, prompts) for group, prompts in enumerate(groups)]
     while True:
         try:
             return _ask(llama, trees, weights, most)

@@ -9,6 +9,7 @@ for prompts that share beginnings, ``blocks`` for padded examples.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from typing import Any, Protocol
 
 import numpy as np
@@ -100,6 +101,14 @@ class Llama:
         """Count the members of a stack of weights; 1 where none is stacked."""
         stacked = [w for n, w in weights.items() if w.dim() > self.own[n].dim()]
         return len(stacked[0]) if stacked else 1
+
+    def moved(self, weights: Weights) -> Llama:
+        """Make the model whose own weights are those given, none of them stacked."""
+        found = copy(self)
+        kept = {name: p for name, p in self.packed.items() if name not in weights}
+        found.own = {**self.own, **weights}
+        found.packed = {**kept, **packed(weights)}
+        return found
 
     def share_above(self, weights: Weights) -> float:
         """Tell which share of the layers computes all tokens for every member."""
