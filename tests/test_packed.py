@@ -1,0 +1,169 @@
+"""What makes products fast changes no answer and no gradient."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - its usual name
+
+from probes.networks import asking, packed
+from probes.networks.asking import ask
+from probes.networks.causal_lm import CausalLM
+from probes.networks.llama import Llama
+from probes.networks.nodes import normed, stacked_product
+from probes.networks.packed import Packed
+from probes.networks.rotary import Turns
+from probes.networks.submodel import lowest_layer, parameters_of
+from probes.networks.taught import Taught
+from tests.test_written_out import (
+    FAMILY,
+    GROUPS,
+    built,
+    disturbed,
+    examples,
+    group,
+    plain_loss,
+    wanted,
+)
+
+pytestmark = pytest.mark.skipif(
+    not packed.is_possible(), reason="this torch has no oneDNN products"
+)
+CLOSE = 1e-5  # float32, entries of about 1
+
+
+def drawn(*size: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.randn(size, generator=torch.Generator().manual_seed(3), dtype=dtype)
+
+
+@pytest.fixture
+def any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packed, "LEAST_NUMBERS", 1)
+
+
+@pytest.mark.parametrize("biased", [False, True])
+@pytest.mark.parametrize("size", [(7, 16), (2, 5, 16)])
+def test_a_packed_product_is_the_plain_one(size: tuple[int, ...], biased: bool) -> None:
+    weight, bias = drawn(24, 16), drawn(24) if biased else None
+    x, y = (drawn(*size).requires_grad_() for _ in range(2))
+    found, plain = Packed(weight)(x, bias), F.linear(y, weight, bias)
+    torch.testing.assert_close(found, plain, atol=CLOSE, rtol=CLOSE)
+    onward = drawn(*found.shape)
+    found.backward(onward)
+    plain.backward(onward)
+    torch.testing.assert_close(x.grad, y.grad, atol=CLOSE, rtol=CLOSE)
+
+
+def test_a_weight_that_was_written_to_is_packed_again() -> None:
+    weight, x = torch.nn.Parameter(drawn(24, 16)), drawn(3, 16)
+    own = Packed(weight)
+    before = own(x, None)
+    with torch.no_grad():
+        weight.add_(1.0)
+        torch.testing.assert_close(own(x, None), F.linear(x, weight))
+        weight.data = drawn(24, 16).mul_(2.0)
+        torch.testing.assert_close(own(x, None), 2 * before)
+
+
+@pytest.mark.usefixtures("any_size")
+@pytest.mark.parametrize("kind", FAMILY)
+def test_a_packed_model_answers_as_the_library_does(kind: str) -> None:
+    model = built(kind, torch.float32)
+    llama = Llama(model)
+    assert "model.layers.0.self_attn.q_proj.weight" in llama.packed
+    with torch.inference_mode():
+        answers, _ = ask(llama, GROUPS, {})
+    for prompts, found in zip(GROUPS, answers, strict=True):
+        logits = torch.stack([wanted(model, p) for p in prompts])
+        np.testing.assert_allclose(found[0], torch.log_softmax(logits, -1), atol=CLOSE)
+
+
+@pytest.mark.usefixtures("any_size")
+@pytest.mark.parametrize("n_stacks", [1, 3])
+@pytest.mark.parametrize("weights", ["all", "W_V@first", "W_Q@last", "norm@last"])
+def test_weights_that_moved_are_asked_not_those_that_were_packed(
+    weights: str, n_stacks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "WORTH_PACKING", 1)
+    model = CausalLM(built("tied", torch.float32), None)
+    prompts = group(20, [3, 5, 1, 4])
+    model.next_token_log_probs(prompts)  # packs the model's own
+    stack = disturbed(parameters_of(model.model, weights), n_stacks)
+    together = model.log_probs_of_stack(stack, prompts)
+    for place in range(n_stacks):
+        with model.tuned({name: w[place] for name, w in stack.items()}):
+            plain = model._plainly(prompts)
+            np.testing.assert_allclose(together[place], plain, atol=CLOSE)
+
+
+@pytest.mark.usefixtures("any_size")
+@pytest.mark.parametrize("n_trials", [1, 3])
+@pytest.mark.parametrize("weights", ["all", "W_V@last", "W_K@first", "norm@first"])
+@pytest.mark.parametrize("kind", FAMILY)
+def test_gradients_of_a_packed_model(kind: str, weights: str, n_trials: int) -> None:
+    model = built(kind, torch.float32)
+    moving = parameters_of(model, weights)
+    taught, stack = (
+        Taught(Llama(model), lowest_layer(moving)),
+        disturbed(moving, n_trials),
+    )
+    columns, batch = examples(n_trials)
+    batch = tuple(t.float() if t.is_floating_point() else t for t in batch)
+    if taught.start:
+        batch = (*batch, taught.record(batch[0]))
+    gradients = {name: torch.zeros_like(w) for name, w in stack.items()}
+    taught.teach(stack, columns, batch, gradients.__setitem__)
+    for trial in range(n_trials):
+        own = {name: w[trial].clone().requires_grad_() for name, w in stack.items()}
+        loss = plain_loss(model, own, columns, *(t[trial] for t in batch[:4]))
+        theirs = torch.autograd.grad(loss, list(own.values()), materialize_grads=True)
+        for name, gradient in zip(own, theirs, strict=True):
+            gap = (gradients[name][trial] - gradient).abs().max()
+            assert float(gap) <= CLOSE * max(1.0, float(gradient.abs().max())), name
+
+
+@pytest.mark.parametrize("why", ["float64", "size", "operators"])
+def test_where_packing_is_not_possible_products_are_plain(
+    why: str, any_size: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if why == "size":
+        monkeypatch.setattr(packed, "MOST_BYTES", 1 << 10)
+    if why == "operators":
+        monkeypatch.setattr(packed, "is_possible", lambda: False)
+    dtype = torch.float64 if why == "float64" else torch.float32
+    assert Llama(built("tied", dtype)).packed == {}
+
+
+def test_normalising_has_the_gradient_of_the_formula() -> None:
+    x, y = (drawn(2, 5, 16).requires_grad_() for _ in range(2))
+    plain = y * torch.rsqrt(y.square().mean(-1, keepdim=True) + 1e-3)
+    found = normed(x, 1e-3)
+    torch.testing.assert_close(found, plain)
+    onward = drawn(2, 5, 16).flip(0)
+    found.backward(onward)
+    plain.backward(onward)
+    torch.testing.assert_close(x.grad, y.grad, atol=CLOSE, rtol=CLOSE)
+
+
+@pytest.mark.parametrize("n_alike", [1, 3])
+def test_a_stacked_product_has_both_gradients(n_alike: int) -> None:
+    x = drawn(n_alike, 4, 6, dtype=torch.float64).requires_grad_()
+    weights = drawn(3, 5, 6, dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(stacked_product, (x, weights))
+
+
+def test_turning_by_complex_numbers_changes_no_score() -> None:
+    angles = drawn(1, 9, 4).repeat(1, 1, 2)
+    query, key = drawn(2, 9, 3, 8), drawn(2, 9, 3, 8).flip(1)
+    with torch.no_grad():
+        turns = Turns.of(angles.cos(), angles.sin())
+    plain = Turns.of(angles.cos(), angles.sin())
+    assert turns.both is not None
+    assert plain.both is None
+    scores = [
+        torch.einsum("snhd,smhd->shnm", way.turn(query), way.turn(key))
+        for way in (turns.times(0.5), plain.times(0.5))
+    ]
+    torch.testing.assert_close(*scores)
