@@ -16,7 +16,7 @@ from probes.networks.halving import memory_error
 from probes.networks.llama import EMBEDDING, Llama, Weights, is_written
 from probes.networks.trees import Prompt, Tree, passes, tree_of
 
-LEAST_TOKENS = 256
+LEAST_TOKENS = 192
 """Of a pass, however many weights are stacked: below it products are slow."""
 WIDENED = {"cpu": 1 << 17, "cuda": 1 << 25}
 """Logits that are float64 at a time: a megabyte, which stays in a CPU's cache."""
