@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,22 @@ from probes.engine.worker import Post
 from probes.errors import EngineError
 from tests.test_engine import attempts, by_key, scripts
 
-pytest.importorskip("ray", reason="the extra ray is not installed")
+pytestmark = pytest.mark.skipif(
+    find_spec("ray") is None, reason="the extra ray is not installed"
+)
+
+
+@pytest.fixture(autouse=True)
+def a_token_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray reads these once, when it is first imported; else it writes to ~/.ray."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
 
 
 @pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def cluster(tmp_path: Path) -> Iterator[Any]:
     from probes.engine.on_ray import RayCluster
 
-    monkeypatch.setenv("RAY_AUTH_MODE", "token")
-    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)  # else one is written to ~/.ray
     (tmp_path / "mark").mkdir()
     post = Post.here(store=tmp_path / "store", mark=tmp_path / "mark", seconds=None)
     with warnings.catch_warnings():
