@@ -67,6 +67,24 @@ def test_a_weight_that_was_written_to_is_packed_again() -> None:
         torch.testing.assert_close(own(x, None), 2 * before)
 
 
+def test_a_model_that_became_wider_is_multiplied_plainly(any_size: None) -> None:
+    model = CausalLM(built("tied", torch.float32), None)
+    prompts = group(20, [3, 5, 1, 4])
+    before = model.next_token_log_probs(prompts)
+    model.model.double()
+    after = model.next_token_log_probs(prompts)
+    np.testing.assert_allclose(after, before, atol=CLOSE)
+
+
+def test_weights_that_take_a_gradient_are_not_packed(any_size: None) -> None:
+    model = built("qwen", torch.float32).requires_grad_()
+    moving = dict(model.named_parameters())
+    columns, batch = examples(1)
+    batch = tuple(t.float() if t.is_floating_point() else t for t in batch)
+    Taught(Llama(model), 0).losses(moving, columns, batch).sum().backward()
+    assert all(p.grad is not None for p in moving.values())
+
+
 @pytest.mark.usefixtures("any_size")
 @pytest.mark.parametrize("kind", FAMILY)
 def test_a_packed_model_answers_as_the_library_does(kind: str) -> None:

@@ -32,30 +32,17 @@ from torch.utils.flop_counter import FlopCounterMode
 import fixtures.datasets
 import fixtures.models  # noqa: F401 - fills the registry
 from probes.engine.observer import Observer
+from probes.engine.peak import matmul_peak
 from probes.engine.store import Store
 from probes.grid import dataset_named, model_named
 from probes.learners import GradientLearner, InContext
 from probes.request import Request
 from probes.tasks import Settings
+from tests.benchmarks.sides import COUNTED
 
 ROOT = Path(__file__).parents[2]
 RESULT = ROOT / "reports" / "benchmarks" / "large_model.json"
 RATES = (1e-3, 3e-3, 1e-2, 3e-2)
-PEAK_SIDE = {"cuda": 8192, "cpu": 2048}
-
-
-def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
-    """Measure the best of five large matrix products, in FLOP/s."""
-    side = PEAK_SIDE[device.type]
-    a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
-    best = 0.0
-    for _ in range(5):
-        _wait(device)
-        began = time.perf_counter()
-        _ = a @ b
-        _wait(device)
-        best = max(best, 2 * side**3 / (time.perf_counter() - began))
-    return best
 
 
 def _wait(device: torch.device) -> None:
@@ -69,11 +56,11 @@ def measure(name: str, work: Callable[[], int], settings: Settings) -> dict[str,
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     began = time.perf_counter()
-    with FlopCounterMode(display=False) as counter:
+    with FlopCounterMode(display=False, custom_mapping=COUNTED) as counter:
         answers = work()
         _wait(device)
     seconds = time.perf_counter() - began
-    peak = matmul_peak(device, getattr(torch, settings.dtype))
+    peak = matmul_peak(settings.device, settings.dtype)
     flops = counter.get_total_flops()
     gpu = device.type == "cuda"
     return {

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from math import prod
 from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
+
+from probes.engine.peak import products
 
 Work = Callable[[], Any]
 SHORT = 0.05
@@ -19,6 +22,16 @@ nothing of its own in the cache, and a millisecond is then half waiting."""
 SIDE = 2048  # of the matrices whose product is the machine's peak
 ROUNDING = {"float32": 1e-5, "float64": 1e-10}
 """How far log-probabilities and predictions of two right ways may differ."""
+
+
+def _operations_of_packed(
+    x: Sequence[int], *_: Any, out_shape: Sequence[int], **__: Any
+) -> int:
+    return 2 * int(x[-1]) * prod(out_shape)
+
+
+COUNTED = {torch.ops.mkldnn._linear_pointwise: _operations_of_packed}
+"""What torch's counter does not know of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +162,7 @@ class Table:
     def _flops(self, work: str, ours: Work) -> int:
         """Count operations once for a work, whatever the threads."""
         if work not in self.flops:
-            with FlopCounterMode(display=False) as counter:
+            with FlopCounterMode(display=False, custom_mapping=COUNTED) as counter:
                 ours()
             self.flops[work] = int(counter.get_total_flops())
         return self.flops[work]
@@ -158,8 +171,8 @@ class Table:
         """Measure this machine's best in a large matrix product, in FLOP/s, once."""
         if threads not in self.peaks:
             torch.set_num_threads(threads)
-            a, b = torch.randn(SIDE, SIDE), torch.randn(SIDE, SIDE)
-            seconds = min(_timed(lambda: a @ b)[0] for _ in range(7))
+            ways = products(SIDE, "cpu", "float32") * 7
+            seconds = min(_timed(way)[0] for way in ways)
             self.peaks[threads] = 2 * SIDE**3 / seconds
         return self.peaks[threads]
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
 
 SIDES = {"cuda": 8192, "cpu": 1024}  # of the square matrices that are multiplied
 ROUNDS = 4
@@ -18,15 +20,27 @@ def matmul_peak(device: str, dtype: str) -> float:
     import torch
 
     side = SIDES.get(torch.device(device).type, 1024)
-    a, b = (torch.ones(side, side, device=device).to(getattr(torch, dtype)),) * 2
     best = float("inf")
-    for _ in range(ROUNDS):
-        _wait(device)
-        began = time.perf_counter()
-        _ = a @ b
-        _wait(device)
-        best = min(best, time.perf_counter() - began)
+    for product in products(side, device, dtype):
+        for _ in range(ROUNDS):
+            _wait(device)
+            began = time.perf_counter()
+            product()
+            _wait(device)
+            best = min(best, time.perf_counter() - began)
     return float(2 * side**3 / best)
+
+
+def products(side: int, device: str, dtype: str) -> list[Callable[[], Any]]:
+    """Give every way that we multiply two square matrices in, ready to be called."""
+    import torch
+
+    from probes.networks.packed import packed
+
+    a, b = (torch.ones(side, side, device=device).to(getattr(torch, dtype)),) * 2
+    ways = [lambda: a @ b]
+    ways += [partial(way, a, None) for way in packed({"b": b}).values()]
+    return ways
 
 
 def _wait(device: str) -> None:

@@ -22,6 +22,8 @@ from probes.networks.trees import Tree
 class Forest:
     """Trees of equally many leaves in one pass (see ``networks.llama.Layout``).
 
+    For asking only: no gradient passes through it.
+
     Attributes:
         ids: All tokens, the stems first, shape (1, n_tokens).
         positions: Of every token in its prompt, same shape.

@@ -222,9 +222,11 @@ class Llama:
     def _linear(self, x: Tensor, name: str, weights: Weights) -> Tensor:
         weight = self._weight(name + ".weight", weights)
         bias = weights.get(name + ".bias", self.own.get(name + ".bias"))
-        is_own = weight is self.own[name + ".weight"] and name + ".bias" not in weights
-        if is_own and name + ".weight" in self.packed:
-            return self.packed[name + ".weight"](x, bias)
+        packed_own = None
+        if name + ".weight" not in weights and name + ".bias" not in weights:
+            packed_own = self.packed.get(name + ".weight")
+        if packed_own is not None and packed_own.serves(x):
+            return packed_own(x, bias)
         if weight.dim() == 2 and (bias is None or bias.dim() == 1):
             return F.linear(x, weight, bias)
         if x.shape[-2] == 1:  # so that gradients lie in memory as weights do

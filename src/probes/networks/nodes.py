@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 
 def normed(x: Tensor, epsilon: float) -> Tensor:
@@ -31,6 +32,7 @@ class _Normed(torch.autograd.Function):
         return found
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         found, inverse = ctx.saved_tensors
         (gradient,) = gradients

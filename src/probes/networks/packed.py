@@ -15,19 +15,22 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
 LEAST_NUMBERS = 1 << 16
 """Of a weight: a smaller one gains nothing, and every new shape costs .4 ms once."""
 MOST_BYTES = 1 << 30
-"""Of a model: what is packed is a second copy of it."""
+"""Of a model: what is packed is a second copy of it, and a third of the layers through
+which gradients pass."""
 SOME_ROWS = 768  # of a product; which order is best hardly depends on it
 
 
 class Packed:
     """A weight (d_out, d_in) of which products are taken, and never moved by them.
 
-    It is packed at its first use, and again whenever it was written to since.
+    It is packed at its first use, and again after torch wrote to it. Writes that no
+    version counter sees, through ``.data`` or a numpy view, are not noticed.
 
     Args:
         weight: A float32 matrix on a CPU.
@@ -35,14 +38,25 @@ class Packed:
 
     def __init__(self, weight: Tensor) -> None:
         self._weight = weight
-        self._state: tuple[int, int] | None = None
+        self._state: tuple[Tensor, int] | None = None
         self._ways: dict[bool, Tensor] = {}
+
+    def serves(self, x: Tensor) -> bool:
+        """Say whether the weight is still where and as wide as it was, and asks none.
+
+        A weight that takes a gradient itself is multiplied plainly.
+        """
+        own = self._weight
+        is_learning = torch.is_grad_enabled() and own.requires_grad
+        plain = own.dtype == x.dtype == torch.float32 and own.device.type == "cpu"
+        return plain and not is_learning
 
     def __call__(self, x: Tensor, bias: Tensor | None) -> Tensor:
         """Compute x Wᵀ + b, with a gradient for x alone; x is (…, d_in)."""
         if torch.is_grad_enabled() and x.requires_grad:
             found: Tensor = _Product.apply(x, self)  # type: ignore[no-untyped-call]
             return found if bias is None else found + bias
+        bias = None if bias is None else bias.detach()
         return _product(x, self.ordered(backward=False), bias)
 
     def ordered(self, *, backward: bool) -> Tensor:
@@ -66,6 +80,7 @@ class _Product(torch.autograd.Function):
         return _product(x, weight.ordered(backward=False), None)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         return _product(gradients[0], ctx.weight.ordered(backward=True), None), None
 
