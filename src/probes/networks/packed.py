@@ -61,16 +61,19 @@ class Packed:
 
     def ordered(self, *, backward: bool) -> Tensor:
         """Give the blocks of W, or those of Wᵀ, which a gradient is multiplied by."""
-        state = (self._weight.data_ptr(), self._weight._version)
-        if state != self._state:
-            self._state, self._ways = state, {}
-        if backward not in self._ways:
+        own, version = self._weight.detach(), self._weight._version
+        before = self._state  # holding what was packed keeps its address from others
+        if (
+            before is None
+            or before[0].data_ptr() != own.data_ptr()
+            or before[1] != version
+        ):
+            self._ways, self._state = {}, (own, version)
+        ways = self._ways
+        if backward not in ways:
             with torch.inference_mode(False), torch.no_grad():
-                own = self._weight.detach()
-                self._ways[backward] = _packed(
-                    own.t().contiguous() if backward else own
-                )
-        return self._ways[backward]
+                ways[backward] = _packed(own.t().contiguous() if backward else own)
+        return ways[backward]
 
 
 class _Product(torch.autograd.Function):
