@@ -76,6 +76,16 @@ def test_a_model_that_became_wider_is_multiplied_plainly(any_size: None) -> None
     np.testing.assert_allclose(after, before, atol=CLOSE)
 
 
+def test_packed_weights_count_as_memory(any_size: None) -> None:
+    model = CausalLM(built("tied", torch.float32), None)
+    weights = sum(p.numel() * p.element_size() for p in model.model.parameters())
+    assert model.n_bytes == weights
+    model.next_token_log_probs(group(20, [3, 5]))
+    matrices = [p for p in model.model.parameters() if p.dim() == 2]
+    packed = sum(p.numel() * p.element_size() for p in matrices)
+    assert model.n_bytes == weights + packed
+
+
 def test_weights_that_take_a_gradient_are_not_packed(any_size: None) -> None:
     model = built("qwen", torch.float32).requires_grad_()
     moving = dict(model.named_parameters())

@@ -53,8 +53,11 @@ class CausalLM:
 
     @property
     def n_bytes(self) -> int:
-        """The size of the weights in memory."""
-        return sum(p.numel() * p.element_size() for p in self.model.parameters())
+        """The size of the weights in memory, those packed for products included."""
+        written: Llama | None = self.__dict__.get("written")
+        packed = sum(w.n_bytes for w in written.packed.values()) if written else 0
+        parameters: Iterator[Tensor] = self.model.parameters()
+        return packed + sum(p.numel() * p.element_size() for p in parameters)
 
     @contextlib.contextmanager
     def tuned(self, parameters: Mapping[str, Tensor]) -> Iterator[None]:

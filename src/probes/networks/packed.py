@@ -41,6 +41,12 @@ class Packed:
         self._state: tuple[Tensor, int] | None = None
         self._ways: dict[bool, Tensor] = {}
 
+    @property
+    def n_bytes(self) -> int:
+        """The size of what is packed by now."""
+        size = self._weight.numel() * self._weight.element_size()
+        return len(self._ways) * size
+
     def serves(self, x: Tensor) -> bool:
         """Say whether the weight is still where and as wide as it was, and asks none.
 
