@@ -1,15 +1,19 @@
 """What a large model costs here, in one call: wall time, peak memory, share of peak.
 
 Run ``python -m tests.benchmarks.large_model`` from the root, on a machine with a GPU:
-``llama_7b_untrained`` in bfloat16. ``--model llama_7b --data-dir FOLDER`` takes the
-trained weights and real rows. On a CPU, ``--model untrained_llama --device cpu --dtype
-float32 --queries 8 --orders 2 --sets 2 --steps 4`` shows that the way works.
+``llama_7b_untrained`` in bfloat16. ``--model llama_7b`` takes the trained weights, and
+``--datasets sst2,agnews,rte,mr --data-dir FOLDER --sets 1 --queries 200`` real rows.
+On a CPU, ``--model untrained_llama --device cpu --dtype float32 --queries 8 --orders 2
+--steps 4`` shows that the way works.
 
-Each kind of work is a line: ICL after every order, whole-model GD at every rate, W_V of
-four layers, and the default text matrix. Every observation goes through the learners
-that claims use, with an empty store. FLOPs are counted by torch while the work runs,
-but not those of the matrix, which is a process of its own; the peak is the rate of one
-large matrix product on the same device. The lines are written to
+Each kind of work is a line: a pass over long prompts, ICL after every order on every
+dataset, whole-model GD at every rate and W_V of four layers on the first dataset, and
+the default text matrix. Every observation goes through the learners that claims use,
+with an empty store. FLOPs are counted by torch in two short runs before, of one and of
+two orders or steps, because counting slows a GPU down; what is timed is as many times
+their difference more. Those of the matrix, which is a process of its own, are not
+counted. The peak is the rate of one large matrix product on the same device. A work
+that fails is a line that says why. The lines are written to
 ``reports/benchmarks/large_model.json``.
 """
 
@@ -22,10 +26,13 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -36,6 +43,7 @@ from probes.engine.peak import matmul_peak
 from probes.engine.store import Store
 from probes.grid import dataset_named, model_named
 from probes.learners import GradientLearner, InContext
+from probes.networks.pool import ModelPool
 from probes.request import Request
 from probes.tasks import Settings
 from tests.benchmarks.sides import COUNTED
@@ -43,50 +51,76 @@ from tests.benchmarks.sides import COUNTED
 ROOT = Path(__file__).parents[2]
 RESULT = ROOT / "reports" / "benchmarks" / "large_model.json"
 RATES = (1e-3, 3e-3, 1e-2, 3e-2)
+KINDS = ("prefill", "icl", "gd", "submodels", "matrix")
+LONG = 512
+"""Tokens of a prompt in a pass over long prompts, of which there are 64."""
 
 
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+@dataclass(frozen=True)
+class Work:
+    """A kind of work.
+
+    Attributes:
+        name: In words.
+        times: How many orders, steps or passes it has.
+        do: Does so many of them; tells how many queries were answered.
+        is_counted: Whether torch sees its operations.
+    """
+
+    name: str
+    times: int
+    do: Callable[[int], int]
+    is_counted: bool = True
 
 
-def measure(name: str, work: Callable[[], int], settings: Settings) -> dict[str, Any]:
-    """Do some work and tell its time, FLOPs and peak memory."""
+def measure(work: Work, settings: Settings) -> dict[str, Any]:
+    """Do some work and tell its time, FLOPs and peak memory, or why it failed."""
     device = torch.device(settings.device)
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    began = time.perf_counter()
-    with FlopCounterMode(display=False, custom_mapping=COUNTED) as counter:
-        answers = work()
-        _wait(device)
-    seconds = time.perf_counter() - began
-    peak = matmul_peak(settings.device, settings.dtype)
-    flops = counter.get_total_flops()
     gpu = device.type == "cuda"
+    try:
+        flops = _operations(work) if work.is_counted else None
+        peak = matmul_peak(settings.device, settings.dtype)
+        if gpu:
+            torch.cuda.synchronize(device)
+            torch.cuda.reset_peak_memory_stats(device)
+        began = time.perf_counter()
+        answers = work.do(work.times)
+        if gpu:
+            torch.cuda.synchronize(device)
+        seconds = time.perf_counter() - began
+    except Exception:  # the works after it are worth their time
+        return {"work": work.name, "error": traceback.format_exc()[-2000:]}
+    memory = torch.cuda.max_memory_allocated(device) / 2**30 if gpu else None
     return {
-        "work": name,
+        "work": work.name,
         "answers": answers,
         "seconds": round(seconds, 2),
-        "flops": flops or None,
+        "flops": flops,
         "matmul_peak": peak,
-        "share_of_peak": round(flops / seconds / peak, 4) if flops else None,
-        "peak_gib": round(torch.cuda.max_memory_allocated(device) / 2**30, 2)
-        if gpu
-        else None,
+        "share_of_peak": None if flops is None else round(flops / seconds / peak, 4),
+        "peak_gib": None if memory is None else round(memory, 2),
     }
 
 
-def works(
-    given: argparse.Namespace, settings: Settings
-) -> Iterator[tuple[str, Callable[[], int]]]:
-    """List the kinds of work, each a call that tells how many queries were answered."""
-    observer = Observer(Store(Path(tempfile.mkdtemp(prefix="probes-"))))
-    model = model_named(given.model)
+def _operations(work: Work) -> int:
+    """Count the operations of one and of two, and thereby those of all."""
+    counts = []
+    for times in (1, 2):
+        with FlopCounterMode(display=False, custom_mapping=COUNTED) as counter:
+            work.do(times)
+        counts.append(int(counter.get_total_flops()))
+    return counts[0] + (work.times - 1) * (counts[1] - counts[0])
+
+
+def works(given: argparse.Namespace, settings: Settings) -> Iterator[Work]:
+    """List the kinds of work."""
+    pool, model = ModelPool(), model_named(given.model)
     datasets = [dataset_named(name) for name in given.datasets.split(",")]
 
-    def ask(learner: Any, orders: int) -> int:
+    def ask(learner: Any, *, orders: int, first: int = len(datasets)) -> int:
+        observer = Observer(Store(Path(tempfile.mkdtemp(prefix="probes-"))), pool=pool)
         answered = 0
-        for dataset in datasets:
+        for dataset in datasets[:first]:
             for order in range(orders):
                 request = Request(
                     learner=learner,
@@ -99,20 +133,47 @@ def works(
                 answered += observer.observe(request)["gold"].size
         return answered
 
-    def loaded() -> int:
-        observer.pool.get(model, settings)
+    def load(_: int) -> int:
+        pool.get(model, settings)
         return 0
 
-    gd = GradientLearner(rates=RATES, passes=(given.steps,))
-    yield "load", loaded
-    yield f"ICL, {given.orders} orders", lambda: ask(InContext(), given.orders)
-    yield f"GD, {given.steps} steps, {len(RATES)} rates", lambda: ask(gd, 1)
-    for place in ("first", "middle", "deep", "last"):
-        submodel = GradientLearner(
-            rates=RATES, passes=(given.steps,), weights=f"W_V@{place}"
+    def prefill(times: int) -> int:
+        loaded = pool.get(model, settings)
+        n = min(LONG, loaded.context)
+        drawn = np.random.default_rng(0).integers(0, 256, (64 * times, n))
+        return len(loaded.next_token_log_probs(drawn.tolist()))
+
+    def train(weights: str) -> Callable[[int], int]:
+        def do(steps: int) -> int:
+            learner = GradientLearner(rates=RATES, passes=(steps,), weights=weights)
+            return ask(learner, orders=1, first=1)
+
+        return do
+
+    kinds = given.kinds.split(",")
+    yield Work("load", 1, load, is_counted=False)
+    if "prefill" in kinds:
+        yield Work(f"a pass over prompts of {LONG} tokens", 4, prefill)
+    if "icl" in kinds:
+        yield Work(
+            f"ICL on {len(datasets)} datasets, {given.orders} orders",
+            given.orders,
+            lambda orders: ask(InContext(), orders=orders),
         )
-        yield f"GD of W_V@{place}", lambda learner=submodel: ask(learner, 1)
-    yield "the default text matrix", lambda: matrix(given, settings)
+    trained = f"{given.steps} steps, {len(RATES)} rates"
+    if "gd" in kinds:
+        yield Work(f"GD, {trained}", given.steps, train("all"))
+    if "submodels" in kinds:
+        for place in ("last", "deep", "middle", "first"):
+            name = f"GD of W_V@{place}, {trained}"
+            yield Work(name, given.steps, train(f"W_V@{place}"))
+    if "matrix" in kinds:
+        yield Work(
+            "the default text matrix",
+            1,
+            lambda _: matrix(given, settings),
+            is_counted=False,
+        )
 
 
 def matrix(given: argparse.Namespace, settings: Settings) -> int:
@@ -145,9 +206,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--dtype", default="bfloat16")
     parser.add_argument("--datasets", default="opinions,headlines,inferences")
+    parser.add_argument("--kinds", default=",".join(KINDS))
     parser.add_argument("--data-dir", default=None)
     parser.add_argument("--out", type=Path, default=RESULT)
-    numbers = {"demos": 8, "sets": 1, "queries": 100, "orders": 10, "steps": 200}
+    numbers = {"demos": 8, "sets": 2, "queries": 100, "orders": 10, "steps": 200}
     for name, value in numbers.items():
         parser.add_argument(f"--{name}", type=int, default=value)
     return parser.parse_args()
@@ -167,8 +229,8 @@ def main() -> None:
     gpu = device.type == "cuda"
     named = torch.cuda.get_device_name(device) if gpu else platform.machine()
     lines = []
-    for name, work in works(given, settings):
-        found = measure(name, work, settings)
+    for work in works(given, settings):
+        found = measure(work, settings)
         lines.append({"device": named, "model": given.model, **found})
         print(json.dumps(lines[-1]), flush=True)
         given.out.parent.mkdir(parents=True, exist_ok=True)

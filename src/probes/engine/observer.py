@@ -70,6 +70,7 @@ class Observer:
     Args:
         store: Where observations are kept.
         announce: Called with each request that is about to be measured.
+        pool: Models that may be loaded already; None for a pool of its own.
 
     Attributes:
         measured: Keys measured by this process.
@@ -77,13 +78,17 @@ class Observer:
     """
 
     def __init__(
-        self, store: Store, *, announce: Callable[[Request], None] | None = None
+        self,
+        store: Store,
+        *,
+        announce: Callable[[Request], None] | None = None,
+        pool: ModelPool | None = None,
     ) -> None:
         self.store = store
         self.announce = announce or (lambda request: None)
         self.measured: set[str] = set()
         self.reused: set[str] = set()
-        self._pool: ModelPool | None = None
+        self._pool = pool
         self._failed: dict[str, ProbesError] = {}
         self._memory: OrderedDict[str, Observation] = OrderedDict()
         self._held = 0  # bytes

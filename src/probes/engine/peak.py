@@ -37,7 +37,10 @@ def products(side: int, device: str, dtype: str) -> list[Callable[[], Any]]:
 
     from probes.networks.packed import packed
 
-    a, b = (torch.ones(side, side, device=device).to(getattr(torch, dtype)),) * 2
+    # Random ones: a GPU multiplies constants faster, for its wires change less.
+    generator = torch.Generator(device).manual_seed(0)
+    drawn = torch.randn(2, side, side, device=device, generator=generator)
+    a, b = drawn.to(getattr(torch, dtype))
     ways = [lambda: a @ b]
     ways += [partial(way, a, None) for way in packed({"b": b}).values()]
     return ways

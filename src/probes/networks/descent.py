@@ -31,6 +31,8 @@ class Descent:
 
     def __post_init__(self) -> None:
         self.largest = torch.zeros(len(self.rates))
+        # Read once: a GPU would finish all its work at every reading.
+        self._only = float(self.rates) if len(self.rates) == 1 else None
 
     def begin_step(self) -> None:
         """Count a step, before its weights are moved."""
@@ -43,12 +45,12 @@ class Descent:
             sizes = gradient.detach().abs().flatten(1).amax(dim=1).float().cpu()
             self.largest = torch.maximum(self.largest, sizes)
         master = masters[name]
-        gradient = gradient.to(master.dtype)
         if self.optimizer == "adam":
-            gradient = self._scaled(name, gradient)
-        if len(self.rates) == 1:
-            master.sub_(gradient, alpha=float(self.rates))
+            gradient = self._scaled(name, gradient.to(master.dtype))
+        if self._only is not None:
+            master.sub_(gradient, alpha=self._only)  # widened on its way
             return
+        gradient = gradient.to(master.dtype)
         shape = (-1, *[1] * (master.dim() - 1))
         rates = self.rates.to(master.dtype).reshape(shape)
         master.sub_(gradient.mul_(rates))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -84,7 +85,7 @@ class Forest:
             has_stems=after is None,
         )
 
-    @property
+    @cached_property
     def _n_stem_tokens(self) -> int:
         return int(self.stems.lengths.sum()) if self.has_stems else 0
 
