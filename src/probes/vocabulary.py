@@ -44,8 +44,9 @@ def kept(log_probs: NDArray[Any], labels: Sequence[int]) -> dict[str, NDArray[An
     if not is_large(n_vocab):
         return {"log_probs": log_probs}
     rows = log_probs.reshape(-1, n_vocab)
-    n_likeliest = _n_likeliest(rows)
-    if 2 * (n_likeliest + len(labels)) >= n_vocab:  # an id takes as much as a number
+    # An id takes as much as a number: no more than half of the tokens are kept.
+    n_likeliest = _n_likeliest(rows, most=(n_vocab - 1) // 2 - len(labels))
+    if n_likeliest is None:
         return {"log_probs": log_probs}
     parts = [_parted(row, labels, n_likeliest) for row in rows]
     shape = log_probs.shape[:2]
@@ -60,13 +61,20 @@ def is_large(n_vocab: int) -> bool:
     return n_vocab > SMALL
 
 
-def _n_likeliest(rows: NDArray[Any]) -> int:
-    """Count the likeliest tokens that leave a mean rest of ``MOST_REST`` or less."""
+def _n_likeliest(rows: NDArray[Any], most: int) -> int | None:
+    """Count the likeliest tokens that leave a mean rest of ``MOST_REST`` or less.
+
+    Returns:
+        None if they are more than ``most``; a few flat rows tell so.
+    """
     covered = np.zeros(rows.shape[1])
-    for row in rows:
+    for n, row in enumerate(rows, start=1):
         covered += np.sort(np.exp(row.astype(np.float64)))[::-1].cumsum()
+        if n - covered[most - 1] > MOST_REST * len(rows) + 1e-9:  # sums are rounded
+            return None
     n_short = int((covered / len(rows) < 1 - MOST_REST).sum())
-    return max(LEAST_KEPT, n_short + 1)
+    found = max(LEAST_KEPT, n_short + 1)
+    return found if found <= most else None
 
 
 def _parted(
