@@ -10,13 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from probes.networks import asking
+from probes.networks import asking, norm
 from probes.networks.asking import ask, written_out
 from probes.networks.causal_lm import CausalLM
 from probes.networks.forest import Forest
 from probes.networks.llama import Llama
 from probes.networks.ragged import Grid
-from probes.networks.submodel import lowest_layer, parameters_of
+from probes.networks.rotary import Turns
+from probes.networks.submodel import ROLES, lowest_layer, parameters_of
 from probes.networks.taught import Taught
 from probes.networks.trees import tree_of
 from tests.test_causal_lm import tiny
@@ -126,8 +127,11 @@ def disturbed(weights: dict[str, Any], n: int = 3) -> dict[str, Tensor]:
     }
 
 
+SUBMODELS = [f"{role}@{place}" for role in ROLES for place in ("first", "last")]
+
+
 @pytest.mark.parametrize("n_trials", [1, 3])
-@pytest.mark.parametrize("weights", ["all", "W_V@last", "W_K@first", "mlp@last"])
+@pytest.mark.parametrize("weights", ["all", *SUBMODELS])
 @pytest.mark.parametrize("kind", FAMILY)
 def test_gradients_are_those_of_the_library_s_modules(
     kind: str, weights: str, n_trials: int
@@ -149,6 +153,43 @@ def test_gradients_are_those_of_the_library_s_modules(
         for name, gradient in zip(own, theirs, strict=True):
             gap = (gradients[name][trial] - gradient).abs().max()
             assert float(gap) <= 1e-10, name
+
+
+@pytest.mark.parametrize(
+    ("dtype", "close"),
+    [(torch.float64, 1e-12), (torch.float32, 1e-6), (torch.bfloat16, 2e-2)],
+    ids=str,
+)
+def test_normalising_has_the_gradient_of_the_formula(
+    dtype: torch.dtype, close: float
+) -> None:
+    torch.manual_seed(0)
+    x, onward = torch.randn(2, 2, 5, 16).to(dtype)
+    asked = x.clone().requires_grad_()
+    plain, _ = norm.normed(asked, 1e-3)
+    (wanted,) = torch.autograd.grad(plain, asked, onward)
+    found = norm.back(onward.clone(), x, *norm.normed(x, 1e-3))
+    torch.testing.assert_close(found, wanted, atol=close, rtol=close)
+
+
+def test_turning_by_complex_numbers_changes_no_score() -> None:
+    torch.manual_seed(0)
+    angles = torch.randn(1, 9, 4).repeat(1, 1, 2)
+    heads = torch.randn(2, 2, 9, 3, 8)
+    turns = Turns.of(angles.cos(), angles.sin())
+
+    def plainly(x: Tensor) -> Tensor:
+        swapped = torch.cat((-x[..., 4:], x[..., :4]), dim=-1)
+        return x * angles.cos()[:, :, None] + swapped * angles.sin()[:, :, None]
+
+    scores = [
+        torch.einsum("snhd,smhd->shnm", *map(turn, heads))
+        for turn in (turns.turn, plainly)
+    ]
+    torch.testing.assert_close(*scores)
+    onward, x = heads
+    forth, back = (turns.turn(x) * onward).sum(), (turns.back(onward) * x).sum()
+    torch.testing.assert_close(forth, back)
 
 
 @pytest.mark.parametrize("n_trials", [1, 3])

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from probes.networks.backward import Take
 from probes.networks.causal_lm import CausalLM
 from probes.networks.descent import Weights
 from probes.networks.lessons import Lessons
 from probes.networks.replay import Replay
-from probes.networks.taught import Take
 from probes.networks.training import Training
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from probes.networks.axes import split
-from probes.networks.nodes import normed, stacked_product
-from probes.networks.packed import packed
+from probes.networks.norm import normed
+from probes.networks.packed import Packed, packed
 from probes.networks.rotary import Turns
 from probes.networks.submodel import lowest_layer
 
@@ -97,6 +97,12 @@ class Llama:
         """Where the weights are."""
         return self.own[EMBEDDING].device
 
+    @property
+    def head(self) -> str:
+        """The name of what forms logits; that of the embedding, if they are tied."""
+        head = "lm_head"
+        return head if f"{head}.weight" in self.own else EMBEDDING.rpartition(".")[0]
+
     def n_stacks(self, weights: Weights) -> int:
         """Count the members of a stack of weights; 1 where none is stacked."""
         stacked = [w for n, w in weights.items() if w.dim() > self.own[n].dim()]
@@ -126,7 +132,7 @@ class Llama:
         Returns:
             Shape (n_stacks or 1, n_tokens, d_model).
         """
-        table = self._weight(EMBEDDING, weights)
+        table = self.weight(EMBEDDING, weights)
         if table.dim() == 2:
             return F.embedding(ids, table)
         stack = torch.arange(len(table), device=ids.device)[:, None]
@@ -149,20 +155,17 @@ class Llama:
         """
         hidden = self.rows_after(hidden, layout, weights, start=start)
         hidden = self._norm(hidden, "model.norm.weight", weights)
-        head = "lm_head.weight"
-        if head not in weights and head not in self.own:
-            head = EMBEDDING  # tied
-        found = self._linear(hidden, head.removesuffix(".weight"), weights)
+        found = self.linear(hidden, self.head, weights)
         return found.float() if found.dtype.itemsize < 4 else found
 
     def rows_after(
         self, hidden: Tensor, layout: Layout, weights: Weights, *, start: int = 0
     ) -> Tensor:
         """Run the layers; give what leaves the last at the tokens that are read."""
-        turns = self._turns(hidden, layout.positions)
+        turns = self.turns(hidden, layout.positions)
         for layer in range(start, self.n_layers):
             hidden = self._layer(layer, hidden, layout, weights, turns)
-        return hidden if start < self.n_layers else _pick(hidden, layout.rows)
+        return hidden if start < self.n_layers else picked(hidden, layout.rows)
 
     def below(self, ids: Tensor, layout: Layout, stop: int) -> Tensor:
         """Run the layers below one, with the model's own weights.
@@ -171,7 +174,7 @@ class Llama:
             What enters the layer ``stop``, shape (1, n_tokens, d_model).
         """
         hidden = self.embed(ids, {})
-        turns = self._turns(hidden, layout.positions)
+        turns = self.turns(hidden, layout.positions)
         for layer in range(stop):
             hidden = self._layer(layer, hidden, layout, {}, turns, reads=False)
         return hidden
@@ -192,13 +195,13 @@ class Llama:
         entered = self._norm(hidden, at + "input_layernorm.weight", weights)
         asking, asked_at = entered, turns.times(self.d_head**-0.5)
         if of_rows:
-            asking, hidden = (_pick(t, layout.rows) for t in (entered, hidden))
-            asked_at = asked_at.each(lambda t: _pick(t, layout.rows))
+            asking, hidden = (picked(t, layout.rows) for t in (entered, hidden))
+            asked_at = asked_at.each(lambda t: picked(t, layout.rows))
         query = self._heads(asking, at + "self_attn.q_proj", weights)
         key = self._heads(entered, at + "self_attn.k_proj", weights)
         values = at + "self_attn.v_proj"
         # A stack of W_V is applied to what rows see, not to every token that they see.
-        is_late = of_rows and self._weight(values + ".weight", weights).dim() == 3
+        is_late = of_rows and self.weight(values + ".weight", weights).dim() == 3
         seen = layout.attend(
             asked_at.turn(query),
             turns.turn(key),
@@ -208,39 +211,59 @@ class Llama:
             of_rows=of_rows,
         )
         if is_late:
-            seen = self._valued(seen, values, weights)
-        hidden = _plus(self._linear(seen, at + "self_attn.o_proj", weights), hidden)
+            seen = self.valued(seen, values, weights)
+        hidden = _plus(self.linear(seen, at + "self_attn.o_proj", weights), hidden)
         entered = self._norm(hidden, at + "post_attention_layernorm.weight", weights)
-        gate = _silu(self._linear(entered, at + "mlp.gate_proj", weights))
-        gate = _times(gate, self._linear(entered, at + "mlp.up_proj", weights))
-        return _plus(self._linear(gate, at + "mlp.down_proj", weights), hidden)
+        gate = F.silu(self.linear(entered, at + "mlp.gate_proj", weights), inplace=True)
+        gate = _times(gate, self.linear(entered, at + "mlp.up_proj", weights))
+        return _plus(self.linear(gate, at + "mlp.down_proj", weights), hidden)
 
-    def _weight(self, name: str, weights: Weights) -> Tensor:
+    def weight(self, name: str, weights: Weights) -> Tensor:
+        """Find a weight among those given, or else the model's own."""
         found = weights.get(name)
         return self.own[name] if found is None else found
 
-    def _linear(self, x: Tensor, name: str, weights: Weights) -> Tensor:
-        weight = self._weight(name + ".weight", weights)
+    def linear(self, x: Tensor, name: str, weights: Weights) -> Tensor:
+        """Multiply tokens by a matrix and add its bias, if it has one.
+
+        Args:
+            x: Shape (n_stacks or 1, n_tokens, d_in).
+            name: Of the matrix, without ``.weight``.
+            weights: Those that are not the model's own.
+
+        Returns:
+            Shape (n_stacks or 1, n_tokens, d_out).
+        """
+        weight = self.weight(name + ".weight", weights)
         bias = weights.get(name + ".bias", self.own.get(name + ".bias"))
-        packed_own = None
-        if name + ".weight" not in weights and name + ".bias" not in weights:
-            packed_own = self.packed.get(name + ".weight")
-        if packed_own is not None and packed_own.serves(x):
+        packed_own = self._packed(x, name, weights)
+        if packed_own is not None:
             return packed_own(x, bias)
         if weight.dim() == 2 and (bias is None or bias.dim() == 1):
             return F.linear(x, weight, bias)
-        if x.shape[-2] == 1:  # so that gradients lie in memory as weights do
-            found = (weight @ x.transpose(-1, -2)).transpose(-1, -2)
-        else:
-            found = stacked_product(x, weight)
+        found = x @ weight.transpose(-1, -2)
         if bias is None:
             return found
         return found + (bias if bias.dim() == 1 else bias[:, None])
 
-    def _heads(self, x: Tensor, name: str, weights: Weights) -> Tensor:
-        return split(self._linear(x, name, weights), -1, -1, self.d_head)
+    def back(self, gradient: Tensor, name: str, weights: Weights) -> Tensor:
+        """Carry a gradient of what :meth:`linear` gives back to what it is given."""
+        packed_own = self._packed(gradient, name, weights)
+        if packed_own is not None:
+            return packed_own.back(gradient)
+        return gradient @ self.weight(name + ".weight", weights)
 
-    def _valued(self, seen: Tensor, name: str, weights: Weights) -> Tensor:
+    def _packed(self, x: Tensor, name: str, weights: Weights) -> Packed | None:
+        """Find the packed matrix, where it stands for the one that is asked for."""
+        if name + ".weight" in weights or name + ".bias" in weights:
+            return None
+        found = self.packed.get(name + ".weight")
+        return found if found is not None and found.serves(x) else None
+
+    def _heads(self, x: Tensor, name: str, weights: Weights) -> Tensor:
+        return split(self.linear(x, name, weights), -1, -1, self.d_head)
+
+    def valued(self, seen: Tensor, name: str, weights: Weights) -> Tensor:
         """Apply W_V to the tokens that every head saw, averaged by its attention.
 
         Args:
@@ -253,22 +276,26 @@ class Llama:
         """
         groups = self.n_heads // self.n_key_heads
         seen = split(seen, -1, self.n_key_heads, groups, -1)
-        by_head = split(self._weight(name + ".weight", weights), 1, -1, self.d_head)
+        by_head = split(self.weight(name + ".weight", weights), 1, -1, self.d_head)
         found = torch.einsum("srkgd,sked->srkge", seen, by_head)
         bias = weights.get(name + ".bias", self.own.get(name + ".bias"))
         if bias is not None:  # attention adds up to 1
             found = found + bias.reshape(-1, 1, self.n_key_heads, 1, self.d_head)
         return found.flatten(2)
 
+    def normed(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Divide by the root mean square (see ``networks.norm``)."""
+        return normed(x, self.epsilon)
+
     def _norm(self, x: Tensor, name: str, weights: Weights) -> Tensor:
         """Normalise as the library does: in float32, whatever the precision."""
-        scale = self._weight(name, weights)
-        normal = normed(x, self.epsilon)
+        scale = self.weight(name, weights)
+        normal, _ = self.normed(x)
         return _times(normal, scale if scale.dim() == 1 else scale[:, None])
 
-    def _turns(self, like: Tensor, positions: Tensor) -> Turns:
+    def turns(self, like: Tensor, positions: Tensor) -> Turns:
         """Compute by how much positions turn a head."""
-        return Turns.of(*self.model.model.rotary_emb(like.detach(), positions))
+        return Turns.of(*self.model.model.rotary_emb(like, positions))
 
 
 def is_written(model: Any) -> bool:
@@ -296,26 +323,21 @@ def _windows(config: Any) -> list[int | None]:
     return [int(window) if k == "sliding_attention" else None for k in kinds]
 
 
-def _silu(new: Tensor) -> Tensor:
-    return F.silu(new, inplace=not torch.is_grad_enabled())
-
-
 def _plus(new: Tensor, other: Tensor) -> Tensor:
-    """Add to a tensor that nobody else holds: in place, where no gradient needs it."""
-    return new.add_(other) if _holds(new, other) else new + other
+    """Add to a tensor that nobody else holds: in place, where the sum fits into it."""
+    return new.add_(other) if _fits(new, other) else new + other
 
 
 def _times(new: Tensor, other: Tensor) -> Tensor:
-    return new.mul_(other) if _holds(new, other) else new * other
+    return new.mul_(other) if _fits(new, other) else new * other
 
 
-def _holds(new: Tensor, other: Tensor) -> bool:
-    """Say whether a sum or product with another may be written over a tensor."""
-    fits = np.broadcast_shapes(new.shape, other.shape) == tuple(new.shape)
-    return fits and not torch.is_grad_enabled()
+def _fits(new: Tensor, other: Tensor) -> bool:
+    """Say whether a sum or product with another has a tensor's own shape."""
+    return np.broadcast_shapes(new.shape, other.shape) == tuple(new.shape)
 
 
-def _pick(tokens: Tensor, rows: Tensor) -> Tensor:
+def picked(tokens: Tensor, rows: Tensor) -> Tensor:
     """Pick tokens: (n_stacks or 1, n_tokens, …) at (n_stacks or 1, n_rows)."""
     if len(rows) == 1:
         return tokens[:, rows[0]]

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from probes.networks.backward import Take
 from probes.networks.causal_lm import CausalLM
 from probes.networks.descent import Weights
 from probes.networks.lessons import Lessons
 from probes.networks.memory import bytes_to_train, require_room
-from probes.networks.taught import Take
 from probes.networks.training import Training
 from probes.networks.trials import Trial
 from probes.tasks import seed_of

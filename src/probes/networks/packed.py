@@ -11,11 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
 LEAST_NUMBERS = 1 << 16
@@ -48,22 +46,18 @@ class Packed:
         return len(self._ways) * size
 
     def serves(self, x: Tensor) -> bool:
-        """Say whether the weight is still where and as wide as it was, and asks none.
-
-        A weight that takes a gradient itself is multiplied plainly.
-        """
+        """Say whether the weight is still where and as wide as it was, and x too."""
         own = self._weight
-        is_learning = torch.is_grad_enabled() and own.requires_grad
-        plain = own.dtype == x.dtype == torch.float32 and own.device.type == "cpu"
-        return plain and not is_learning
+        return own.dtype == x.dtype == torch.float32 and own.device.type == "cpu"
 
     def __call__(self, x: Tensor, bias: Tensor | None) -> Tensor:
-        """Compute x Wᵀ + b, with a gradient for x alone; x is (…, d_in)."""
-        if torch.is_grad_enabled() and x.requires_grad:
-            found: Tensor = _Product.apply(x, self)  # type: ignore[no-untyped-call]
-            return found if bias is None else found + bias
+        """Compute x Wᵀ + b; x is (…, d_in), and no gradient passes."""
         bias = None if bias is None else bias.detach()
         return _product(x, self.ordered(backward=False), bias)
+
+    def back(self, gradient: Tensor) -> Tensor:
+        """Compute g W, the gradient of x; g is (…, d_out)."""
+        return _product(gradient, self.ordered(backward=True), None)
 
     def ordered(self, *, backward: bool) -> Tensor:
         """Give the blocks of W, or those of Wᵀ, which a gradient is multiplied by."""
@@ -80,18 +74,6 @@ class Packed:
             with torch.inference_mode(False), torch.no_grad():
                 ways[backward] = _packed(own.t().contiguous() if backward else own)
         return ways[backward]
-
-
-class _Product(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Packed) -> Tensor:
-        ctx.weight = weight
-        return _product(x, weight.ordered(backward=False), None)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return _product(gradients[0], ctx.weight.ordered(backward=True), None), None
 
 
 def packed(own: Mapping[str, Tensor]) -> dict[str, Packed]:

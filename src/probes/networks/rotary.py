@@ -8,50 +8,47 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from probes.networks.axes import split
+
 
 @dataclass(frozen=True, kw_only=True)
 class Turns:
     """How far the heads of every token are turned.
 
-    Without gradients the halves come out interleaved, of queries and keys alike, so
-    that no score changes: that takes two passes over memory instead of four.
+    The halves come out interleaved, of queries and keys alike, so that no score
+    changes: that takes two passes over memory instead of four.
 
     Attributes:
-        cos: Shape (n_stacks or 1, n_tokens, d_head).
-        sin: Same; negative in the first half.
-        both: The two as complex numbers, (n_stacks or 1, n_tokens, d_head / 2); None
-            where gradients are taken.
+        by: Complex, shape (n_stacks or 1, n_tokens, d_head / 2), float32 or wider.
     """
 
-    cos: Tensor
-    sin: Tensor
-    both: Tensor | None
+    by: Tensor
 
     @classmethod
     def of(cls, cos: Tensor, sin: Tensor) -> Turns:
-        """Take cosines and sines, of which the halves are alike."""
-        half, both = cos.shape[-1] // 2, None
-        if not torch.is_grad_enabled():
-            wide = torch.promote_types(cos.dtype, torch.float32)
-            both = torch.complex(cos[..., :half].to(wide), sin[..., :half].to(wide))
-        signed = torch.cat((-sin[..., :half], sin[..., half:]), dim=-1)
-        return cls(cos=cos, sin=signed, both=both)
+        """Take cosines and sines (…, d_head), of which the halves are alike."""
+        half = cos.shape[-1] // 2
+        wide = torch.promote_types(cos.dtype, torch.float32)
+        both = (part[..., :half].to(wide) for part in (cos, sin))
+        return cls(by=torch.complex(*both))
 
     def each(self, change: Callable[[Tensor], Tensor]) -> Turns:
-        """Change every tensor alike."""
-        both = None if self.both is None else change(self.both)
-        return Turns(cos=change(self.cos), sin=change(self.sin), both=both)
+        """Change those of every token alike."""
+        return Turns(by=change(self.by))
 
     def times(self, factor: float) -> Turns:
         """Scale what they turn."""
-        return self.each(lambda t: t * factor)
+        return self.each(lambda by: by * factor)
 
     def turn(self, heads: Tensor) -> Tensor:
         """Turn heads, shape (…, n_tokens, n_heads, d_head)."""
         half = heads.shape[-1] // 2
-        if self.both is None:
-            swapped = heads.roll(half, dims=-1)
-            return heads * self.cos[:, :, None] + swapped * self.sin[:, :, None]
-        halves = heads.to(self.both.real.dtype).split(half, dim=-1)  # type: ignore[no-untyped-call]
-        turned = torch.complex(*halves).mul_(self.both[:, :, None])
+        halves = heads.to(self.by.real.dtype).split(half, dim=-1)  # type: ignore[no-untyped-call]
+        turned = torch.complex(*halves).mul_(self.by[:, :, None])
         return torch.view_as_real(turned).flatten(-2).to(heads.dtype)
+
+    def back(self, gradient: Tensor) -> Tensor:
+        """Carry a gradient of turned heads back: turn it the other way."""
+        wide = split(gradient.to(self.by.real.dtype), -1, -1, 2).contiguous()
+        turned = torch.view_as_complex(wide) * self.by[:, :, None].conj()
+        return torch.cat((turned.real, turned.imag), dim=-1).to(gradient.dtype)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from probes.networks.axes import split
+from probes.networks.backward import Backward, Take
 from probes.networks.blocks import Blocks
-from probes.networks.descent import Weights
+from probes.networks.descent import Weights, unstacked
 from probes.networks.lessons import Batch
-from probes.networks.llama import EMBEDDING, Llama
-
-Take = Callable[[str, Tensor], None]
-"""What is done with a gradient: given the name of a weight, and its gradient."""
+from probes.networks.llama import Llama
 
 
 class Taught:
@@ -67,13 +63,9 @@ class Taught:
     def _losses(
         self, weights: Weights, columns: Tensor, batch: Batch, entering: Tensor
     ) -> Tensor:
-        ids, reads, targets, shares, *_ = batch
-        layout = Blocks(reads=columns[reads], n_tokens=ids.shape[2])
+        layout = _layout(columns, batch)
         logits = self.llama.logits(entering, layout, weights, start=self.start)
-        log_probs = torch.log_softmax(logits, dim=-1)
-        wanted = targets.flatten(1).expand(len(log_probs), -1)
-        picked = log_probs.gather(-1, wanted[..., None])[..., 0]
-        return -(picked * shares.flatten(1)).sum(dim=1) / ids.shape[1]
+        return _label_loss(torch.log_softmax(logits, dim=-1), batch)
 
     def teach(
         self, weights: Weights, columns: Tensor, batch: Batch, take: Take
@@ -94,37 +86,41 @@ class Taught:
             The losses, shape (n_trials,).
         """
         alone, batch = len(batch[0]) == 1, _trimmed(columns, batch)
-        leaves = {
-            name: (w[0] if alone else w).detach().requires_grad_()
-            for name, w in weights.items()
-        }
-        for name, leaf in leaves.items():
-            if name != EMBEDDING:
-                hook = _handing(name, take, alone)
-                leaf.register_post_accumulate_grad_hook(hook)  # type: ignore[no-untyped-call]
+        moving = unstacked(weights)
+
+        def hand(name: str, gradient: Tensor) -> None:
+            take(name, gradient[None] if alone else gradient)
+
         with torch.no_grad():
-            entering = self._entering(leaves, batch)
-        if EMBEDDING in leaves:
-            entering.requires_grad_()
-        losses = self._losses(leaves, columns, batch, entering)
-        losses.sum().backward()  # type: ignore[no-untyped-call]
-        if EMBEDDING in leaves:
-            leaf = leaves[EMBEDDING]
-            gradient = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
-            _add_rows(gradient, batch[0].flatten(1), entering.grad)
-            take(EMBEDDING, gradient[None] if alone else gradient)
-        return losses.detach()
+            back = Backward(self.llama, moving, _layout(columns, batch), hand)
+            logits, descend = back.logits(
+                self._entering(moving, batch), start=self.start, ids=batch[0].flatten(1)
+            )
+            log_probs = torch.log_softmax(logits, dim=-1)
+            losses = _label_loss(log_probs, batch)
+            descend(_back_to_logits(log_probs, batch))
+        return losses
 
 
-def _handing(name: str, take: Take, alone: bool) -> Callable[[Tensor], None]:
-    """Make what hands a weight's gradient over and forgets it."""
+def _layout(columns: Tensor, batch: Batch) -> Blocks:
+    ids, reads, *_ = batch
+    return Blocks(reads=columns[reads], n_tokens=ids.shape[2])
 
-    def hand(leaf: Tensor) -> None:
-        gradient, leaf.grad = leaf.grad, None
-        assert gradient is not None
-        take(name, gradient[None] if alone else gradient)
 
-    return hand
+def _label_loss(log_probs: Tensor, batch: Batch) -> Tensor:
+    """Average −log p of the answer tokens, each with its share; shape (n_stacks,)."""
+    ids, _, targets, shares, *_ = batch
+    wanted = targets.flatten(1).expand(len(log_probs), -1)
+    picked = log_probs.gather(-1, wanted[..., None])[..., 0]
+    return -(picked * shares.flatten(1)).sum(dim=1) / ids.shape[1]
+
+
+def _back_to_logits(log_probs: Tensor, batch: Batch) -> Tensor:
+    """Give the gradient of the label loss: what is believed less what is right."""
+    ids, _, targets, shares, *_ = batch
+    each = (shares.flatten(1) / ids.shape[1]).to(log_probs.dtype)[..., None]
+    gradient = log_probs.exp_().mul_(each)
+    return gradient.scatter_add_(-1, targets.flatten(1)[..., None], -each)
 
 
 def _trimmed(columns: Tensor, batch: Batch) -> Batch:
@@ -133,17 +129,3 @@ def _trimmed(columns: Tensor, batch: Batch) -> Batch:
     width = int(columns[reads].max()) + 1
     kept = [h[:, :, :width] for h in hidden]
     return (ids[:, :, :width], reads, targets, shares, *kept)
-
-
-def _add_rows(gradient: Tensor, ids: Tensor, at_entry: Tensor | None) -> None:
-    """Add to an embedding's gradient, in place, what reached the tokens looked up.
-
-    Autograd would write a second gradient as large as the embedding, of zeros but for
-    these rows, and add the two.
-    """
-    assert at_entry is not None
-    if gradient.dim() == 2:
-        gradient.index_add_(0, ids[0], at_entry[0].to(gradient.dtype))
-        return
-    stack = torch.arange(len(ids), device=ids.device)[:, None].expand_as(ids)
-    gradient.index_put_((stack, ids), at_entry.to(gradient.dtype), accumulate=True)

@@ -20,6 +20,7 @@ from torch.func import grad_and_value, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from probes.measurement import Array
+from probes.networks.backward import Take
 from probes.networks.causal_lm import CausalLM
 from probes.networks.descent import Descent, Weights, unstacked
 from probes.networks.halving import in_halves
@@ -27,7 +28,7 @@ from probes.networks.lessons import Lessons
 from probes.networks.memory import bytes_to_train, require_room
 from probes.networks.replay import Replay
 from probes.networks.submodel import lowest_layer, parameters_of
-from probes.networks.taught import Take, Taught
+from probes.networks.taught import Taught
 from probes.networks.trials import Trained, Trial, fault_of
 
 if TYPE_CHECKING:

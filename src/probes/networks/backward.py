@@ -1,0 +1,303 @@
+"""Gradients of the Llama family written out, as ``llama`` writes out its answers.
+
+Every part of the model gives what it answers, and a function that carries a gradient
+back through it; what no gradient is asked of gives none. A weight's gradient is handed
+over as soon as it is there, and needed no more: only then may the weight be moved.
+Nothing is recorded that is not needed, and sums are taken in place; autograd, with the
+same formulas, spends a quarter of a small model's step on its own bookkeeping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - its usual name
+
+from probes.networks import norm
+from probes.networks.axes import split
+from probes.networks.blocks import Blocks
+from probes.networks.llama import EMBEDDING, Llama, Weights, picked
+from probes.networks.rotary import Turns
+
+Take = Callable[[str, Tensor], None]
+"""What is done with a gradient: given the name of a weight, and its gradient."""
+Back = Callable[[Tensor], Tensor | None] | None
+"""Takes the gradient of what a part answers, gives that of what it was given, or None
+if nobody wants that; is None itself if nothing of the part is wanted."""
+
+
+class Backward:
+    """One pass through a model that learns.
+
+    Args:
+        llama: The model.
+        weights: Those that move, as in ``Llama.logits``.
+        layout: Which tokens see which.
+        take: Called with each gradient, in the shape of the weight. It may move the
+            weight in place.
+    """
+
+    def __init__(
+        self, llama: Llama, weights: Weights, layout: Blocks, take: Take
+    ) -> None:
+        self.llama, self.weights, self.layout = llama, weights, layout
+        self._take = take
+        self._of_embedding: Tensor | None = None
+
+    def logits(
+        self, hidden: Tensor, *, start: int, ids: Tensor
+    ) -> tuple[Tensor, Callable[[Tensor], None]]:
+        """Run the layers (see ``Llama.logits``), and tell how gradients come back.
+
+        Args:
+            hidden: What enters layer ``start``, shape (n_stacks, n_tokens, d_model).
+            start: The lowest layer of which a weight moves; 0 if the embedding does.
+            ids: The tokens, shape (n_stacks or 1, n_tokens).
+
+        Returns:
+            Logits, shape (n_stacks, n_rows, n_vocab), float32 or wider; and what takes
+            their gradient and hands over that of every weight, once.
+        """
+        turns = self.llama.turns(hidden, self.layout.positions)
+        backs, wanted = [], EMBEDDING in self.weights
+        for layer in range(start, self.llama.n_layers):
+            hidden, back = self._layer(layer, hidden, turns, wanted)
+            backs.append(back)
+            wanted = back is not None
+        normal, to_layers = self._norm(hidden, "model.norm", wanted)
+        found, to_norm = self._linear(normal, self.llama.head, to_layers is not None)
+
+        def descend(gradient: Tensor) -> None:
+            below = _through(to_norm, gradient.to(found.dtype))
+            below = _through(to_layers, below)
+            while backs:
+                below = _through(backs.pop(), below)
+            if EMBEDDING in self.weights:
+                self._look_up(ids, below)
+
+        wide = found.float() if found.dtype.itemsize < 4 else found
+        return wide, descend
+
+    def _layer(
+        self, layer: int, hidden: Tensor, turns: Turns, wanted: bool
+    ) -> tuple[Tensor, Back]:
+        """Run a layer, the last one only at the tokens that are read."""
+        at, of_rows = f"model.layers.{layer}.", layer == self.llama.n_layers - 1
+        entered, to_hidden = self._norm(hidden, at + "input_layernorm", wanted)
+        seen, to_entered = self._attention(layer, entered, turns, to_hidden is not None)
+        middle, to_seen = self._linear(
+            seen, at + "self_attn.o_proj", to_entered is not None
+        )
+        middle = middle.add_(picked(hidden, self.layout.rows) if of_rows else hidden)
+        is_middle = wanted or to_seen is not None
+        normal, to_middle = self._norm(
+            middle, at + "post_attention_layernorm", is_middle
+        )
+        found, to_normal = self._mlp(at + "mlp.", normal, to_middle is not None)
+        found = found.add_(middle)
+        if not is_middle and to_normal is None:
+            return found, None
+
+        def back(gradient: Tensor) -> Tensor | None:
+            new = _through(to_middle, _through(to_normal, gradient))
+            if not is_middle:
+                return None
+            if new is not None:
+                gradient.add_(new)
+            new = _through(to_entered, _through(to_seen, gradient))
+            new = _through(to_hidden, new)
+            if not wanted or new is None:
+                return None
+            return self._joined(new, gradient, of_rows)
+
+        return found, back
+
+    def _attention(
+        self, layer: int, entered: Tensor, turns: Turns, wanted: bool
+    ) -> tuple[Tensor, Back]:
+        """Attend, the last layer only from the tokens that are read."""
+        llama, at = self.llama, f"model.layers.{layer}.self_attn."
+        of_rows = layer == llama.n_layers - 1
+        asking, asked_at = entered, turns.times(llama.d_head**-0.5)
+        if of_rows:
+            asking = picked(entered, self.layout.rows)
+            asked_at = asked_at.each(lambda t: picked(t, self.layout.rows))
+        query, to_asking = self._linear(asking, at + "q_proj", wanted)
+        key, to_key = self._linear(entered, at + "k_proj", wanted)
+        query, key = (split(t, -1, -1, llama.d_head) for t in (query, key))
+        query, key = asked_at.turn(query), turns.turn(key)
+        window, values = llama.windows[layer], at + "v_proj"
+        is_alone = not wanted and to_asking is None and to_key is None
+        is_stack = llama.weight(values + ".weight", self.weights).dim() == 3
+        if of_rows and is_alone and is_stack:
+            # It is applied to what rows see, not to every token that they see.
+            shown = entered[:, :, None]
+            seen, _ = self.layout.attended(
+                query, key, shown, window=window, of_rows=True
+            )
+            found = llama.valued(seen, values, self.weights)
+            return found, self._back_to_values(seen, values)
+        value, to_value = self._linear(entered, values, wanted)
+        value = split(value, -1, -1, llama.d_head)
+        found, weights = self.layout.attended(
+            query, key, value, window=window, of_rows=of_rows
+        )
+        if is_alone and to_value is None:
+            return found, None
+
+        def back(gradient: Tensor) -> Tensor | None:
+            of_query, of_key, of_value = self.layout.back(
+                gradient, query, key, value, weights,
+                of_scores=not (to_asking is None and to_key is None),
+            )  # fmt: skip
+            new = _through(to_value, of_value.flatten(2))
+            if of_key is not None and to_key is not None:
+                new = _plus(new, to_key(turns.back(of_key).flatten(2)))
+            if of_query is not None and to_asking is not None:
+                asked = to_asking(asked_at.back(of_query).flatten(2))
+                if asked is not None and new is not None:
+                    new = self._joined(new, asked, of_rows)
+            return new
+
+        return found, back
+
+    def _joined(self, whole: Tensor, new: Tensor, of_rows: bool) -> Tensor:
+        """Add the gradient of what asks to that of all tokens, in place."""
+        return add_rows(whole, self.layout.rows, new) if of_rows else whole.add_(new)
+
+    def _back_to_values(self, seen: Tensor, name: str) -> Back:
+        """Carry a gradient to a stack of W_V that was applied after attention."""
+        llama = self.llama
+        groups = llama.n_heads // llama.n_key_heads
+
+        def back(gradient: Tensor) -> None:
+            by_head = split(gradient, -1, llama.n_key_heads, groups, llama.d_head)
+            if name + ".weight" in self.weights:
+                shown = split(seen, -1, llama.n_key_heads, groups, -1)
+                found = torch.einsum("srkge,srkgd->sked", by_head, shown)
+                self._hand(name + ".weight", found.flatten(1, 2))
+            if name + ".bias" in self.weights:
+                self._hand(name + ".bias", by_head.sum((1, 3)).flatten(1))
+
+        return back
+
+    def _mlp(self, at: str, x: Tensor, wanted: bool) -> tuple[Tensor, Back]:
+        gate, to_gate = self._linear(x, at + "gate_proj", wanted)
+        up, to_up = self._linear(x, at + "up_proj", wanted)
+        opened = F.silu(gate)
+        inside = to_gate is not None or to_up is not None
+        found, to_inside = self._linear(opened * up, at + "down_proj", inside)
+        if to_inside is None:
+            return found, None
+
+        def back(gradient: Tensor) -> Tensor | None:
+            of_inside = to_inside(gradient)
+            if of_inside is None:
+                return None
+            new = _through(to_up, opened.mul_(of_inside))
+            if to_gate is None:
+                return new
+            of_gate = torch.ops.aten.silu_backward(of_inside.mul_(up), gate)
+            return _plus(to_gate(of_gate), new)
+
+        return found, back
+
+    def _linear(self, x: Tensor, name: str, wanted: bool) -> tuple[Tensor, Back]:
+        """Multiply by a matrix; x is (n_stacks, n_tokens, d_in)."""
+        found = self.llama.linear(x, name, self.weights)
+        moves = [p for p in (".weight", ".bias") if name + p in self.weights]
+        if not wanted and not moves:
+            return found, None
+
+        def back(gradient: Tensor) -> Tensor | None:
+            # Before the weight is handed over, for whoever takes it may move it.
+            below = self.llama.back(gradient, name, self.weights) if wanted else None
+            for part in moves:
+                gather = _outer if part == ".weight" else _summed
+                self._hand(
+                    name + part, gather(gradient, x, self._is_stack(name + part))
+                )
+            return below
+
+        return found, back
+
+    def _is_stack(self, name: str) -> bool:
+        return bool(self.weights[name].dim() > self.llama.own[name].dim())
+
+    def _norm(self, x: Tensor, name: str, wanted: bool) -> tuple[Tensor, Back]:
+        """Normalise as the library does: in float32, whatever the precision."""
+        name += ".weight"
+        normal, inverse = self.llama.normed(x)
+        scale = self.llama.weight(name, self.weights)
+        moves, by = name in self.weights, scale if scale.dim() == 1 else scale[:, None]
+        found = normal * by
+        if not wanted and not moves:
+            return found, None
+
+        def back(gradient: Tensor) -> Tensor | None:
+            new = None
+            if wanted:
+                new = norm.back(gradient * by, x, normal, inverse)
+            if moves:
+                self._hand(name, _summed(gradient * normal, x, scale.dim() == 2))
+            return new
+
+        return found, back
+
+    def _hand(self, name: str, gradient: Tensor) -> None:
+        """Hand a gradient over; that of a tied embedding waits for the tokens'."""
+        if name == EMBEDDING:
+            self._of_embedding = gradient
+        else:
+            self._take(name, gradient)
+
+    def _look_up(self, ids: Tensor, gradient: Tensor | None) -> None:
+        """Hand over the embedding's gradient: its rows' are added to the output's."""
+        whole, self._of_embedding = self._of_embedding, None
+        if whole is None:
+            whole = torch.zeros_like(self.weights[EMBEDDING])
+        assert gradient is not None
+        if whole.dim() == 2:
+            whole.index_add_(0, ids.flatten(), gradient.flatten(0, 1))
+        else:
+            add_rows(whole, ids, gradient)
+        self._take(EMBEDDING, whole)
+
+
+def add_rows(whole: Tensor, rows: Tensor, new: Tensor) -> Tensor:
+    """Add to some rows in place, where some may stand more than once.
+
+    Args:
+        whole: Shape (n_stacks, n, d).
+        rows: Which, shape (n_stacks or 1, n_rows).
+        new: Shape (n_stacks, n_rows, d).
+    """
+    if len(rows) == 1:
+        return whole.index_add_(1, rows[0], new)
+    stack = torch.arange(len(rows), device=rows.device)[:, None].expand_as(rows)
+    return whole.index_put_((stack, rows), new, accumulate=True)
+
+
+def _outer(gradient: Tensor, x: Tensor, is_stack: bool) -> Tensor:
+    """Compute Σ g xᵀ over tokens, for every member of a stack or for all at once."""
+    if is_stack:
+        return gradient.transpose(-1, -2) @ x
+    return gradient.flatten(0, 1).t() @ x.flatten(0, 1)
+
+
+def _summed(gradient: Tensor, _: Tensor, is_stack: bool) -> Tensor:
+    """Compute Σ g likewise."""
+    return gradient.sum(1 if is_stack else (0, 1))
+
+
+def _through(back: Back, gradient: Tensor | None) -> Tensor | None:
+    return None if back is None or gradient is None else back(gradient)
+
+
+def _plus(new: Tensor | None, other: Tensor | None) -> Tensor | None:
+    """Add in place to the first, if there are two."""
+    if new is None or other is None:
+        return other if new is None else new
+    return new.add_(other)
