@@ -21,8 +21,9 @@ LEAST_TOKENS = 192
 WIDENED = {"cpu": 1 << 17, "cuda": 1 << 25}
 """Logits that are float64 at a time: a megabyte, which stays in a CPU's cache."""
 LogProbs = NDArray[np.float32]
-TOKENS_A_PASS = {"cpu": 768, "cuda": 16384}
-"""Enough for products at full speed, few enough for activations in the cache."""
+TOKENS_A_PASS = {"cpu": 768, "cuda": 4096}
+"""Enough for products at full speed, few enough for activations in a CPU's cache, and
+for prompts of like length to stand together: all are padded where they attend."""
 WORTH_PACKING = 2048
 """Tokens: weights that moved are asked so much before packing them repays itself."""
 
