@@ -31,6 +31,7 @@ from probes.learners import (
     RepresentationNeighbours,
     TaskVector,
 )
+from probes.networks import asking
 from probes.networks.causal_lm import CausalLM
 from probes.networks.memory import free_bytes
 from probes.request import Request
@@ -105,7 +106,10 @@ def test_every_layout_answers_as_on_the_cpu(kind: str, dtype: torch.dtype) -> No
     np.testing.assert_allclose(found, wanted, atol=1e-5, rtol=0)
 
 
-def test_a_gpu_that_is_too_small_for_a_pass_is_asked_in_halves() -> None:
+def test_a_gpu_that_is_too_small_for_a_pass_is_asked_in_halves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(asking.TOKENS_A_PASS, "cuda", 16384)
     torch.manual_seed(0)
     model = CausalLM(tiny("grouped_queries").to("cuda"), None)
     asked = [[(7 * i + j) % 64 for j in range(100)] for i in range(400)]

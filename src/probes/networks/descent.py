@@ -42,7 +42,8 @@ class Descent:
     def move(self, masters: Weights, name: str, gradient: Tensor) -> None:
         """Move one weight of every trial in place; the gradient may be written over."""
         if self._is_first:
-            sizes = gradient.detach().abs().flatten(1).amax(dim=1).float().cpu()
+            low, high = gradient.flatten(1).aminmax(dim=1)
+            sizes = torch.maximum(high, -low).float().cpu()
             self.largest = torch.maximum(self.largest, sizes)
         master = masters[name]
         if self.optimizer == "adam":
