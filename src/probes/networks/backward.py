@@ -130,8 +130,8 @@ class Backward:
         query, key = asked_at.turn(query), turns.turn(key)
         window, values = llama.windows[layer], at + "v_proj"
         is_alone = not wanted and to_asking is None and to_key is None
-        is_stack = llama.weight(values + ".weight", self.weights).dim() == 3
-        if of_rows and is_alone and is_stack:
+        is_late = is_alone and f"{values}.bias" not in self.weights
+        if of_rows and is_late and self._is_stack(f"{values}.weight"):
             # It is applied to what rows see, not to every token that they see.
             shown = entered[:, :, None]
             seen, _ = self.layout.attended(
@@ -174,12 +174,9 @@ class Backward:
 
         def back(gradient: Tensor) -> None:
             by_head = split(gradient, -1, llama.n_key_heads, groups, llama.d_head)
-            if name + ".weight" in self.weights:
-                shown = split(seen, -1, llama.n_key_heads, groups, -1)
-                found = torch.einsum("srkge,srkgd->sked", by_head, shown)
-                self._hand(name + ".weight", found.flatten(1, 2))
-            if name + ".bias" in self.weights:
-                self._hand(name + ".bias", by_head.sum((1, 3)).flatten(1))
+            shown = split(seen, -1, llama.n_key_heads, groups, -1)
+            found = torch.einsum("srkge,srkgd->sked", by_head, shown)
+            self._hand(name + ".weight", found.flatten(1, 2))
 
         return back
 
@@ -224,7 +221,9 @@ class Backward:
         return found, back
 
     def _is_stack(self, name: str) -> bool:
-        return bool(self.weights[name].dim() > self.llama.own[name].dim())
+        """Say whether a weight moves in every trial alone."""
+        own, moving = self.llama.own[name], self.weights.get(name)
+        return moving is not None and moving.dim() > own.dim()
 
     def _norm(self, x: Tensor, name: str, wanted: bool) -> tuple[Tensor, Back]:
         """Normalise as the library does: in float32, whatever the precision."""
