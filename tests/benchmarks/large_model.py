@@ -34,6 +34,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import transformers
 from torch.utils.flop_counter import FlopCounterMode
 
 import fixtures.datasets
@@ -228,10 +229,13 @@ def main() -> None:
     device = torch.device(given.device)
     gpu = device.type == "cuda"
     named = torch.cuda.get_device_name(device) if gpu else platform.machine()
+    versions = {"torch": torch.__version__, "transformers": transformers.__version__}
     lines = []
     for work in works(given, settings):
         found = measure(work, settings)
-        lines.append({"device": named, "model": given.model, **found})
+        lines.append(
+            {"versions": versions, "device": named, "model": given.model, **found}
+        )
         print(json.dumps(lines[-1]), flush=True)
         given.out.parent.mkdir(parents=True, exist_ok=True)
         given.out.write_text(json.dumps(lines, indent=1) + "\n", encoding="utf-8")
