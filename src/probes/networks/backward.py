@@ -3,8 +3,8 @@
 Every part of the model gives what it answers, and a function that carries a gradient
 back through it; what no gradient is asked of gives none. A weight's gradient is handed
 over as soon as it is there, and needed no more: only then may the weight be moved.
-Nothing is recorded that is not needed, and sums are taken in place; autograd, with the
-same formulas, spends a quarter of a small model's step on its own bookkeeping.
+Nothing is recorded that is not needed, and sums are taken in place: autograd, with the
+same formulas, takes half as long again for all that is not a product.
 """
 
 from __future__ import annotations
