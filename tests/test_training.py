@@ -13,12 +13,13 @@ from probes.grid import MODELS, dataset_named
 from probes.learners import GradientLearner
 from probes.networks import training as training_module
 from probes.networks.causal_lm import CausalLM
+from probes.networks.descent import Descent
 from probes.networks.lessons import encode_lessons
 from probes.networks.loading import load_causal_lm
 from probes.networks.replay import Replay
 from probes.networks.submodel import lowest_layer, parameters_of
 from probes.networks.training import Training
-from probes.networks.trials import Trained, Trial
+from probes.networks.trials import Trained, Trial, fault_of
 from probes.prompts import TextTask, draw_text
 from probes.rows import read_rows
 from probes.tasks import Settings
@@ -189,3 +190,22 @@ def test_beginning_at_a_layer_ends_as_the_whole_model_does(kind: str) -> None:
 def test_the_layer_that_is_trained_lowest_is_found() -> None:
     assert lowest_layer(["model.layers.3.a", "model.layers.2.b"]) == 2
     assert lowest_layer(["model.layers.3.a", "model.norm.weight"]) == 0
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_last_step_that_leaves_no_number_is_told(value: float) -> None:
+    """Every loss was finite before it."""
+    start = {"w": torch.zeros(3, 2)}
+    moved = {"w": torch.ones(3, 2)}
+    told = {"is_finite": True, "largest": 1.0}
+    assert fault_of(TRIALS[0], moved, start, **told) == ""
+    moved["w"][1, 1] = value
+    assert "diverged" in fault_of(TRIALS[0], moved, start, **told)
+
+
+def test_the_largest_entry_of_a_gradient_may_be_negative() -> None:
+    descent = Descent(optimizer="gd", rates=torch.tensor([0.1, 0.1]))
+    descent.begin_step()
+    gradient = torch.tensor([[-3.0, 1.0], [0.0, 2.0]])
+    descent.move({"w": torch.zeros(2, 2)}, "w", gradient)
+    assert descent.largest.tolist() == [3.0, 2.0]

@@ -73,8 +73,7 @@ def _n_likeliest(rows: NDArray[Any], most: int) -> int | None:
         if n - covered[most - 1] > MOST_REST * len(rows) + 1e-9:  # sums are rounded
             return None
     n_short = int((covered / len(rows) < 1 - MOST_REST).sum())
-    found = max(LEAST_KEPT, n_short + 1)
-    return found if found <= most else None
+    return max(LEAST_KEPT, n_short + 1)
 
 
 def _parted(
