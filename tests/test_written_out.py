@@ -12,9 +12,10 @@ from torch import Tensor
 
 from probes.networks import asking, norm
 from probes.networks.asking import ask, written_out
+from probes.networks.blocks import Blocks
 from probes.networks.causal_lm import CausalLM
 from probes.networks.forest import Forest
-from probes.networks.llama import Llama
+from probes.networks.llama import Llama, picked
 from probes.networks.ragged import Grid
 from probes.networks.rotary import Turns
 from probes.networks.submodel import ROLES, lowest_layer, parameters_of
@@ -210,10 +211,11 @@ def test_weights_may_move_as_soon_as_their_gradient_is_there(n_trials: int) -> N
 
 
 def examples(n_trials: int) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Two examples of two answer tokens each, for every trial."""
+    """Two examples of two answer tokens each; no two trials' are as long."""
     torch.manual_seed(2)
     ids = torch.randint(3, 60, (n_trials, 2, 14))
-    reads = torch.tensor([[0, 1], [2, 3]]).expand(n_trials, -1, -1)
+    reads = torch.tensor([[[0, 1], [2, 3]], [[1, 2], [0, 0]], [[2, 3], [3, 3]]])
+    reads = reads[:n_trials]
     targets = torch.randint(3, 60, (n_trials, 2, 2))
     shares = torch.tensor([[0.5, 0.5], [1.0, 0.0]], dtype=torch.float64)
     columns = torch.tensor([8, 9, 12, 13])
@@ -233,6 +235,53 @@ def plain_loss(
     log_probs = torch.log_softmax(logits, -1)
     rows = torch.arange(2)[:, None]
     return -(log_probs[rows, columns[reads], targets] * shares).sum() / 2
+
+
+@pytest.mark.parametrize("in_one_line", [False, True])
+def test_blocks_give_back_what_was_laid_out(in_one_line: bool) -> None:
+    lengths = torch.tensor([[3, 1], [2, 5], [4, 4]])
+    reads = lengths[..., None] - 1
+    blocks = Blocks.of(lengths, reads, in_one_line=in_one_line)
+    padded = torch.arange(3 * 2 * 6).reshape(3, 2, 6)
+    line = blocks.line_up(padded)
+    assert line.shape == ((1, 19) if in_one_line else (3, 8))
+    own = [
+        torch.cat([example[:n] for example, n in zip(examples, ends, strict=True)])
+        for examples, ends in zip(padded, lengths.tolist(), strict=True)
+    ]
+    apart = blocks.apart(line, of_rows=False)
+    for tokens, wanted in zip(apart, own, strict=True):
+        assert torch.equal(tokens[: len(wanted)], wanted)
+        assert bool((tokens[len(wanted) :] == wanted[-1]).all())
+    assert torch.equal(blocks.together(apart, of_rows=False), line)
+    found = picked(line[..., None], blocks.rows)
+    rows = blocks.apart(found, of_rows=True)
+    assert torch.equal(rows[..., 0], padded.gather(2, reads)[..., 0])
+    assert torch.equal(blocks.together(rows, of_rows=True), found)
+
+
+@pytest.mark.parametrize("weights", ["all", "W_V@first", "W_K@last"])
+def test_a_trial_that_explodes_leaves_the_others_alone(weights: str) -> None:
+    model = built("grouped_queries")
+    moving = parameters_of(model, weights)
+    start = lowest_layer(moving)
+    taught, stack = Taught(Llama(model), start), disturbed(moving, 3)
+    columns, batch = examples(3)
+    if start:
+        batch = (*batch, taught.record(batch[0]))
+
+    def gradients() -> dict[str, Tensor]:
+        found = dict[str, Tensor]()
+        losses = taught.teach(stack, columns, batch, found.__setitem__)
+        return {"losses": losses, **found}
+
+    wanted = {name: g.clone() for name, g in gradients().items()}
+    for weight in stack.values():
+        weight[1] = float("nan")
+    for name, gradient in gradients().items():
+        assert not torch.isfinite(gradient[1]).all()
+        for other in (0, 2):
+            torch.testing.assert_close(gradient[other], wanted[name][other])
 
 
 @pytest.mark.parametrize("kind", OTHERS)

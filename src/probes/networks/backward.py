@@ -52,9 +52,9 @@ class Backward:
         """Run the layers (see ``Llama.logits``), and tell how gradients come back.
 
         Args:
-            hidden: What enters layer ``start``, shape (n_stacks, n_tokens, d_model).
+            hidden: What enters layer ``start``, shape (n_lines, n_tokens, d_model).
             start: The lowest layer of which a weight moves; 0 if the embedding does.
-            ids: The tokens, shape (n_stacks or 1, n_tokens).
+            ids: The tokens, shape (n_lines, n_tokens).
 
         Returns:
             Logits, shape (n_stacks, n_rows, n_vocab), float32 or wider; and what takes
@@ -67,10 +67,13 @@ class Backward:
             backs.append(back)
             wanted = back is not None
         normal, to_layers = self._norm(hidden, "model.norm", wanted)
-        found, to_norm = self._linear(normal, self.llama.head, to_layers is not None)
+        found, to_norm = self._linear(
+            normal, self.llama.head, to_layers is not None, of_rows=True
+        )
 
         def descend(gradient: Tensor) -> None:
-            below = _through(to_norm, gradient.to(found.dtype))
+            gradient = self.layout.together(gradient.to(found.dtype), of_rows=True)
+            below = _through(to_norm, gradient)
             below = _through(to_layers, below)
             while backs:
                 below = _through(backs.pop(), below)
@@ -78,7 +81,7 @@ class Backward:
                 self._look_up(ids, below)
 
         wide = found.float() if found.dtype.itemsize < 4 else found
-        return wide, descend
+        return self.layout.apart(wide, of_rows=True), descend
 
     def _layer(
         self, layer: int, hidden: Tensor, turns: Turns, wanted: bool
@@ -88,14 +91,16 @@ class Backward:
         entered, to_hidden = self._norm(hidden, at + "input_layernorm", wanted)
         seen, to_entered = self._attention(layer, entered, turns, to_hidden is not None)
         middle, to_seen = self._linear(
-            seen, at + "self_attn.o_proj", to_entered is not None
+            seen, at + "self_attn.o_proj", to_entered is not None, of_rows=of_rows
         )
         middle = middle.add_(picked(hidden, self.layout.rows) if of_rows else hidden)
         is_middle = wanted or to_seen is not None
         normal, to_middle = self._norm(
             middle, at + "post_attention_layernorm", is_middle
         )
-        found, to_normal = self._mlp(at + "mlp.", normal, to_middle is not None)
+        found, to_normal = self._mlp(
+            at + "mlp.", normal, to_middle is not None, of_rows=of_rows
+        )
         found = found.add_(middle)
         if not is_middle and to_normal is None:
             return found, None
@@ -124,7 +129,7 @@ class Backward:
         if of_rows:
             asking = picked(entered, self.layout.rows)
             asked_at = asked_at.each(lambda t: picked(t, self.layout.rows))
-        query, to_asking = self._linear(asking, at + "q_proj", wanted)
+        query, to_asking = self._linear(asking, at + "q_proj", wanted, of_rows=of_rows)
         key, to_key = self._linear(entered, at + "k_proj", wanted)
         query, key = (split(t, -1, -1, llama.d_head) for t in (query, key))
         query, key = asked_at.turn(query), turns.turn(key)
@@ -137,7 +142,9 @@ class Backward:
             seen, _ = self.layout.attended(
                 query, key, shown, window=window, of_rows=True
             )
+            seen = self.layout.apart(seen, of_rows=True)
             found = llama.valued(seen, values, self.weights)
+            found = self.layout.together(found, of_rows=True)
             return found, self._back_to_values(seen, values)
         value, to_value = self._linear(entered, values, wanted)
         value = split(value, -1, -1, llama.d_head)
@@ -149,7 +156,7 @@ class Backward:
 
         def back(gradient: Tensor) -> Tensor | None:
             of_query, of_key, of_value = self.layout.back(
-                gradient, query, key, value, weights,
+                gradient, query, key, value, weights, of_rows=of_rows,
                 of_scores=not (to_asking is None and to_key is None),
             )  # fmt: skip
             new = _through(to_value, of_value.flatten(2))
@@ -173,6 +180,7 @@ class Backward:
         groups = llama.n_heads // llama.n_key_heads
 
         def back(gradient: Tensor) -> None:
+            gradient = self.layout.apart(gradient, of_rows=True)
             by_head = split(gradient, -1, llama.n_key_heads, groups, llama.d_head)
             shown = split(seen, -1, llama.n_key_heads, groups, -1)
             found = torch.einsum("srkge,srkgd->sked", by_head, shown)
@@ -180,12 +188,16 @@ class Backward:
 
         return back
 
-    def _mlp(self, at: str, x: Tensor, wanted: bool) -> tuple[Tensor, Back]:
-        gate, to_gate = self._linear(x, at + "gate_proj", wanted)
-        up, to_up = self._linear(x, at + "up_proj", wanted)
+    def _mlp(
+        self, at: str, x: Tensor, wanted: bool, *, of_rows: bool
+    ) -> tuple[Tensor, Back]:
+        gate, to_gate = self._linear(x, at + "gate_proj", wanted, of_rows=of_rows)
+        up, to_up = self._linear(x, at + "up_proj", wanted, of_rows=of_rows)
         opened = F.silu(gate)
         inside = to_gate is not None or to_up is not None
-        found, to_inside = self._linear(opened * up, at + "down_proj", inside)
+        found, to_inside = self._linear(
+            opened * up, at + "down_proj", inside, of_rows=of_rows
+        )
         if to_inside is None:
             return found, None
 
@@ -201,16 +213,29 @@ class Backward:
 
         return found, back
 
-    def _linear(self, x: Tensor, name: str, wanted: bool) -> tuple[Tensor, Back]:
-        """Multiply by a matrix; x is (n_stacks, n_tokens, d_in)."""
-        found = self.llama.linear(x, name, self.weights)
+    def _linear(
+        self, x: Tensor, name: str, wanted: bool, *, of_rows: bool = False
+    ) -> tuple[Tensor, Back]:
+        """Multiply all tokens by a matrix, or those that are read."""
         moves = [p for p in (".weight", ".bias") if name + p in self.weights]
+        is_stack = any(self._is_stack(name + part) for part in moves)
+        if is_stack:
+            x = self.layout.apart(x, of_rows=of_rows)
+        found = self.llama.linear(x, name, self.weights)
+        if is_stack:
+            found = self.layout.together(found, of_rows=of_rows)
         if not wanted and not moves:
             return found, None
 
         def back(gradient: Tensor) -> Tensor | None:
+            if is_stack:
+                gradient = self.layout.apart(
+                    gradient, of_rows=of_rows, is_gradient=True
+                )
             # Before the weight is handed over, for whoever takes it may move it.
             below = self.llama.back(gradient, name, self.weights) if wanted else None
+            if below is not None and is_stack:
+                below = self.layout.together(below, of_rows=of_rows)
             for part in moves:
                 gather = _outer if part == ".weight" else _summed
                 self._hand(

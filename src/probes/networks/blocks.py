@@ -1,4 +1,4 @@
-"""Examples padded to one length, a block each: the layout in which models train."""
+"""Examples side by side without padding, a block each: the layout of training."""
 
 from __future__ import annotations
 
@@ -8,38 +8,119 @@ import torch
 from torch import Tensor
 
 from probes.networks.axes import split
+from probes.networks.orders import Order
+from probes.networks.ragged import Grid
 
 
 @dataclass(frozen=True, kw_only=True)
 class Blocks:
-    """Examples of n_tokens each, padded on the right, side by side.
+    """Examples of several stacks, their tokens in lines (a ``networks.llama.Layout``).
+
+    Every stack has a line, filled up at its end to the longest; or all stand in one,
+    which holds no token that is not an example's.
 
     Attributes:
-        reads: Which tokens of every example are read, (n_stacks or 1, n_examples,
-            n_reads).
-        n_tokens: Tokens of every example.
+        lengths: Tokens of every example, shape (n_stacks or 1, n_examples).
+        reads: Which of them are read, (n_stacks or 1, n_examples, n_reads).
+        width: Tokens of the longest example.
+        stacks: The grid of stacks, rows (n_stacks or 1,).
+        filling: Places of that grid that no token has; None if there are none.
+        places: Every token's place among examples padded to the longest, shape
+            (n_lines, n_tokens).
+        begins: Where examples begin, counted through all lines, (n_all_examples,).
     """
 
+    lengths: Tensor
     reads: Tensor
-    n_tokens: int
+    width: int
+    stacks: Grid
+    filling: Tensor | None
+    places: Tensor
+    begins: Tensor
+    _orders: dict[tuple[int, bool], Order] = field(default_factory=dict)
     _masks: dict[tuple[int | None, bool], Tensor] = field(default_factory=dict)
 
-    @property
-    def n_examples(self) -> int:
-        """Examples of each stack."""
-        return int(self.reads.shape[1])
+    @classmethod
+    def of(cls, lengths: Tensor, reads: Tensor, *, in_one_line: bool = False) -> Blocks:
+        """Lay out examples.
+
+        Args:
+            lengths: Of every example, at least 1, shape (n_stacks or 1, n_examples).
+            reads: Positions of the tokens that are read in every example, shape
+                (n_stacks or 1, n_examples, n_reads).
+            in_one_line: Whether all stacks stand in one line.
+        """
+        width, stacks = int(lengths.max()), Grid.of(lengths.sum(dim=1))
+        steps = torch.arange(width, device=lengths.device)
+        places = (steps < lengths[..., None]).flatten().nonzero().t()
+        before = stacks.lengths.cumsum(0) - stacks.lengths
+        if not in_one_line:
+            places = stacks.pad(places)[0]
+            before = torch.arange(len(before), device=lengths.device) * stacks.width
+        return cls(
+            lengths=lengths,
+            reads=reads,
+            width=width,
+            stacks=stacks,
+            filling=_filling(stacks),
+            places=places,
+            begins=(lengths.cumsum(dim=1) - lengths + before[:, None]).flatten(),
+        )
 
     @property
     def positions(self) -> Tensor:
-        """Positions of all tokens, shape (1, n_examples · n_tokens)."""
-        steps = torch.arange(self.n_tokens, device=self.reads.device)
-        return steps.repeat(self.n_examples)[None]
+        """Positions of all tokens in their examples, shape (n_lines, n_tokens)."""
+        return self.places % self.width
 
     @property
     def rows(self) -> Tensor:
-        """Where the tokens that are read stand among all, (…, n_rows)."""
-        begins = torch.arange(self.n_examples, device=self.reads.device) * self.n_tokens
-        return (self.reads + begins[:, None]).flatten(1)
+        """Where the tokens that are read stand in their lines, (n_lines, n_rows)."""
+        n_lines, n_tokens = self.places.shape
+        begins = self.begins.reshape(self.lengths.shape)[..., None]
+        found = (self.reads + begins).reshape(n_lines, -1)
+        return found - n_tokens * torch.arange(n_lines, device=found.device)[:, None]
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether every stack has a line of its own."""
+        return len(self.places) == len(self.lengths)
+
+    def line_up(self, padded: Tensor) -> Tensor:
+        """Take the tokens of padded examples, shape (n_lines, n_tokens, …).
+
+        Args:
+            padded: Shape (n_stacks or 1, n_examples, n, …).
+        """
+        kept = padded[:, :, : self.width].flatten(0, 2)
+        found = kept.index_select(0, self.places.flatten())
+        return split(found, 0, *self.places.shape)
+
+    def apart(
+        self, line: Tensor, *, of_rows: bool, is_gradient: bool = False
+    ) -> Tensor:
+        """Give every stack its tokens or rows, shape (n_stacks, n, …).
+
+        What fills up is some other token; zero, if it is a gradient.
+        """
+        if self.is_apart:
+            return line
+        if of_rows:
+            return split(line[0], 0, len(self.lengths), -1)
+        found = self.stacks.pad(line)[0]
+        return self._cleared(found) if is_gradient else found
+
+    def together(self, apart: Tensor, *, of_rows: bool) -> Tensor:
+        """Undo :meth:`apart`, shape (n_lines, n, …)."""
+        if self.is_apart:
+            return apart
+        found = apart.flatten(0, 1)[None]
+        return found if of_rows else self.stacks.unpad(found)
+
+    def _cleared(self, by_stack: Tensor) -> Tensor:
+        """Write zeros in place where no token is, (n_stacks, n_tokens, …)."""
+        if self.filling is not None:
+            by_stack.flatten(0, 1).index_fill_(0, self.filling, 0.0)
+        return by_stack
 
     def attend(
         self,
@@ -66,16 +147,16 @@ class Blocks:
     ) -> tuple[Tensor, Tensor]:
         """Do so, and give the attention weights beside what was seen.
 
-        Shape (n_stacks, n_examples, n_key_heads, groups · n_asking, n_tokens).
+        Shape (n_stacks or 1, n_all_examples, n_key_heads, groups · n_asking, width).
         """
         n_key_heads = key.shape[2]
         groups = query.shape[2] // n_key_heads
-        asked = self._asked(query, n_key_heads)
-        keys, values = self._by_example(key), self._by_example(value)
+        asked = self._ordered(query, groups, of_rows)
+        keys, values = self._ordered(key), self._ordered(value)
         scores = split(asked @ keys.transpose(-1, -2), 3, groups, -1)
         scores += self._mask(scores, window, of_rows)
         weights = torch.softmax(scores, dim=-1).flatten(3, 4)
-        return self._in_line(weights @ values, groups), weights
+        return self._disordered(weights @ values, groups, of_rows), weights
 
     def back(
         self,
@@ -85,16 +166,18 @@ class Blocks:
         value: Tensor,
         weights: Tensor,
         *,
+        of_rows: bool,
         of_scores: bool,
     ) -> tuple[Tensor | None, Tensor | None, Tensor]:
         """Carry the gradient of what was seen back to queries, keys and values.
 
         Args:
             gradient: In the shape of what was seen.
-            query: As in :meth:`attended`; so are key and value.
+            query: As in :meth:`attended`; so are key, value and of_rows.
             key: See there.
             value: See there.
             weights: What it gave.
+            of_rows: See there.
             of_scores: Whether anybody wants the gradients of queries and keys.
 
         Returns:
@@ -102,56 +185,97 @@ class Blocks:
         """
         groups = query.shape[2] // key.shape[2]
         by_head = split(gradient, -1, query.shape[2], -1)
-        seen = self._asked(by_head, key.shape[2])
-        of_value = self._in_line(weights.transpose(-1, -2) @ seen, 1)
+        seen = self._ordered(by_head, groups, of_rows, is_gradient=True)
+        of_value = self._disordered(weights.transpose(-1, -2) @ seen, is_gradient=True)
         of_value = of_value.view(*of_value.shape[:2], *value.shape[2:])
         if not of_scores:
             return None, None, of_value
-        keys, values = self._by_example(key), self._by_example(value)
+        keys, values = self._ordered(key), self._ordered(value)
         of_weights = seen @ values.transpose(-1, -2)
         of_scores_ = torch.ops.aten._softmax_backward_data(
             of_weights, weights, -1, weights.dtype
         )
-        asked = self._asked(query, key.shape[2])
-        of_query = self._in_line(of_scores_ @ keys, groups)
-        of_key = self._in_line(of_scores_.transpose(-1, -2) @ asked, 1)
+        asked = self._ordered(query, groups, of_rows)
+        of_query = self._disordered(
+            of_scores_ @ keys, groups, of_rows, is_gradient=True
+        )
+        of_key = self._disordered(
+            of_scores_.transpose(-1, -2) @ asked, is_gradient=True
+        )
         return (
             of_query.view(*of_query.shape[:2], *query.shape[2:]),
             of_key.view(*of_key.shape[:2], *key.shape[2:]),
             of_value,
         )
 
-    def _asked(self, query: Tensor, n_key_heads: int) -> Tensor:
-        """Order what asks by the heads that it asks.
+    def _ordered(
+        self,
+        heads: Tensor,
+        groups: int = 1,
+        of_rows: bool = False,
+        *,
+        is_gradient: bool = False,
+    ) -> Tensor:
+        """Order heads of tokens, (n_stacks or 1, n, n_heads, d), by example and head.
 
         Returns:
-            Shape (n_stacks or 1, n_examples, n_key_heads, groups · n_asking, d_head).
+            Shape (n_stacks or 1, n_all_examples, n_key_heads, groups · n_asking, d).
         """
-        asked = split(query, 1, self.n_examples, -1)
-        asked = split(asked, 3, n_key_heads, -1).permute(0, 1, 3, 4, 2, 5)
-        return asked.flatten(3, 4)
+        in_one = heads if len(self.places) == 1 else heads.flatten(0, 1)[None]
+        order = self._order(heads.shape[2], of_rows)
+        found = order.put(in_one.flatten(1, 2), is_gradient=is_gradient)
+        return split(found, 1, len(self.begins), heads.shape[2] // groups, -1)
 
-    def _by_example(self, tokens: Tensor) -> Tensor:
-        """Shape (n_stacks or 1, n_examples, n_key_heads, n_tokens, d_head)."""
-        return split(tokens, 1, self.n_examples, -1).transpose(2, 3)
+    def _disordered(
+        self,
+        ordered: Tensor,
+        groups: int = 1,
+        of_rows: bool = False,
+        *,
+        is_gradient: bool = False,
+    ) -> Tensor:
+        """Undo it, shape (n_stacks or 1, n, n_heads · d)."""
+        n_heads, n_lines = ordered.shape[2] * groups, len(self.places)
+        found = self._order(n_heads, of_rows).take(ordered.flatten(1, 3))
+        found = split(found, 1, -1, n_heads).flatten(2)
+        if n_lines == 1:
+            return found
+        found = split(found[0], 0, n_lines, -1)
+        return self._cleared(found) if is_gradient and not of_rows else found
 
-    def _in_line(self, heads: Tensor, groups: int) -> Tensor:
-        """Undo both orders: (n_stacks, n_examples · n, n_heads · d_head)."""
-        found = split(heads, 3, groups, -1).permute(0, 1, 4, 2, 3, 5)
-        return found.flatten(3, 5).flatten(1, 2)
+    def _order(self, n_heads: int, of_rows: bool) -> Order:
+        if (n_heads, of_rows) not in self._orders:
+            places, begins = self.places.flatten(), self.begins
+            lengths = self.lengths.flatten()
+            if of_rows:
+                lengths = torch.full_like(lengths, self.reads.shape[2])
+                begins = lengths.cumsum(0) - lengths
+                places = torch.arange(int(lengths.sum()), device=places.device)
+            self._orders[n_heads, of_rows] = Order.of(
+                places, begins, lengths, n_heads=n_heads
+            )
+        return self._orders[n_heads, of_rows]
 
     def _mask(self, like: Tensor, window: int | None, of_rows: bool) -> Tensor:
-        """Write what may not be seen as −∞; shape (…, n_asking, n_tokens)."""
+        """Write what may not be seen as −∞; shape (…, n_asking, width)."""
         if (window, of_rows) not in self._masks:
             self._masks[window, of_rows] = self._new_mask(like, window, of_rows)
         return self._masks[window, of_rows]
 
     def _new_mask(self, like: Tensor, window: int | None, of_rows: bool) -> Tensor:
-        steps = torch.arange(self.n_tokens, device=like.device)
-        asking = self.reads[..., None] if of_rows else steps[:, None]
+        steps = torch.arange(self.width, device=like.device)
+        asking = self.reads.flatten(0, 1)[..., None] if of_rows else steps[:, None]
         hidden = steps > asking
         if window is not None:
             hidden = hidden | (steps <= asking - window)
         mask = torch.zeros(hidden.shape, dtype=like.dtype, device=like.device)
         mask.masked_fill_(hidden, float("-inf"))
-        return mask[:, :, None, None] if of_rows else mask
+        return mask[:, None, None] if of_rows else mask
+
+
+def _filling(stacks: Grid) -> Tensor | None:
+    """Give the places of a grid that no token has."""
+    if stacks.real is None or stacks.shown is None:
+        return None
+    is_filling = torch.ones_like(stacks.shown, dtype=torch.bool)
+    return is_filling.index_fill_(0, stacks.real, False).nonzero()[:, 0]

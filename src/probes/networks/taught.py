@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -10,7 +12,10 @@ from probes.networks.backward import Backward, Take
 from probes.networks.blocks import Blocks
 from probes.networks.descent import Weights, unstacked
 from probes.networks.lessons import Batch
-from probes.networks.llama import Llama
+from probes.networks.llama import EMBEDDING, Llama
+
+MOST_LAYOUTS = 32
+"""Kept at a time; each holds some numbers for every token and head."""
 
 
 class Taught:
@@ -23,6 +28,7 @@ class Taught:
 
     def __init__(self, llama: Llama, start: int) -> None:
         self.llama, self.start = llama, start
+        self._layouts: dict[tuple[Any, ...], Blocks] = {}
 
     def record(self, ids: Tensor) -> Tensor:
         """Run the layers below the lowest that moves.
@@ -35,7 +41,7 @@ class Taught:
         """
         unlike, which = torch.unique(ids.flatten(0, 1), dim=0, return_inverse=True)
         reads = torch.zeros_like(unlike[None, :, :1])  # none are; every layout has some
-        layout = Blocks(reads=reads, n_tokens=ids.shape[2])
+        layout = Blocks.of(torch.full_like(reads[..., 0], ids.shape[2]), reads)
         with torch.no_grad():
             hidden = self.llama.below(unlike.flatten()[None], layout, self.start)
         return split(split(hidden[0], 0, *unlike.shape)[which], 0, *ids.shape[:2])
@@ -51,21 +57,34 @@ class Taught:
         Returns:
             Shape (n_trials,).
         """
-        batch = _trimmed(columns, batch)
-        return self._losses(weights, columns, batch, self._entering(weights, batch))
+        layout = self._layout(columns, batch)
+        hidden = self._entering(weights, batch, layout)
+        logits = self.llama.logits(hidden, layout, weights, start=self.start)
+        return _label_loss(torch.log_softmax(logits, dim=-1), batch)
 
-    def _entering(self, weights: Weights, batch: Batch) -> Tensor:
+    def _layout(
+        self, columns: Tensor, batch: Batch, *, in_one_line: bool = False
+    ) -> Blocks:
+        """Lay out examples up to the last token that is read: none sees what follows.
+
+        Steps come again in every pass, so the layouts of some are kept.
+        """
+        reads = columns[batch[1]]
+        key = (in_one_line, *reads.shape, reads.cpu().numpy().tobytes())
+        found = self._layouts.pop(key, None)
+        if found is None:
+            lengths = reads.amax(dim=-1) + 1
+            found = Blocks.of(lengths, reads, in_one_line=in_one_line)
+        self._layouts[key] = found
+        if len(self._layouts) > MOST_LAYOUTS:
+            del self._layouts[next(iter(self._layouts))]
+        return found
+
+    def _entering(self, weights: Weights, batch: Batch, layout: Blocks) -> Tensor:
         ids, _, _, _, *hidden = batch
         if hidden:
-            return hidden[0].flatten(1, 2)
-        return self.llama.embed(ids.flatten(1), weights)
-
-    def _losses(
-        self, weights: Weights, columns: Tensor, batch: Batch, entering: Tensor
-    ) -> Tensor:
-        layout = _layout(columns, batch)
-        logits = self.llama.logits(entering, layout, weights, start=self.start)
-        return _label_loss(torch.log_softmax(logits, dim=-1), batch)
+            return layout.line_up(hidden[0])
+        return self.llama.embed(layout.line_up(ids), weights)
 
     def teach(
         self, weights: Weights, columns: Tensor, batch: Batch, take: Take
@@ -85,26 +104,31 @@ class Taught:
         Returns:
             The losses, shape (n_trials,).
         """
-        alone, batch = len(batch[0]) == 1, _trimmed(columns, batch)
-        moving = unstacked(weights)
+        alone, moving = len(batch[0]) == 1, unstacked(weights)
+        layout = self._layout(
+            columns, batch, in_one_line=not alone and self._is_one_matrix(weights)
+        )
 
         def hand(name: str, gradient: Tensor) -> None:
             take(name, gradient[None] if alone else gradient)
 
         with torch.no_grad():
-            back = Backward(self.llama, moving, _layout(columns, batch), hand)
+            back = Backward(self.llama, moving, layout, hand)
             logits, descend = back.logits(
-                self._entering(moving, batch), start=self.start, ids=batch[0].flatten(1)
+                self._entering(moving, batch, layout),
+                start=self.start,
+                ids=layout.line_up(batch[0]),
             )
             log_probs = torch.log_softmax(logits, dim=-1)
             losses = _label_loss(log_probs, batch)
             descend(_back_to_logits(log_probs, batch))
         return losses
 
-
-def _layout(columns: Tensor, batch: Batch) -> Blocks:
-    ids, reads, *_ = batch
-    return Blocks(reads=columns[reads], n_tokens=ids.shape[2])
+    def _is_one_matrix(self, weights: Weights) -> bool:
+        """Say whether all that moves is a matrix of a layer, perhaps with its bias."""
+        (name, *others) = {name.rpartition(".")[0] for name in weights}
+        own = self.llama.own[name + ".weight"]
+        return not others and own.dim() == 2 and EMBEDDING not in weights
 
 
 def _label_loss(log_probs: Tensor, batch: Batch) -> Tensor:
@@ -121,11 +145,3 @@ def _back_to_logits(log_probs: Tensor, batch: Batch) -> Tensor:
     each = (shares.flatten(1) / ids.shape[1]).to(log_probs.dtype)[..., None]
     gradient = log_probs.exp_().mul_(each)
     return gradient.scatter_add_(-1, targets.flatten(1)[..., None], -each)
-
-
-def _trimmed(columns: Tensor, batch: Batch) -> Batch:
-    """Drop the tokens after the last that is read: nothing that is read sees them."""
-    ids, reads, targets, shares, *hidden = batch
-    width = int(columns[reads].max()) + 1
-    kept = [h[:, :, :width] for h in hidden]
-    return (ids[:, :, :width], reads, targets, shares, *kept)
