@@ -18,8 +18,8 @@ from probes.networks.trees import Prompt, Tree, passes, tree_of
 
 LEAST_TOKENS = 192
 """Of a pass, however many weights are stacked: below it products are slow."""
-WIDENED = {"cpu": 1 << 17, "cuda": 1 << 25}
-"""Logits that are float64 at a time: a megabyte, which stays in a CPU's cache."""
+NORMALISED = {"cpu": 1 << 17, "cuda": 1 << 25}
+"""Logits normalised at a time: half a megabyte, which stays in a CPU's cache."""
 LogProbs = NDArray[np.float32]
 TOKENS_A_PASS = {"cpu": 768, "cuda": 4096}
 """Enough for products at full speed, few enough for activations in a CPU's cache, and
@@ -66,18 +66,20 @@ def ask(
 def _ask(
     llama: Llama, trees: Sequence[Tree], weights: Weights, most: int
 ) -> tuple[list[LogProbs], int]:
-    found: list[dict[int, LogProbs]] = [{} for _ in trees]
+    found: dict[int, LogProbs] = {}
     n_passes = 0
     for batch, forest in _forests(trees, llama.device, most):
         n_passes += 1
         hidden = llama.embed(forest.ids, weights)
         answered = log_probs_of(llama.logits(hidden, forest, weights))
-        answers = answered.reshape(len(answered), len(batch), -1, answered.shape[-1])
+        n_stacks, n_vocab = len(answered), answered.shape[-1]
+        answers = answered.reshape(n_stacks, len(batch), -1, n_vocab)
         for at, tree in enumerate(batch):
-            by_prompt = answers[:, at].swapaxes(0, 1)
-            found[tree.group].update(zip(tree.places, by_prompt, strict=True))
-    whole = [np.stack([own[i] for i in range(len(own))], axis=1) for own in found]
-    return whole, n_passes
+            if tree.group not in found:
+                shape = n_stacks, len(trees[tree.group].leaves), n_vocab
+                found[tree.group] = np.empty(shape, dtype=np.float32)
+            found[tree.group][:, tree.places] = answers[:, at]
+    return [found[group] for group in range(len(trees))], n_passes
 
 
 def _forests(
@@ -111,25 +113,25 @@ def written_out(model: Any) -> Llama | None:
 
 
 def log_probs_of(logits: Tensor) -> LogProbs:
-    """Normalise logits (…, n_vocab) in float64 and hand them over in float32.
+    """Normalise logits (…, n_vocab), which are written over.
+
+    Only the normaliser is float64, so that float32 log-probabilities are rounded twice:
+    their normaliser and they themselves by half a unit of their last place at most.
 
     Raises:
         NumericsError: Some are NaN or infinite.
     """
     flat = logits.reshape(-1, logits.shape[-1])
-    found = torch.empty(flat.shape, dtype=torch.float32)
-    for part, place in _narrowly(flat, found):
-        wide = torch.log_softmax(part.double(), dim=-1)
-        if not torch.isfinite(wide.sum()):  # one pass; any that is not finite shows
+    flat = flat.float() if flat.dtype.itemsize < 4 else flat
+    n_rows = max(1, NORMALISED.get(logits.device.type, 1 << 17) // flat.shape[1])
+    for part in torch.split(flat, n_rows):
+        largest, least = (f(-1, keepdim=True) for f in (part.amax, part.amin))
+        if not torch.isfinite(largest - least).all():  # any that is not finite shows
             raise _not_finite(flat)
-        place.copy_(wide)
-    return np.asarray(found.reshape(logits.shape).numpy(), dtype=np.float32)
-
-
-def _narrowly(logits: Tensor, found: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Cut rows so that few are widened at a time."""
-    n_rows = max(1, WIDENED.get(logits.device.type, 1 << 17) // logits.shape[1])
-    return zip(torch.split(logits, n_rows), torch.split(found, n_rows), strict=True)
+        masses = torch.exp_(part - largest).sum(-1, keepdim=True)
+        normaliser = largest.double() + masses.double().log()
+        part.sub_(normaliser.to(part.dtype))
+    return np.asarray(flat.reshape(logits.shape).cpu().numpy(), dtype=np.float32)
 
 
 def _not_finite(logits: Tensor) -> NumericsError:
