@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,12 @@ from probes.learners import GradientLearner
 from probes.networks import loading, memory
 from probes.networks.lessons import encode_lessons
 from probes.networks.loading import load_causal_lm
-from probes.networks.memory import bytes_to_train, free_bytes, require_room
+from probes.networks.memory import (
+    bytes_to_train,
+    free_bytes,
+    keep_freed,
+    require_room,
+)
 from probes.networks.size import n_parameters, told_size
 from probes.networks.training import Training
 from probes.networks.trials import Trial
@@ -135,3 +141,28 @@ def test_every_registered_model_tells_its_size(name: str) -> None:
 def test_size_of_a_hub_id_is_unknown() -> None:
     card = replace(MODELS.get("llama_7b"), n_parameters=None)
     assert told_size(card) == "size unknown"
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is asked")
+def test_memory_that_was_freed_is_used_again() -> None:
+    """A new page would be a fault, 2048 of them for each of these tensors."""
+    resource = pytest.importorskip("resource")
+    assert keep_freed()
+    torch.ones(1 << 21)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        torch.ones(1 << 21)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before < 2048
+
+
+@pytest.mark.parametrize("library", [OSError("none"), object()])
+def test_another_c_library_is_left_as_it_is(
+    library: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(_: None) -> object:
+        if isinstance(library, OSError):
+            raise library
+        return library
+
+    monkeypatch.setattr("ctypes.CDLL", opened)
+    assert not keep_freed.__wrapped__()

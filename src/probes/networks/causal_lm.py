@@ -23,6 +23,7 @@ from probes.networks.asking import LogProbs, ask, log_probs_of, written_out
 from probes.networks.descent import unstacked
 from probes.networks.halving import in_halves
 from probes.networks.llama import Llama, is_written
+from probes.networks.memory import keep_freed
 from probes.networks.trees import Prompt, shared_beginning
 
 TOKENS_A_BATCH = 8192
@@ -39,6 +40,7 @@ class CausalLM:
     """
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
+        keep_freed()
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.n_forward = 0

@@ -42,8 +42,8 @@ class Descent:
     def move(self, masters: Weights, name: str, gradient: Tensor) -> None:
         """Move one weight of every trial in place; the gradient may be written over."""
         if self._is_first:
-            low, high = gradient.flatten(1).aminmax(dim=1)
-            sizes = torch.maximum(high, -low).float().cpu()
+            flat = gradient.flatten(1)  # aminmax would take 15 times as long
+            sizes = torch.maximum(flat.amax(dim=1), -flat.amin(dim=1)).float().cpu()
             self.largest = torch.maximum(self.largest, sizes)
         master = masters[name]
         if self.optimizer == "adam":
