@@ -18,6 +18,7 @@ from torch.nn import functional as F  # noqa: N812 - its usual name
 from probes.networks import norm
 from probes.networks.axes import split
 from probes.networks.blocks import Blocks
+from probes.networks.gathered import add_rows, outer, summed
 from probes.networks.llama import EMBEDDING, Llama, Weights, picked
 from probes.networks.rotary import Turns
 
@@ -237,7 +238,7 @@ class Backward:
             if below is not None and is_stack:
                 below = self.layout.together(below, of_rows=of_rows)
             for part in moves:
-                gather = _outer if part == ".weight" else _summed
+                gather = outer if part == ".weight" else summed
                 self._hand(
                     name + part, gather(gradient, x, self._is_stack(name + part))
                 )
@@ -265,7 +266,7 @@ class Backward:
             if wanted:
                 new = norm.back(gradient * by, x, normal, inverse)
             if moves:
-                self._hand(name, _summed(gradient * normal, x, scale.dim() == 2))
+                self._hand(name, summed(gradient * normal, x, scale.dim() == 2))
             return new
 
         return found, back
@@ -288,32 +289,6 @@ class Backward:
         else:
             add_rows(whole, ids, gradient)
         self._take(EMBEDDING, whole)
-
-
-def add_rows(whole: Tensor, rows: Tensor, new: Tensor) -> Tensor:
-    """Add to some rows in place, where some may stand more than once.
-
-    Args:
-        whole: Shape (n_stacks, n, d).
-        rows: Which, shape (n_stacks or 1, n_rows).
-        new: Shape (n_stacks, n_rows, d).
-    """
-    if len(rows) == 1:
-        return whole.index_add_(1, rows[0], new)
-    stack = torch.arange(len(rows), device=rows.device)[:, None].expand_as(rows)
-    return whole.index_put_((stack, rows), new, accumulate=True)
-
-
-def _outer(gradient: Tensor, x: Tensor, is_stack: bool) -> Tensor:
-    """Compute Σ g xᵀ over tokens, for every member of a stack or for all at once."""
-    if is_stack:
-        return gradient.transpose(-1, -2) @ x
-    return gradient.flatten(0, 1).t() @ x.flatten(0, 1)
-
-
-def _summed(gradient: Tensor, _: Tensor, is_stack: bool) -> Tensor:
-    """Compute Σ g likewise."""
-    return gradient.sum(1 if is_stack else (0, 1))
 
 
 def _through(back: Back, gradient: Tensor | None) -> Tensor | None:

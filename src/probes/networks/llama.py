@@ -3,7 +3,7 @@
 Llama, Mistral and Qwen2 as functions of their weights, so that trials whose weights
 differ run side by side, what they share is computed once, and the last layer computes
 only the tokens that are read. Which tokens see which is said by a layout: ``forest``
-for prompts that share beginnings, ``blocks`` for padded examples.
+for prompts that share beginnings, ``blocks`` for examples that are learned from.
 """
 
 from __future__ import annotations
