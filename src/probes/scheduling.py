@@ -1,20 +1,25 @@
-"""Distribution over xdist workers: one model lives in one worker.
+"""Distribution over xdist workers: one model lives in as few workers as may be.
 
 ``--dist loadgroup`` silently stops grouping with pytest 9.2, so this is a scheduler of
 our own against xdist's public protocol. The cells of one model (and of its untrained
-twin, which the same claims ask) form a group; a worker takes whole groups.
+twin, which the same claims ask) form a group. A worker takes a group as long as there
+is one that nobody works on; then it helps with the largest (see ``engine.waiting``).
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from xdist.remote import Producer
 from xdist.workermanage import parse_tx_spec_config
 
+from probes.engine.waiting import Waiting
 from probes.twins import trained_name
+
+AHEAD = 3
+"""Tests that a worker holds: it starts one when it knows the next, and the third is on
+its way meanwhile."""
 
 
 def group_of(nodeid: str) -> str:
@@ -26,19 +31,34 @@ def group_of(nodeid: str) -> str:
 
 
 class ModelScheduling:
-    """An xdist scheduler that gives each worker whole groups.
+    """An xdist scheduler that keeps the tests of a group together.
 
-    A worker that dies loses the test it was running; the rest of its group goes to the
-    front of the queue, for its replacement or for whoever is free.
+    A worker that dies loses the test it was running; what else it held waits again,
+    for its replacement or for whoever is free.
+
+    Args:
+        config: pytest's.
+        log: xdist's.
+        sizes: Bytes of each group's model.
+        room: No larger model is in two workers at a time.
     """
 
-    def __init__(self, config: Any, log: Producer | None = None) -> None:
+    def __init__(
+        self,
+        config: Any,
+        log: Producer | None = None,
+        *,
+        sizes: Mapping[str, float],
+        room: float,
+    ) -> None:
         self.config = config
+        self.sizes, self.room = sizes, room
         self.numnodes = len(parse_tx_spec_config(config))
         self.collections: dict[Any, list[str]] = {}
         self.pending: dict[Any, list[str]] = {}
-        self.queue: deque[list[str]] = deque()
-        self.started = False
+        self.waiting: Waiting[str] | None = None
+        self._places: dict[Any, dict[str, int]] = {}
+        self._at: dict[Any, str | None] = {}
 
     @property
     def nodes(self) -> list[Any]:
@@ -48,27 +68,29 @@ class ModelScheduling:
     @property
     def collection_is_completed(self) -> bool:
         """Whether every worker has reported its tests."""
-        return self.started or len(self.collections) >= self.numnodes
+        return self.waiting is not None or len(self.collections) >= self.numnodes
 
     @property
     def tests_finished(self) -> bool:
         """Whether nothing waits; a worker holds its last test until it may stop."""
-        if not self.collection_is_completed or self.queue:
+        if not self.collection_is_completed or self.waiting:
             return False
         return all(len(tests) < 2 for tests in self.pending.values())
 
     @property
     def has_pending(self) -> bool:
         """Whether any test has not been reported."""
-        return bool(self.queue) or any(self.pending.values())
+        return bool(self.waiting) or any(self.pending.values())
 
     def add_node(self, node: Any) -> None:
         """Take in a worker."""
         self.pending[node] = []
+        self._at[node] = None
 
     def add_node_collection(self, node: Any, collection: Sequence[str]) -> None:
         """Take in what a worker collected."""
         self.collections[node] = list(collection)
+        self._places[node] = {nodeid: i for i, nodeid in enumerate(collection)}
 
     def mark_test_complete(
         self, node: Any, item_index: int, duration: float = 0
@@ -84,36 +106,40 @@ class ModelScheduling:
     def remove_pending_tests_from_node(
         self, node: Any, indices: Sequence[int]
     ) -> NoReturn:
-        """Refuse: work is not stolen, since a model lives in one worker."""
+        """Refuse: what a worker holds is so little that nobody asks it back."""
         raise NotImplementedError("work is not stolen")
 
     def remove_node(self, node: Any) -> str | None:
         """Let a worker go; return the test that it died in, if it died in one."""
-        left = self.pending.pop(node)
-        if not left:
-            return None
-        if left[1:]:
-            self.queue.appendleft(left[1:])
-        return left[0]
+        left, held = self.pending.pop(node), self._at.pop(node)
+        if self.waiting is not None:
+            if held is not None:
+                self.waiting.leave(held)
+            for nodeid in reversed(left[1:]):
+                self.waiting.give_back(nodeid)
+        return left[0] if left else None
 
     def schedule(self) -> None:
-        """Hand out the first groups, the largest first, or feed a replacement."""
-        if not self.started:
-            self.started = True
-            groups: dict[str, list[str]] = {}
-            for nodeid in next(iter(self.collections.values())):
-                groups.setdefault(group_of(nodeid), []).append(nodeid)
-            self.queue.extend(sorted(groups.values(), key=len, reverse=True))
+        """Hand out the first tests, or feed a replacement."""
+        if self.waiting is None:
+            tests = next(iter(self.collections.values()))
+            limits: dict[str, Any] = {"sizes": self.sizes, "room": self.room}
+            self.waiting = Waiting(tests, group_of, **limits)
         for node in self.nodes:
             self._feed(node)
 
     def _feed(self, node: Any) -> None:
-        if node.shutting_down or node not in self.collections:
+        if self.waiting is None or node.shutting_down or node not in self.collections:
             return  # a replacement that has not reported its tests is fed later
-        while self.queue and len(self.pending[node]) < 2:
-            tests = self.queue.popleft()
-            self.pending[node].extend(tests)
-            index = {nodeid: i for i, nodeid in enumerate(self.collections[node])}
-            node.send_runtest_some([index[nodeid] for nodeid in tests])
-        if not self.queue and len(self.pending[node]) < 2:
+        pending, given = self.pending[node], []
+        while len(pending) < AHEAD:
+            nodeid = self.waiting.take(self._at[node])
+            self._at[node] = None if nodeid is None else group_of(nodeid)
+            if nodeid is None:
+                break
+            pending.append(nodeid)
+            given.append(self._places[node][nodeid])
+        if given:
+            node.send_runtest_some(given)
+        if self._at[node] is None and len(pending) < 2:
             node.shutdown()

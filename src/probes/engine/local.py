@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from probes.engine.answers import Answer, lost, receive, send
-from probes.engine.waiting import Waiting, group_of
+from probes.engine.waiting import Waiting, group_of, group_sizes, ordered, room_on
 from probes.engine.wire import to_wire
 from probes.engine.worker import Post
 from probes.errors import EngineError, ProbesError
@@ -69,7 +69,9 @@ class LocalPool:
         Raises:
             EngineError: No worker can be started.
         """
-        waiting = Waiting(requests)
+        plan = ordered(requests)
+        sizes = group_sizes({(r.model, r.settings.dtype) for r in plan})
+        waiting = Waiting(plan, group_of, sizes=sizes, room=room_on(self.device))
         self._left = n_left = len(waiting)
         for place in range(min(self.n_workers, n_left)):
             thread = threading.Thread(
@@ -90,7 +92,7 @@ class LocalPool:
                 process.kill()
             self._lock.notify_all()
 
-    def _work(self, place: int, waiting: Waiting) -> None:
+    def _work(self, place: int, waiting: Waiting[Request]) -> None:
         """Keep one worker busy, and replace it when it dies, until all is answered."""
         try:
             while (request := self._next(waiting, None)) is not None:
@@ -98,7 +100,7 @@ class LocalPool:
         except ProbesError as error:
             self._answers.put(error)
 
-    def _next(self, waiting: Waiting, model: str | None) -> Request | None:
+    def _next(self, waiting: Waiting[Request], model: str | None) -> Request | None:
         """Take a request; wait while others hold some that may come back."""
         with self._lock:
             while not self._is_closed and self._left:
@@ -110,7 +112,7 @@ class LocalPool:
                 self._lock.wait()
         return None
 
-    def _one_life(self, place: int, first: Request, waiting: Waiting) -> None:
+    def _one_life(self, place: int, first: Request, waiting: Waiting[Request]) -> None:
         request: Request | None = first
         log = self.logs / f"worker-{place}.log"
         process = self._start(place, log)
@@ -176,12 +178,12 @@ class LocalPool:
             self._lock.notify_all()
         self._answers.put(answer)
 
-    def _give_back(self, request: Request, waiting: Waiting) -> None:
+    def _give_back(self, request: Request, waiting: Waiting[Request]) -> None:
         with self._lock:
             waiting.give_back(request)
             self._lock.notify_all()
 
-    def _bury(self, request: Request, log: Path, waiting: Waiting) -> None:
+    def _bury(self, request: Request, log: Path, waiting: Waiting[Request]) -> None:
         """Let a dead worker's request be measured by another, or give it up."""
         words = _last_words(log)
         with self._lock:

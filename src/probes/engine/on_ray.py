@@ -15,7 +15,7 @@ from typing import Any
 
 from probes.engine.answers import Answer, lost
 from probes.engine.local import LAST_WORDS, MOST_DEATHS
-from probes.engine.waiting import Waiting, group_of
+from probes.engine.waiting import Waiting, group_of, group_sizes, ordered
 from probes.engine.wire import to_wire
 from probes.engine.worker import Post, Worker
 from probes.errors import EngineError
@@ -87,7 +87,12 @@ class RayCluster:
         Raises:
             EngineError: No actor comes up.
         """
-        waiting = Waiting(requests)
+        plan = ordered(requests)
+        waiting = Waiting(
+            plan,
+            group_of,
+            sizes=group_sizes({(r.model, r.settings.dtype) for r in plan}),
+        )
         n_more = min(self.n_workers, len(waiting)) - len(self.actors)
         self.actors += [self._remote.remote(self._post) for _ in range(n_more)]
         yield from _Measuring(self, waiting).answers()
@@ -102,7 +107,7 @@ class RayCluster:
 class _Measuring:
     """One plan on its way through the actors."""
 
-    def __init__(self, cluster: RayCluster, waiting: Waiting) -> None:
+    def __init__(self, cluster: RayCluster, waiting: Waiting[Request]) -> None:
         self.cluster, self.ray, self.waiting = cluster, cluster.ray, waiting
         self.n_left = len(waiting)
         self.begun: dict[Any, tuple[Any, Request]] = {}  # the oldest first

@@ -1,12 +1,23 @@
-"""Requests that wait for a worker: whole models first, so that each loads few times."""
+"""What waits for a worker: whole models first, so that each loads few times."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
+import math
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Generic, TypeVar
 
+from probes.errors import ProbesError
+from probes.networks.size import n_bytes
 from probes.request import Request
+from probes.tasks import ModelCard
 from probes.twins import trained_name
+
+LARGE = 1 << 29
+"""Bytes of a model that one worker holds at a time: with a copy that moves and its
+gradients it fills the two gigabytes that machines often have for each core."""
+
+Item = TypeVar("Item")
 
 
 def group_of(request: Request) -> str:
@@ -39,43 +50,90 @@ def shard_of(requests: Iterable[Request], number: int, total: int) -> list[Reque
     return plan[start:end]
 
 
-class Waiting:
-    """The requests that no worker has taken yet."""
+class Waiting(Generic[Item]):
+    """What no worker has taken yet, in groups that each need one model.
 
-    def __init__(self, requests: Iterable[Request]) -> None:
-        self._groups: dict[str, deque[Request]] = {}
-        self._held: dict[str, int] = {}
-        for request in ordered(requests):
-            self._groups.setdefault(group_of(request), deque()).append(request)
+    Args:
+        items: In the order in which a group is worked on.
+        group: Names the group of an item.
+        sizes: Bytes of each group's model; 1 where it is not among them.
+        room: No two workers work on a larger model at a time.
+    """
+
+    def __init__(
+        self,
+        items: Iterable[Item],
+        group: Callable[[Item], str],
+        *,
+        sizes: Mapping[str, float],
+        room: float = math.inf,
+    ) -> None:
+        self._group, self._sizes, self._room = group, sizes, room
+        self._groups: dict[str, deque[Item]] = {}
+        self._held: Counter[str] = Counter()
+        for item in items:
+            self._groups.setdefault(group(item), deque()).append(item)
 
     def __len__(self) -> int:
         return sum(map(len, self._groups.values()))
 
-    def take(self, model: str | None) -> Request | None:
-        """Give a worker its next request; None when nothing waits.
+    def take(self, held: str | None) -> Item | None:
+        """Give a worker its next item; None when nothing waits that it may take.
 
         Args:
-            model: The group whose model the worker has loaded. It goes on with it from
-                the front; then it takes the largest group that nobody works on; else it
-                helps with the largest, from the back.
+            held: The group that the worker is at. It goes on with it from the front;
+                then it takes the one with most work that nobody is at; else it helps
+                where most work is, from the back. Work is items times bytes.
         """
-        if model is not None and self._groups.get(model):
-            return self._groups[model].popleft()
-        if model is not None:
-            self.leave(model)
-        left = {name: len(group) for name, group in self._groups.items() if group}
-        if not left:
+        if held is not None and self._groups.get(held):
+            return self._groups[held].popleft()
+        if held is not None:
+            self.leave(held)
+        left = {name: self._work(name) for name, group in self._groups.items() if group}
+        free = {name: work for name, work in left.items() if not self._held[name]}
+        among = free or {n: w for n, w in left.items() if self._size(n) <= self._room}
+        if not among:
             return None
-        free = {name: n for name, n in left.items() if not self._held.get(name)}
-        name = max(free or left, key=lambda name: left[name])
-        self._held[name] = self._held.get(name, 0) + 1
+        name = max(among, key=lambda name: among[name])
+        self._held[name] += 1
         group = self._groups[name]
         return group.popleft() if free else group.pop()
 
-    def leave(self, model: str) -> None:
+    def leave(self, held: str) -> None:
         """Note that a worker no longer works on a group."""
-        self._held[model] = max(0, self._held.get(model, 0) - 1)
+        self._held[held] = max(0, self._held[held] - 1)
 
-    def give_back(self, request: Request) -> None:
-        """Let a request wait again, before all others of its model."""
-        self._groups.setdefault(group_of(request), deque()).appendleft(request)
+    def give_back(self, item: Item) -> None:
+        """Let an item wait again, before all others of its group."""
+        self._groups.setdefault(self._group(item), deque()).appendleft(item)
+
+    def _size(self, name: str) -> float:
+        return self._sizes.get(name, 1)
+
+    def _work(self, name: str) -> float:
+        return len(self._groups[name]) * self._size(name)
+
+
+def group_sizes(models: Iterable[tuple[ModelCard, str]]) -> dict[str, float]:
+    """Tell the bytes of each group's model; infinite where no file tells them.
+
+    Args:
+        models: Each with its precision.
+    """
+    return {trained_name(card.name): _bytes(card, dtype) for card, dtype in models}
+
+
+def _bytes(card: ModelCard, dtype: str) -> float:
+    try:
+        found = n_bytes(card, dtype)
+    except (ProbesError, OSError):  # its own cells will report it, in words
+        found = None
+    return math.inf if found is None else found
+
+
+def room_on(device: str) -> float:
+    """Tell how large a model may be to be loaded by two workers of a machine at once.
+
+    Where each worker has a GPU of its own, there is no limit.
+    """
+    return math.inf if device == "cuda" else LARGE

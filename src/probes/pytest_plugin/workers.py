@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from probes.engine.waiting import group_sizes, room_on
+from probes.grid import parse_models
 from probes.pytest_plugin.items import RUN
 from probes.pytest_plugin.start import fill
 from probes.scheduling import ModelScheduling
@@ -40,5 +42,10 @@ def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Keep the cells of one model in one worker, unless ``--dist`` says otherwise."""
-    return ModelScheduling(config, log) if config.option.dist == "load" else None
+    """Keep the cells of a model together, unless ``--dist`` says otherwise."""
+    option = config.option
+    if option.dist != "load":
+        return None
+    models = parse_models(option.models)  # the run has refused unknown ones by now
+    sizes = group_sizes((model, option.dtype) for model in models)
+    return ModelScheduling(config, log, sizes=sizes, room=room_on(option.device))
