@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import signal
 import threading
@@ -20,7 +21,14 @@ from probes.engine.answers import Answer, lost, receive, send
 from probes.engine.choice import Choice, parse_engine, parse_shard
 from probes.engine.local import LocalPool
 from probes.engine.store import Store
-from probes.engine.waiting import Waiting, group_of, ordered, shard_of
+from probes.engine.waiting import (
+    Waiting,
+    group_of,
+    group_sizes,
+    ordered,
+    room_on,
+    shard_of,
+)
 from probes.engine.wire import from_wire, to_wire
 from probes.engine.worker import Post
 from probes.errors import EngineError, NumericsError, OptionError
@@ -28,7 +36,7 @@ from probes.learners import GradientLearner
 from probes.learners.gradient import Selection
 from probes.observation import Observation
 from probes.request import Request
-from probes.tasks import LinearTasks, Settings
+from probes.tasks import Checkpoint, LinearTasks, Settings
 from tests.cards import dataset, network
 
 
@@ -183,32 +191,70 @@ def test_an_untrained_twin_waits_with_its_model() -> None:
     assert group_of(twin) == group_of(request("a"))
 
 
+def waiting_of(plan: list[Request], **sizes: float) -> Waiting[Request]:
+    return Waiting(ordered(plan), group_of, sizes=sizes, room=99.0)
+
+
+def names(waiting: Waiting[Request], *workers: str) -> list[str]:
+    """Let workers take, and tell of which model they took."""
+    taken = [waiting.take(worker) for worker in workers]
+    return ["" if r is None else r.model.name for r in taken]
+
+
 def test_each_worker_takes_a_model_of_its_own_first() -> None:
-    waiting = Waiting(asked("a", "a", "a", "b", "b"))
-    one, other = waiting.take(None), waiting.take(None)
-    assert one is not None
-    assert other is not None
-    assert (one.model.name, other.model.name) == ("a", "b")
-    assert [waiting.take("a").model.name for _ in range(2)] == ["a", "a"]  # type: ignore[union-attr]
+    waiting = waiting_of(asked("a", "a", "a", "b", "b"))
+    assert names(waiting, "x", "y", "x", "x") == ["a", "b", "a", "a"]
+
+
+def test_most_work_is_taken_first() -> None:
+    assert names(waiting_of(asked("a", "a", "b")), "x") == ["a"]
+    assert names(waiting_of(asked("a", "a", "b"), b=3.0), "x") == ["b"]
+    assert names(waiting_of(asked("a", "a", "b"), b=math.inf), "x") == ["b"]
 
 
 def test_a_free_worker_helps_with_the_largest_group_from_its_end() -> None:
-    plan = asked("a", "a", "a", "a")
-    waiting, order = Waiting(plan), ordered(plan)
-    assert waiting.take(None) == order[0]
-    assert waiting.take(None) == order[-1]
-    assert waiting.take("a") == order[1]
+    plan = asked("a", "a", "a", "a", "a")
+    waiting, order = waiting_of(plan), ordered(plan)
+    taken = [waiting.take(worker) for worker in "xyxyx"]
+    assert taken == [order[i] for i in (0, -1, 1, -2, 2)]
+
+
+def test_nobody_helps_with_a_large_model() -> None:
+    waiting = waiting_of(asked("a", "a", "a", "b"), a=100.0)
+    assert names(waiting, "x", "y", "y", "x") == ["a", "b", "", "a"]
+    waiting.leave("x")
+    assert names(waiting, "y", "x") == ["a", ""]
+
+
+def test_a_model_of_unknown_size_is_taken_to_be_large(tmp_path: Path) -> None:
+    known = network("known", n_parameters=10)
+    hub = network("hub", weights=Checkpoint(location="who/what"))
+    (tmp_path / "model.safetensors").write_bytes(b"no header")
+    torn = network("torn", weights=Checkpoint(location=str(tmp_path)))
+    twin = network("untrained:twin", n_parameters=10)
+    models = [(known, "float32"), (hub, "float32"), (torn, "float32")]
+    assert group_sizes([*models, (twin, "bfloat16")]) == {
+        "known": 40,
+        "hub": math.inf,
+        "torn": math.inf,
+        "twin": 20,
+    }
+
+
+def test_only_where_each_worker_has_a_gpu_may_all_load_a_large_model() -> None:
+    assert room_on("cuda") == math.inf
+    assert room_on("cuda:1") == room_on("cpu") == room_on("auto") < 1 << 30
 
 
 def test_what_is_given_back_is_taken_again_and_nothing_is_lost() -> None:
     plan = asked("a", "a", "b")
-    waiting = Waiting(plan)
-    first = waiting.take(None)
+    waiting = waiting_of(plan)
+    first = waiting.take("x")
     assert first is not None
     waiting.give_back(first)
-    taken = [waiting.take(None) for _ in range(3)]
+    taken = [waiting.take("x") for _ in range(3)]
     assert {r.key for r in taken if r} == {r.key for r in plan}
-    assert waiting.take(None) is None
+    assert waiting.take("x") is None
     assert len(waiting) == 0
 
 

@@ -58,7 +58,6 @@ class ModelScheduling:
         self.pending: dict[Any, list[str]] = {}
         self.waiting: Waiting[str] | None = None
         self._places: dict[Any, dict[str, int]] = {}
-        self._at: dict[Any, str | None] = {}
 
     @property
     def nodes(self) -> list[Any]:
@@ -85,7 +84,6 @@ class ModelScheduling:
     def add_node(self, node: Any) -> None:
         """Take in a worker."""
         self.pending[node] = []
-        self._at[node] = None
 
     def add_node_collection(self, node: Any, collection: Sequence[str]) -> None:
         """Take in what a worker collected."""
@@ -111,10 +109,9 @@ class ModelScheduling:
 
     def remove_node(self, node: Any) -> str | None:
         """Let a worker go; return the test that it died in, if it died in one."""
-        left, held = self.pending.pop(node), self._at.pop(node)
+        left = self.pending.pop(node)
         if self.waiting is not None:
-            if held is not None:
-                self.waiting.leave(held)
+            self.waiting.leave(node)
             for nodeid in reversed(left[1:]):
                 self.waiting.give_back(nodeid)
         return left[0] if left else None
@@ -125,21 +122,19 @@ class ModelScheduling:
             tests = next(iter(self.collections.values()))
             limits: dict[str, Any] = {"sizes": self.sizes, "room": self.room}
             self.waiting = Waiting(tests, group_of, **limits)
-        for node in self.nodes:
-            self._feed(node)
+        for ahead in range(1, AHEAD + 1):  # each begins before one gets a second
+            for node in self.nodes:
+                self._feed(node, ahead)
 
-    def _feed(self, node: Any) -> None:
+    def _feed(self, node: Any, ahead: int = AHEAD) -> None:
         if self.waiting is None or node.shutting_down or node not in self.collections:
             return  # a replacement that has not reported its tests is fed later
-        pending, given = self.pending[node], []
-        while len(pending) < AHEAD:
-            nodeid = self.waiting.take(self._at[node])
-            self._at[node] = None if nodeid is None else group_of(nodeid)
+        pending = self.pending[node]
+        while len(pending) < ahead:
+            nodeid = self.waiting.take(node)
             if nodeid is None:
                 break
             pending.append(nodeid)
-            given.append(self._places[node][nodeid])
-        if given:
-            node.send_runtest_some(given)
-        if self._at[node] is None and len(pending) < 2:
+            node.send_runtest_some([self._places[node][nodeid]])
+        if len(pending) < min(ahead, 2):  # nothing waits that it may take
             node.shutdown()

@@ -95,20 +95,19 @@ class LocalPool:
     def _work(self, place: int, waiting: Waiting[Request]) -> None:
         """Keep one worker busy, and replace it when it dies, until all is answered."""
         try:
-            while (request := self._next(waiting, None)) is not None:
+            while (request := self._next(waiting, place)) is not None:
                 self._one_life(place, request, waiting)
         except ProbesError as error:
             self._answers.put(error)
 
-    def _next(self, waiting: Waiting[Request], model: str | None) -> Request | None:
+    def _next(self, waiting: Waiting[Request], place: int) -> Request | None:
         """Take a request; wait while others hold some that may come back."""
         with self._lock:
             while not self._is_closed and self._left:
-                found = waiting.take(model)
+                found = waiting.take(place)
                 if found is not None:
                     self.announce(found)
                     return found
-                model = None  # its group is done; what comes back may be of any
                 self._lock.wait()
         return None
 
@@ -120,8 +119,6 @@ class LocalPool:
             assert process.stdin is not None
             assert process.stdout is not None
             if not self._greet(process, log):
-                with self._lock:
-                    waiting.leave(group_of(first))
                 self._give_back(first, waiting)
                 return
             while request is not None:
@@ -130,7 +127,7 @@ class LocalPool:
                     self._bury(request, log, waiting)
                     return
                 self._take(answer)
-                request = self._next(waiting, group_of(request))
+                request = self._next(waiting, place)
         finally:
             process.kill()
             process.communicate()
@@ -190,7 +187,6 @@ class LocalPool:
             self.n_deaths += 1
             self._deaths[request.key] += 1
             n_deaths = self._deaths[request.key]
-            waiting.leave(group_of(request))
         if HUNG in words:
             self._take(_hung(request, self.post.seconds))
         elif n_deaths >= MOST_DEATHS:

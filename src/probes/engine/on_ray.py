@@ -112,7 +112,6 @@ class _Measuring:
         self.n_left = len(waiting)
         self.begun: dict[Any, tuple[Any, Request]] = {}  # the oldest first
         self.rising: dict[Any, Any] = {}
-        self.models: dict[Any, str | None] = {}
         self.deaths: Counter[str] = Counter()
 
     def answers(self) -> Iterator[Answer]:
@@ -145,7 +144,6 @@ class _Measuring:
 
     def _raise(self, actor: Any) -> None:
         """Ask an actor to answer once it is up, which may be never."""
-        self.models[actor] = None
         self.rising[actor.ready.options(max_task_retries=-1).remote()] = actor
 
     def _risen(self, found: Any) -> None:
@@ -171,8 +169,6 @@ class _Measuring:
 
     def _buried(self, actor: Any, request: Request, told: str) -> Answer | None:
         """Give back what a dead actor held; what it was at counts a death."""
-        if self.models[actor] is not None:
-            self.waiting.leave(group_of(request))
         for ref in [ref for ref, (holder, _) in self.begun.items() if holder is actor]:
             self.waiting.give_back(self.begun.pop(ref)[1])
         self._raise(actor)
@@ -187,8 +183,7 @@ class _Measuring:
         """Give an actor as many requests as it may hold."""
         held = sum(holder is actor for holder, _ in self.begun.values())
         for _ in range(AHEAD - held):
-            request = self.waiting.take(self.models[actor])
-            self.models[actor] = None if request is None else group_of(request)
+            request = self.waiting.take(actor)
             if request is None:
                 return
             self.cluster.announce(request)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Generic, TypeVar
 
 from probes.errors import ProbesError
@@ -70,38 +70,38 @@ class Waiting(Generic[Item]):
     ) -> None:
         self._group, self._sizes, self._room = group, sizes, room
         self._groups: dict[str, deque[Item]] = {}
-        self._held: Counter[str] = Counter()
+        self._at: dict[Hashable, tuple[str, bool]] = {}  # a group, whether as a helper
         for item in items:
             self._groups.setdefault(group(item), deque()).append(item)
 
     def __len__(self) -> int:
         return sum(map(len, self._groups.values()))
 
-    def take(self, held: str | None) -> Item | None:
+    def take(self, worker: Hashable) -> Item | None:
         """Give a worker its next item; None when nothing waits that it may take.
 
-        Args:
-            held: The group that the worker is at. It goes on with it from the front;
-                then it takes the one with most work that nobody is at; else it helps
-                where most work is, from the back. Work is items times bytes.
+        It goes on with the group that it is at. Then it takes the one with most work
+        that nobody is at, from the front; else it helps where most work is, from the
+        back, where others need other observations. Work is items times bytes.
         """
-        if held is not None and self._groups.get(held):
-            return self._groups[held].popleft()
-        if held is not None:
-            self.leave(held)
-        left = {name: self._work(name) for name, group in self._groups.items() if group}
-        free = {name: work for name, work in left.items() if not self._held[name]}
-        among = free or {n: w for n, w in left.items() if self._size(n) <= self._room}
-        if not among:
-            return None
-        name = max(among, key=lambda name: among[name])
-        self._held[name] += 1
+        name, helps = self._at.get(worker) or ("", False)
+        if not self._groups.get(name):
+            self.leave(worker)
+            left = {name: self._work(name) for name, g in self._groups.items() if g}
+            held = {name for name, _ in self._at.values()}
+            free = {name: work for name, work in left.items() if name not in held}
+            small = {n: work for n, work in left.items() if self._size(n) <= self._room}
+            among = free or small
+            if not among:
+                return None
+            name, helps = max(among, key=lambda name: among[name]), not free
+            self._at[worker] = name, helps
         group = self._groups[name]
-        return group.popleft() if free else group.pop()
+        return group.pop() if helps else group.popleft()
 
-    def leave(self, held: str) -> None:
-        """Note that a worker no longer works on a group."""
-        self._held[held] = max(0, self._held[held] - 1)
+    def leave(self, worker: Hashable) -> None:
+        """Forget a worker that is gone, so that its group is free."""
+        self._at.pop(worker, None)
 
     def give_back(self, item: Item) -> None:
         """Let an item wait again, before all others of its group."""
