@@ -34,10 +34,55 @@ def test_the_patch_is_exact_on_trained_and_untrained_alike(
     assert patch_error(found).values.max() < 1e-10
 
 
+def errors_of(model: Any, prompt: list[int]) -> torch.Tensor:
+    """Give a prompt's errors and effects by layer, its last three tokens being own."""
+    return patch_errors(CausalLM(model.double(), None), [prompt], [3])[0].T
+
+
+@pytest.mark.parametrize("kind", ["tied", "grouped_queries"])
+def test_the_context_is_what_attention_brings_into_a_layer(kind: str) -> None:
+    model, (prompt,) = tiny(kind).double(), prompts([4], 6)
+    n, d_type = len(prompt), torch.float64
+    own = torch.arange(n) >= n - 3
+    masks = [torch.ones(n, n).tril().bool(), own[:, None] == own]
+    found = []
+    with torch.no_grad():
+        entering = model(torch.tensor([prompt]), output_hidden_states=True)
+        for layer, hidden in zip(
+            model.model.layers, entering.hidden_states, strict=False
+        ):
+            turns = model.model.rotary_emb(hidden, torch.arange(n)[None])
+            outputs: list[torch.Tensor] = []
+            with layer.mlp.register_forward_hook(
+                lambda _, __, output, kept=outputs: kept.append(output[0, -1])
+            ):
+                for seen in (masks[0], masks[0] & masks[1]):
+                    mask = torch.zeros(n, n, dtype=d_type).masked_fill(~seen, -1e300)
+                    layer(
+                        hidden,
+                        attention_mask=mask[None, None],
+                        position_embeddings=turns,
+                    )
+            found.append((outputs[0] - outputs[1]).norm())
+    _, effects = errors_of(model, prompt)
+    torch.testing.assert_close(effects, torch.stack(found), rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("kind", ["grouped_queries", "sliding", "neox", "gptj"])
+def test_prompts_after_one_context_are_as_each_alone(kind: str) -> None:
+    model, (prompt, other) = tiny(kind), prompts([4, 9], 6)
+    queries = [prompt, [*prompt[:-3], *other[-4:]], other, prompt]
+    lengths = [3, 4, 3, 3]
+    together = patch_errors(CausalLM(model.double(), None), queries, lengths)
+    for query, n, found in zip(queries, lengths, together, strict=True):
+        (alone,) = patch_errors(CausalLM(model, None), [query], [n])
+        torch.testing.assert_close(found, alone, rtol=0, atol=1e-14)
+
+
 @pytest.mark.parametrize("kind", ["grouped_queries", "sliding", "neox", "gptj"])
 def test_the_patch_is_exact_on_other_blocks(kind: str) -> None:
     (prompt,) = prompts([4], 6)
-    errors, effects = patch_errors(CausalLM(tiny(kind).double(), None), prompt, 3).T
+    errors, effects = errors_of(tiny(kind), prompt)
     if kind in ("neox", "gptj"):  # attention runs beside the MLP: nothing to carry
         assert effects.max() == 0
     else:
@@ -58,7 +103,7 @@ def test_the_patch_is_exact_on_other_blocks(kind: str) -> None:
 def test_a_broken_patch_is_seen(monkeypatch: pytest.MonkeyPatch, broken: Any) -> None:
     monkeypatch.setattr(patch, "rank_one_patch", broken)
     (prompt,) = prompts([4], 6)
-    errors, effects = patch_errors(CausalLM(tiny("tied").double(), None), prompt, 3).T
+    errors, effects = errors_of(tiny("tied"), prompt)
     assert (errors / effects).min() > 0.1
 
 
@@ -83,4 +128,4 @@ def test_an_mlp_of_other_modules_is_refused() -> None:
 
     model = GPT2LMHeadModel(GPT2Config(n_embd=8, n_layer=1, n_head=2, vocab_size=64))
     with pytest.raises(ModelError, match=r"torch\.nn\.Linear"):
-        patch_errors(CausalLM(model, None), prompts([4], 6)[0], 3)
+        errors_of(model, prompts([4], 6)[0])

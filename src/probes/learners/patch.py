@@ -26,7 +26,7 @@ class RankOnePatch:
     needs_model: bool = True
 
     def observe(self, scene: Scene) -> Observation:
-        """Run every prompt once, and each of its layers once more without the context.
+        """Run every query after its context, and each layer again without it.
 
         Raises:
             DataError: A prompt is too long or the labels collide.
@@ -36,17 +36,13 @@ class RankOnePatch:
 
         task, model = scene.text_task(), scene.model
         texts = Texts(model, task, verbalize(model.tokenizer, task))
-        found = [
-            [
-                patch_errors(model, prompt, texts.query_length(alone, prompt)).numpy()
-                for alone, prompt in zip(
-                    texts.queries(index),
-                    texts.queries_in_context(index),
-                    strict=True,
-                )
+        found = []
+        for index in range(len(task.queries)):
+            alone, prompts = texts.queries(index), texts.queries_in_context(index)
+            n_own = [
+                texts.query_length(*both) for both in zip(alone, prompts, strict=True)
             ]
-            for index in range(len(task.queries))
-        ]
+            found.append(patch_errors(model, prompts, n_own).numpy())
         norms = np.array(found)  # (n_sets, n_queries, n_layers, 2)
         return Observation(
             arrays={"patch_errors": norms[..., 0], "context_effects": norms[..., 1]}

@@ -164,7 +164,7 @@ class CausalLM:
         shared = shared_beginning(prompts)
         prefix = list(prompts[0][:shared])
         with torch.inference_mode():
-            cache = self._prefill(prefix) if prefix else None
+            cache = self.prefill(prefix) if prefix else None
             found: dict[int, LogProbs] = {}
 
             def answer(chunk: Sequence[int]) -> Tensor:
@@ -181,8 +181,9 @@ class CausalLM:
             return self.model(**inputs)
         return functional_call(self.model, dict(self._tuned), kwargs=inputs)
 
-    def _prefill(self, prefix: list[int]) -> Any:
-        ids = torch.tensor([prefix], device=self.device)
+    def prefill(self, prefix: Sequence[int]) -> Any:
+        """Run the library's own forward pass, and keep its keys and values."""
+        ids = torch.tensor([list(prefix)], device=self.device)
         return self._run(
             input_ids=ids, use_cache=True, logits_to_keep=1
         ).past_key_values
@@ -199,7 +200,7 @@ class CausalLM:
                 len(suffixes), shared, dtype=torch.long, device=self.device
             )
             options = {
-                "past_key_values": _expanded(cache, len(suffixes)),
+                "past_key_values": expanded(cache, len(suffixes)),
                 "attention_mask": torch.cat([seen, fits.long()], dim=1),
                 "position_ids": (shared + steps).expand(len(suffixes), -1),
             }
@@ -208,7 +209,7 @@ class CausalLM:
         return logits[torch.arange(len(suffixes), device=self.device), column]
 
 
-def _expanded(cache: Any, n_prompts: int) -> Any:
+def expanded(cache: Any, n_prompts: int) -> Any:
     """Show one prompt's keys and values to several, without copying them.
 
     A forward pass appends to the cache that it is given, by making new tensors; so the

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from probes.errors import ModelError
-from probes.networks.causal_lm import CausalLM
+from probes.networks.causal_lm import CausalLM, expanded
 from probes.networks.replay import Replay
 
 
@@ -31,47 +31,70 @@ def rank_one_patch(weight: Tensor, bare: Tensor, change: Tensor) -> Tensor:
     return torch.outer(weight @ change, bare) / bare.square().sum()
 
 
-def patch_errors(model: CausalLM, prompt: Sequence[int], n_own: int) -> Tensor:
+def patch_errors(
+    model: CausalLM, prompts: Sequence[Sequence[int]], n_own: Sequence[int]
+) -> Tensor:
     """Compare, in every layer, the MLP after the context with the patched MLP without.
 
-    The layer's input is as in the whole prompt; "without" masks all tokens before the
-    query's own in this layer's attention. The residual stream around the MLP is not
-    patched: there the context acts by addition.
+    The layer's input is as in the whole prompt; "without", the query's own tokens see
+    each other only in this layer's attention. The residual stream around the MLP is not
+    patched: there the context acts by addition. A context that the next prompt has too
+    is read once.
 
     Args:
         model: The loaded model; float64 shows that only rounding is left.
-        prompt: Token ids.
-        n_own: The query's own tokens, at the end of the prompt.
+        prompts: Token ids of each.
+        n_own: The query's own tokens, at the end of each prompt.
 
     Returns:
         The norm of the patched MLP's error and of the context's effect on the MLP's
-        output at the last token, shape (n_layers, 2).
+        output at the last token, shape (n_prompts, n_layers, 2).
 
     Raises:
         ModelError: The architecture has no MLP whose first weights are linear modules.
     """
     layers = Replay(model.model, 1).layers
     mlps = [_mlp_of(layer) for layer in layers]
+    held, cache, found = None, None, []
+    with torch.inference_mode():
+        for prompt, n in zip(prompts, n_own, strict=True):
+            context, own = list(prompt[:-n]), list(prompt[-n:])
+            if context != held:
+                held, cache = context, model.prefill(context)
+            found.append(_errors_of(model, layers, mlps, cache, len(context), own))
+    return torch.stack(found).cpu()
+
+
+def _errors_of(
+    model: CausalLM,
+    layers: nn.ModuleList,
+    mlps: Sequence[nn.Module],
+    cache: Any,
+    n_context: int,
+    own: list[int],
+) -> Tensor:
+    """Give the norms of one query after a context, shape (n_layers, 2)."""
     calls: list[tuple[Any, dict[str, Any]]] = []
     seen: list[Tensor] = []
-    ids = torch.tensor([list(prompt)], device=model.device)
-    with torch.inference_mode():
-        with contextlib.ExitStack() as hooks:
-            for layer, mlp in zip(layers, mlps, strict=True):
-                note = layer.register_forward_pre_hook(
-                    lambda _, args, kwargs: calls.append((args, kwargs)),
-                    with_kwargs=True,
-                )
-                hooks.enter_context(note)
-                hooks.enter_context(_noting(mlp, seen))
-            model.logits(ids, torch.tensor([0], device=model.device))
-        mask = _without_context(len(prompt), n_own, calls[0][0][0])
-        bare: list[Tensor] = []
-        for layer, mlp, (args, kwargs) in zip(layers, mlps, calls, strict=True):
-            with _noting(mlp, bare):
-                _run_masked(layer, args, kwargs, mask)
-        found = [_compare(*each) for each in zip(mlps, bare, seen, strict=True)]
-    return torch.stack(found).cpu()
+    with contextlib.ExitStack() as hooks:
+        for layer, mlp in zip(layers, mlps, strict=True):
+            note = layer.register_forward_pre_hook(
+                lambda _, args, kwargs: calls.append((args, kwargs)), with_kwargs=True
+            )
+            hooks.enter_context(note)
+            hooks.enter_context(_noting(mlp, seen))
+        places = torch.arange(n_context, n_context + len(own), device=model.device)
+        model.logits(
+            torch.tensor([own], device=model.device),
+            torch.tensor([0], device=model.device),
+            past_key_values=expanded(cache, 1),
+            position_ids=places[None],
+        )
+    bare: list[Tensor] = []
+    for layer, mlp, (args, kwargs) in zip(layers, mlps, calls, strict=True):
+        with _noting(mlp, bare):
+            _run_without_context(layer, args, kwargs)
+    return torch.stack([_compare(*each) for each in zip(mlps, bare, seen, strict=True)])
 
 
 def _compare(mlp: nn.Module, bare: Tensor, seen: Tensor) -> Tensor:
@@ -91,12 +114,19 @@ def _noting(mlp: nn.Module, found: list[Tensor]) -> Any:
     )
 
 
-def _run_masked(
-    layer: nn.Module, args: Any, kwargs: dict[str, Any], mask: Tensor
-) -> None:
-    masked = inspect.signature(layer.forward).bind(*args, **kwargs)
-    masked.arguments["attention_mask"] = mask
-    layer(*masked.args, **masked.kwargs)
+def _run_without_context(layer: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
+    """Run a layer again, where its tokens see no keys but their own.
+
+    Of those the last sees all, and it is the one that is noted: no mask is needed.
+    """
+    from transformers import Cache
+
+    given = inspect.signature(layer.forward).bind(*args, **kwargs)
+    for name, value in [*given.arguments.items(), *given.kwargs.items()]:
+        if isinstance(value, Cache):
+            given.arguments[name] = None
+    given.arguments["attention_mask"] = None
+    layer(*given.args, **given.kwargs)
 
 
 def _readers(mlp: nn.Module, entering: Tensor) -> dict[str, Tensor]:
@@ -132,12 +162,3 @@ def _mlp_of(layer: nn.Module) -> nn.Module:
             f"Expected one. Leave the claim about rank-one patches out for this model."
         )
     return found[0]
-
-
-def _without_context(n_tokens: int, n_own: int, hidden: Tensor) -> Tensor:
-    """Write an additive mask: causal, and the query's tokens see each other only."""
-    places = torch.arange(n_tokens, device=hidden.device)
-    own = places >= n_tokens - n_own
-    seen = (places[:, None] >= places) & (own[:, None] == own)
-    mask = torch.zeros(n_tokens, n_tokens, dtype=hidden.dtype, device=hidden.device)
-    return mask.masked_fill(~seen, torch.finfo(hidden.dtype).min)[None, None]
