@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,18 +14,24 @@ from probes.outcomes import Undecided
 from probes.pytest_plugin.collection import planned
 from probes.pytest_plugin.fixtures import (
     requests_of,
-    require_icl,
+    require_gain,
+    require_gain_by_labels,
     require_icl_in_regression,
 )
 from probes.pytest_plugin.items import RUN, cell_of, claim_of
 from probes.request import Request
 from probes.session import Run
 
-GATES: dict[str, tuple[tuple[str, ...], Any]] = {
-    "text": (("icl", "base", "icl_shuffled_labels"), require_icl),
-    "regression": (("icl",), require_icl_in_regression),
+Gate = tuple[tuple[str, ...], Callable[..., None]]
+
+GATES: dict[str, tuple[Gate, ...]] = {
+    "text": (
+        (("icl", "base"), require_gain),
+        (("icl", "icl_shuffled_labels"), require_gain_by_labels),
+    ),
+    "regression": ((("icl",), require_icl_in_regression),),
 }
-"""What a gate looks at, and the gate: see ``fixtures``."""
+"""One after the other: what a gate looks at, and the gate; see ``fixtures``."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -52,37 +59,45 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 def measure(measuring: Measuring, items: list[pytest.Item]) -> None:
     """Measure what gates look at, then what the cells need that they let through."""
-    run, gates = measuring.run, {}
-    for item in items:
-        gates[item] = _gate(run, item)
-    measuring.measure({key for gate in gates.values() for key in gate})
-    is_open: dict[tuple[str, ...], bool] = {}
-    for item, gate in gates.items():
-        if gate not in is_open:
-            is_open[gate] = not gate or _passes(run, item, gate)
-    cells = [i for i, gate in gates.items() if cell_of(i) and is_open[gate]]
+    run, cells = measuring.run, [item for item in items if cell_of(item)]
+    for stage in range(max(map(len, GATES.values()))):
+        cells = _let_through(measuring, cells, stage)
     keys = {run.key_of(request) for item in cells for request in planned(item)}
     measuring.measure({key for key in keys if key is not None})
 
 
-def _gate(run: Run, item: Any) -> tuple[str, ...]:
+def _let_through(
+    measuring: Measuring, cells: list[pytest.Item], stage: int
+) -> list[pytest.Item]:
+    """Keep the cells that pass their gate of a stage, or have none."""
+    gates = {item: _gate(measuring.run, item, stage) for item in cells}
+    measuring.measure({key for gate in gates.values() for key in gate})
+    is_open: dict[tuple[str, ...], bool] = {(): True}
+    for item, gate in gates.items():
+        if gate not in is_open:
+            is_open[gate] = _passes(measuring.run, item, gate, stage)
+    return [item for item, gate in gates.items() if is_open[gate]]
+
+
+def _gate(run: Run, item: Any, stage: int) -> tuple[str, ...]:
     """Name the observations that decide whether a cell applies; () if none do."""
     card, cell = claim_of(item), cell_of(item)
     if card is None or cell is None or not card.needs_icl:
         return ()
     known, keys = item._fixtureinfo.name2fixturedefs, []
-    for name in GATES[card.on][0]:
-        recipe = getattr(known[name][-1].func, "recipe", None)
-        request = None if recipe is None else requests_of(cell, recipe(cell))
-        key = run.key_of(request) if isinstance(request, Request) else None
-        if key is None:
-            return ()
-        keys.append(key)
+    for names, _ in GATES[card.on][stage : stage + 1]:
+        for name in names:
+            recipe = getattr(known[name][-1].func, "recipe", None)
+            request = None if recipe is None else requests_of(cell, recipe(cell))
+            key = run.key_of(request) if isinstance(request, Request) else None
+            if key is None:
+                return ()
+            keys.append(key)
     return tuple(keys)
 
 
-def _passes(run: Run, item: Any, gate: tuple[str, ...]) -> bool:
-    """Say whether a cell applies, as far as what was measured tells."""
+def _passes(run: Run, item: Any, gate: tuple[str, ...], stage: int) -> bool:
+    """Say whether a cell passes a gate, as far as what was measured tells."""
     card, cell = claim_of(item), cell_of(item)
     assert card is not None
     assert cell is not None
@@ -90,7 +105,8 @@ def _passes(run: Run, item: Any, gate: tuple[str, ...]) -> bool:
     if len(seen) < len(gate):
         return True  # its own test says why
     try:
-        GATES[card.on][1](Judge(card, cell, looks=run.looks), *seen)
+        _, require = GATES[card.on][stage]
+        require(Judge(card, cell, looks=run.looks), *seen)
     except Undecided:
         return False
     except ProbesError:

@@ -81,26 +81,46 @@ def judge(request: pytest.FixtureRequest) -> Judge:
 
 
 @pytest.fixture
+def icl_learns(icl: Observation, base: Observation, judge: Judge) -> None:
+    """Dismiss the cell where demonstrations teach nothing."""
+    require_gain(judge, icl, base)
+
+
+@pytest.fixture
 def icl_gate(
-    icl: Observation, base: Observation, icl_shuffled_labels: Observation, judge: Judge
+    icl_learns: None, icl: Observation, icl_shuffled_labels: Observation, judge: Judge
 ) -> None:
-    """Dismiss the cell where demonstrations teach nothing or labels do not matter."""
-    require_icl(judge, icl, base, icl_shuffled_labels)
+    """Dismiss the cell where demonstrations teach nothing or labels do not matter.
+
+    Shuffled labels are not measured where demonstrations teach nothing.
+    """
+    require_gain_by_labels(judge, icl, icl_shuffled_labels)
 
 
-def require_icl(
-    judge: Judge, icl: Observation, base: Observation, shuffled: Observation
-) -> None:
-    """Require a gain of ICL over zero-shot and over redrawn labels.
+def require_gain(judge: Judge, icl: Observation, base: Observation) -> None:
+    """Require a gain of ICL over zero-shot.
 
     Raises:
         Undecided: There is none.
     """
-    learned, alone, misled = map(gold_probability, (icl, base, shuffled))
-    for arm, theirs in {"zero-shot": alone, "shuffled labels": misled}.items():
-        gain = replace(learned.minus(theirs), name=f"gain of ICL over {arm}")
-        told = f"ICL gains nothing over {arm}: nothing to explain"
-        judge.requires(gain, otherwise=told)
+    _require_gain(judge, icl, base, "zero-shot")
+
+
+def require_gain_by_labels(
+    judge: Judge, icl: Observation, shuffled: Observation
+) -> None:
+    """Require a gain of ICL over redrawn labels.
+
+    Raises:
+        Undecided: There is none.
+    """
+    _require_gain(judge, icl, shuffled, "shuffled labels")
+
+
+def _require_gain(judge: Judge, icl: Observation, other: Observation, arm: str) -> None:
+    learned, theirs = map(gold_probability, (icl, other))
+    gain = replace(learned.minus(theirs), name=f"gain of ICL over {arm}")
+    judge.requires(gain, otherwise=f"ICL gains nothing over {arm}: nothing to explain")
 
 
 @pytest.fixture
