@@ -69,6 +69,21 @@ def test_an_engine_measures_what_a_plain_run_does_and_no_more(
     assert not any("(gd)" in kind and "untrained" in kind for kind in kinds(tmp_path))
 
 
+@pytest.mark.parametrize(
+    "engine", [(), ("--engine", "local:1")], ids=["tests", "local"]
+)
+def test_labels_are_not_shuffled_where_demonstrations_teach_nothing(
+    engine: tuple[str, ...], tmp_path: Path
+) -> None:
+    grid = ("--models", "untrained_llama", "--datasets", "opinions", "--demos", "4")
+    ran = run(tmp_path, "claims/test_labels.py", *grid, *SMALL, *engine)
+    assert {row["reason"] for row in ran.rows} == {
+        "ICL gains nothing over zero-shot: nothing to explain"
+    }
+    assert len({key for row in ran.rows for key in row["observations"]}) == 2
+    assert ran.run["observations_measured"] == SELF_TESTS + 2
+
+
 def test_an_engine_that_cannot_start_leaves_the_last_report(tmp_path: Path) -> None:
     kept = tmp_path / "reports" / "results.jsonl"
     kept.parent.mkdir()
