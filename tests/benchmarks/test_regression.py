@@ -65,7 +65,8 @@ def test_the_step_matching_map(table: Table) -> None:
 
     def ours() -> Any:
         weights = weights_after(task, "gd", (RATE,), STEPS)
-        gaps = task.queries @ weights - target[..., None]
+        gaps = task.queries @ weights
+        gaps -= target[..., None]
         return np.einsum("sqk,sqk->k", gaps, gaps) / target.size
 
     def peer() -> Any:

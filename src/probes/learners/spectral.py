@@ -5,7 +5,7 @@ One eigendecomposition of a task serves every algorithm, rate and number of step
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Literal
 
@@ -58,7 +58,7 @@ def weights_after(
         Weights, shape (n_sets, n_inputs, n_counts); not finite where a run diverged.
     """
     if algorithm == "gd":
-        return _gd_path(task, settings[0], counts[-1])[..., list(counts)]
+        return _gd_path(task, settings[0], counts)
     values, basis, projected = spectrum(task)
     run = islice(iterate(values, projected, algorithm, settings), counts[-1] + 1)
     found = [np.real(w) for step, w in enumerate(run) if step in counts]
@@ -76,22 +76,37 @@ def _gd(task: RegressionTask, rate: float, steps: int) -> Array:
     return np.asarray(weights[:, :-1, 0])
 
 
-def _gd_path(task: RegressionTask, rate: float, most: int) -> Array:
-    """Take steps of GD from 0 and keep all: one product takes m to 2m of them.
+def _gd_path(task: RegressionTask, rate: float, counts: Sequence[int]) -> Array:
+    """Take some numbers of steps of GD from 0: m to 2m of them m after fewer than m.
 
     Returns:
-        Weights after 0, 1, … steps, shape (n_sets, n_inputs, most + 1).
+        Weights, shape (n_sets, n_inputs, n_counts).
     """
     power, done = _step(task, rate), 1
-    path = np.empty((*power.shape[:2], most + 1))
+    every = _with_remainders(counts)
+    place = {k: i for i, k in enumerate(every)}
+    path = np.empty((*power.shape[:2], len(every)))
     path[..., :1] = _start(task)
     while True:
-        new = path[..., done : 2 * done]
-        np.matmul(power, path[..., : new.shape[-1]], out=new)
+        new = [k for k in every if done <= k < 2 * done]
+        if new:
+            before = path[..., [place[k - done] for k in new]]
+            at = slice(place[new[0]], place[new[-1]] + 1)
+            np.matmul(power, before, out=path[..., at])
         done *= 2
-        if done > most:
-            return path[:, :-1]
+        if done > every[-1]:
+            return path[:, :-1, [place[k] for k in counts]]
         power = power @ power
+
+
+def _with_remainders(counts: Iterable[int]) -> list[int]:
+    """Add what is left of numbers when their highest bits go, in turn, down to 0."""
+    found = {0}
+    for k in counts:
+        while k not in found:
+            found.add(k)
+            k -= 1 << (k.bit_length() - 1)
+    return sorted(found)
 
 
 def _step(task: RegressionTask, rate: float) -> Array:
