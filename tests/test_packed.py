@@ -15,6 +15,7 @@ from probes.networks.llama import Llama
 from probes.networks.packed import Packed
 from probes.networks.submodel import lowest_layer, parameters_of
 from probes.networks.taught import Taught
+from tests.gradients import into
 from tests.test_written_out import (
     FAMILY,
     GROUPS,
@@ -132,7 +133,7 @@ def test_gradients_of_a_packed_model(kind: str, weights: str, n_trials: int) -> 
     if taught.start:
         batch = (*batch, taught.record(batch[0]))
     gradients = {name: torch.zeros_like(w) for name, w in stack.items()}
-    taught.teach(stack, columns, batch, gradients.__setitem__)
+    taught.teach(stack, columns, batch, into(gradients))
     for trial in range(n_trials):
         own = {name: w[trial].clone().requires_grad_() for name, w in stack.items()}
         loss = plain_loss(model, own, columns, *(t[trial] for t in batch[:4]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from probes.learners import GradientLearner
 from probes.networks import training as training_module
 from probes.networks.causal_lm import CausalLM
 from probes.networks.descent import Descent
+from probes.networks.gathered import Product, formed
 from probes.networks.lessons import encode_lessons
 from probes.networks.loading import load_causal_lm
 from probes.networks.replay import Replay
@@ -209,3 +211,60 @@ def test_the_largest_entry_of_a_gradient_may_be_negative() -> None:
     gradient = torch.tensor([[-3.0, 1.0], [0.0, 2.0]])
     descent.move({"w": torch.zeros(2, 2)}, "w", gradient)
     assert descent.largest.tolist() == [3.0, 2.0]
+
+
+def product(n_trials: int, d_in: int, dtype: torch.dtype, is_tied: bool) -> Product:
+    """Draw a gradient that is not formed; if it is tied, some rows stand twice."""
+    torch.manual_seed(0)
+    rows = torch.randint(5, (n_trials, 7)) if is_tied else None
+    return Product(
+        torch.randn(n_trials, 5, 3, dtype=dtype),
+        torch.randn(n_trials, 3, d_in, dtype=dtype),
+        rows,
+        torch.randn(n_trials, 7, d_in, dtype=dtype) if is_tied else None,
+    )
+
+
+def after_two_steps(
+    optimizer: str, gradient: Product | torch.Tensor, wide: torch.dtype
+) -> torch.Tensor:
+    n_trials, *size = formed(gradient).shape
+    rates = torch.linspace(0.1, 0.3, n_trials, dtype=torch.float64)
+    descent = Descent(optimizer=optimizer, rates=rates)
+    masters = {"w": torch.ones(n_trials, *size, dtype=wide)}
+    for _ in range(2):
+        descent.begin_step()
+        given = gradient.clone() if isinstance(gradient, torch.Tensor) else gradient
+        descent.move(masters, "w", given)
+    return masters["w"]
+
+
+@pytest.mark.parametrize("is_tied", [False, True])
+@pytest.mark.parametrize("n_trials", [1, 3])
+@pytest.mark.parametrize("optimizer", ["gd", "adam"])
+def test_a_product_moves_weights_as_its_gradient_does(
+    optimizer: str, n_trials: int, is_tied: bool
+) -> None:
+    given = product(n_trials, 8, torch.float64, is_tied)
+    found = after_two_steps(optimizer, given, torch.float64)
+    wanted = after_two_steps(optimizer, formed(given), torch.float64)
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "d_in", "dtype", "n_formed"),
+    [
+        ("gd", 8, torch.float32, 1),  # in the first step, for its largest entry
+        ("gd", 9, torch.float32, 2),
+        ("gd", 8, torch.bfloat16, 2),
+        ("adam", 8, torch.float32, 2),
+    ],
+)
+def test_a_gradient_is_formed_only_where_it_is_needed(
+    optimizer: str, d_in: int, dtype: torch.dtype, n_formed: int
+) -> None:
+    given = product(2, d_in, dtype, False)
+    with mock.patch.object(Product, "formed", autospec=True) as forming:
+        forming.side_effect = lambda own: own.left @ own.right
+        after_two_steps(optimizer, given, torch.float32)
+    assert forming.call_count == n_formed + 1  # once for its size

@@ -47,6 +47,7 @@ from probes.networks.trials import Trial
 from probes.observation import Observation
 from probes.tasks import Cell
 from probes.tokens import verbalize
+from tests.gradients import into
 from tests.published import vectors
 from tests.test_causal_lm import GD, HMM, SETTINGS, ask, prompts, tiny
 
@@ -371,7 +372,7 @@ def gradients(observer: Observer, kind: type[Training], scale: float = 1.0) -> A
     weights = {name: p.detach()[None].clone() for name, p in training.start.items()}
     weights["model.layers.3.self_attn.o_proj.weight"] *= scale
     found: dict[str, torch.Tensor] = {}
-    training._learn(weights, lessons.take(torch.tensor([0])), found.__setitem__)
+    training._learn(weights, lessons.take(torch.tensor([0])), into(found))
     return found
 
 

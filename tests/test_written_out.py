@@ -15,12 +15,14 @@ from probes.networks.asking import ask, written_out
 from probes.networks.blocks import Blocks
 from probes.networks.causal_lm import CausalLM
 from probes.networks.forest import Forest
+from probes.networks.gathered import Gradient, formed
 from probes.networks.llama import Llama, picked
 from probes.networks.ragged import Grid
 from probes.networks.rotary import Turns
 from probes.networks.submodel import ROLES, lowest_layer, parameters_of
 from probes.networks.taught import Taught
 from probes.networks.trees import tree_of
+from tests.gradients import into
 from tests.test_causal_lm import tiny
 
 FAMILY = ["grouped_queries", "tied", "sliding", "qwen"]
@@ -145,7 +147,7 @@ def test_gradients_are_those_of_the_library_s_modules(
     if start:
         batch = (*batch, taught.record(batch[0]))
     gradients = {name: torch.zeros_like(w) for name, w in stack.items()}
-    losses = taught.teach(stack, columns, batch, gradients.__setitem__)
+    losses = taught.teach(stack, columns, batch, into(gradients))
     for trial in range(n_trials):
         own = {name: w[trial].clone().requires_grad_() for name, w in stack.items()}
         loss = plain_loss(model, own, columns, *(t[trial] for t in batch[:4]))
@@ -199,10 +201,10 @@ def test_weights_may_move_as_soon_as_their_gradient_is_there(n_trials: int) -> N
     stack = disturbed(parameters_of(model, "all"), n_trials)
     taught, lesson = Taught(Llama(model), 0), examples(n_trials)
     still, moved = dict[str, Tensor](), dict[str, Tensor]()
-    taught.teach(stack, *lesson, still.__setitem__)
+    taught.teach(stack, *lesson, into(still))
 
-    def move(name: str, gradient: Tensor) -> None:
-        moved[name] = gradient.clone()
+    def move(name: str, gradient: Gradient) -> None:
+        moved[name] = formed(gradient).clone()
         stack[name].add_(100.0)
 
     taught.teach(stack, *lesson, move)
@@ -270,8 +272,8 @@ def test_no_step_takes_the_layout_of_another(weights: str) -> None:
     for lesson in (batch, swapped, batch):
         found, alone = dict[str, Tensor](), dict[str, Tensor]()
         taught.losses(stack, columns, lesson)
-        taught.teach(stack, columns, lesson, found.__setitem__)
-        Taught(Llama(model), 0).teach(stack, columns, lesson, alone.__setitem__)
+        taught.teach(stack, columns, lesson, into(found))
+        Taught(Llama(model), 0).teach(stack, columns, lesson, into(alone))
         for name, gradient in alone.items():
             assert torch.equal(found[name], gradient)
 
@@ -288,7 +290,7 @@ def test_a_trial_that_explodes_leaves_the_others_alone(weights: str) -> None:
 
     def gradients() -> dict[str, Tensor]:
         found = dict[str, Tensor]()
-        losses = taught.teach(stack, columns, batch, found.__setitem__)
+        losses = taught.teach(stack, columns, batch, into(found))
         return {"losses": losses, **found}
 
     wanted = {name: g.clone() for name, g in gradients().items()}

@@ -10,6 +10,7 @@ same formulas, takes half as long again for all that is not a product.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -18,12 +19,13 @@ from torch.nn import functional as F  # noqa: N812 - its usual name
 from probes.networks import norm
 from probes.networks.axes import split
 from probes.networks.blocks import Blocks
-from probes.networks.gathered import add_rows, outer, summed
+from probes.networks.gathered import Gradient, Product, add_rows, outer, summed
 from probes.networks.llama import EMBEDDING, Llama, Weights, picked
 from probes.networks.rotary import Turns
 
-Take = Callable[[str, Tensor], None]
-"""What is done with a gradient: given the name of a weight, and its gradient."""
+Take = Callable[[str, Gradient], None]
+"""What is done with a gradient: given the name of a weight, and its gradient. It is
+done at once: what a product is of is written over afterwards."""
 Back = Callable[[Tensor], Tensor | None] | None
 """Takes the gradient of what a part answers, gives that of what it was given, or None
 if nobody wants that; is None itself if nothing of the part is wanted."""
@@ -45,7 +47,7 @@ class Backward:
     ) -> None:
         self.llama, self.weights, self.layout = llama, weights, layout
         self._take = take
-        self._of_embedding: Tensor | None = None
+        self._of_embedding: Product | None = None
 
     def logits(
         self, hidden: Tensor, *, start: int, ids: Tensor
@@ -237,11 +239,11 @@ class Backward:
             below = self.llama.back(gradient, name, self.weights) if wanted else None
             if below is not None and is_stack:
                 below = self.layout.together(below, of_rows=of_rows)
+            gather: dict[str, Callable[[Tensor, Tensor, bool], Gradient]]
+            gather = {".weight": outer, ".bias": summed}
             for part in moves:
-                gather = outer if part == ".weight" else summed
-                self._hand(
-                    name + part, gather(gradient, x, self._is_stack(name + part))
-                )
+                in_stack = self._is_stack(name + part)
+                self._hand(name + part, gather[part](gradient, x, in_stack))
             return below
 
         return found, back
@@ -271,23 +273,27 @@ class Backward:
 
         return found, back
 
-    def _hand(self, name: str, gradient: Tensor) -> None:
+    def _hand(self, name: str, gradient: Gradient) -> None:
         """Hand a gradient over; that of a tied embedding waits for the tokens'."""
-        if name == EMBEDDING:
+        if name == EMBEDDING and isinstance(gradient, Product):
             self._of_embedding = gradient
         else:
             self._take(name, gradient)
 
     def _look_up(self, ids: Tensor, gradient: Tensor | None) -> None:
         """Hand over the embedding's gradient: its rows' are added to the output's."""
-        whole, self._of_embedding = self._of_embedding, None
-        if whole is None:
-            whole = torch.zeros_like(self.weights[EMBEDDING])
+        of_output, self._of_embedding = self._of_embedding, None
         assert gradient is not None
-        if whole.dim() == 2:
-            whole.index_add_(0, ids.flatten(), gradient.flatten(0, 1))
+        is_stack = self._is_stack(EMBEDDING)
+        rows, added = (t if is_stack else t.flatten(0, 1) for t in (ids, gradient))
+        if of_output is not None:
+            self._take(EMBEDDING, replace(of_output, rows=rows, added=added))
+            return
+        whole = torch.zeros_like(self.weights[EMBEDDING])
+        if is_stack:
+            add_rows(whole, rows, added)
         else:
-            add_rows(whole, ids, gradient)
+            whole.index_add_(0, rows, added)
         self._take(EMBEDDING, whole)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -20,11 +22,54 @@ def add_rows(whole: Tensor, rows: Tensor, new: Tensor) -> Tensor:
     return whole.index_put_((stack, rows), new, accumulate=True)
 
 
-def outer(gradient: Tensor, x: Tensor, is_stack: bool) -> Tensor:
-    """Compute Σ g xᵀ over tokens, for every member of a stack or for all at once."""
+@dataclass(frozen=True)
+class Product:
+    """The gradient Σ g xᵀ of a matrix, not formed before somebody needs it.
+
+    Attributes:
+        left: Gradients of what the matrix answers, shape (…, d_out, n_tokens).
+        right: What it was given, shape (…, n_tokens, d_in).
+        rows: Of a tied embedding, the tokens looked up, shape (n_stacks or 1, n_rows);
+            None of other matrices.
+        added: What is added to these rows, shape (n_stacks, n_rows, d_in).
+    """
+
+    left: Tensor
+    right: Tensor
+    rows: Tensor | None = None
+    added: Tensor | None = None
+
+    def formed(self) -> Tensor:
+        """Compute it, shape (…, d_out, d_in); of a stack, if rows are added."""
+        found = self.left @ self.right
+        if self.rows is None or self.added is None:
+            return found
+        return add_rows(found, self.rows, self.added)
+
+
+Gradient = Tensor | Product
+
+
+def formed(gradient: Gradient) -> Tensor:
+    """Compute a gradient, if that was not done yet."""
+    return gradient.formed() if isinstance(gradient, Product) else gradient
+
+
+def stack_of_one(gradient: Gradient) -> Gradient:
+    """Give a gradient the leading axis of a stack."""
+    if isinstance(gradient, Tensor):
+        return gradient[None]
+    rows, added = (
+        None if part is None else part[None] for part in (gradient.rows, gradient.added)
+    )
+    return Product(gradient.left[None], gradient.right[None], rows, added)
+
+
+def outer(gradient: Tensor, x: Tensor, is_stack: bool) -> Product:
+    """Give Σ g xᵀ over tokens, for every member of a stack or for all at once."""
     if is_stack:
-        return gradient.transpose(-1, -2) @ x
-    return gradient.flatten(0, 1).t() @ x.flatten(0, 1)
+        return Product(gradient.transpose(-1, -2), x)
+    return Product(gradient.flatten(0, 1).t(), x.flatten(0, 1))
 
 
 def summed(gradient: Tensor, _: Tensor, is_stack: bool) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 from probes.networks.backward import Take
 from probes.networks.causal_lm import CausalLM
 from probes.networks.descent import Weights
+from probes.networks.gathered import Gradient, formed
 from probes.networks.lessons import Lessons
 from probes.networks.memory import bytes_to_train, require_room
 from probes.networks.training import Training
@@ -86,9 +87,9 @@ class LoRATraining(Training):
     def _learn(self, weights: Weights, batch: tuple[Tensor, ...], take: Take) -> Tensor:
         """Carry the projections' gradients over to the factors, by the chain rule."""
 
-        def carry(name: str, gradient: Tensor) -> None:
+        def carry(name: str, gradient: Gradient) -> None:
             A, B = self.factors[f"{name}:A"], self.factors[f"{name}:B"]
-            wide = gradient.to(A.dtype)
+            wide = formed(gradient).to(A.dtype)
             of_factors = {"A": B.mT @ wide, "B": wide @ A.mT}
             for factor, found in of_factors.items():
                 take(f"{name}:{factor}", found)

@@ -11,6 +11,7 @@ from probes.networks.axes import split
 from probes.networks.backward import Backward, Take
 from probes.networks.blocks import Blocks
 from probes.networks.descent import Weights, unstacked
+from probes.networks.gathered import Gradient, stack_of_one
 from probes.networks.lessons import Batch
 from probes.networks.llama import EMBEDDING, Llama
 
@@ -109,8 +110,8 @@ class Taught:
             columns, batch, in_one_line=not alone and self._is_one_matrix(weights)
         )
 
-        def hand(name: str, gradient: Tensor) -> None:
-            take(name, gradient[None] if alone else gradient)
+        def hand(name: str, gradient: Gradient) -> None:
+            take(name, stack_of_one(gradient) if alone else gradient)
 
         with torch.no_grad():
             back = Backward(self.llama, moving, layout, hand)
