@@ -16,7 +16,12 @@ from probes.description import describe
 from probes.engine.store import Store
 from probes.errors import DataError, ModelError, OptionError, ProbesError, StoreError
 from probes.grid import parse_datasets, parse_models
-from probes.networks.folder import require_sums, require_usable, weight_files
+from probes.networks.folder import (
+    count_parameters,
+    require_sums,
+    require_usable,
+    weight_files,
+)
 from probes.networks.learned import read_shape
 from probes.networks.origin import json_of, require_no_code
 from probes.reading import UnreadableError, parse_json, require_inside
@@ -253,6 +258,26 @@ def test_a_name_too_long_for_any_file_is_refused_in_words(folder: Path) -> None:
     change(folder / "model.safetensors.index.json", weight_map={"w": "a" * 5000})
     with pytest.raises(ModelError, match="lacks 1 of the 1 files|cannot be used"):
         weight_files(folder)
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        {"dtype": "F32", "shape": [0]},
+        {"dtype": "F32", "data_offsets": [0, 0]},
+        {"shape": [0], "data_offsets": [0, 0]},
+        {"dtype": ["F32"], "shape": [0], "data_offsets": [0, 0]},
+        {"dtype": "F32", "shape": ["a"], "data_offsets": [0, 0]},
+        {"dtype": "F32", "shape": None, "data_offsets": [0, 0]},
+        [],
+    ],
+)
+def test_a_header_that_tells_too_little_is_refused(tmp_path: Path, tensor: Any) -> None:
+    header = json.dumps({"w": tensor}).encode()
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(ModelError, match="is no safetensors file"):
+        count_parameters(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a\0b"])

@@ -22,6 +22,7 @@ from probes.engine.choice import Choice, parse_engine, parse_shard
 from probes.engine.local import LocalPool
 from probes.engine.store import Store
 from probes.engine.waiting import (
+    LARGE,
     Waiting,
     group_of,
     group_sizes,
@@ -227,23 +228,22 @@ def test_nobody_helps_with_a_large_model() -> None:
 
 
 def test_a_model_of_unknown_size_is_taken_to_be_large(tmp_path: Path) -> None:
-    known = network("known", n_parameters=10)
     hub = network("hub", weights=Checkpoint(location="who/what"))
     (tmp_path / "model.safetensors").write_bytes(b"no header")
     torn = network("torn", weights=Checkpoint(location=str(tmp_path)))
-    twin = network("untrained:twin", n_parameters=10)
-    models = [(known, "float32"), (hub, "float32"), (torn, "float32")]
-    assert group_sizes([*models, (twin, "bfloat16")]) == {
-        "known": 40,
-        "hub": math.inf,
-        "torn": math.inf,
-        "twin": 20,
-    }
+    known = network("known", n_parameters=10)
+    twin = network("untrained:twin", n_parameters=20)
+    found = group_sizes([known, hub, torn, twin])
+    assert found == {"known": 80, "hub": math.inf, "torn": math.inf, "twin": 160}
 
 
-def test_only_where_each_worker_has_a_gpu_may_all_load_a_large_model() -> None:
-    assert room_on("cuda") == math.inf
-    assert room_on("cuda:1") == room_on("cpu") == room_on("auto") < 1 << 30
+def test_only_workers_with_gpus_of_their_own_may_all_load_a_large_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    assert room_on("cuda", 2) == math.inf
+    assert room_on("cuda", 3) == room_on("cuda:1", 2) == LARGE
+    assert room_on("cpu", 2) == room_on("auto", 1) == LARGE
 
 
 def test_what_is_given_back_is_taken_again_and_nothing_is_lost() -> None:
@@ -339,10 +339,21 @@ def test_workers_that_do_not_start_end_the_engine(pools: Any, tmp_path: Path) ->
         list(pool.measure(scripts(tmp_path, {})))
 
 
+def test_a_worker_of_the_last_plan_ends_without_the_one_in_its_place(
+    pools: Any,
+) -> None:
+    pool, newer = pools(2), mock.Mock()
+    pool._start = lambda place, log: mock.Mock()
+    pool._greet = lambda process, log: True
+    pool._alive = {1: newer}
+    pool._one_life(1, None, None)
+    assert pool._alive == {1: newer}
+
+
 def test_closing_holds_while_a_worker_ends(pools: Any) -> None:
     """Else the dictionary of workers changes while it is read, and the run is lost."""
-    pool, ending = pools(2), list[threading.Thread]()
-    pool._start = lambda place, log: mock.Mock()
+    pool, ending, second = pools(2), list[threading.Thread](), mock.Mock()
+    pool._start = lambda place, log: second
     pool._greet = lambda process, log: True
 
     def end_another() -> None:
@@ -353,7 +364,7 @@ def test_closing_holds_while_a_worker_ends(pools: Any) -> None:
 
     first = mock.Mock()
     first.kill.side_effect = end_another
-    pool._alive = {0: first, 1: mock.Mock(), 2: mock.Mock()}
+    pool._alive = {0: first, 1: second, 2: mock.Mock()}
     pool.close()
     ending[0].join(timeout=5.0)
     assert list(pool._alive) == [0, 2]

@@ -26,7 +26,7 @@ from probes.learners import (
 )
 from probes.learners.gradient import SELECTION_SETS
 from probes.networks.fingerprint import resolve
-from probes.networks.size import WIDTHS, n_parameters
+from probes.networks.size import n_parameters
 from probes.request import Request
 from probes.tasks import Checkpoint, DatasetCard, ModelCard, Settings, Untrained
 
@@ -34,6 +34,7 @@ TOKENS_A_PASS = 2048
 """Of forward passes alone; each reads all weights once (see ``networks.asking``)."""
 MOVED_A_STEP = 5
 """Times that a step moves the weights: forward, backward, gradient, update (twice)."""
+WIDTHS = {"float64": 8, "bfloat16": 2, "float16": 2}  # bytes; others have 4
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,8 +70,9 @@ class LocalPool:
             EngineError: No worker can be started.
         """
         plan = ordered(requests)
-        sizes = group_sizes({(r.model, r.settings.dtype) for r in plan})
-        waiting = Waiting(plan, group_of, sizes=sizes, room=room_on(self.device))
+        sizes = group_sizes({request.model for request in plan})
+        room = room_on(self.device, self.n_workers)
+        waiting = Waiting(plan, group_of, sizes=sizes, room=room)
         self._left = n_left = len(waiting)
         for place in range(min(self.n_workers, n_left)):
             thread = threading.Thread(
@@ -132,7 +133,8 @@ class LocalPool:
             process.kill()
             process.communicate()
             with self._lock:  # closing looks at all of them
-                self._alive.pop(place, None)
+                if self._alive.get(place) is process:  # a later plan may have begun
+                    del self._alive[place]
 
     def _start(self, place: int, log: Path) -> subprocess.Popen[bytes]:
         given = worker_environment(place, self.n_workers, self.device)

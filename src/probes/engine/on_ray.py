@@ -88,11 +88,8 @@ class RayCluster:
             EngineError: No actor comes up.
         """
         plan = ordered(requests)
-        waiting = Waiting(
-            plan,
-            group_of,
-            sizes=group_sizes({(r.model, r.settings.dtype) for r in plan}),
-        )
+        sizes = group_sizes({request.model for request in plan})
+        waiting = Waiting(plan, group_of, sizes=sizes)
         n_more = min(self.n_workers, len(waiting)) - len(self.actors)
         self.actors += [self._remote.remote(self._post) for _ in range(n_more)]
         yield from _Measuring(self, waiting).answers()

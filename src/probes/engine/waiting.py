@@ -8,14 +8,17 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Generic, TypeVar
 
 from probes.errors import ProbesError
-from probes.networks.size import n_bytes
+from probes.networks.size import n_parameters
 from probes.request import Request
 from probes.tasks import ModelCard
 from probes.twins import trained_name
+from probes.workers import list_gpus
 
-LARGE = 1 << 29
-"""Bytes of a model that one worker holds at a time: with a copy that moves and its
-gradients it fills the two gigabytes that machines often have for each core."""
+WIDEST = 8
+"""Bytes of a number, whatever ``--dtype`` says: claims on identities ask in float64."""
+LARGE = 1 << 30
+"""Bytes of a model that one worker holds at a time: with what it takes to train it, it
+fills the two gigabytes that machines often have for each core."""
 
 Item = TypeVar("Item")
 
@@ -114,26 +117,23 @@ class Waiting(Generic[Item]):
         return len(self._groups[name]) * self._size(name)
 
 
-def group_sizes(models: Iterable[tuple[ModelCard, str]]) -> dict[str, float]:
-    """Tell the bytes of each group's model; infinite where no file tells them.
-
-    Args:
-        models: Each with its precision.
-    """
-    return {trained_name(card.name): _bytes(card, dtype) for card, dtype in models}
+def group_sizes(models: Iterable[ModelCard]) -> dict[str, float]:
+    """Tell the bytes of each group's model; infinite where no file tells them."""
+    return {trained_name(card.name): _bytes(card) for card in models}
 
 
-def _bytes(card: ModelCard, dtype: str) -> float:
+def _bytes(card: ModelCard) -> float:
     try:
-        found = n_bytes(card, dtype)
+        found = n_parameters(card)
     except (ProbesError, OSError):  # its own cells will report it, in words
         found = None
-    return math.inf if found is None else found
+    return math.inf if found is None else WIDEST * found
 
 
-def room_on(device: str) -> float:
+def room_on(device: str, n_workers: int) -> float:
     """Tell how large a model may be to be loaded by two workers of a machine at once.
 
     Where each worker has a GPU of its own, there is no limit.
     """
-    return math.inf if device == "cuda" else LARGE
+    has_own = device == "cuda" and n_workers <= len(list_gpus())
+    return math.inf if has_own else LARGE

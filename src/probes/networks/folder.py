@@ -106,6 +106,7 @@ def read_header(path: Path) -> Header:
         header = parse_json(text.decode("utf-8"), most_values=LONGEST_HEADER)
         tensors = {k: v for k, v in header.items() if k != "__metadata__"}
         ends = [int(tensor["data_offsets"][1]) for tensor in tensors.values()]
+        _ = {t["dtype"]: sum(t["shape"]) for t in tensors.values()}  # are there
     except (ValueError, AttributeError, KeyError, IndexError, TypeError) as error:
         raise ModelError(
             f"{path} is no safetensors file: its header of {length} bytes, in a file "

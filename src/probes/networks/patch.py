@@ -117,7 +117,8 @@ def _noting(mlp: nn.Module, found: list[Tensor]) -> Any:
 def _run_without_context(layer: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
     """Run a layer again, where its tokens see no keys but their own.
 
-    Of those the last sees all, and it is the one that is noted: no mask is needed.
+    Of those the last sees all, and it is the one that is noted: no mask is needed. A
+    window of attention that is shorter than they are is not kept.
     """
     from transformers import Cache
 

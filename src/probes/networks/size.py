@@ -9,7 +9,6 @@ from probes.networks.construction import construct
 from probes.networks.folder import count_parameters
 from probes.tasks import Checkpoint, Construction, ModelCard, Untrained
 
-WIDTHS = {"float64": 8, "bfloat16": 2, "float16": 2}  # bytes; others have 4
 BILLION, MILLION, THOUSAND = 10**9, 10**6, 10**3
 
 
@@ -36,16 +35,6 @@ def n_parameters(card: ModelCard) -> int | None:
     if isinstance(source, Checkpoint) and not folder.is_absolute():
         return None  # on the Hub
     return count_parameters(folder) or None
-
-
-def n_bytes(card: ModelCard, dtype: str) -> int | None:
-    """Count the bytes of a model's weights in a precision; None where nobody tells.
-
-    Raises:
-        ModelError: A local file is unreadable.
-    """
-    found = n_parameters(card)
-    return None if found is None else found * WIDTHS.get(dtype, 4)
 
 
 def told_size(card: ModelCard) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from xdist.workermanage import parse_tx_spec_config
 
 from probes.engine.waiting import group_sizes, room_on
 from probes.grid import parse_models
@@ -43,9 +44,8 @@ def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Keep the cells of a model together, unless ``--dist`` says otherwise."""
-    option = config.option
-    if option.dist != "load":
+    if config.option.dist != "load":
         return None
-    models = parse_models(option.models)  # the run has refused unknown ones by now
-    sizes = group_sizes((model, option.dtype) for model in models)
-    return ModelScheduling(config, log, sizes=sizes, room=room_on(option.device))
+    models = parse_models(config.option.models)  # unknown ones are refused by now
+    room = room_on(config.option.device, len(parse_tx_spec_config(config)))
+    return ModelScheduling(config, log, sizes=group_sizes(models), room=room)
