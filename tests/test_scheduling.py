@@ -273,6 +273,8 @@ def test_a_run_knows_the_sizes_of_its_models(monkeypatch: pytest.MonkeyPatch) ->
     assert 0 < made.sizes["hmm_llama"] < made.room
     option.device = "cuda"
     assert pytest_xdist_make_scheduler(config, None).room == math.inf
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")  # which both workers share
+    assert pytest_xdist_make_scheduler(config, None).room == made.room
     option.dist = "worksteal"
     assert pytest_xdist_make_scheduler(config, None) is None
 
