@@ -30,7 +30,26 @@ def _operations_of_packed(
     return 2 * int(x[-1]) * prod(out_shape)
 
 
-COUNTED = {torch.ops.mkldnn._linear_pointwise: _operations_of_packed}
+def _operations_of_attention(
+    query: Sequence[int],
+    key: Sequence[int],
+    _value: Sequence[int],
+    _dropout: float = 0.0,
+    is_causal: bool = False,
+    **_: Any,
+) -> int:
+    """Count two products; of a causal one only the pairs that see each other."""
+    n_asking, n_tokens = query[-2], key[-2]
+    pairs = n_asking * (n_asking + 1) // 2 if is_causal else n_asking * n_tokens
+    return 4 * prod(query[:-2]) * pairs * query[-1]
+
+
+COUNTED = {
+    torch.ops.mkldnn._linear_pointwise: _operations_of_packed,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: (
+        _operations_of_attention
+    ),
+}
 """What torch's counter does not know of."""
 
 

@@ -21,7 +21,7 @@ LEAST_TOKENS = 192
 NORMALISED = {"cpu": 1 << 17, "cuda": 1 << 25}
 """Logits normalised at a time: half a megabyte, which stays in a CPU's cache."""
 LogProbs = NDArray[np.float32]
-TOKENS_A_PASS = {"cpu": 768, "cuda": 4096}
+TOKENS_A_PASS = {"cpu": 1280, "cuda": 4096}
 """Enough for products at full speed, few enough for activations in a CPU's cache, and
 for prompts of like length to stand together: all are padded where they attend."""
 WORTH_PACKING = 2048
@@ -49,7 +49,7 @@ def ask(
     n_tokens = sum(tree.n_tokens for tree in trees)
     if weights and llama.n_stacks(weights) == 1 and n_tokens >= WORTH_PACKING:
         llama, weights = llama.moved(weights), {}
-    most = TOKENS_A_PASS.get(llama.device.type, 768)
+    most = TOKENS_A_PASS.get(llama.device.type, 1280)
     # What a stack has in common is computed once, and above it every member alone.
     above = llama.share_above(weights) * (llama.n_stacks(weights) - 1)
     most = max(min(most, LEAST_TOKENS), int(most / (1 + above)))

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from probes.networks.axes import split
+from probes.networks.fused import attended, is_fused, joined
 from probes.networks.ragged import Grid, causally
 from probes.networks.trees import Tree
 
@@ -109,11 +110,28 @@ class Forest:
                     causally(self.stems, query[:, :n], *self.kept[layer], window)
                 )
         own = self.leaves.pad(key[:, n:]), self.leaves.pad(value[:, n:])
-        if self.stems.width or of_rows:
+        if self.stems.width and not of_rows and self._sees_all(window, query):
+            parts.append(self._fused(asking, *own, layer))
+        elif self.stems.width or of_rows:
             parts.append(self._from_leaves(asking, *own, layer, window, of_rows))
         else:
             parts.append(causally(self.leaves, asking, *own, window))
         return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
+
+    def _sees_all(self, window: int | None, query: Tensor) -> bool:
+        """Say whether leaves see all of stems and themselves, on fused attention."""
+        longest = self.stems.width + self.leaves.width
+        is_short = window is None or longest <= window
+        return is_short and self.stems.shown is None and is_fused(query)
+
+    def _fused(self, query: Tensor, key: Tensor, value: Tensor, layer: int) -> Tensor:
+        """Attend from all tokens of leaves to all of their stem, and to themselves."""
+        asking = self.leaves.pad(query)
+        by_leaf = (t.flatten(1, 2) for t in (asking, key, value))
+        own = (t.flatten(1, 2) for t in attended(*by_leaf, causal=True))
+        there = attended(asking.flatten(2, 3), *self.kept[layer], causal=False)
+        stem = (t.flatten(1, 2) for t in there)
+        return self.leaves.unpad(joined(*own, *stem).flatten(2))
 
     def _from_leaves(
         self,

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from probes.networks.axes import split
+from probes.networks.fused import by_head
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,13 +70,9 @@ def causally(
     Returns:
         Shape (n_stacks, n_real, n_heads · d_head).
     """
-    n_stacks = max(len(query), len(key), len(value))
-    groups, n_axes = query.shape[2] // key.shape[-2], 1 + grid.lengths.dim()
-    q, k, v = (
-        t.expand(n_stacks, *t.shape[1:]).flatten(0, n_axes - 1).transpose(1, 2)
-        for t in (grid.pad(query), key, value)
-    )  # (n_stacks · n_rows, n_heads, width, d_head)
-    k, v = (t.repeat_interleave(groups, dim=1) if groups > 1 else t for t in (k, v))
+    n_stacks, n_axes = max(map(len, (query, key, value))), grid.lengths.dim()
+    by_row = (t.flatten(1, n_axes) for t in (grid.pad(query), key, value))
+    q, k, v = by_head(*by_row)  # (n_stacks · n_rows, n_heads, width, d_head)
     mask = None
     if window is not None and window < grid.width:
         steps = torch.arange(grid.width, device=query.device)

@@ -1,0 +1,129 @@
+"""Fused attention to a stem and to a leaf, joined, is attention to both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from probes.networks import forest as forests
+from probes.networks import fused
+from probes.networks.forest import Forest
+from probes.networks.fused import attended, joined
+from probes.networks.llama import Llama
+from probes.networks.submodel import parameters_of
+from probes.networks.trees import tree_of
+from tests.test_written_out import TOLERANCE, built, disturbed, group
+
+pytestmark = pytest.mark.skipif(
+    not fused.is_possible(), reason="this torch does not hand out attention's mass"
+)
+ONE_STEM = [group(30, [3, 9, 1, 4])]
+LIKE_STEMS = [group(30, [3, 9, 1, 4], seed) for seed in (0, 1, 2)]
+UNLIKE_STEMS = [group(30, [3, 9, 1, 4]), group(21, [2, 2, 7, 1], 1)]
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("stacked", [(1, 1, 1), (3, 3, 3), (3, 1, 1), (1, 3, 1)])
+def test_two_parts_joined_are_the_whole(
+    stacked: tuple[int, int, int], dtype: torch.dtype
+) -> None:
+    """Six tokens each see all of ten keys, and of their own as many as themselves."""
+    torch.manual_seed(0)
+    query, *both = (
+        torch.randn(n, 2, length, heads, 8, dtype=dtype)
+        for n, length, heads in zip(stacked, (6, 16, 16), (4, 2, 2), strict=True)
+    )
+    there, own = ([t[:, :, part] for t in both] for part in (slice(10), slice(10, 16)))
+    found = joined(
+        *attended(query, *own, causal=True), *attended(query, *there, causal=False)
+    )
+    key, value = (t.repeat_interleave(2, dim=3) for t in both)
+    scores = torch.einsum("srihd,srjhd->srhij", query, key)
+    later = torch.ones(6, 16, dtype=torch.bool).triu(11)
+    weights = scores.masked_fill(later, float("-inf")).softmax(-1)
+    wanted = torch.einsum("srhij,srjhd->srihd", weights, value)
+    torch.testing.assert_close(found, wanted, atol=TOLERANCE[dtype], rtol=0)
+
+
+def logits(
+    model: Any, prompts: list[list[list[int]]], weights: dict[str, Tensor]
+) -> Tensor:
+    llama, device = Llama(model), torch.device("cpu")
+    forest = Forest.of([tree_of(i, p) for i, p in enumerate(prompts)], device)
+    with torch.no_grad():
+        return llama.logits(llama.embed(forest.ids, weights), forest, weights)
+
+
+@pytest.mark.parametrize("weights", ["none", "all", "W_V@first", "W_K@last"])
+@pytest.mark.parametrize("prompts", [ONE_STEM, LIKE_STEMS, UNLIKE_STEMS])
+@pytest.mark.parametrize("kind", ["grouped_queries", "sliding", "qwen"])
+def test_a_forest_answers_alike_fused_and_not(
+    kind: str,
+    prompts: list[list[list[int]]],
+    weights: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, stack = built(kind), dict[str, Tensor]()
+    if weights != "none":
+        stack = disturbed(parameters_of(model, weights))
+    found, calls = logits(model, prompts, stack), counted(monkeypatch)
+    torch.testing.assert_close(logits(model, prompts, stack), found)
+    n_fused = len(calls)
+    monkeypatch.setattr(forests, "is_fused", lambda _: False)
+    plain = logits(model, prompts, stack)
+    assert len(calls) == n_fused
+    torch.testing.assert_close(found, plain, atol=1e-10, rtol=0)
+    # Every layer that computes all tokens, unless a window or padding hides the stem.
+    n_all = 0 if kind == "sliding" or prompts is UNLIKE_STEMS else 1
+    assert n_fused == 2 * n_all
+
+
+@pytest.mark.parametrize(("window", "n_fused"), [(38, 0), (39, 2)])
+def test_a_window_that_hides_one_token_is_not_overlooked(
+    window: int, n_fused: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The longest prompt has 39 tokens."""
+    model, calls = built("sliding"), counted(monkeypatch)
+    model.config.sliding_window = window
+    found = logits(model, ONE_STEM, {})
+    assert len(calls) == n_fused
+    monkeypatch.setattr(forests, "is_fused", lambda _: False)
+    torch.testing.assert_close(found, logits(model, ONE_STEM, {}), atol=1e-10, rtol=0)
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    calls: list[None] = []
+
+    def attend(*given: Tensor, causal: bool) -> tuple[Tensor, Tensor]:
+        calls.append(None)
+        return attended(*given, causal=causal)
+
+    monkeypatch.setattr(forests, "attended", attend)
+    return calls
+
+
+@pytest.mark.parametrize("how", ["missing", "refuses", "wrong"])
+def test_an_operator_that_does_not_answer_as_it_should_is_left_alone(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def operator() -> Any:
+        if how == "missing":
+            raise AttributeError
+        return other
+
+    def other(*given: Tensor, **_: Any) -> tuple[Tensor, Tensor]:
+        if how == "refuses":
+            raise RuntimeError
+        return given[0], given[0].sum(-1)
+
+    monkeypatch.setattr(fused, "_operator", operator)
+    assert not fused.is_possible.__wrapped__()
+
+
+def test_where_it_does_not_serve() -> None:
+    assert fused.is_fused(torch.zeros(1, dtype=torch.float64))
+    assert not fused.is_fused(torch.zeros(1, dtype=torch.bfloat16))
+    assert not fused.is_fused(torch.zeros(1, device="meta"))
