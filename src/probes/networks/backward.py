@@ -141,9 +141,8 @@ class Backward:
         is_late = is_alone and f"{values}.bias" not in self.weights
         if of_rows and is_late and self._is_stack(f"{values}.weight"):
             # It is applied to what rows see, not to every token that they see.
-            shown = entered[:, :, None]
-            seen, _ = self.layout.attended(
-                query, key, shown, window=window, of_rows=True
+            seen = self.layout.attend_from_rows(
+                query, key, entered, layer=layer, window=window
             )
             seen = self.layout.apart(seen, of_rows=True)
             found = llama.valued(seen, values, self.weights)
@@ -185,7 +184,7 @@ class Backward:
         def back(gradient: Tensor) -> None:
             gradient = self.layout.apart(gradient, of_rows=True)
             by_head = split(gradient, -1, llama.n_key_heads, groups, llama.d_head)
-            shown = split(seen, -1, llama.n_key_heads, groups, -1)
+            shown = split(seen, 2, llama.n_key_heads, groups)
             found = torch.einsum("srkge,srkgd->sked", by_head, shown)
             self._hand(name + ".weight", found.flatten(1, 2))
 

@@ -130,11 +130,25 @@ class Blocks:
         *,
         layer: int,
         window: int | None,
-        of_rows: bool,
     ) -> Tensor:
         """Attend within every example (see ``networks.llama.Layout``)."""
         del layer
-        return self.attended(query, key, value, window=window, of_rows=of_rows)[0]
+        return self.attended(query, key, value, window=window, of_rows=False)[0]
+
+    def attend_from_rows(
+        self,
+        query: Tensor,
+        key: Tensor,
+        shown: Tensor,
+        *,
+        layer: int,
+        window: int | None,
+    ) -> Tensor:
+        """Attend from the tokens that are read (see ``networks.llama.Layout``)."""
+        del layer
+        shown = shown[:, :, None]
+        seen, _ = self.attended(query, key, shown, window=window, of_rows=True)
+        return split(seen, 2, query.shape[2], -1)
 
     def attended(
         self,

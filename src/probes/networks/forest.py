@@ -14,7 +14,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from probes.networks.axes import split
+from probes.networks.axes import product, split
 from probes.networks.fused import attended, is_fused, joined
 from probes.networks.ragged import Grid, causally
 from probes.networks.trees import Tree
@@ -98,25 +98,80 @@ class Forest:
         *,
         layer: int,
         window: int | None,
-        of_rows: bool,
     ) -> Tensor:
         """Attend within stems, and from leaves to their stem and themselves."""
         n, parts = self._n_stem_tokens, []
-        asking = query if of_rows else query[:, n:]
-        if self.stems.width and n:
-            self.kept[layer] = self.stems.pad(key[:, :n]), self.stems.pad(value[:, :n])
-            if not of_rows:
-                parts.append(
-                    causally(self.stems, query[:, :n], *self.kept[layer], window)
-                )
+        if self._keep(layer, key, value):
+            stems = self.stems, query[:, :n], *self.kept[layer]
+            parts.append(causally(*stems, window))
         own = self.leaves.pad(key[:, n:]), self.leaves.pad(value[:, n:])
-        if self.stems.width and not of_rows and self._sees_all(window, query):
-            parts.append(self._fused(asking, *own, layer))
-        elif self.stems.width or of_rows:
-            parts.append(self._from_leaves(asking, *own, layer, window, of_rows))
+        if not self.stems.width:
+            parts.append(causally(self.leaves, query[:, n:], *own, window))
+        elif self._sees_all(window, query):
+            parts.append(self._fused(query[:, n:], *own, layer))
         else:
-            parts.append(causally(self.leaves, asking, *own, window))
+            parts.append(self._plainly(query[:, n:], *own, layer, window))
         return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
+
+    def attend_from_rows(
+        self,
+        query: Tensor,
+        key: Tensor,
+        shown: Tensor,
+        *,
+        layer: int,
+        window: int | None,
+    ) -> Tensor:
+        """Attend from the last token of every leaf to its stem and the leaf."""
+        n, (n_trees, n_leaves) = self._n_stem_tokens, self.leaves.lengths.shape
+        self._keep(layer, key, shown)
+        asked = split(split(query, 2, key.shape[2], -1), 1, n_trees, n_leaves)
+        # (n_stacks or 1, n_trees, n_leaves, n_key_heads, groups, d_head)
+        of_stem, of_own = self._hidden(window, of_rows=True)
+        scores = [
+            self._to_own(asked, key[:, n:]).masked_fill_(of_own[:, 0], -torch.inf)
+        ]
+        if self.stems.width:
+            stem_keys, stem_shown = self.kept[layer]
+            beside = asked.transpose(2, 3).flatten(3, 4)  # all that ask of a stem
+            found = product(beside, stem_keys.permute(0, 1, 3, 4, 2))
+            found = split(found, 3, n_leaves, -1).transpose(2, 3)
+            if of_stem is not None:
+                found = found.masked_fill(of_stem[:, 0], -torch.inf)
+            scores.append(found)
+        weights = torch.softmax(torch.cat(scores, dim=-1), dim=-1).flatten(3, 4)
+        width = self.leaves.width
+        seen = product(weights[..., :width], self.leaves.pad(shown[:, n:]))
+        if self.stems.width:
+            of_stems = product(weights[..., width:].flatten(2, 3), stem_shown)
+            seen = seen.add_(split(of_stems, 2, n_leaves, -1))
+        return seen.flatten(1, 2)
+
+    def _keep(self, layer: int, key: Tensor, value: Tensor) -> bool:
+        """Keep what stems are known by, if this pass computes them."""
+        n = self._n_stem_tokens
+        if n:
+            self.kept[layer] = self.stems.pad(key[:, :n]), self.stems.pad(value[:, :n])
+        return n > 0
+
+    def _to_own(self, asked: Tensor, key: Tensor) -> Tensor:
+        """Score the tokens of leaves, shape (…, n_key_heads, groups, width).
+
+        Keys of a stack are neither padded nor put into another order: they are many.
+        """
+        if len(key) == 1:
+            return product(asked, self.leaves.pad(key).permute(0, 1, 2, 4, 5, 3))
+        asking = asked.flatten(1, 2).index_select(1, self._leaf_of)
+        scores = (key[:, :, :, None] * asking).sum(-1)
+        return self.leaves.pad(scores).permute(0, 1, 2, 4, 5, 3)
+
+    @cached_property
+    def _leaf_of(self) -> Tensor:
+        """Tell of every token that is no stem's in which leaf it is, (n_tokens,)."""
+        lengths = self.leaves.lengths.flatten()
+        return torch.arange(len(lengths), device=lengths.device).repeat_interleave(
+            lengths
+        )
 
     def _sees_all(self, window: int | None, query: Tensor) -> bool:
         """Say whether leaves see all of stems and themselves, on fused attention."""
@@ -133,56 +188,51 @@ class Forest:
         stem = (t.flatten(1, 2) for t in there)
         return self.leaves.unpad(joined(*own, *stem).flatten(2))
 
-    def _from_leaves(
+    def _plainly(
         self,
         query: Tensor,
         key: Tensor,
         value: Tensor,
         layer: int,
         window: int | None,
-        of_rows: bool,
     ) -> Tensor:
-        n_key_heads = key.shape[-2]
-        groups = query.shape[2] // n_key_heads
-        shape = (*self.leaves.lengths.shape, -1)
-        asked = split(query, 1, *shape) if of_rows else self.leaves.pad(query)
-        asked = split(asked, 4, n_key_heads, groups).permute(0, 1, 4, 2, 5, 3, 6)
-        # (n_stacks, n_trees, n_key_heads, n_leaves, groups, n_asking, d_head)
-        n_asking = asked.shape[5]
+        """Do so by scores that are written, on any device and where some are hidden."""
+        groups = query.shape[2] // key.shape[4]
+        asked = split(self.leaves.pad(query), 4, key.shape[4], groups)
+        asked = asked.permute(0, 1, 4, 2, 5, 3, 6)
+        # (n_stacks, n_trees, n_key_heads, n_leaves, groups, n_tokens, d_head)
+        n_leaves, n_tokens = asked.shape[3], asked.shape[5]
         asked = asked.flatten(4, 5)
         keys, values = (
             t.permute(0, 1, 4, 2, 3, 5) for t in (key, value)
         )  # (n_stacks, n_trees, n_key_heads, n_leaves, n_tokens, d_head)
-        of_stem, of_own = self._hidden(window, of_rows)
-        own, width = asked @ keys.transpose(-1, -2), self.stems.width
+        of_stem, of_own = self._hidden(window, of_rows=False)
+        own, width = product(asked, keys.transpose(-1, -2)), self.stems.width
         # A row of scores is a token's to its stem and to its leaf, in one piece.
         scores = own.new_empty(*own.shape[:-1], width + own.shape[-1])
         by_tree = scores.flatten(0, 2).flatten(1, 2)[..., :width]
-        hidden = split(scores, 4, groups, n_asking)
-        if width:
-            stem_keys, stem_values = (t.transpose(2, 3) for t in self.kept[layer])
-            torch.bmm(
-                asked.expand(len(own), *asked.shape[1:]).flatten(3, 4).flatten(0, 2),
-                stem_keys.expand(len(own), *stem_keys.shape[1:])
-                .flatten(0, 2)
-                .transpose(-1, -2),
-                out=by_tree,
-            )
-            if of_stem is not None:
-                hidden[..., :width].masked_fill_(of_stem, float("-inf"))
+        hidden = split(scores, 4, groups, n_tokens)
+        stem_keys, stem_values = (t.transpose(2, 3) for t in self.kept[layer])
+        torch.bmm(
+            asked.expand(len(own), *asked.shape[1:]).flatten(3, 4).flatten(0, 2),
+            stem_keys.expand(len(own), *stem_keys.shape[1:])
+            .flatten(0, 2)
+            .transpose(-1, -2),
+            out=by_tree,
+        )
+        if of_stem is not None:
+            hidden[..., :width].masked_fill_(of_stem, -torch.inf)
         scores[..., width:] = own
-        hidden[..., width:].masked_fill_(of_own, float("-inf"))
+        hidden[..., width:].masked_fill_(of_own, -torch.inf)
         torch.softmax(scores, dim=-1, out=scores)
-        seen = _averaged(scores[..., width:], values)
-        if width:
-            from_stem = _averaged(scores[..., :width].flatten(3, 4), stem_values)
-            seen.add_(split(from_stem, 3, shape[1], -1))
-        seen = split(seen, 4, groups, n_asking).permute(0, 1, 3, 5, 2, 4, 6)
-        flat = seen.flatten(4).flatten(1, 3)
-        return flat if of_rows else self.leaves.unpad(flat)
+        seen = product(scores[..., width:], values)
+        from_stem = product(scores[..., :width].flatten(3, 4), stem_values)
+        seen.add_(split(from_stem, 3, n_leaves, -1))
+        seen = split(seen, 4, groups, n_tokens).permute(0, 1, 3, 5, 2, 4, 6)
+        return self.leaves.unpad(seen.flatten(4).flatten(1, 3))
 
     def _hidden(
-        self, window: int | None, of_rows: bool
+        self, window: int | None, *, of_rows: bool
     ) -> tuple[Tensor | None, Tensor]:
         """Tell which keys a leaf's token does not see, of its stem's and of its own.
 
@@ -207,19 +257,6 @@ class Forest:
         found = (of_stem if bool(of_stem.any()) else None), of_own
         self._masks[window, of_rows] = found
         return found
-
-
-def _averaged(weights: Tensor, values: Tensor) -> Tensor:
-    """Average values by weights; weights that a whole stack shares are not copied.
-
-    Args:
-        weights: Shape (n_stacks or 1, …, n_asking, n_tokens).
-        values: Shape (n_stacks or 1, …, n_tokens, d_head).
-    """
-    if len(weights) > 1 or len(values) == 1:
-        return weights @ values
-    beside = values.movedim(0, -2).flatten(-2)
-    return split(weights[0] @ beside, -1, len(values), -1).movedim(-2, 0)
 
 
 def _unseen(keys: Tensor, asking: Tensor, window: int | None) -> Tensor:
