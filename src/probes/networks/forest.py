@@ -181,12 +181,20 @@ class Forest:
 
     def _fused(self, query: Tensor, key: Tensor, value: Tensor, layer: int) -> Tensor:
         """Attend from all tokens of leaves to all of their stem, and to themselves."""
-        asking = self.leaves.pad(query)
-        by_leaf = (t.flatten(1, 2) for t in (asking, key, value))
-        own = (t.flatten(1, 2) for t in attended(*by_leaf, causal=True))
-        there = attended(asking.flatten(2, 3), *self.kept[layer], causal=False)
-        stem = (t.flatten(1, 2) for t in there)
-        return self.leaves.unpad(joined(*own, *stem).flatten(2))
+        by_leaf = (t.flatten(1, 2) for t in (self.leaves.pad(query), key, value))
+        own = attended(*by_leaf, causal=True)
+        stem = attended(self._trees.pad(query), *self.kept[layer], causal=False)
+        in_line = [
+            grid.unpad(t.flatten(1, 2))
+            for grid, part in ((self.leaves, own), (self._trees, stem))
+            for t in part
+        ]
+        return joined(*in_line).flatten(2)
+
+    @cached_property
+    def _trees(self) -> Grid:
+        """Lay out the leaves' tokens by tree: one tree's are not padded."""
+        return Grid.of(self.leaves.lengths.sum(dim=1))
 
     def _plainly(
         self,
