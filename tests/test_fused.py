@@ -94,6 +94,38 @@ def test_a_window_that_hides_one_token_is_not_overlooked(
     torch.testing.assert_close(found, logits(model, ONE_STEM, {}), atol=1e-10, rtol=0)
 
 
+@pytest.mark.parametrize("causal", [False, True])
+def test_scores_that_overflow_are_not_taken_for_no_mass(causal: bool) -> None:
+    """The operator answers a mass of 0 to a token all of whose scores are −∞."""
+    torch.manual_seed(0)
+    query, key, value = torch.randn(3, 1, 2, 4, 2, 8)
+    assert not fused.is_doubtful(*attended(query, key, value, causal=causal))
+    same = torch.zeros_like(query)  # the first token's mass is then log 1
+    assert not fused.is_doubtful(*attended(same, key, value, causal=causal))
+    query[0, 1, 2], key[0, 1, :3] = 7e19, -7e19
+    few = key if causal else key[:, :, :3]
+    found = attended(query, few, value[:, :, : few.shape[2]], causal=causal)
+    assert fused.is_doubtful(*found)
+
+
+def test_a_pass_in_doubt_is_computed_with_its_scores_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Leaves see nothing of the stem, and of their own tokens as much as of none."""
+    forest = Forest.of([tree_of(0, ONE_STEM[0])], torch.device("cpu"))
+    n_tokens, n_stem = forest.ids.shape[1], int(forest.stems.lengths)
+    torch.manual_seed(0)
+    query, key = torch.zeros(2, 1, n_tokens, 2, 8)
+    value = torch.randn(1, n_tokens, 2, 8)
+    query[:, n_stem:, :, 0], key[:, :n_stem, :, 0] = 7e19, -7e19
+    query[:, n_stem:, :, 1], key[:, n_stem:, :, 1] = 1.0, -30.0
+    found = forest.attend(query, key, value, layer=0, window=None)
+    monkeypatch.setattr(forests, "is_fused", lambda _: False)
+    plain = forest.attend(query, key, value, layer=0, window=None)
+    assert bool(torch.isfinite(plain).all())
+    torch.testing.assert_close(found, plain, atol=1e-6, rtol=0)
+
+
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[None]:
     calls: list[None] = []
 

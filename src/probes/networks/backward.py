@@ -142,7 +142,7 @@ class Backward:
         if of_rows and is_late and self._is_stack(f"{values}.weight"):
             # It is applied to what rows see, not to every token that they see.
             seen = self.layout.attend_from_rows(
-                query, key, entered, layer=layer, window=window
+                query, key, entered[:, :, None], layer=layer, window=window
             )
             seen = self.layout.apart(seen, of_rows=True)
             found = llama.valued(seen, values, self.weights)

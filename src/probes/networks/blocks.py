@@ -146,7 +146,6 @@ class Blocks:
     ) -> Tensor:
         """Attend from the tokens that are read (see ``networks.llama.Layout``)."""
         del layer
-        shown = shown[:, :, None]
         seen, _ = self.attended(query, key, shown, window=window, of_rows=True)
         return split(seen, 2, query.shape[2], -1)
 

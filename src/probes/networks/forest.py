@@ -2,7 +2,7 @@
 
 Every group of prompts is a tree, its common prefix the stem. All tokens of all stems
 and of what follows them stand in one sequence without padding; attention to a stem is
-one product for all that grew from it, so its keys and values are never copied.
+one product for all that grew from it, so no prompt has a copy of its keys and values.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from probes.networks.axes import product, split
-from probes.networks.fused import attended, is_fused, joined
+from probes.networks.fused import attended, is_doubtful, is_fused, joined
 from probes.networks.ragged import Grid, causally
 from probes.networks.trees import Tree
 
@@ -32,7 +32,8 @@ class Forest:
         rows: The last token of every leaf, shape (1, n_trees · n_leaves).
         stems: The grid of stems, rows (n_trees,).
         leaves: The grid of leaves, rows (n_trees, n_leaves).
-        kept: Keys and values of stems by layer, from a pass before or this one.
+        kept: Keys of stems and what they show (values, or in the last layer what
+            enters it) by layer, from a pass before or this one.
         has_stems: Whether the stems' tokens are in this pass.
     """
 
@@ -104,13 +105,17 @@ class Forest:
         if self._keep(layer, key, value):
             stems = self.stems, query[:, :n], *self.kept[layer]
             parts.append(causally(*stems, window))
+        asking = query[:, n:]
         own = self.leaves.pad(key[:, n:]), self.leaves.pad(value[:, n:])
         if not self.stems.width:
-            parts.append(causally(self.leaves, query[:, n:], *own, window))
-        elif self._sees_all(window, query):
-            parts.append(self._fused(query[:, n:], *own, layer))
+            parts.append(causally(self.leaves, asking, *own, window))
         else:
-            parts.append(self._plainly(query[:, n:], *own, layer, window))
+            seen = None
+            if self._is_fused(asking, window):
+                seen = self._from_leaves_fused(asking, *own, layer)
+            if seen is None:
+                seen = self._from_leaves(asking, *own, layer, window)
+            parts.append(seen)
         return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
 
     def attend_from_rows(
@@ -122,7 +127,7 @@ class Forest:
         layer: int,
         window: int | None,
     ) -> Tensor:
-        """Attend from the last token of every leaf to its stem and the leaf."""
+        """Attend from the last token of every leaf to its stem and to itself."""
         n, (n_trees, n_leaves) = self._n_stem_tokens, self.leaves.lengths.shape
         self._keep(layer, key, shown)
         asked = split(split(query, 2, key.shape[2], -1), 1, n_trees, n_leaves)
@@ -140,18 +145,21 @@ class Forest:
                 found = found.masked_fill(of_stem[:, 0], -torch.inf)
             scores.append(found)
         weights = torch.softmax(torch.cat(scores, dim=-1), dim=-1).flatten(3, 4)
+        weights = split(weights, 3, shown.shape[2], -1)  # by what shows, then who asks
         width = self.leaves.width
-        seen = product(weights[..., :width], self.leaves.pad(shown[:, n:]))
+        own_shown = self.leaves.pad(shown[:, n:]).transpose(3, 4)
+        seen = product(weights[..., :width], own_shown)
         if self.stems.width:
-            of_stems = product(weights[..., width:].flatten(2, 3), stem_shown)
-            seen = seen.add_(split(of_stems, 2, n_leaves, -1))
-        return seen.flatten(1, 2)
+            beside = weights[..., width:].transpose(2, 3).flatten(3, 4)
+            found = product(beside, stem_shown.transpose(2, 3))
+            seen = seen.add_(split(found, 3, n_leaves, -1).transpose(2, 3))
+        return seen.flatten(3, 4).flatten(1, 2)
 
-    def _keep(self, layer: int, key: Tensor, value: Tensor) -> bool:
-        """Keep what stems are known by, if this pass computes them."""
+    def _keep(self, layer: int, key: Tensor, shown: Tensor) -> bool:
+        """Keep keys of stems and what they show, if this pass computes them."""
         n = self._n_stem_tokens
         if n:
-            self.kept[layer] = self.stems.pad(key[:, :n]), self.stems.pad(value[:, :n])
+            self.kept[layer] = self.stems.pad(key[:, :n]), self.stems.pad(shown[:, :n])
         return n > 0
 
     def _to_own(self, asked: Tensor, key: Tensor) -> Tensor:
@@ -173,30 +181,37 @@ class Forest:
             lengths
         )
 
-    def _sees_all(self, window: int | None, query: Tensor) -> bool:
-        """Say whether leaves see all of stems and themselves, on fused attention."""
+    def _is_fused(self, query: Tensor, window: int | None) -> bool:
+        """Say whether leaves see all of stems, and fused attention serves them."""
         longest = self.stems.width + self.leaves.width
         is_short = window is None or longest <= window
         return is_short and self.stems.shown is None and is_fused(query)
 
-    def _fused(self, query: Tensor, key: Tensor, value: Tensor, layer: int) -> Tensor:
-        """Attend from all tokens of leaves to all of their stem, and to themselves."""
+    def _from_leaves_fused(
+        self, query: Tensor, key: Tensor, value: Tensor, layer: int
+    ) -> Tensor | None:
+        """Attend from leaves to stems and to themselves, no score written.
+
+        None where some scores are −∞, which only numbers of 10¹⁹ make.
+        """
         by_leaf = (t.flatten(1, 2) for t in (self.leaves.pad(query), key, value))
         own = attended(*by_leaf, causal=True)
-        stem = attended(self._trees.pad(query), *self.kept[layer], causal=False)
+        stem = attended(self._by_tree.pad(query), *self.kept[layer], causal=False)
+        if is_doubtful(*own) or is_doubtful(*stem):
+            return None
         in_line = [
             grid.unpad(t.flatten(1, 2))
-            for grid, part in ((self.leaves, own), (self._trees, stem))
+            for grid, part in ((self.leaves, own), (self._by_tree, stem))
             for t in part
         ]
         return joined(*in_line).flatten(2)
 
     @cached_property
-    def _trees(self) -> Grid:
+    def _by_tree(self) -> Grid:
         """Lay out the leaves' tokens by tree: one tree's are not padded."""
         return Grid.of(self.leaves.lengths.sum(dim=1))
 
-    def _plainly(
+    def _from_leaves(
         self,
         query: Tensor,
         key: Tensor,
@@ -204,7 +219,7 @@ class Forest:
         layer: int,
         window: int | None,
     ) -> Tensor:
-        """Do so by scores that are written, on any device and where some are hidden."""
+        """Attend from leaves to stems and to themselves, all scores written."""
         groups = query.shape[2] // key.shape[4]
         asked = split(self.leaves.pad(query), 4, key.shape[4], groups)
         asked = asked.permute(0, 1, 4, 2, 5, 3, 6)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
-from probes.networks.axes import product, split
+from probes.networks.axes import split
 from probes.networks.norm import normed
 from probes.networks.packed import Packed, packed
 from probes.networks.rotary import Turns
@@ -73,17 +73,18 @@ class Layout(Protocol):
         layer: int,
         window: int | None,
     ) -> Tensor:
-        """Attend from the tokens that are read, to what has no values yet.
+        """Attend from the tokens that are read.
 
         Args:
             query: Scaled; shape (n_stacks or 1, n_rows, n_heads, d_head).
             key: As in :meth:`attend`; so are layer and window.
-            shown: What every head sees, shape (n_stacks or 1, n_tokens, d_model).
+            shown: Values; or what has none yet and every head sees, shape
+                (n_stacks or 1, n_tokens, n_key_heads or 1, d).
             layer: See there.
             window: See there.
 
         Returns:
-            Shape (n_stacks or 1, n_rows, n_heads, d_model).
+            Shape (n_stacks or 1, n_rows, n_heads, d).
         """
 
 
@@ -220,13 +221,13 @@ class Llama:
         query = self._heads(asking, at + "self_attn.q_proj", weights)
         key = self._heads(entered, at + "self_attn.k_proj", weights)
         query, key = asked_at.turn(query), turns.turn(key)
-        here: dict[str, Any] = {"layer": layer, "window": self.windows[layer]}
-        if of_rows:  # W_V is applied to what rows see, not to every token they see
-            seen = layout.attend_from_rows(query, key, entered, **here)
-            seen = self.valued(seen, at + "self_attn.v_proj", weights)
-        else:
-            value = self._heads(entered, at + "self_attn.v_proj", weights)
-            seen = layout.attend(query, key, value, **here)
+        name, window = at + "self_attn.v_proj", self.windows[layer]
+        # A stack of W_V is applied to what rows see, not to every token that they see.
+        is_late = of_rows and self.weight(name + ".weight", weights).dim() == 3
+        value = entered[:, :, None] if is_late else self._heads(entered, name, weights)
+        attend = layout.attend_from_rows if of_rows else layout.attend
+        seen = attend(query, key, value, layer=layer, window=window)
+        seen = self.valued(seen, name, weights) if is_late else seen.flatten(2)
         hidden = _plus(self.linear(seen, at + "self_attn.o_proj", weights), hidden)
         entered = self._norm(hidden, at + "post_attention_layernorm.weight", weights)
         gate = F.silu(self.linear(entered, at + "mlp.gate_proj", weights), inplace=True)
@@ -279,27 +280,24 @@ class Llama:
         return split(self.linear(x, name, weights), -1, -1, self.d_head)
 
     def valued(self, seen: Tensor, name: str, weights: Weights) -> Tensor:
-        """Apply W_V to the tokens that every head saw, averaged by its attention.
+        """Apply a stack of W_V to the tokens that every head saw, by its attention.
 
         Args:
-            seen: Shape (n_stacks or 1, n_rows, n_heads, d_model).
+            seen: Averages, shape (n_stacks or 1, n_rows, n_heads, d_model).
             name: Of the matrix.
-            weights: Those that are not the model's own.
+            weights: In which it is a stack.
 
         Returns:
-            Shape (n_stacks or 1, n_rows, n_heads · d_head).
+            Shape (n_stacks, n_rows, n_heads · d_head).
         """
-        weight = self.weight(name + ".weight", weights)
-        by_head = split(weight, -2, self.n_key_heads, self.d_head)
-        by_head = by_head if weight.dim() == 3 else by_head[None]
-        seen = split(seen, 2, self.n_key_heads, -1).transpose(1, 2).flatten(2, 3)
-        # (n_stacks or 1, n_key_heads, n_rows · groups, d_model)
-        found = product(seen, by_head.transpose(-1, -2))
-        bias = weights.get(name + ".bias", self.own.get(name + ".bias"))
-        if bias is not None:  # attention adds up to 1
-            found = found + bias.reshape(-1, self.n_key_heads, 1, self.d_head)
         groups = self.n_heads // self.n_key_heads
-        return split(found, 2, -1, groups).transpose(1, 2).flatten(2)
+        seen = split(seen, 2, self.n_key_heads, groups)
+        by_head = split(self.weight(name + ".weight", weights), 1, -1, self.d_head)
+        found = torch.einsum("srkgd,sked->srkge", seen, by_head)
+        bias = weights.get(name + ".bias", self.own.get(name + ".bias"))
+        if bias is not None:  # the weights of an average add up to 1
+            found = found + bias.reshape(-1, 1, self.n_key_heads, 1, self.d_head)
+        return found.flatten(2)
 
     def normed(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Divide by the root mean square (see ``networks.norm``)."""
