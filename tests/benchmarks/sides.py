@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from math import prod
 from statistics import median
 from typing import Any
@@ -61,10 +61,9 @@ class Row:
         work: What was done.
         peer: By whom else; empty where nobody else does it.
         ratio: The peer's median seconds over ours; None without a peer.
-        flop_per_s: Our floating-point operations a second; None if not counted.
-        share_of_peak: Them over this machine's best in a large matrix product with as
-            many threads, which is known when all rows are (see ``Table.finished``).
-        share_wanted: The share to reach.
+        share_of_peak: Our floating-point operations a second over this machine's best
+            in a large matrix product with as many threads, measured right before and
+            after; None if not counted.
         wanted: What was asked for, in words.
         met: Whether it was reached.
         threads: Threads of both.
@@ -77,9 +76,7 @@ class Row:
     work: str
     peer: str = ""
     ratio: float | None = None
-    flop_per_s: float | None = None
     share_of_peak: float | None = None
-    share_wanted: float | None = None
     wanted: str = ""
     met: bool | None = None
     threads: int = 1
@@ -101,33 +98,15 @@ class Table:
         """Take in a row."""
         self.rows.append(row)
 
-    def finished(self) -> list[Row]:
-        """Put shares of the peak into the rows.
-
-        The best that a machine does varies over the minutes, so it is looked for beside
-        every row, and the best of all is what each row is held against.
-        """
-        return [
-            row if row.flop_per_s is None else self._shared(row) for row in self.rows
-        ]
-
-    def _shared(self, row: Row) -> Row:
-        if row.flop_per_s is None:
-            return row
-        share = row.flop_per_s / self.peaks[row.threads]
-        if row.share_wanted is None:
-            return replace(row, share_of_peak=share)
-        return replace(row, share_of_peak=share, met=share >= row.share_wanted)
-
     def plain(self) -> list[dict[str, Any]]:
         """Write the rows as JSON values."""
-        return [asdict(row) for row in self.finished()]
+        return [asdict(row) for row in self.rows]
 
     def lines(self) -> list[str]:
         """Write the rows for a terminal."""
         head = f"{'work':<58}{'peer':<24}{'thr':>4}{'ours s':>9}{'ratio':>8}"
         lines = [f"{head}{'peak':>6}  {'wanted':<22}agreement"]
-        for r in self.finished():
+        for r in self.rows:
             ratio = "" if r.ratio is None else f"{r.ratio:.1f}×"
             share = "" if r.share_of_peak is None else f"{r.share_of_peak:.0%}"
             met = {True: "met", False: "NOT MET", None: ""}[r.met]
@@ -169,12 +148,14 @@ class Table:
         """
         torch.set_num_threads(threads)
         flops = self._flops(work, ours) if counted else None
-        self._look_for_peak(threads)
+        peak = self._peak(threads)
         both = [_timed(w) for _ in range(rounds) for w in _sides(ours, peer)]
         mine, theirs = both[:: 1 + bool(peer)], both[1::2] if peer else []
         if peer:
             mine.append(_timed(ours))
         seconds = median(taken for taken, _ in mine)
+        peak = max(peak, self._peak(threads))
+        share = None if flops is None else flops / seconds / peak
         gap, ratio, peer_seconds = None, None, None
         if peer:
             said = np.asarray(theirs[0][1])
@@ -184,16 +165,16 @@ class Table:
             assert gap <= ROUNDING[dtype], f"{work}: the answers differ by {gap:.2g}"
             peer_seconds = median(taken for taken, _ in theirs) * part[1] / part[0]
             ratio = peer_seconds / seconds
-        asked = []
-        if wanted is not None:
-            asked.append(f"≥ {wanted:g}×")
-        if share_wanted is not None:
-            asked.append(f"≥ {share_wanted:.0%} of peak")
+        asked = [
+            (f"≥ {wanted or 0:g}×", ratio, wanted),
+            (f"≥ {share_wanted or 0:.0%} of peak", share, share_wanted),
+        ]
+        asked = [(text, got, least) for text, got, least in asked if least is not None]
         row = Row(
             work=work, peer=_named(peer[0] if peer else "", part), ratio=ratio,
-            flop_per_s=None if flops is None else flops / seconds,
-            share_wanted=share_wanted, wanted=", ".join(asked),
-            met=None if wanted is None else (ratio or 0.0) >= wanted,
+            share_of_peak=share, wanted=", ".join(text for text, _, _ in asked),
+            met=all(got is not None and got >= least for _, got, least in asked)
+            if asked else None,
             threads=threads, agreement=gap, seconds=seconds,
             peer_seconds=peer_seconds, rounds=rounds,
         )  # fmt: skip
@@ -208,12 +189,12 @@ class Table:
             self.flops[work] = int(counter.get_total_flops())
         return self.flops[work]
 
-    def _look_for_peak(self, threads: int) -> None:
-        """Measure a large matrix product, in FLOP/s, and keep the best so far."""
-        ways = products(SIDE, "cpu", "float32") * 2
-        seconds = min(_timed(way)[0] for way in ways)
-        found = 2 * SIDE**3 / seconds
+    def _peak(self, threads: int) -> float:
+        """Measure a large matrix product, in FLOP/s; the run's best is kept as well."""
+        ways = products(SIDE, "cpu", "float32") * 3
+        found = 2 * SIDE**3 / min(_timed(way)[0] for way in ways)
         self.peaks[threads] = max(found, self.peaks.get(threads, 0.0))
+        return found
 
 
 def _sides(ours: Work, peer: tuple[str, Work] | None) -> list[Work]:
