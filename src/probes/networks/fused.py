@@ -28,10 +28,8 @@ def by_head(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, ...]:
     Returns:
         Of each, shape (n_stacks · n_rows, n_heads, n_asking or n_tokens, d_head).
     """
-    n_stacks, groups = (
-        max(map(len, (query, key, value))),
-        query.shape[3] // key.shape[3],
-    )
+    n_stacks = max(map(len, (query, key, value)))
+    groups = query.shape[3] // key.shape[3]
     q, k, v = (
         t.expand(n_stacks, *t.shape[1:]).flatten(0, 1).transpose(1, 2)
         for t in (query, key, value)
