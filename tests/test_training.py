@@ -12,6 +12,7 @@ import torch
 
 from probes.grid import MODELS, dataset_named
 from probes.learners import GradientLearner
+from probes.networks import descent
 from probes.networks import training as training_module
 from probes.networks.causal_lm import CausalLM
 from probes.networks.descent import Descent
@@ -151,9 +152,9 @@ def test_stacks_keep_to_their_bytes(
     lessons = encode_lessons(llama, task, labels, task.demonstrations)
     training = Training(llama, LEARNERS["gd"], lessons)
     held = sum(p.numel() * 8 for p in training.start.values())
-    monkeypatch.setattr(training_module, "WRITTEN_BYTES", {"cpu": 2 * held + 1})
+    monkeypatch.setattr(descent, "STACKED_BYTES", {"cpu": 2 * held + 1})
     assert [len(g) for g in training.groups(TRIALS)] == [2, 2, 2]
-    monkeypatch.setattr(training_module, "WRITTEN_BYTES", {"cpu": held - 1})
+    monkeypatch.setattr(descent, "STACKED_BYTES", {"cpu": held - 1})
     assert [len(g) for g in training.groups(TRIALS)] == [1] * 6
 
 

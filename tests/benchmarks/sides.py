@@ -146,8 +146,9 @@ class Table:
             part: So many of so many equal parts of the work, the first ones, are done
                 by the peer, and its time is multiplied; the row's peer says so.
         """
-        torch.set_num_threads(threads)
+        torch.set_num_threads(1)  # the counter sees the thread that it is in
         flops = self._flops(work, ours) if counted else None
+        torch.set_num_threads(threads)
         peak = self._peak(threads)
         both = [_timed(w) for _ in range(rounds) for w in _sides(ours, peer)]
         mine, theirs = both[:: 1 + bool(peer)], both[1::2] if peer else []

@@ -69,17 +69,16 @@ class Cramped:
 
         from probes.networks import asking
 
-        room, forests = read().get("room"), asking._forests
+        room, answer = read().get("room"), asking._answer
         note(scene.request.key, "begin")
 
-        def cramped(*asked: Any) -> Any:
-            for trees, forest in forests(*asked):
-                if room is not None and sum(len(t.leaves) for t in trees) > room:
-                    note(scene.request.key, "full")
-                    raise torch.OutOfMemoryError("CUDA out of memory (ordered).")
-                yield trees, forest
+        def cramped(llama: Any, trees: Any, *others: Any) -> Any:
+            if room is not None and sum(len(t.leaves) for t in trees) > room:
+                note(scene.request.key, "full")
+                raise torch.OutOfMemoryError("CUDA out of memory (ordered).")
+            return answer(llama, trees, *others)
 
-        with mock.patch.object(asking, "_forests", cramped):
+        with mock.patch.object(asking, "_answer", cramped):
             found = InContext().observe(scene)
         note(scene.request.key, "end")
         return found

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from probes.errors import NumericsError
+from probes.networks.abreast import abreast, n_abreast
 from probes.networks.forest import Forest
 from probes.networks.halving import memory_error
 from probes.networks.llama import EMBEDDING, Llama, Weights, is_written
@@ -66,31 +67,50 @@ def ask(
 def _ask(
     llama: Llama, trees: Sequence[Tree], weights: Weights, most: int
 ) -> tuple[list[LogProbs], int]:
+    n = n_abreast(llama.n_bytes, llama.device)
+    cuts = list(_cut(trees, most, n))
     found: dict[int, LogProbs] = {}
-    n_passes = 0
-    for batch, forest in _forests(trees, llama.device, most):
-        n_passes += 1
-        hidden = llama.embed(forest.ids, weights)
-        answered = log_probs_of(llama.logits(hidden, forest, weights))
-        n_stacks, n_vocab = len(answered), answered.shape[-1]
-        answers = answered.reshape(n_stacks, len(batch), -1, n_vocab)
-        for at, tree in enumerate(batch):
-            if tree.group not in found:
-                shape = n_stacks, len(trees[tree.group].leaves), n_vocab
-                found[tree.group] = np.empty(shape, dtype=np.float32)
+
+    def keep(part: Sequence[Tree], after: Forest | None) -> Forest:
+        forest, answers = _answer(llama, part, after, weights)
+        for at, tree in enumerate(part):
             found[tree.group][:, tree.places] = answers[:, at]
-    return [found[group] for group in range(len(trees))], n_passes
+        return forest
+
+    n_vocab = len(llama.weight(llama.head + ".weight", {}))
+    for tree in trees:
+        shape = llama.n_stacks(weights), len(tree.leaves), n_vocab
+        found[tree.group] = np.empty(shape, dtype=np.float32)
+    for start in range(0, len(cuts), n):
+        some = cuts[start : start + n]
+        forests = abreast(lambda parts: keep(parts[0], None), some, n=n)
+        left = [
+            (part, after)
+            for parts, after in zip(some, forests, strict=True)
+            for part in parts[1:]
+        ]
+        abreast(lambda asked: keep(*asked), left, n=n)
+    return [found[group] for group in range(len(trees))], sum(map(len, cuts))
 
 
-def _forests(
-    trees: Sequence[Tree], device: torch.device, most: int
-) -> Iterator[tuple[list[Tree], Forest]]:
+def _answer(
+    llama: Llama, trees: Sequence[Tree], after: Forest | None, weights: Weights
+) -> tuple[Forest, LogProbs]:
+    """Ask in one pass; answers are (n_stacks, n_trees, n_leaves, n_vocab)."""
+    forest = Forest.of(trees, llama.device, after=after)
+    hidden = llama.embed(forest.ids, weights)
+    answers = log_probs_of(llama.logits(hidden, forest, weights))
+    return forest, answers.reshape(len(answers), len(trees), -1, answers.shape[-1])
+
+
+def _cut(trees: Sequence[Tree], most: int, n: int) -> Iterator[list[Sequence[Tree]]]:
+    """Give passes, those that share a stem together: the first of them computes it."""
     for batch in passes(trees, most=most):
-        first: Forest | None = None
-        for part in zip(*(tree.cut(most) for tree in batch), strict=True):
-            forest = Forest.of(part, device, after=first)
-            yield list(part), forest
-            first = first or forest
+        if n > 1 and len(batch) == 1 and batch[0].n_tokens > most:
+            for parts in batch[0].evenly(most, least=min(most, LEAST_TOKENS), n=n):
+                yield [[part] for part in parts]
+        else:
+            yield list(zip(*(tree.cut(most) for tree in batch), strict=True))
 
 
 def written_out(model: Any) -> Llama | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -19,8 +20,9 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from probes.networks.abreast import abreast, n_abreast
 from probes.networks.asking import LogProbs, ask, log_probs_of, written_out
-from probes.networks.descent import unstacked
+from probes.networks.descent import bytes_of, stacks_of, unstacked
 from probes.networks.halving import in_halves
 from probes.networks.llama import Llama, is_written
 from probes.networks.memory import keep_freed
@@ -44,6 +46,7 @@ class CausalLM:
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.n_forward = 0
+        self._counting = threading.Lock()
         self._tuned: Mapping[str, Tensor] = {}
         config = model.config.get_text_config()
         self.context = int(getattr(config, "max_position_embeddings", 1 << 30))
@@ -60,6 +63,11 @@ class CausalLM:
         packed = sum(w.n_bytes for w in written.packed.values()) if written else 0
         parameters: Iterator[Tensor] = self.model.parameters()
         return packed + sum(p.numel() * p.element_size() for p in parameters)
+
+    def count(self, n_forward: int) -> None:
+        """Count forward passes, from whatever thread."""
+        with self._counting:
+            self.n_forward += n_forward
 
     @contextlib.contextmanager
     def tuned(self, parameters: Mapping[str, Tensor]) -> Iterator[None]:
@@ -94,7 +102,7 @@ class CausalLM:
     @cached_property
     def written(self) -> Llama | None:
         """The model written out, if it is of that family and answers alike."""
-        self.n_forward += 2 if is_written(self.model) else 0
+        self.count(2 if is_written(self.model) else 0)
         return written_out(self.model)
 
     def next_token_log_probs(self, prompts: Sequence[Prompt]) -> LogProbs:
@@ -148,7 +156,13 @@ class CausalLM:
                 with self.tuned({name: w[place] for name, w in weights.items()}):
                     answers.append(self._plainly(prompts))
             return np.stack(answers)
-        return self._ask([prompts], unstacked(weights))[0]
+        stacks = stacks_of(weights)
+        answers = abreast(
+            lambda stack: self._ask([prompts], unstacked(stack))[0],
+            stacks,
+            n=n_abreast(bytes_of(stacks[0]), self.device),
+        )
+        return np.concatenate(answers)
 
     def _ask(
         self, groups: Sequence[Sequence[Prompt]], weights: Mapping[str, Tensor]
@@ -156,7 +170,7 @@ class CausalLM:
         assert self.written is not None
         with torch.inference_mode():
             found, n_passes = ask(self.written, groups, weights)
-        self.n_forward += n_passes
+        self.count(n_passes)
         return found
 
     def _plainly(self, prompts: Sequence[Prompt]) -> LogProbs:
@@ -176,7 +190,7 @@ class CausalLM:
         return np.stack([found[i] for i in range(len(prompts))])
 
     def _run(self, **inputs: Any) -> Any:
-        self.n_forward += 1
+        self.count(1)
         if not self._tuned:
             return self.model(**inputs)
         return functional_call(self.model, dict(self._tuned), kwargs=inputs)

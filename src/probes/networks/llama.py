@@ -119,6 +119,11 @@ class Llama:
         return self.own[EMBEDDING].device
 
     @property
+    def n_bytes(self) -> int:
+        """The size of the weights, without what is packed of them."""
+        return sum(w.numel() * w.element_size() for w in self.own.values())
+
+    @property
     def head(self) -> str:
         """The name of what forms logits; that of the embedding, if they are tied."""
         head = "lm_head"

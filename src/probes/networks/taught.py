@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import torch
@@ -30,6 +31,7 @@ class Taught:
     def __init__(self, llama: Llama, start: int) -> None:
         self.llama, self.start = llama, start
         self._layouts: dict[tuple[Any, ...], Blocks] = {}
+        self._laying_out = threading.Lock()
 
     def record(self, ids: Tensor) -> Tensor:
         """Run the layers below the lowest that moves.
@@ -72,13 +74,14 @@ class Taught:
         """
         reads = columns[batch[1]]
         key = (in_one_line, *reads.shape, reads.cpu().numpy().tobytes())
-        found = self._layouts.pop(key, None)
-        if found is None:
-            lengths = reads.amax(dim=-1) + 1
-            found = Blocks.of(lengths, reads, in_one_line=in_one_line)
-        self._layouts[key] = found
-        if len(self._layouts) > MOST_LAYOUTS:
-            del self._layouts[next(iter(self._layouts))]
+        with self._laying_out:
+            found = self._layouts.pop(key, None)
+            if found is None:
+                lengths = reads.amax(dim=-1) + 1
+                found = Blocks.of(lengths, reads, in_one_line=in_one_line)
+            self._layouts[key] = found
+            if len(self._layouts) > MOST_LAYOUTS:
+                del self._layouts[next(iter(self._layouts))]
         return found
 
     def _entering(self, weights: Weights, batch: Batch, layout: Blocks) -> Tensor:

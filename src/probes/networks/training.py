@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -20,9 +20,10 @@ from torch.func import grad_and_value, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from probes.measurement import Array
+from probes.networks.abreast import abreast, n_abreast
 from probes.networks.backward import Take
 from probes.networks.causal_lm import CausalLM
-from probes.networks.descent import Descent, Weights, unstacked
+from probes.networks.descent import Descent, Weights, bytes_of, n_stacked, unstacked
 from probes.networks.halving import in_halves
 from probes.networks.lessons import Lessons
 from probes.networks.memory import bytes_to_train, require_room
@@ -34,16 +35,15 @@ from probes.networks.trials import Trained, Trial, fault_of
 if TYPE_CHECKING:
     from probes.learners.gradient import GradientLearner
 
-STACKED_BYTES = 1 << 28
+Found = TypeVar("Found")
+
+VMAP_BYTES = 1 << 28
 """Weights of all trials of one stack; a trial needs about four times its weights."""
 STACKED_TOKENS = 128
 """A step of more tokens is bound by arithmetic, and stacking trials by vmap gains
 nothing: on 260 K weights 1.8 times faster at 48 tokens, 1.2 at 100, 0.9 at 240."""
 WRITTEN_TOKENS = 4096
 """Tokens of one step of all trials of a stack, where the model is written out."""
-WRITTEN_BYTES = {"cpu": 1 << 25, "cuda": 1 << 30}
-"""Their weights: a stack that outgrows a CPU's cache is slower than its trials in turn;
-on a GPU it makes larger products of small ones."""
 
 
 class Training:
@@ -68,13 +68,12 @@ class Training:
     def groups(self, trials: Sequence[Trial]) -> Iterator[Sequence[Trial]]:
         """Cut trials into groups that are trained at once."""
         size = self.learner.batch_size or self.lessons.n_examples
-        held = sum(p.numel() * p.element_size() for p in self.start.values())
-        tokens = size * self.lessons.n_tokens
+        held, tokens = bytes_of(self.start), size * self.lessons.n_tokens
         if self.taught is not None:
-            room = WRITTEN_BYTES.get(self.model.device.type, 1 << 25)
-            fits = min(room // held, WRITTEN_TOKENS // tokens)
+            stacked = n_stacked(held, self.model.device)
+            fits = max(self._n_abreast, min(stacked, WRITTEN_TOKENS // tokens))
         else:
-            fits = 1 if tokens > STACKED_TOKENS else STACKED_BYTES // held
+            fits = 1 if tokens > STACKED_TOKENS else VMAP_BYTES // held
         fits = max(1, fits)
         for start in range(0, len(trials), fits):
             yield trials[start : start + fits]
@@ -102,7 +101,7 @@ class Training:
 
         if after_pass is not None:
             return some(trials)
-        parts = [part for _, part in in_halves(trials, some, what="one training")]
+        parts = self._in_parts(trials, some)
         if len(parts) == 1:
             return parts[0]
         names = parts[0].weights
@@ -110,6 +109,23 @@ class Training:
             weights={n: torch.cat([part.weights[n] for part in parts]) for n in names},
             faults=[fault for part in parts for fault in part.faults],
         )
+
+    @property
+    def _n_abreast(self) -> int:
+        """How many trials run side by side, each alone; one where they are stacked."""
+        held, device = bytes_of(self.start), self.model.device
+        if self.taught is None or n_stacked(held, device) > 1:
+            return 1
+        return n_abreast(held, device)
+
+    def _in_parts(
+        self, trials: Sequence[Trial], some: Callable[[Sequence[Trial]], Found]
+    ) -> list[Found]:
+        """Run a group: side by side, or stacked as far as memory reaches."""
+        n = self._n_abreast
+        if n > 1:
+            return abreast(some, [[trial] for trial in trials], n=n)
+        return [part for _, part in in_halves(trials, some, what="one training")]
 
     def _run(
         self,
@@ -166,7 +182,7 @@ class Training:
         def some(trials: Sequence[Trial]) -> tuple[Array, list[str]]:
             return self._losses(trials, passes, asked)
 
-        parts = [part for _, part in in_halves(trials, some, what="one training")]
+        parts = self._in_parts(trials, some)
         return (
             np.concatenate([losses for losses, _ in parts]),
             [fault for _, faults in parts for fault in faults],
@@ -213,7 +229,7 @@ class Training:
             here = slice(start, start + most)
             batch = asked.take(sets[:1] if asked.is_shared else sets[here])
             part = unstacked({name: w[here] for name, w in weights.items()})
-            self.model.n_forward += 1
+            self.model.count(1)
             yield from self.taught.losses(part, asked.columns, batch)
 
     def update_norms(self, weights: Weights) -> list[float]:
@@ -236,15 +252,16 @@ class Training:
     def _masters(self, trials: Sequence[Trial]) -> Weights:
         """Copy the weights that move, once for each trial, in float32 or wider."""
         moved, optimizer = self.learner.weights, self.learner.optimizer
+        at_once = max(len(trials), self._n_abreast)
         require_room(
             bytes_to_train(
                 self.start,
-                n_trials=len(trials),
+                n_trials=at_once,
                 optimizer=optimizer,
                 gradients="all" if self.taught is None else "largest",
             ),
             self.model.device,
-            what=f"Training {moved} by {optimizer}, {len(trials)} trials at once,",
+            what=f"Training {moved} by {optimizer}, {at_once} trials at once,",
             mending="Train a sub-model, such as weights='W_V@middle', or pass a "
             "narrower --dtype.",
         )
@@ -256,7 +273,7 @@ class Training:
     def _replayed(self, lessons: Lessons) -> Lessons:
         if self.replay is None:
             return lessons
-        self.model.n_forward += len(lessons.ids)
+        self.model.count(len(lessons.ids))
         if self.taught is not None:
             return replace(lessons, hidden=self.taught.record(lessons.ids))
         return lessons.replayed(self.replay)
@@ -285,7 +302,7 @@ class Training:
     def _learn(self, weights: Weights, batch: tuple[Tensor, ...], take: Take) -> Tensor:
         """Hand over every weight's gradient, (n_trials, …); give losses (n_trials,)."""
         if self.taught is not None:
-            self.model.n_forward += 1
+            self.model.count(1)
             return self.taught.teach(weights, self.lessons.columns, batch, take)
         gradients, losses = self._stacked_gradients(weights, batch)
         for name, gradient in gradients.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import accumulate, groupby
 
 from probes.tokens import common_prefix
 
@@ -42,11 +42,37 @@ class Tree:
             if size > most and place > begins[-1]:
                 begins.append(place)
                 size = len(leaf)
+        return self._parts(begins)
+
+    def evenly(self, most: int, *, least: int, n: int) -> list[list[Tree]]:
+        """Cut the leaves into passes that n threads take side by side.
+
+        Args:
+            most: Tokens of a pass, about.
+            least: Likewise; a pass of fewer is not made to occupy a thread.
+            n: How many at a time.
+
+        Returns:
+            Passes that must follow one another: with a stem, first one of hardly
+            more than it, and then the others at once; without, each by itself.
+        """
+        first = 1 if self.stem else 0
+        before = list(accumulate(map(len, self.leaves[first:]), initial=0))
+        n_tokens = before.pop()
+        n_parts = min(n * -(-n_tokens // (most * n)), max(1, n_tokens // least))
+        which = [n_parts * tokens // n_tokens for tokens in before]
+        changes = zip(which, [-1, *which], strict=False)
+        begins = [first + i for i, (part, last) in enumerate(changes) if part != last]
+        parts = self._parts(begins)
+        return [[self._part(0, 1), *parts]] if self.stem else [[p] for p in parts]
+
+    def _parts(self, begins: list[int]) -> list[Tree]:
         ends = [*begins[1:], len(self.leaves)]
-        return [
-            replace(self, leaves=self.leaves[a:b], places=self.places[a:b])
-            for a, b in zip(begins, ends, strict=True)
-        ]
+        return [self._part(a, b) for a, b in zip(begins, ends, strict=True)]
+
+    def _part(self, start: int, stop: int) -> Tree:
+        leaves, places = self.leaves[start:stop], self.places[start:stop]
+        return replace(self, leaves=leaves, places=places)
 
 
 def tree_of(group: int, prompts: Sequence[Prompt]) -> Tree:
