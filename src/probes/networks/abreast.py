@@ -57,7 +57,9 @@ def abreast(
             return work(item)
 
     try:
-        with ThreadPoolExecutor(n, None, torch.set_num_threads, (1,)) as pool:
+        with ThreadPoolExecutor(
+            n, initializer=torch.set_num_threads, initargs=(1,)
+        ) as pool:
             return list(pool.map(alone, items))
     finally:
         torch.set_num_threads(n_threads)  # threads that others begin take the last one
