@@ -1,7 +1,7 @@
 """Two runs of one command are one run, bit for bit, also with workers and threads.
 
 Held on one machine: the same command twice, without workers, and with two of two
-threads. Models below 32 MB run in one thread whatever is asked (see ``pool``),
+threads. Models below 16 MB run in one thread whatever is asked (see ``pool``),
 so that answers in two threads are compared apart, where they agree to rounding. Other
 machines and GPUs were not tried.
 """

@@ -61,8 +61,12 @@ class CausalLM:
         """The size of the weights in memory, those packed for products included."""
         written: Llama | None = self.__dict__.get("written")
         packed = sum(w.n_bytes for w in written.packed.values()) if written else 0
-        parameters: Iterator[Tensor] = self.model.parameters()
-        return packed + sum(p.numel() * p.element_size() for p in parameters)
+        return packed + self.n_weight_bytes
+
+    @property
+    def n_weight_bytes(self) -> int:
+        """The size of the weights alone."""
+        return bytes_of(dict(self.model.named_parameters()))
 
     def count(self, n_forward: int) -> None:
         """Count forward passes, from whatever thread."""
