@@ -12,19 +12,26 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from probes.learners import GradientLearner
 from probes.networks import abreast as threads
 from probes.networks import asking, descent
 from probes.networks.abreast import abreast, n_abreast
 from probes.networks.causal_lm import CausalLM
 from probes.networks.lessons import Lessons
+from probes.networks.lora import training_of
 from probes.networks.submodel import parameters_of
 from probes.networks.training import Training
 from probes.networks.trees import tree_of
 from tests.benchmarks.test_descent import lessons_of
-from tests.test_training import LEARNERS, TRIALS
+from tests.test_training import LEARNERS as PLAIN
+from tests.test_training import TRIALS
 from tests.test_written_out import FAMILY, GROUPS, built, disturbed, group, wanted
 
 N_THREADS = 3
+LEARNERS = {
+    **PLAIN,
+    "lora": GradientLearner(rates=(0.1,), passes=(3,), weights="lora@all"),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -181,7 +188,7 @@ def lessons() -> Lessons:
 @pytest.mark.parametrize("name", LEARNERS)
 def test_trials_side_by_side_take_the_steps_of_trials_in_turn(name: str) -> None:
     model = CausalLM(built("tied"), None)
-    training = Training(model, LEARNERS[name], lessons())
+    training = training_of(model, LEARNERS[name], lessons())
     assert [len(g) for g in training.groups(TRIALS)] == [N_THREADS] * 2
     before = model.n_forward
     many = training.run(TRIALS, 3)

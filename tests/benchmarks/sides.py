@@ -44,7 +44,15 @@ def _operations_of_attention(
     return 4 * prod(query[:-2]) * pairs * query[-1]
 
 
+def _operations_of_sum(
+    _moved: Sequence[int], left: Sequence[int], right: Sequence[int], **_: Any
+) -> int:
+    return 2 * prod(left) * right[-1]
+
+
 COUNTED = {
+    torch.ops.aten.addmm_: _operations_of_sum,
+    torch.ops.aten.baddbmm_: _operations_of_sum,
     torch.ops.mkldnn._linear_pointwise: _operations_of_packed,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: (
         _operations_of_attention

@@ -26,26 +26,20 @@ class Descent:
     Attributes:
         optimizer: "gd", or "adam" with its authors' constants (Kingma and Ba 2015).
         rates: Shape (n_trials,).
-        largest: The largest entry of each trial's gradient in the first step in which
-            one was not zero, shape (n_trials,).
     """
 
     optimizer: str
     rates: Tensor
     n_steps: int = 0
     moments: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
-    largest: Tensor = field(init=False)
-    _is_first: bool = True
 
     def __post_init__(self) -> None:
-        self.largest = torch.zeros(len(self.rates))
         # Read once: a GPU would finish all its work at every reading.
         self._only = float(self.rates) if len(self.rates) == 1 else None
 
     def begin_step(self) -> None:
         """Count a step, before its weights are moved."""
         self.n_steps += 1
-        self._is_first = not self.largest.any()
 
     def move(self, masters: Weights, name: str, gradient: Gradient) -> None:
         """Move one weight of every trial in place; the gradient may be written over."""
@@ -54,10 +48,6 @@ class Descent:
             self._move_by_product(master, gradient)
             return
         gradient = formed(gradient)
-        if self._is_first:
-            flat = gradient.flatten(1)  # aminmax would take 15 times as long
-            sizes = torch.maximum(flat.amax(dim=1), -flat.amin(dim=1)).float().cpu()
-            self.largest = torch.maximum(self.largest, sizes)
         if self.optimizer == "adam":
             gradient = self._scaled(name, gradient.to(master.dtype))
         if self._only is not None:
@@ -67,9 +57,9 @@ class Descent:
 
     def _is_addable(self, gradient: Product, master: Tensor) -> bool:
         """Say whether a step is taken without forming its gradient, and faster so."""
-        is_plain = self.optimizer == "gd" and not self._is_first
         is_fast = master.shape[-1] % ALIGNED == 0
-        return is_plain and is_fast and gradient.left.dtype == master.dtype
+        is_plain = self.optimizer == "gd" and gradient.left.dtype == master.dtype
+        return is_plain and is_fast
 
     def _move_by_product(self, master: Tensor, gradient: Product) -> None:
         """Add a product to the weights as it is formed: they are read only once."""

@@ -78,23 +78,22 @@ class LoRATraining(Training):
 
     def _working(self, masters: Weights) -> Weights:
         """Add the changes to the projections, rounded to the model's precision."""
-        self.factors = masters
         return {
             name: (p + masters[f"{name}:B"] @ masters[f"{name}:A"]).to(p.dtype)
             for name, p in self.start.items()
         }
 
-    def _learn(self, weights: Weights, batch: tuple[Tensor, ...], take: Take) -> Tensor:
+    def _learn(self, masters: Weights, batch: tuple[Tensor, ...], take: Take) -> Tensor:
         """Carry the projections' gradients over to the factors, by the chain rule."""
 
         def carry(name: str, gradient: Gradient) -> None:
-            A, B = self.factors[f"{name}:A"], self.factors[f"{name}:B"]
+            A, B = masters[f"{name}:A"], masters[f"{name}:B"]
             wide = formed(gradient).to(A.dtype)
             of_factors = {"A": B.mT @ wide, "B": wide @ A.mT}
             for factor, found in of_factors.items():
                 take(f"{name}:{factor}", found)
 
-        return super()._learn(weights, batch, carry)
+        return super()._learn(masters, batch, carry)
 
 
 def _gaussian(name: str, d_in: int) -> Tensor:

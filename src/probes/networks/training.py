@@ -24,6 +24,7 @@ from probes.networks.abreast import abreast, n_abreast
 from probes.networks.backward import Take
 from probes.networks.causal_lm import CausalLM
 from probes.networks.descent import Descent, Weights, bytes_of, n_stacked, unstacked
+from probes.networks.gathered import Gradient, formed
 from probes.networks.halving import in_halves
 from probes.networks.lessons import Lessons
 from probes.networks.memory import bytes_to_train, require_room
@@ -141,9 +142,7 @@ class Training:
             for picked in batches:
                 batch = self.lessons.take(sets, picked)
                 descent.begin_step()
-                losses = self._learn(
-                    self._working(masters), batch, partial(descent.move, masters)
-                )
+                losses = self._learn(masters, batch, partial(descent.move, masters))
                 finite &= torch.isfinite(losses).cpu()
             if after_pass is not None:
                 after_pass(turn, self._working(masters))
@@ -154,11 +153,26 @@ class Training:
                 _at(weights, place),
                 self.start,
                 is_finite=bool(finite[place]),
-                largest=float(descent.largest[place]),
+                largest=partial(self._largest_gradient, trial),
             )
             for place, trial in enumerate(trials)
         ]
         return Trained(weights=weights, faults=faults)
+
+    def _largest_gradient(self, trial: Trial) -> float:
+        """Find the largest entry in the first step that has a gradient, or 0."""
+        sets = torch.tensor([trial.index], device=self.model.device)
+        masters, sizes = self._masters([trial]), [0.0]
+
+        def note(_: str, gradient: Gradient) -> None:
+            sizes.append(float(formed(gradient).abs().max()))
+
+        for batches in self._orders([trial], 1):
+            for picked in batches:
+                self._learn(masters, self.lessons.take(sets, picked), note)
+                if max(sizes) > 0:
+                    return max(sizes)
+        return 0.0
 
     def losses(
         self, trials: Sequence[Trial], passes: Sequence[int], asked: Lessons
@@ -299,8 +313,9 @@ class Training:
         """Round the weights to the model's precision; no copy if it is theirs."""
         return {name: m.to(self.start[name].dtype) for name, m in masters.items()}
 
-    def _learn(self, weights: Weights, batch: tuple[Tensor, ...], take: Take) -> Tensor:
+    def _learn(self, masters: Weights, batch: tuple[Tensor, ...], take: Take) -> Tensor:
         """Hand over every weight's gradient, (n_trials, …); give losses (n_trials,)."""
+        weights = self._working(masters)
         if self.taught is not None:
             self.model.count(1)
             return self.taught.teach(weights, self.lessons.columns, batch, take)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -53,7 +53,7 @@ def fault_of(
     start: Mapping[str, Tensor],
     *,
     is_finite: bool,
-    largest: float,
+    largest: Callable[[], float],
 ) -> str:
     """Say why the weights of a trial cannot be used; nothing if they can.
 
@@ -62,7 +62,8 @@ def fault_of(
         weights: What it came to.
         start: What it began with.
         is_finite: Whether all its losses were finite.
-        largest: The largest entry of its first gradient that was not zero.
+        largest: Finds the largest entry of its first gradient that is not zero, or 0;
+            asked if no weight changed.
     """
     if not is_finite or not all(map(_is_finite, weights.values())):
         return (
@@ -70,17 +71,20 @@ def fault_of(
             f"demonstrations is no number. Expected a smaller rate. Lower rates=, "
             f"or pass --dtype float32."
         )
-    if trial.rate == 0.0 or largest == 0.0:
+    if trial.rate == 0.0:
         return ""
     if any(not torch.equal(weights[name], p) for name, p in start.items()):
+        return ""
+    most = largest()
+    if most == 0.0:
         return ""
     dtype = next(iter(start.values())).dtype
     medians = [p.detach().float().abs().median() for p in start.values()]
     typical = float(torch.stack(medians).median())
-    usable = torch.finfo(dtype).eps / 2 * max(typical, 1e-30) / largest
+    usable = torch.finfo(dtype).eps / 2 * max(typical, 1e-30) / most
     return (
         f"At rate {trial.rate:g} every update vanishes in the rounding of {dtype}: "
-        f"no weight changed, although the gradient is up to {largest:.2g}. "
+        f"no weight changed, although the gradient is up to {most:.2g}. "
         f"Expected a rate of at least about {usable:.2g}. Raise rates=, or pass "
         f"--dtype float32."
     )
