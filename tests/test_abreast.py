@@ -190,6 +190,7 @@ def test_trials_side_by_side_take_the_steps_of_trials_in_turn(name: str) -> None
     model = CausalLM(built("tied"), None)
     training = training_of(model, LEARNERS[name], lessons())
     assert [len(g) for g in training.groups(TRIALS)] == [N_THREADS] * 2
+    assert [len(s) for s in training.stacks(TRIALS)] == [1] * 6
     before = model.n_forward
     many = training.run(TRIALS, 3)
     n_passes = model.n_forward - before

@@ -144,7 +144,7 @@ class Trajectory:
             return np.asarray(standings(ours, alone)[0])
 
         walks = [
-            _walk(training, group, reads, ask) for group in training.groups(trials)
+            _walk(training, stack, reads, ask) for stack in training.stacks(trials)
         ]
         shape = (len(shown), len(self.of.rates), len(reads), len(QUANTITIES))
         points = np.concatenate(walks).reshape(shape)
@@ -191,21 +191,21 @@ def _hidden(icl: Observation, base: Observation) -> float:
 
 def _walk(
     training: Training,
-    group: Sequence[Trial],
+    stack: Sequence[Trial],
     reads: list[int],
     ask: Callable[[Trial, Mapping[str, Any]], Array],
 ) -> Array:
-    """Train a group once, asking on the way: (n_trials, n_reads, n_quantities)."""
-    found = np.full((len(group), len(reads), len(QUANTITIES)), NOWHERE)
+    """Train a stack once, asking on the way: (n_trials, n_reads, n_quantities)."""
+    found = np.full((len(stack), len(reads), len(QUANTITIES)), NOWHERE)
 
     def read(done: int, weights: Mapping[str, Any]) -> None:
         if done in reads:
-            for place, trial in enumerate(group):
+            for place, trial in enumerate(stack):
                 own = {name: stacked[place] for name, stacked in weights.items()}
                 with contextlib.suppress(NumericsError):  # diverged: no candidate
                     found[place, reads.index(done)] = ask(trial, own)
 
-    training.run(group, reads[-1], after_pass=read)
+    training.run(stack, reads[-1], after_pass=read)
     return found
 
 

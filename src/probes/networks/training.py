@@ -67,17 +67,20 @@ class Training:
         self.lessons = self._replayed(lessons)
 
     def groups(self, trials: Sequence[Trial]) -> Iterator[Sequence[Trial]]:
-        """Cut trials into groups that are trained at once."""
+        """Cut trials into groups that are trained at once, stacked or side by side."""
+        n = self._n_abreast
+        return self.stacks(trials) if n == 1 else _parts_of(n, trials)
+
+    def stacks(self, trials: Sequence[Trial]) -> Iterator[Sequence[Trial]]:
+        """Cut trials into stacks, whose weights are moved together."""
         size = self.learner.batch_size or self.lessons.n_examples
         held, tokens = bytes_of(self.start), size * self.lessons.n_tokens
         if self.taught is not None:
             stacked = n_stacked(held, self.model.device)
-            fits = max(self._n_abreast, min(stacked, WRITTEN_TOKENS // tokens))
+            fits = min(stacked, WRITTEN_TOKENS // tokens)
         else:
             fits = 1 if tokens > STACKED_TOKENS else VMAP_BYTES // held
-        fits = max(1, fits)
-        for start in range(0, len(trials), fits):
-            yield trials[start : start + fits]
+        return _parts_of(max(1, fits), trials)
 
     def run(
         self,
@@ -89,7 +92,7 @@ class Training:
         """Train a group of trials from the model's weights.
 
         Args:
-            trials: One group (see :meth:`groups`).
+            trials: One group (see :meth:`groups`); one stack, if after_pass is given.
             passes: Passes over the demonstrations.
             after_pass: Called with the number of passes done and the weights.
 
@@ -102,7 +105,7 @@ class Training:
 
         if after_pass is not None:
             return some(trials)
-        parts = self._in_parts(trials, some)
+        parts = self._together(trials, some)
         if len(parts) == 1:
             return parts[0]
         names = parts[0].weights
@@ -119,7 +122,7 @@ class Training:
             return 1
         return n_abreast(held, device)
 
-    def _in_parts(
+    def _together(
         self, trials: Sequence[Trial], some: Callable[[Sequence[Trial]], Found]
     ) -> list[Found]:
         """Run a group: side by side, or stacked as far as memory reaches."""
@@ -196,7 +199,7 @@ class Training:
         def some(trials: Sequence[Trial]) -> tuple[Array, list[str]]:
             return self._losses(trials, passes, asked)
 
-        parts = self._in_parts(trials, some)
+        parts = self._together(trials, some)
         return (
             np.concatenate([losses for losses, _ in parts]),
             [fault for _, faults in parts for fault in faults],
@@ -359,6 +362,11 @@ class Training:
         log_probs = torch.log_softmax(logits[rows, reads], dim=-1)
         picked = log_probs.gather(-1, targets[..., None])[..., 0]
         return -(picked * shares).sum() / len(ids)
+
+
+def _parts_of(size: int, trials: Sequence[Trial]) -> Iterator[Sequence[Trial]]:
+    for start in range(0, len(trials), size):
+        yield trials[start : start + size]
 
 
 def _at(weights: Mapping[str, Tensor], trial: int) -> Weights:
