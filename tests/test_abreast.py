@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -15,13 +17,14 @@ from hypothesis import strategies as st
 from probes.learners import GradientLearner
 from probes.networks import abreast as threads
 from probes.networks import asking, descent
-from probes.networks.abreast import abreast, n_abreast
+from probes.networks.abreast import abreast, n_abreast, require_wanted
 from probes.networks.causal_lm import CausalLM
 from probes.networks.lessons import Lessons
 from probes.networks.lora import training_of
 from probes.networks.submodel import parameters_of
 from probes.networks.training import Training
 from probes.networks.trees import tree_of
+from probes.networks.trials import Trial
 from tests.benchmarks.test_descent import lessons_of
 from tests.test_training import LEARNERS as PLAIN
 from tests.test_training import TRIALS
@@ -91,6 +94,28 @@ def test_the_first_that_fails_is_told_of_and_all_threads_come_back() -> None:
     with pytest.raises(ValueError, match="item 1"):
         abreast(work, list(range(5)), n=N_THREADS)
     assert torch.get_num_threads() == N_THREADS
+
+
+def test_works_that_look_end_early_when_another_fails() -> None:
+    ended = []
+
+    def work(item: int) -> None:
+        if item == 0:
+            raise ValueError("item 0")
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            try:
+                require_wanted()
+            except CancelledError:
+                ended.append(item)
+                raise
+            time.sleep(0.001)
+
+    with pytest.raises(ValueError, match="item 0"):
+        abreast(work, [0, 1, 2, 3], n=N_THREADS)
+    assert set(ended) <= {1, 2, 3}
+    assert ended
+    require_wanted()  # nobody waits for this thread, and nothing was interrupted
 
 
 def test_large_weights_and_gpus_work_on_one_thing_at_a_time() -> None:
@@ -211,3 +236,17 @@ def test_losses_side_by_side_are_those_of_trials_in_turn() -> None:
     torch.set_num_threads(1)
     ones = [training.losses([trial], (1, 3), lessons())[0] for trial in TRIALS]
     assert np.array_equal(many, np.concatenate(ones))
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize("name", ["gd", "lora"])
+def test_room_is_asked_for_once_for_all_that_run_at_once(name: str) -> None:
+    """A vanishing update included: its gradient is found without another copy."""
+    model = CausalLM(built("tied"), None)
+    training = training_of(model, LEARNERS[name], lessons())
+    tiny = [Trial(index=0, rate=1e-40, seed=0)] * 2
+    with mock.patch.object(training, "_require_room") as asked:
+        assert all("vanishes" in fault for fault in training.run(tiny, 1).faults)
+        training.losses(TRIALS, (1,), lessons())
+        training.run(tiny[:1], 1, after_pass=lambda *_: None)
+    assert asked.call_args_list == [mock.call(2), mock.call(N_THREADS), mock.call(1)]

@@ -81,8 +81,8 @@ def _ask(
     for tree in trees:
         shape = llama.n_stacks(weights), len(tree.leaves), n_vocab
         found[tree.group] = np.empty(shape, dtype=np.float32)
-    for start in range(0, len(cuts), n):
-        some = cuts[start : start + n]
+
+    def keep_all(some: Sequence[list[Sequence[Tree]]]) -> None:
         forests = abreast(lambda parts: keep(parts[0], None), some, n=n)
         left = [
             (part, after)
@@ -90,6 +90,9 @@ def _ask(
             for part in parts[1:]
         ]
         abreast(lambda asked: keep(*asked), left, n=n)
+
+    for start in range(0, len(cuts), n):
+        keep_all(cuts[start : start + n])  # and let go of what the stems keep
     return [found[group] for group in range(len(trees))], sum(map(len, cuts))
 
 

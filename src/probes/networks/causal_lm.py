@@ -29,6 +29,7 @@ from probes.networks.memory import keep_freed
 from probes.networks.trees import Prompt, shared_beginning
 
 TOKENS_A_BATCH = 8192
+COUNTING = threading.Lock()
 
 
 class CausalLM:
@@ -46,7 +47,6 @@ class CausalLM:
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.n_forward = 0
-        self._counting = threading.Lock()
         self._tuned: Mapping[str, Tensor] = {}
         config = model.config.get_text_config()
         self.context = int(getattr(config, "max_position_embeddings", 1 << 30))
@@ -70,7 +70,7 @@ class CausalLM:
 
     def count(self, n_forward: int) -> None:
         """Count forward passes, from whatever thread."""
-        with self._counting:
+        with COUNTING:
             self.n_forward += n_forward
 
     @contextlib.contextmanager
@@ -164,7 +164,7 @@ class CausalLM:
         answers = abreast(
             lambda stack: self._ask([prompts], unstacked(stack))[0],
             stacks,
-            n=n_abreast(bytes_of(stacks[0]), self.device),
+            n=n_abreast(self.n_weight_bytes, self.device),
         )
         return np.concatenate(answers)
 

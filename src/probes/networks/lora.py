@@ -5,7 +5,6 @@ Hu et al. 2021, arXiv:2106.09685: a projection W becomes W + BA, of which B and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,7 +17,6 @@ from probes.networks.gathered import Gradient, formed
 from probes.networks.lessons import Lessons
 from probes.networks.memory import bytes_to_train, require_room
 from probes.networks.training import Training
-from probes.networks.trials import Trial
 from probes.tasks import seed_of
 
 if TYPE_CHECKING:
@@ -55,25 +53,27 @@ class LoRATraining(Training):
         lessons: The demonstrations of every set.
     """
 
-    def _masters(self, trials: Sequence[Trial]) -> Weights:
-        """Start the factors of every projection, once for each trial, in float32."""
+    def _require_room(self, n_trials: int) -> None:
         optimizer = self.learner.optimizer
         require_room(
-            bytes_to_train(self.start, n_trials=len(trials), optimizer=optimizer),
+            bytes_to_train(self.start, n_trials=n_trials, optimizer=optimizer),
             self.model.device,
-            what=f"LoRA by {optimizer}, {len(trials)} trials at once,",
+            what=f"LoRA by {optimizer}, {n_trials} trials at once,",
             mending="Name one layer, such as weights='lora@middle', or pass a narrower "
             "--dtype.",
         )
+
+    def _at_start(self) -> Weights:
+        """Start the factors of every projection, in float32 or wider, shape (1, …)."""
         found: Weights = {}
         for name, p in self.start.items():
             d_out, d_in = p.shape
             wide = torch.promote_types(p.dtype, torch.float32)
             A = _gaussian(name, d_in).to(p.device, wide) / d_in**0.5
-            B = torch.zeros(d_out, RANK, dtype=wide, device=p.device)
-            for factor, matrix in (("A", A), ("B", B)):
-                stacked = matrix.expand(len(trials), *matrix.shape)
-                found[f"{name}:{factor}"] = stacked.clone()
+            found[f"{name}:A"] = A[None]
+            found[f"{name}:B"] = torch.zeros(
+                1, d_out, RANK, dtype=wide, device=p.device
+            )
         return found
 
     def _working(self, masters: Weights) -> Weights:

@@ -20,7 +20,7 @@ from torch.func import grad_and_value, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from probes.measurement import Array
-from probes.networks.abreast import abreast, n_abreast
+from probes.networks.abreast import abreast, n_abreast, require_wanted
 from probes.networks.backward import Take
 from probes.networks.causal_lm import CausalLM
 from probes.networks.descent import Descent, Weights, bytes_of, n_stacked, unstacked
@@ -104,6 +104,7 @@ class Training:
             return self._run(trials, passes, after_pass)
 
         if after_pass is not None:
+            self._require_room(len(trials))
             return some(trials)
         parts = self._together(trials, some)
         if len(parts) == 1:
@@ -120,13 +121,14 @@ class Training:
         held, device = bytes_of(self.start), self.model.device
         if self.taught is None or n_stacked(held, device) > 1:
             return 1
-        return n_abreast(held, device)
+        return n_abreast(self.model.n_weight_bytes, device)
 
     def _together(
         self, trials: Sequence[Trial], some: Callable[[Sequence[Trial]], Found]
     ) -> list[Found]:
         """Run a group: side by side, or stacked as far as memory reaches."""
         n = self._n_abreast
+        self._require_room(len(trials) if n == 1 else min(n, len(trials)))
         if n > 1:
             return abreast(some, [[trial] for trial in trials], n=n)
         return [part for _, part in in_halves(trials, some, what="one training")]
@@ -143,6 +145,7 @@ class Training:
         finite = torch.ones(len(trials)).bool()
         for turn, batches in enumerate(self._orders(trials, passes), start=1):
             for picked in batches:
+                require_wanted()
                 batch = self.lessons.take(sets, picked)
                 descent.begin_step()
                 losses = self._learn(masters, batch, partial(descent.move, masters))
@@ -165,14 +168,14 @@ class Training:
     def _largest_gradient(self, trial: Trial) -> float:
         """Find the largest entry in the first step that has a gradient, or 0."""
         sets = torch.tensor([trial.index], device=self.model.device)
-        masters, sizes = self._masters([trial]), [0.0]
+        start, sizes = self._at_start(), [0.0]
 
         def note(_: str, gradient: Gradient) -> None:
-            sizes.append(float(formed(gradient).abs().max()))
+            sizes.extend(abs(float(end)) for end in formed(gradient).aminmax())
 
         for batches in self._orders([trial], 1):
             for picked in batches:
-                self._learn(masters, self.lessons.take(sets, picked), note)
+                self._learn(start, self.lessons.take(sets, picked), note)
                 if max(sizes) > 0:
                     return max(sizes)
         return 0.0
@@ -214,7 +217,7 @@ class Training:
             if done in passes:
                 found[done] = self._losses_of(trials, weights, asked)
 
-        trained = self.run(trials, max(passes), after_pass=read)
+        trained = self._run(trials, max(passes), read)
         values = np.stack([found[done] for done in passes], axis=1)
         failed = np.array([bool(fault) for fault in trained.faults])
         values[failed] = np.inf
@@ -266,25 +269,31 @@ class Training:
             moved[name] = shifted.to(p)
         return moved
 
-    def _masters(self, trials: Sequence[Trial]) -> Weights:
-        """Copy the weights that move, once for each trial, in float32 or wider."""
+    def _require_room(self, n_trials: int) -> None:
+        """Refuse what would run out of memory, before so many trials are begun."""
         moved, optimizer = self.learner.weights, self.learner.optimizer
-        at_once = max(len(trials), self._n_abreast)
         require_room(
             bytes_to_train(
                 self.start,
-                n_trials=at_once,
+                n_trials=n_trials,
                 optimizer=optimizer,
                 gradients="all" if self.taught is None else "largest",
             ),
             self.model.device,
-            what=f"Training {moved} by {optimizer}, {at_once} trials at once,",
+            what=f"Training {moved} by {optimizer}, {n_trials} trials at once,",
             mending="Train a sub-model, such as weights='W_V@middle', or pass a "
             "narrower --dtype.",
         )
+
+    def _at_start(self) -> Weights:
+        """Give what moves as it is before, shape (1, …); it is not to be moved."""
+        return {name: p.detach()[None] for name, p in self.start.items()}
+
+    def _masters(self, trials: Sequence[Trial]) -> Weights:
+        """Copy what moves, once for each trial, in float32 or wider."""
         return {
-            name: p.detach().to(_wide(p.dtype)).expand(len(trials), *p.shape).clone()
-            for name, p in self.start.items()
+            name: p.to(_wide(p.dtype)).expand(len(trials), *p.shape[1:]).clone()
+            for name, p in self._at_start().items()
         }
 
     def _replayed(self, lessons: Lessons) -> Lessons:
