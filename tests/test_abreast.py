@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from probes.learners import GradientLearner
 from probes.networks import abreast as threads
 from probes.networks import asking, descent
+from probes.networks import training as training_module
 from probes.networks.abreast import abreast, n_abreast, require_wanted
 from probes.networks.causal_lm import CausalLM
 from probes.networks.lessons import Lessons
@@ -250,3 +251,15 @@ def test_room_is_asked_for_once_for_all_that_run_at_once(name: str) -> None:
         training.losses(TRIALS, (1,), lessons())
         training.run(tiny[:1], 1, after_pass=lambda *_: None)
     assert asked.call_args_list == [mock.call(2), mock.call(N_THREADS), mock.call(1)]
+
+
+def test_training_looks_at_every_step_whether_it_is_wanted() -> None:
+    training = Training(CausalLM(built("tied"), None), LEARNERS["sgd_fixed"], lessons())
+    looking = mock.Mock(side_effect=[None, None, CancelledError])
+    before = training.model.n_forward
+    with (
+        mock.patch.object(training_module, "require_wanted", looking),
+        pytest.raises(CancelledError),
+    ):
+        training.run(TRIALS[:1], 3)
+    assert training.model.n_forward - before == 2
