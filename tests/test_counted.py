@@ -11,7 +11,7 @@ from torch.nn import functional as F  # noqa: N812 - its usual name
 from torch.utils.flop_counter import FlopCounterMode
 
 from probes.learners import GradientLearner
-from probes.networks import fused, packed
+from probes.networks import fused, learned_attention, packed
 from probes.networks.causal_lm import CausalLM
 from probes.networks.descent import Descent
 from probes.networks.packed import Packed
@@ -58,6 +58,13 @@ def test_attention_counts_two_products_of_what_is_seen(
     q, k, v = drawn((1, 2, 5, 4, 8), (1, 2, 5, 4, 8), (1, 2, 5, 4, 8))
     ours = counted(lambda: fused.attended(q, k, v, causal=causal))
     assert ours == 2 * 2 * 2 * 4 * pairs * 8
+
+
+@pytest.mark.skipif(not learned_attention.is_possible(), reason="nor such a gradient")
+def test_a_gradient_of_attention_counts_five_products_of_what_is_seen() -> None:
+    q, k, v, onward = drawn(*[(1, 2, 5, 4, 8)] * 3, (2, 5, 4, 8))
+    seen = learned_attention.Seen.of(q, k, v, mask=None)
+    assert counted(lambda: seen.back(onward)) == 5 * 2 * 2 * 4 * 15 * 8
 
 
 @pytest.mark.parametrize("weights", ["all", "W_V@middle"])

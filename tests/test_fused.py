@@ -151,7 +151,7 @@ def test_an_operator_that_does_not_answer_as_it_should_is_left_alone(
             raise RuntimeError
         return given[0], given[0].sum(-1)
 
-    monkeypatch.setattr(fused, "_operator", operator)
+    monkeypatch.setattr(fused, "operator", operator)
     assert not fused.is_possible.__wrapped__()
 
 

@@ -44,6 +44,21 @@ def _operations_of_attention(
     return 4 * prod(query[:-2]) * pairs * query[-1]
 
 
+def _operations_of_attention_back(
+    _gradient: Sequence[int],
+    query: Sequence[int],
+    key: Sequence[int],
+    value: Sequence[int],
+    _found: Sequence[int],
+    _mass: Sequence[int],
+    dropout: float,
+    is_causal: bool,
+    **_: Any,
+) -> int:
+    """Count five: scores once more, and a gradient for each factor of both products."""
+    return 5 * _operations_of_attention(query, key, value, dropout, is_causal) // 2
+
+
 def _operations_of_sum(
     _moved: Sequence[int], left: Sequence[int], right: Sequence[int], **_: Any
 ) -> int:
@@ -56,6 +71,9 @@ COUNTED = {
     torch.ops.mkldnn._linear_pointwise: _operations_of_packed,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: (
         _operations_of_attention
+    ),
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: (
+        _operations_of_attention_back
     ),
 }
 """What torch's counter does not know of."""

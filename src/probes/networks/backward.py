@@ -38,14 +38,17 @@ class Backward:
         llama: The model.
         weights: Those that move, as in ``Llama.logits``.
         layout: Which tokens see which.
+        turns: How far its tokens are turned.
         take: Called with each gradient, in the shape of the weight. It may move the
             weight in place.
     """
 
     def __init__(
-        self, llama: Llama, weights: Weights, layout: Blocks, take: Take
+        self, llama: Llama, weights: Weights, layout: Blocks, turns: Turns, take: Take
     ) -> None:
-        self.llama, self.weights, self.layout = llama, weights, layout
+        self.llama, self.weights, self.layout, self.turns = (
+            llama, weights, layout, turns,
+        )  # fmt: skip
         self._take = take
         self._of_embedding: Product | None = None
 
@@ -63,10 +66,9 @@ class Backward:
             Logits, shape (n_stacks, n_rows, n_vocab), float32 or wider; and what takes
             their gradient and hands over that of every weight, once.
         """
-        turns = self.llama.turns(hidden, self.layout.positions)
         backs, wanted = [], EMBEDDING in self.weights
         for layer in range(start, self.llama.n_layers):
-            hidden, back = self._layer(layer, hidden, turns, wanted)
+            hidden, back = self._layer(layer, hidden, wanted)
             backs.append(back)
             wanted = back is not None
         normal, to_layers = self._norm(hidden, "model.norm", wanted)
@@ -86,13 +88,11 @@ class Backward:
         wide = found.float() if found.dtype.itemsize < 4 else found
         return self.layout.apart(wide, of_rows=True), descend
 
-    def _layer(
-        self, layer: int, hidden: Tensor, turns: Turns, wanted: bool
-    ) -> tuple[Tensor, Back]:
+    def _layer(self, layer: int, hidden: Tensor, wanted: bool) -> tuple[Tensor, Back]:
         """Run a layer, the last one only at the tokens that are read."""
         at, of_rows = f"model.layers.{layer}.", layer == self.llama.n_layers - 1
         entered, to_hidden = self._norm(hidden, at + "input_layernorm", wanted)
-        seen, to_entered = self._attention(layer, entered, turns, to_hidden is not None)
+        seen, to_entered = self._attention(layer, entered, to_hidden is not None)
         middle, to_seen = self._linear(
             seen, at + "self_attn.o_proj", to_entered is not None, of_rows=of_rows
         )
@@ -123,12 +123,13 @@ class Backward:
         return found, back
 
     def _attention(
-        self, layer: int, entered: Tensor, turns: Turns, wanted: bool
+        self, layer: int, entered: Tensor, wanted: bool
     ) -> tuple[Tensor, Back]:
         """Attend, the last layer only from the tokens that are read."""
-        llama, at = self.llama, f"model.layers.{layer}.self_attn."
+        llama, turns = self.llama, self.turns
+        at = f"model.layers.{layer}.self_attn."
         of_rows = layer == llama.n_layers - 1
-        asking, asked_at = entered, turns.times(llama.d_head**-0.5)
+        asking, asked_at = entered, turns.of_queries
         if of_rows:
             asking = picked(entered, self.layout.rows)
             asked_at = asked_at.each(lambda t: picked(t, self.layout.rows))
@@ -150,17 +151,16 @@ class Backward:
             return found, self._back_to_values(seen, values)
         value, to_value = self._linear(entered, values, wanted)
         value = split(value, -1, -1, llama.d_head)
-        found, weights = self.layout.attended(
+        found, to_all = self.layout.attended(
             query, key, value, window=window, of_rows=of_rows
         )
         if is_alone and to_value is None:
             return found, None
 
         def back(gradient: Tensor) -> Tensor | None:
-            of_query, of_key, of_value = self.layout.back(
-                gradient, query, key, value, weights, of_rows=of_rows,
-                of_scores=not (to_asking is None and to_key is None),
-            )  # fmt: skip
+            of_query, of_key, of_value = to_all(
+                gradient, not (to_asking is None and to_key is None)
+            )
             new = _through(to_value, of_value.flatten(2))
             if of_key is not None and to_key is not None:
                 new = _plus(new, to_key(turns.back(of_key).flatten(2)))
@@ -289,11 +289,7 @@ class Backward:
             self._take(EMBEDDING, replace(of_output, rows=rows, added=added))
             return
         whole = torch.zeros_like(self.weights[EMBEDDING])
-        if is_stack:
-            add_rows(whole, rows, added)
-        else:
-            whole.index_add_(0, rows, added)
-        self._take(EMBEDDING, whole)
+        self._take(EMBEDDING, add_rows(whole, rows, added))
 
 
 def _through(back: Back, gradient: Tensor | None) -> Tensor | None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from probes.networks.axes import split
+from probes.networks.learned_attention import Seen, is_learned
 from probes.networks.orders import Order
 from probes.networks.ragged import Grid
+
+BackToAll = Callable[[Tensor, bool], tuple[Tensor | None, Tensor | None, Tensor]]
+"""Takes the gradient of what was seen, in its shape, and whether anybody wants those
+of queries and keys; gives those of queries, keys and values, in the shapes of these."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +74,12 @@ class Blocks:
             begins=(lengths.cumsum(dim=1) - lengths + before[:, None]).flatten(),
         )
 
-    @property
+    @cached_property
     def positions(self) -> Tensor:
         """Positions of all tokens in their examples, shape (n_lines, n_tokens)."""
         return self.places % self.width
 
-    @property
+    @cached_property
     def rows(self) -> Tensor:
         """Where the tokens that are read stand in their lines, (n_lines, n_rows)."""
         n_lines, n_tokens = self.places.shape
@@ -157,68 +164,74 @@ class Blocks:
         *,
         window: int | None,
         of_rows: bool,
-    ) -> tuple[Tensor, Tensor]:
-        """Do so, and give the attention weights beside what was seen.
-
-        Shape (n_stacks or 1, n_all_examples, n_key_heads, groups · n_asking, width).
-        """
-        n_key_heads = key.shape[2]
-        groups = query.shape[2] // n_key_heads
+    ) -> tuple[Tensor, BackToAll]:
+        """Do so, and tell how a gradient of what was seen comes back."""
+        if not of_rows and is_learned(query):
+            found = self._fused(query, key, value, window)
+            if found is not None:
+                return found
+        groups = query.shape[2] // key.shape[2]
         asked = self._ordered(query, groups, of_rows)
         keys, values = self._ordered(key), self._ordered(value)
         scores = split(asked @ keys.transpose(-1, -2), 3, groups, -1)
         scores += self._mask(scores, window, of_rows)
         weights = torch.softmax(scores, dim=-1).flatten(3, 4)
-        return self._disordered(weights @ values, groups, of_rows), weights
 
-    def back(
-        self,
-        gradient: Tensor,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        weights: Tensor,
-        *,
-        of_rows: bool,
-        of_scores: bool,
-    ) -> tuple[Tensor | None, Tensor | None, Tensor]:
-        """Carry the gradient of what was seen back to queries, keys and values.
+        def back(
+            gradient: Tensor, of_scores: bool
+        ) -> tuple[Tensor | None, Tensor | None, Tensor]:
+            by_head = split(gradient, -1, query.shape[2], -1)
+            seen = self._ordered(by_head, groups, of_rows, is_gradient=True)
+            of_value = weights.transpose(-1, -2) @ seen
+            of_value = self._disordered(of_value, is_gradient=True)
+            if not of_scores:
+                return None, None, of_value
+            of_weights = seen @ values.transpose(-1, -2)
+            of_scores_ = torch.ops.aten._softmax_backward_data(
+                of_weights, weights, -1, weights.dtype
+            )
+            of_query = self._disordered(
+                of_scores_ @ keys, groups, of_rows, is_gradient=True
+            )
+            of_key = of_scores_.transpose(-1, -2) @ asked
+            return of_query, self._disordered(of_key, is_gradient=True), of_value
 
-        Args:
-            gradient: In the shape of what was seen.
-            query: As in :meth:`attended`; so are key, value and of_rows.
-            key: See there.
-            value: See there.
-            weights: What it gave.
-            of_rows: See there.
-            of_scores: Whether anybody wants the gradients of queries and keys.
+        return self._disordered(weights @ values, groups, of_rows).flatten(2), back
 
-        Returns:
-            In the shapes of the three; None for two that are not wanted.
-        """
-        groups = query.shape[2] // key.shape[2]
-        by_head = split(gradient, -1, query.shape[2], -1)
-        seen = self._ordered(by_head, groups, of_rows, is_gradient=True)
-        of_value = self._disordered(weights.transpose(-1, -2) @ seen, is_gradient=True)
-        of_value = of_value.view(*of_value.shape[:2], *value.shape[2:])
-        if not of_scores:
-            return None, None, of_value
-        keys, values = self._ordered(key), self._ordered(value)
-        of_weights = seen @ values.transpose(-1, -2)
-        of_scores_ = torch.ops.aten._softmax_backward_data(
-            of_weights, weights, -1, weights.dtype
+    def _fused(
+        self, query: Tensor, key: Tensor, value: Tensor, window: int | None
+    ) -> tuple[Tensor, BackToAll] | None:
+        """Do so without writing scores; None if some may have overflowed."""
+        is_hiding = window is not None and window < self.width
+        mask = self._mask(query, window, of_rows=False) if is_hiding else None
+        seen = Seen.of(*(self._padded(t) for t in (query, key, value)), mask=mask)
+        if seen.is_doubtful:
+            return None
+
+        def back(gradient: Tensor, _: bool) -> tuple[Tensor, Tensor, Tensor]:
+            by_head = split(gradient, -1, query.shape[2], -1)
+            of_all = seen.back(self._padded(by_head, is_gradient=True)[0])
+            of_query, of_key, of_value = (
+                self._unpadded(t, is_gradient=True) for t in of_all
+            )
+            return of_query, of_key, of_value
+
+        return self._unpadded(seen.tokens).flatten(2), back
+
+    def _padded(self, heads: Tensor, *, is_gradient: bool = False) -> Tensor:
+        """Pad examples to the longest, (n_stacks or 1, n_all_examples, width, …)."""
+        in_one = heads if len(self.places) == 1 else heads.flatten(0, 1)[None]
+        found = self._order(1, of_rows=False).put(
+            in_one.flatten(2), is_gradient=is_gradient
         )
-        asked = self._ordered(query, groups, of_rows)
-        of_query = self._disordered(
-            of_scores_ @ keys, groups, of_rows, is_gradient=True
-        )
-        of_key = self._disordered(
-            of_scores_.transpose(-1, -2) @ asked, is_gradient=True
-        )
-        return (
-            of_query.view(*of_query.shape[:2], *query.shape[2:]),
-            of_key.view(*of_key.shape[:2], *key.shape[2:]),
-            of_value,
+        return found.view(len(found), -1, self.width, *heads.shape[2:])
+
+    def _unpadded(self, by_example: Tensor, *, is_gradient: bool = False) -> Tensor:
+        """Undo it, from shape (n_stacks · n_all_examples, width, n_heads, d)."""
+        by_stack = split(by_example, 0, -1, len(self.begins))
+        found = self._order(1, of_rows=False).take(by_stack.flatten(3).flatten(1, 2))
+        return self._in_lines(
+            split(found, 2, by_example.shape[2], -1), is_gradient=is_gradient
         )
 
     def _ordered(
@@ -247,14 +260,19 @@ class Blocks:
         *,
         is_gradient: bool = False,
     ) -> Tensor:
-        """Undo it, shape (n_stacks or 1, n, n_heads · d)."""
-        n_heads, n_lines = ordered.shape[2] * groups, len(self.places)
+        """Undo it, shape (n_stacks or 1, n, n_heads, d)."""
+        n_heads = ordered.shape[2] * groups
         found = self._order(n_heads, of_rows).take(ordered.flatten(1, 3))
-        found = split(found, 1, -1, n_heads).flatten(2)
-        if n_lines == 1:
-            return found
-        found = split(found[0], 0, n_lines, -1)
-        return self._cleared(found) if is_gradient and not of_rows else found
+        return self._in_lines(
+            split(found, 1, -1, n_heads), is_gradient=is_gradient and not of_rows
+        )
+
+    def _in_lines(self, tokens: Tensor, *, is_gradient: bool) -> Tensor:
+        """Put tokens of all lines (n_stacks or 1, n_all_tokens, …) into theirs."""
+        if len(self.places) == 1:
+            return tokens
+        found = split(tokens[0], 0, len(self.places), -1)
+        return self._cleared(found) if is_gradient else found
 
     def _order(self, n_heads: int, of_rows: bool) -> Order:
         if (n_heads, of_rows) not in self._orders:

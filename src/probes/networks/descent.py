@@ -42,7 +42,13 @@ class Descent:
         self.n_steps += 1
 
     def move(self, masters: Weights, name: str, gradient: Gradient) -> None:
-        """Move one weight of every trial in place; the gradient may be written over."""
+        """Move one weight in place.
+
+        Args:
+            masters: By name, shape (n_trials, …), or of one trial alone.
+            name: Which moves.
+            gradient: In its shape; it may be written over.
+        """
         master = masters[name]
         if isinstance(gradient, Product) and self._is_addable(gradient, master):
             self._move_by_product(master, gradient)
@@ -65,10 +71,10 @@ class Descent:
         """Add a product to the weights as it is formed: they are read only once."""
         rows, added = gradient.rows, gradient.added
         if self._only is not None:
-            factors, alpha = (gradient.left[0], gradient.right[0]), -self._only
-            master[0].addmm_(*factors, alpha=alpha)
+            alpha = -self._only
+            master.addmm_(gradient.left, gradient.right, alpha=alpha)
             if rows is not None and added is not None:
-                master[0].index_add_(0, rows[0], added[0], alpha=alpha)
+                master.index_add_(0, rows, added, alpha=alpha)
             return
         rates = self._rates_for(master)
         master.baddbmm_(gradient.left, gradient.right * rates, alpha=-1)

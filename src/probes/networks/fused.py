@@ -16,6 +16,8 @@ from torch import Tensor
 
 from probes.networks.axes import split
 
+DTYPES = (torch.float32, torch.float64)
+
 
 def by_head(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, ...]:
     """Lay rows of tokens out by head, every query head beside a key head of its own.
@@ -53,7 +55,7 @@ def attended(
         What is seen, shape (n_stacks, n_rows, n_asking, n_heads, d_head), and the
         logarithm of the sum of exponentiated scores, (…, n_heads, 1).
     """
-    seen, mass = _operator()(*by_head(query, key, value), is_causal=causal, scale=1.0)
+    seen, mass = operator()(*by_head(query, key, value), is_causal=causal, scale=1.0)
     seen, mass = (
         split(t.transpose(1, 2), 0, -1, query.shape[1]) for t in (seen, mass[..., None])
     )
@@ -69,6 +71,10 @@ def is_doubtful(seen: Tensor, mass: Tensor) -> bool:
     """Say whether some token may have seen nothing, for its scores overflowed to −∞.
 
     The operator then answers 0 and a mass of 0, not NaN and −∞.
+
+    Args:
+        seen: Shape (…, d_head).
+        mass: Shape (…, 1).
     """
     is_zero = mass == 0
     return bool(is_zero.any()) and bool((seen[is_zero[..., 0]] == 0).all(-1).any())
@@ -76,7 +82,7 @@ def is_doubtful(seen: Tensor, mass: Tensor) -> bool:
 
 def is_fused(query: Tensor) -> bool:
     """Say whether :func:`attended` serves tokens of this device and precision."""
-    wide = query.dtype in (torch.float32, torch.float64)
+    wide = query.dtype in DTYPES
     return query.device.type == "cpu" and wide and is_possible()
 
 
@@ -85,9 +91,7 @@ def is_possible() -> bool:
     """Say whether this torch has the operator, and it answers as it should."""
     try:
         return all(
-            _is_right(dtype, causal)
-            for dtype in (torch.float32, torch.float64)
-            for causal in (False, True)
+            _is_right(dtype, causal) for dtype in DTYPES for causal in (False, True)
         )
     except (AttributeError, RuntimeError, TypeError):
         return False
@@ -114,5 +118,6 @@ def _is_right(dtype: torch.dtype, causal: bool) -> bool:
     )
 
 
-def _operator() -> torch._ops.OpOverloadPacket:
+def operator() -> torch._ops.OpOverloadPacket:
+    """Give torch's operator; AttributeError where it has none."""
     return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu

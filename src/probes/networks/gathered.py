@@ -12,10 +12,12 @@ def add_rows(whole: Tensor, rows: Tensor, new: Tensor) -> Tensor:
     """Add to some rows in place, where some may stand more than once.
 
     Args:
-        whole: Shape (n_stacks, n, d).
-        rows: Which, shape (n_stacks or 1, n_rows).
-        new: Shape (n_stacks, n_rows, d).
+        whole: Shape (n_stacks, n, d), or (n, d).
+        rows: Which, shape (n_stacks or 1, n_rows), or (n_rows,).
+        new: Shape (n_stacks, n_rows, d), or (n_rows, d).
     """
+    if rows.dim() == 1:
+        return whole.index_add_(0, rows, new)
     if len(rows) == 1:
         return whole.index_add_(1, rows[0], new)
     stack = torch.arange(len(rows), device=rows.device)[:, None].expand_as(rows)
@@ -29,9 +31,9 @@ class Product:
     Attributes:
         left: Gradients of what the matrix answers, shape (…, d_out, n_tokens).
         right: What it was given, shape (…, n_tokens, d_in).
-        rows: Of a tied embedding, the tokens looked up, shape (n_stacks or 1, n_rows);
-            None of other matrices.
-        added: What is added to these rows, shape (n_stacks, n_rows, d_in).
+        rows: Of a tied embedding, the tokens looked up, shape (n_rows,), or of a stack
+            (n_stacks or 1, n_rows); None of other matrices.
+        added: What is added to these rows, one axis d_in more.
     """
 
     left: Tensor
@@ -40,7 +42,7 @@ class Product:
     added: Tensor | None = None
 
     def formed(self) -> Tensor:
-        """Compute it, shape (…, d_out, d_in); of a stack, if rows are added."""
+        """Compute it, shape (…, d_out, d_in)."""
         found = self.left @ self.right
         if self.rows is None or self.added is None:
             return found
@@ -53,16 +55,6 @@ Gradient = Tensor | Product
 def formed(gradient: Gradient) -> Tensor:
     """Compute a gradient, if that was not done yet."""
     return gradient.formed() if isinstance(gradient, Product) else gradient
-
-
-def stack_of_one(gradient: Gradient) -> Gradient:
-    """Give a gradient the leading axis of a stack."""
-    if isinstance(gradient, Tensor):
-        return gradient[None]
-    rows, added = (
-        None if part is None else part[None] for part in (gradient.rows, gradient.added)
-    )
-    return Product(gradient.left[None], gradient.right[None], rows, added)
 
 
 def outer(gradient: Tensor, x: Tensor, is_stack: bool) -> Product:

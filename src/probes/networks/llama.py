@@ -219,7 +219,7 @@ class Llama:
         at = f"model.layers.{layer}."
         of_rows = reads and layer == self.n_layers - 1
         entered = self._norm(hidden, at + "input_layernorm.weight", weights)
-        asking, asked_at = entered, turns.times(self.d_head**-0.5)
+        asking, asked_at = entered, turns.of_queries
         if of_rows:
             asking, hidden = (picked(t, layout.rows) for t in (entered, hidden))
             asked_at = asked_at.each(lambda t: picked(t, layout.rows))

@@ -83,17 +83,17 @@ class LoRATraining(Training):
             for name, p in self.start.items()
         }
 
-    def _learn(self, masters: Weights, batch: tuple[Tensor, ...], take: Take) -> Tensor:
+    def _learn(self, moving: Weights, batch: tuple[Tensor, ...], take: Take) -> Tensor:
         """Carry the projections' gradients over to the factors, by the chain rule."""
 
         def carry(name: str, gradient: Gradient) -> None:
-            A, B = masters[f"{name}:A"], masters[f"{name}:B"]
+            A, B = moving[f"{name}:A"], moving[f"{name}:B"]
             wide = formed(gradient).to(A.dtype)
             of_factors = {"A": B.mT @ wide, "B": wide @ A.mT}
             for factor, found in of_factors.items():
                 take(f"{name}:{factor}", found)
 
-        return super()._learn(masters, batch, carry)
+        return super()._learn(moving, batch, carry)
 
 
 def _gaussian(name: str, d_in: int) -> Tensor:

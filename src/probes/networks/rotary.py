@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -36,19 +37,32 @@ class Turns:
         """Change those of every token alike."""
         return Turns(by=change(self.by))
 
-    def times(self, factor: float) -> Turns:
-        """Scale what they turn."""
-        return self.each(lambda by: by * factor)
+    @cached_property
+    def of_queries(self) -> Turns:
+        """Those that scale as well, by 1/√d_head: scores need no more."""
+        return self.each(lambda by: by * (2 * by.shape[-1]) ** -0.5)
 
     def turn(self, heads: Tensor) -> Tensor:
         """Turn heads, shape (…, n_tokens, n_heads, d_head)."""
-        half = heads.shape[-1] // 2
-        halves = heads.to(self.by.real.dtype).split(half, dim=-1)  # type: ignore[no-untyped-call]
-        turned = torch.complex(*halves).mul_(self.by[:, :, None])
+        first, second = heads.to(self._dtype).chunk(2, dim=-1)
+        turned = torch.complex(first, second).mul_(self._forth)
         return torch.view_as_real(turned).flatten(-2).to(heads.dtype)
 
     def back(self, gradient: Tensor) -> Tensor:
         """Carry a gradient of turned heads back: turn it the other way."""
-        wide = split(gradient.to(self.by.real.dtype), -1, -1, 2).contiguous()
-        turned = torch.view_as_complex(wide) * self.by[:, :, None].conj()
-        return torch.cat((turned.real, turned.imag), dim=-1).to(gradient.dtype)
+        wide = split(gradient.to(self._dtype), -1, -1, 2).contiguous()
+        turned = torch.view_as_real(torch.view_as_complex(wide) * self._back)
+        return turned.transpose(-1, -2).flatten(-2).to(gradient.dtype)
+
+    @cached_property
+    def _dtype(self) -> torch.dtype:
+        return self.by.real.dtype
+
+    @cached_property
+    def _forth(self) -> Tensor:
+        """What all heads of a token are multiplied by."""
+        return self.by[:, :, None]
+
+    @cached_property
+    def _back(self) -> Tensor:
+        return self._forth.conj().resolve_conj()

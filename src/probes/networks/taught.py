@@ -11,10 +11,10 @@ from torch import Tensor
 from probes.networks.axes import split
 from probes.networks.backward import Backward, Take
 from probes.networks.blocks import Blocks
-from probes.networks.descent import Weights, unstacked
-from probes.networks.gathered import Gradient, stack_of_one
+from probes.networks.descent import Weights
 from probes.networks.lessons import Batch
 from probes.networks.llama import EMBEDDING, Llama
+from probes.networks.rotary import Turns
 
 MOST_LAYOUTS = 32
 """Kept at a time; each holds some numbers for every token and head."""
@@ -30,7 +30,7 @@ class Taught:
 
     def __init__(self, llama: Llama, start: int) -> None:
         self.llama, self.start = llama, start
-        self._layouts: dict[tuple[Any, ...], Blocks] = {}
+        self._layouts: dict[tuple[Any, ...], tuple[Blocks, Turns]] = {}
         self._laying_out = threading.Lock()
 
     def record(self, ids: Tensor) -> Tensor:
@@ -60,14 +60,14 @@ class Taught:
         Returns:
             Shape (n_trials,).
         """
-        layout = self._layout(columns, batch)
+        layout, _ = self._layout(columns, batch)
         hidden = self._entering(weights, batch, layout)
         logits = self.llama.logits(hidden, layout, weights, start=self.start)
         return _label_loss(torch.log_softmax(logits, dim=-1), batch)
 
     def _layout(
         self, columns: Tensor, batch: Batch, *, in_one_line: bool = False
-    ) -> Blocks:
+    ) -> tuple[Blocks, Turns]:
         """Lay out examples up to the last token that is read: none sees what follows.
 
         Steps come again in every pass, so the layouts of some are kept.
@@ -78,7 +78,9 @@ class Taught:
             found = self._layouts.pop(key, None)
             if found is None:
                 lengths = reads.amax(dim=-1) + 1
-                found = Blocks.of(lengths, reads, in_one_line=in_one_line)
+                layout = Blocks.of(lengths, reads, in_one_line=in_one_line)
+                like = self.llama.own[EMBEDDING]
+                found = layout, self.llama.turns(like, layout.positions)
             self._layouts[key] = found
             if len(self._layouts) > MOST_LAYOUTS:
                 del self._layouts[next(iter(self._layouts))]
@@ -99,27 +101,23 @@ class Taught:
         takes it may move the weights at once: nothing below needs them any more.
 
         Args:
-            weights: Those that move, shape (n_trials, …).
+            weights: Those that move, shape (n_trials, …), or of one trial alone.
             columns: The positions that ``reads`` counts in, shape (n_columns,).
             batch: What ``Lessons.take`` gives.
-            take: Called with a name and its gradient, shape (n_trials, …); not called
+            take: Called with a name and its gradient, in the weight's shape; not called
                 for weights that the losses do not depend on.
 
         Returns:
             The losses, shape (n_trials,).
         """
-        alone, moving = len(batch[0]) == 1, unstacked(weights)
-        layout = self._layout(
+        alone = len(batch[0]) == 1
+        layout, turns = self._layout(
             columns, batch, in_one_line=not alone and self._is_one_matrix(weights)
         )
-
-        def hand(name: str, gradient: Gradient) -> None:
-            take(name, stack_of_one(gradient) if alone else gradient)
-
         with torch.no_grad():
-            back = Backward(self.llama, moving, layout, hand)
+            back = Backward(self.llama, weights, layout, turns, take)
             logits, descend = back.logits(
-                self._entering(moving, batch, layout),
+                self._entering(weights, batch, layout),
                 start=self.start,
                 ids=layout.line_up(batch[0]),
             )

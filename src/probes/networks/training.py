@@ -140,6 +140,7 @@ class Training:
         after_pass: Callable[[int, Weights], None] | None,
     ) -> Trained:
         masters = self._masters(trials)
+        moving = unstacked(masters)
         sets = torch.tensor([t.index for t in trials], device=self.model.device)
         descent = Descent(optimizer=self.learner.optimizer, rates=self._rates(trials))
         finite = torch.ones(len(trials)).bool()
@@ -148,7 +149,7 @@ class Training:
                 require_wanted()
                 batch = self.lessons.take(sets, picked)
                 descent.begin_step()
-                losses = self._learn(masters, batch, partial(descent.move, masters))
+                losses = self._learn(moving, batch, partial(descent.move, moving))
                 finite &= torch.isfinite(losses).cpu()
             if after_pass is not None:
                 after_pass(turn, self._working(masters))
@@ -168,7 +169,7 @@ class Training:
     def _largest_gradient(self, trial: Trial) -> float:
         """Find the largest entry in the first step that has a gradient, or 0."""
         sets = torch.tensor([trial.index], device=self.model.device)
-        start, sizes = self._at_start(), [0.0]
+        start, sizes = unstacked(self._at_start()), [0.0]
 
         def note(_: str, gradient: Gradient) -> None:
             sizes.extend(abs(float(end)) for end in formed(gradient).aminmax())
@@ -325,9 +326,9 @@ class Training:
         """Round the weights to the model's precision; no copy if it is theirs."""
         return {name: m.to(self.start[name].dtype) for name, m in masters.items()}
 
-    def _learn(self, masters: Weights, batch: tuple[Tensor, ...], take: Take) -> Tensor:
-        """Hand over every weight's gradient, (n_trials, …); give losses (n_trials,)."""
-        weights = self._working(masters)
+    def _learn(self, moving: Weights, batch: tuple[Tensor, ...], take: Take) -> Tensor:
+        """Hand over every weight's gradient in its shape; give losses (n_trials,)."""
+        weights = self._working(moving)
         if self.taught is not None:
             self.model.count(1)
             return self.taught.teach(weights, self.lessons.columns, batch, take)
@@ -345,8 +346,8 @@ class Training:
             return self._loss(moving, self.lessons.columns, *one)
 
         if len(batch[0]) == 1:
-            found, value = grad_and_value(loss)(_at(weights, 0), *(t[0] for t in batch))
-            return {name: g[None] for name, g in found.items()}, value[None]
+            found, value = grad_and_value(loss)(weights, *(t[0] for t in batch))
+            return found, value[None]
         with sdpa_kernel(SDPBackend.MATH):  # the one that has a rule for stacking
             gradients, losses = vmap(grad_and_value(loss))(weights, *batch)
         return gradients, losses
