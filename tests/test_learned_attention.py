@@ -11,55 +11,57 @@ from torch import Tensor
 from probes.networks import blocks as layouts
 from probes.networks import learned_attention as fused
 from probes.networks.blocks import Blocks
-from tests.test_written_out import TOLERANCE
+from probes.networks.descent import unstacked
+from probes.networks.llama import Llama
+from probes.networks.submodel import parameters_of
+from probes.networks.taught import Taught
+from tests.gradients import into
+from tests.test_written_out import (
+    FAMILY,
+    TOLERANCE,
+    built,
+    disturbed,
+    examples,
+)
 
 pytestmark = pytest.mark.skipif(
     not hasattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu_backward"),
     reason="this torch has no fused attention on a CPU",
 )
-LENGTHS = {"unlike": [[3, 1], [2, 5], [4, 4]], "alike": [[4, 4]], "alone": [[5]]}
 
 
-def attended(
-    blocks: Blocks, inputs: list[Tensor], onward: Tensor, window: int | None
-) -> list[Tensor]:
+def attended(inputs: list[Tensor], onward: Tensor, window: int | None) -> list[Tensor]:
     """Attend, and give what was seen and the gradients of queries, keys and values."""
-    seen, back = blocks.attended(*inputs, window=window, of_rows=False)
-    return [seen, *(t for t in back(onward, True) if t is not None)]
+    n = inputs[0].shape[1]
+    blocks = Blocks.of(torch.tensor([[n]]), torch.tensor([[[n - 1]]]))
+    seen, back = blocks.attended(*inputs, window=window, of_rows=False, of_scores=True)
+    return [seen, *(t for t in back(onward) if t is not None)]
 
 
-def drawn(blocks: Blocks, dtype: torch.dtype) -> tuple[list[Tensor], Tensor]:
+def drawn(n_tokens: int, dtype: torch.dtype) -> tuple[list[Tensor], Tensor]:
     """Draw queries of four heads, keys and values of two, and a gradient."""
     torch.manual_seed(0)
     *inputs, onward = (
-        torch.randn(*blocks.places.shape, n_heads, 8, dtype=dtype)
-        for n_heads in (4, 2, 2, 4)
+        torch.randn(1, n_tokens, n_heads, 8, dtype=dtype) for n_heads in (4, 2, 2, 4)
     )
-    filled = blocks.stacks.shown is not None and len(blocks.places) > 1
-    if filled:  # no gradient comes from what fills up
-        blocks._cleared(onward)
     return inputs, onward.flatten(2)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 @pytest.mark.parametrize("window", [None, 2, 4, 5])
-@pytest.mark.parametrize("in_one_line", [False, True])
-@pytest.mark.parametrize("lengths", LENGTHS)
+@pytest.mark.parametrize("n_tokens", [1, 5])
 def test_fused_and_plain_see_alike(
-    lengths: str,
-    in_one_line: bool,
+    n_tokens: int,
     window: int | None,
     dtype: torch.dtype,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    sizes = torch.tensor(LENGTHS[lengths])
-    blocks = Blocks.of(sizes, sizes[..., None] - 1, in_one_line=in_one_line)
-    given = drawn(blocks, dtype)
+    given = drawn(n_tokens, dtype)
     calls = counted(monkeypatch)
-    found = attended(blocks, *given, window)
+    found = attended(*given, window)
     assert len(calls) == 1
     monkeypatch.setattr(layouts, "is_learned", lambda _: False)
-    wanted = attended(blocks, *given, window)
+    wanted = attended(*given, window)
     assert len(calls) == 1
     for ours, plain in zip(found, wanted, strict=True):
         assert ours.shape == plain.shape
@@ -78,12 +80,35 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[None]:
     return calls
 
 
+@pytest.mark.parametrize("weights", ["all", "W_V@first", "W_K@first"])
+@pytest.mark.parametrize("kind", FAMILY)
+def test_a_step_on_one_example_is_the_same(
+    kind: str, weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = built(kind)
+    moving = unstacked(disturbed(parameters_of(model, weights), 1))
+    columns, batch = examples(1)
+    one = tuple(t[:, :1] for t in batch)
+    calls = counted(monkeypatch)
+
+    def gradients() -> dict[str, Tensor]:
+        found = dict[str, Tensor]()
+        Taught(Llama(model), 0).teach(moving, columns, one, into(found))
+        return found
+
+    found = gradients()
+    # Not from rows, and not where values alone move.
+    assert len(calls) == model.config.num_hidden_layers - 1 - (weights == "W_V@first")
+    monkeypatch.setattr(layouts, "is_learned", lambda _: False)
+    for name, gradient in gradients().items():
+        torch.testing.assert_close(found[name], gradient, atol=1e-10, rtol=0)
+
+
 def test_scores_that_overflow_are_written() -> None:
     """All scores of the last token are −∞: that is no attention, and not zero."""
-    blocks = Blocks.of(torch.tensor([[3]]), torch.tensor([[[2]]]))
-    (query, key, value), onward = drawn(blocks, torch.float32)
+    (query, key, value), onward = drawn(3, torch.float32)
     query[0, 2], key[0] = 7e19, -7e19
-    seen, *_ = attended(blocks, [query, key, value], onward, None)
+    seen, *_ = attended([query, key, value], onward, None)
     assert bool(seen[0, 2].isnan().all())
     assert bool(torch.isfinite(seen[0, :2]).all())
 

@@ -152,15 +152,14 @@ class Backward:
         value, to_value = self._linear(entered, values, wanted)
         value = split(value, -1, -1, llama.d_head)
         found, to_all = self.layout.attended(
-            query, key, value, window=window, of_rows=of_rows
-        )
+            query, key, value, window=window, of_rows=of_rows,
+            of_scores=not (to_asking is None and to_key is None),
+        )  # fmt: skip
         if is_alone and to_value is None:
             return found, None
 
         def back(gradient: Tensor) -> Tensor | None:
-            of_query, of_key, of_value = to_all(
-                gradient, not (to_asking is None and to_key is None)
-            )
+            of_query, of_key, of_value = to_all(gradient)
             new = _through(to_value, of_value.flatten(2))
             if of_key is not None and to_key is not None:
                 new = _plus(new, to_key(turns.back(of_key).flatten(2)))

@@ -14,9 +14,9 @@ from probes.networks.learned_attention import Seen, is_learned
 from probes.networks.orders import Order
 from probes.networks.ragged import Grid
 
-BackToAll = Callable[[Tensor, bool], tuple[Tensor | None, Tensor | None, Tensor]]
-"""Takes the gradient of what was seen, in its shape, and whether anybody wants those
-of queries and keys; gives those of queries, keys and values, in the shapes of these."""
+BackToAll = Callable[[Tensor], tuple[Tensor | None, Tensor | None, Tensor]]
+"""Takes the gradient of what was seen, in its shape; gives those of queries, keys and
+values, in the shapes of these, and None for two that nobody wants."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +140,10 @@ class Blocks:
     ) -> Tensor:
         """Attend within every example (see ``networks.llama.Layout``)."""
         del layer
-        return self.attended(query, key, value, window=window, of_rows=False)[0]
+        found, _ = self.attended(
+            query, key, value, window=window, of_rows=False, of_scores=True
+        )
+        return found
 
     def attend_from_rows(
         self,
@@ -153,7 +156,9 @@ class Blocks:
     ) -> Tensor:
         """Attend from the tokens that are read (see ``networks.llama.Layout``)."""
         del layer
-        seen, _ = self.attended(query, key, shown, window=window, of_rows=True)
+        seen, _ = self.attended(
+            query, key, shown, window=window, of_rows=True, of_scores=False
+        )
         return split(seen, 2, query.shape[2], -1)
 
     def attended(
@@ -164,9 +169,21 @@ class Blocks:
         *,
         window: int | None,
         of_rows: bool,
+        of_scores: bool,
     ) -> tuple[Tensor, BackToAll]:
-        """Do so, and tell how a gradient of what was seen comes back."""
-        if not of_rows and is_learned(query):
+        """Do so, and tell how a gradient of what was seen comes back.
+
+        Args:
+            query: As in :meth:`attend`, or :meth:`attend_from_rows`.
+            key: See there.
+            value: See there.
+            window: See there.
+            of_rows: Whether the tokens that are read ask, and not all.
+            of_scores: Whether anybody wants the gradients of queries and keys; that of
+                values takes a fifth of what all three take.
+        """
+        is_alone = len(self.begins) == 1  # of several, batched products are as fast
+        if is_alone and of_scores and not of_rows and is_learned(query):
             found = self._fused(query, key, value, window)
             if found is not None:
                 return found
@@ -177,9 +194,7 @@ class Blocks:
         scores += self._mask(scores, window, of_rows)
         weights = torch.softmax(scores, dim=-1).flatten(3, 4)
 
-        def back(
-            gradient: Tensor, of_scores: bool
-        ) -> tuple[Tensor | None, Tensor | None, Tensor]:
+        def back(gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor]:
             by_head = split(gradient, -1, query.shape[2], -1)
             seen = self._ordered(by_head, groups, of_rows, is_gradient=True)
             of_value = weights.transpose(-1, -2) @ seen
@@ -201,38 +216,17 @@ class Blocks:
     def _fused(
         self, query: Tensor, key: Tensor, value: Tensor, window: int | None
     ) -> tuple[Tensor, BackToAll] | None:
-        """Do so without writing scores; None if some may have overflowed."""
+        """Attend within the only example; None if some score may have overflowed."""
         is_hiding = window is not None and window < self.width
         mask = self._mask(query, window, of_rows=False) if is_hiding else None
-        seen = Seen.of(*(self._padded(t) for t in (query, key, value)), mask=mask)
+        seen = Seen.of(query[:, None], key[:, None], value[:, None], mask=mask)
         if seen.is_doubtful:
             return None
 
-        def back(gradient: Tensor, _: bool) -> tuple[Tensor, Tensor, Tensor]:
-            by_head = split(gradient, -1, query.shape[2], -1)
-            of_all = seen.back(self._padded(by_head, is_gradient=True)[0])
-            of_query, of_key, of_value = (
-                self._unpadded(t, is_gradient=True) for t in of_all
-            )
-            return of_query, of_key, of_value
+        def back(gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            return seen.back(split(gradient, -1, query.shape[2], -1))
 
-        return self._unpadded(seen.tokens).flatten(2), back
-
-    def _padded(self, heads: Tensor, *, is_gradient: bool = False) -> Tensor:
-        """Pad examples to the longest, (n_stacks or 1, n_all_examples, width, …)."""
-        in_one = heads if len(self.places) == 1 else heads.flatten(0, 1)[None]
-        found = self._order(1, of_rows=False).put(
-            in_one.flatten(2), is_gradient=is_gradient
-        )
-        return found.view(len(found), -1, self.width, *heads.shape[2:])
-
-    def _unpadded(self, by_example: Tensor, *, is_gradient: bool = False) -> Tensor:
-        """Undo it, from shape (n_stacks · n_all_examples, width, n_heads, d)."""
-        by_stack = split(by_example, 0, -1, len(self.begins))
-        found = self._order(1, of_rows=False).take(by_stack.flatten(3).flatten(1, 2))
-        return self._in_lines(
-            split(found, 2, by_example.shape[2], -1), is_gradient=is_gradient
-        )
+        return seen.tokens.flatten(2), back
 
     def _ordered(
         self,
@@ -261,18 +255,13 @@ class Blocks:
         is_gradient: bool = False,
     ) -> Tensor:
         """Undo it, shape (n_stacks or 1, n, n_heads, d)."""
-        n_heads = ordered.shape[2] * groups
+        n_heads, n_lines = ordered.shape[2] * groups, len(self.places)
         found = self._order(n_heads, of_rows).take(ordered.flatten(1, 3))
-        return self._in_lines(
-            split(found, 1, -1, n_heads), is_gradient=is_gradient and not of_rows
-        )
-
-    def _in_lines(self, tokens: Tensor, *, is_gradient: bool) -> Tensor:
-        """Put tokens of all lines (n_stacks or 1, n_all_tokens, …) into theirs."""
-        if len(self.places) == 1:
-            return tokens
-        found = split(tokens[0], 0, len(self.places), -1)
-        return self._cleared(found) if is_gradient else found
+        found = split(found, 1, -1, n_heads)
+        if n_lines == 1:
+            return found
+        found = split(found[0], 0, n_lines, -1)
+        return self._cleared(found) if is_gradient and not of_rows else found
 
     def _order(self, n_heads: int, of_rows: bool) -> Order:
         if (n_heads, of_rows) not in self._orders:

@@ -16,13 +16,11 @@ class Order:
         there: Which head of which token stands at every place, shape (n_places,).
         back: At which place every head of every token stands, shape (n_heads,).
         empty: Places beyond an example's end; None if there are none.
-        is_same: Whether everything stands where it stood.
     """
 
     there: Tensor
     back: Tensor
     empty: Tensor | None
-    is_same: bool
 
     @classmethod
     def of(
@@ -43,12 +41,10 @@ class Order:
         there = tokens[:, None] * n_heads + heads[:, None]
         back = places // width * (n_heads * width) + places % width
         is_empty = (steps >= ends)[:, None].expand_as(there).flatten()
-        there, back = there.flatten(), (back[:, None] + heads * width).flatten()
         return cls(
-            there=there,
-            back=back,
+            there=there.flatten(),
+            back=(back[:, None] + heads * width).flatten(),
             empty=is_empty.nonzero()[:, 0] if bool(is_empty.any()) else None,
-            is_same=torch.equal(there, torch.arange(len(back), device=back.device)),
         )
 
     def put(self, heads: Tensor, *, is_gradient: bool) -> Tensor:
@@ -56,8 +52,6 @@ class Order:
 
         At empty places stands the example's last token, or zero for a gradient.
         """
-        if self.is_same:
-            return heads
         found = heads.index_select(1, self.there)
         if is_gradient and self.empty is not None:
             found.index_fill_(1, self.empty, 0.0)
@@ -65,4 +59,4 @@ class Order:
 
     def take(self, ordered: Tensor) -> Tensor:
         """Take them out of it again."""
-        return ordered if self.is_same else ordered.index_select(1, self.back)
+        return ordered.index_select(1, self.back)
