@@ -133,10 +133,10 @@ class Backward:
         if of_rows:
             asking = picked(entered, self.layout.rows)
             asked_at = asked_at.each(lambda t: picked(t, self.layout.rows))
-        query, to_asking = self._linear(asking, at + "q_proj", wanted, of_rows=of_rows)
-        key, to_key = self._linear(entered, at + "k_proj", wanted)
-        query, key = (split(t, -1, -1, llama.d_head) for t in (query, key))
-        query, key = asked_at.turn(query), turns.turn(key)
+        query, to_asking = self._turned(
+            asking, at + "q_proj", asked_at, wanted, of_rows=of_rows
+        )
+        key, to_key = self._turned(entered, at + "k_proj", turns, wanted)
         window, values = llama.windows[layer], at + "v_proj"
         is_alone = not wanted and to_asking is None and to_key is None
         is_late = is_alone and f"{values}.bias" not in self.weights
@@ -162,14 +162,31 @@ class Backward:
             of_query, of_key, of_value = to_all(gradient)
             new = _through(to_value, of_value.flatten(2))
             if of_key is not None and to_key is not None:
-                new = _plus(new, to_key(turns.back(of_key).flatten(2)))
+                new = _plus(new, to_key(of_key))
             if of_query is not None and to_asking is not None:
-                asked = to_asking(asked_at.back(of_query).flatten(2))
+                asked = to_asking(of_query)
                 if asked is not None and new is not None:
                     new = self._joined(new, asked, of_rows)
             return new
 
         return found, back
+
+    def _turned(
+        self, x: Tensor, name: str, by: Turns, wanted: bool, *, of_rows: bool = False
+    ) -> tuple[Tensor, Back]:
+        """Multiply tokens by a matrix, and turn the heads of what comes of it."""
+        found, to_x = self._linear(x, name, wanted, of_rows=of_rows)
+        heads = split(found, -1, -1, self.llama.d_head)
+        is_interleaved = self.llama.is_interleaved(x, name, self.weights)
+        turned = by.turn(heads, is_interleaved=is_interleaved)
+        if to_x is None:
+            return turned, None
+
+        def back(gradient: Tensor) -> Tensor | None:
+            turned_back = by.back(gradient, is_interleaved=is_interleaved)
+            return to_x(turned_back.flatten(2))
+
+        return turned, back
 
     def _joined(self, whole: Tensor, new: Tensor, of_rows: bool) -> Tensor:
         """Add the gradient of what asks to that of all tokens, in place."""

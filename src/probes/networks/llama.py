@@ -111,7 +111,7 @@ class Llama:
         self.epsilon = float(config.rms_norm_eps)
         self.windows = _windows(config)
         self.own: dict[str, Tensor] = dict(model.named_parameters())
-        self.packed = packed(self.own)
+        self.packed = packed(self.own, self.d_head)
 
     @property
     def device(self) -> torch.device:
@@ -139,7 +139,7 @@ class Llama:
         found = copy(self)
         kept = {name: p for name, p in self.packed.items() if name not in weights}
         found.own = {**self.own, **weights}
-        found.packed = {**kept, **packed(weights)}
+        found.packed = {**kept, **packed(weights, self.d_head)}
         return found
 
     def share_above(self, weights: Weights) -> float:
@@ -223,9 +223,8 @@ class Llama:
         if of_rows:
             asking, hidden = (picked(t, layout.rows) for t in (entered, hidden))
             asked_at = asked_at.each(lambda t: picked(t, layout.rows))
-        query = self._heads(asking, at + "self_attn.q_proj", weights)
-        key = self._heads(entered, at + "self_attn.k_proj", weights)
-        query, key = asked_at.turn(query), turns.turn(key)
+        query = self._turned(asking, at + "self_attn.q_proj", weights, asked_at)
+        key = self._turned(entered, at + "self_attn.k_proj", weights, turns)
         name, window = at + "self_attn.v_proj", self.windows[layer]
         # A stack of W_V is applied to what rows see, not to every token that they see.
         is_late = of_rows and self.weight(name + ".weight", weights).dim() == 3
@@ -253,7 +252,8 @@ class Llama:
             weights: Those that are not the model's own.
 
         Returns:
-            Shape (n_stacks or 1, n_tokens, d_out).
+            Shape (n_stacks or 1, n_tokens, d_out); the halves of heads interleaved, if
+            :meth:`is_interleaved`.
         """
         weight = self.weight(name + ".weight", weights)
         bias = weights.get(name + ".bias", self.own.get(name + ".bias"))
@@ -280,6 +280,15 @@ class Llama:
             return None
         found = self.packed.get(name + ".weight")
         return found if found is not None and found.serves(x) else None
+
+    def is_interleaved(self, x: Tensor, name: str, weights: Weights) -> bool:
+        """Say whether :meth:`linear` interleaves the halves of every head."""
+        found = self._packed(x, name, weights)
+        return found is not None and found.is_interleaved
+
+    def _turned(self, x: Tensor, name: str, weights: Weights, by: Turns) -> Tensor:
+        is_interleaved = self.is_interleaved(x, name, weights)
+        return by.turn(self._heads(x, name, weights), is_interleaved=is_interleaved)
 
     def _heads(self, x: Tensor, name: str, weights: Weights) -> Tensor:
         return split(self.linear(x, name, weights), -1, -1, self.d_head)

@@ -16,6 +16,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
+from probes.networks.axes import split
+
+TURNED = ("q_proj.weight", "k_proj.weight")
+"""Of what turns with its position (see ``networks.rotary``): these are packed as
+turning wants them, so that no pass over memory is needed to bring halves together."""
 LEAST_NUMBERS = 1 << 16
 """Of a weight: a smaller one gains nothing, and every new shape costs .4 ms once."""
 MOST_BYTES = 1 << 30
@@ -32,10 +37,12 @@ class Packed:
 
     Args:
         weight: A float32 matrix on a CPU.
+        d_head: If given, the two halves of every so many numbers of a product stand
+            interleaved, those of x Wᵀ + b and those of which ``back`` is given.
     """
 
-    def __init__(self, weight: Tensor) -> None:
-        self._weight = weight
+    def __init__(self, weight: Tensor, d_head: int | None = None) -> None:
+        self._weight, self._d_head = weight, d_head
         self._state: tuple[Tensor, int] | None = None
         self._ways: dict[bool, Tensor] = {}
 
@@ -45,6 +52,11 @@ class Packed:
         size = self._weight.numel() * self._weight.element_size()
         return len(self._ways) * size
 
+    @property
+    def is_interleaved(self) -> bool:
+        """Whether the halves of heads stand interleaved."""
+        return self._d_head is not None
+
     def serves(self, x: Tensor) -> bool:
         """Say whether the weight is still where and as wide as it was, and x too."""
         own = self._weight
@@ -52,7 +64,7 @@ class Packed:
 
     def __call__(self, x: Tensor, bias: Tensor | None) -> Tensor:
         """Compute x Wᵀ + b; x is (…, d_in), and no gradient passes."""
-        bias = None if bias is None else bias.detach()
+        bias = None if bias is None else self._interleaved(bias.detach())
         return _product(x, self.ordered(backward=False), bias)
 
     def back(self, gradient: Tensor) -> Tensor:
@@ -72,15 +84,23 @@ class Packed:
         ways = self._ways
         if backward not in ways:
             with torch.inference_mode(False), torch.no_grad():
-                ways[backward] = _packed(own.t().contiguous() if backward else own)
+                rows = self._interleaved(own)
+                ways[backward] = _packed(rows.t().contiguous() if backward else rows)
         return ways[backward]
 
+    def _interleaved(self, rows: Tensor) -> Tensor:
+        if self._d_head is None:
+            return rows
+        halves = split(rows, 0, -1, 2, self._d_head // 2)
+        return halves.transpose(1, 2).reshape(rows.shape)
 
-def packed(own: Mapping[str, Tensor]) -> dict[str, Packed]:
+
+def packed(own: Mapping[str, Tensor], d_head: int | None = None) -> dict[str, Packed]:
     """Prepare those weights of a model that gain by it; none where it is not possible.
 
     Args:
         own: The model's weights by name.
+        d_head: The size of its heads, if it turns them.
     """
     matrices = {
         name: w
@@ -93,7 +113,10 @@ def packed(own: Mapping[str, Tensor]) -> dict[str, Packed]:
     )
     if not plain or size > MOST_BYTES or not is_possible():
         return {}
-    return {name: Packed(w) for name, w in matrices.items()}
+    return {
+        name: Packed(w, d_head if name.endswith(TURNED) else None)
+        for name, w in matrices.items()
+    }
 
 
 @cache

@@ -42,17 +42,28 @@ class Turns:
         """Those that scale as well, by 1/√d_head: scores need no more."""
         return self.each(lambda by: by * (2 * by.shape[-1]) ** -0.5)
 
-    def turn(self, heads: Tensor) -> Tensor:
-        """Turn heads, shape (…, n_tokens, n_heads, d_head)."""
-        first, second = heads.to(self._dtype).chunk(2, dim=-1)
-        turned = torch.complex(first, second).mul_(self._forth)
+    def turn(self, heads: Tensor, *, is_interleaved: bool = False) -> Tensor:
+        """Turn heads; they may be written over.
+
+        Args:
+            heads: Shape (n_stacks or 1, n_tokens, n_heads, d_head).
+            is_interleaved: Whether their halves already are.
+        """
+        wide = heads.to(self._dtype)
+        if is_interleaved:
+            turned = torch.view_as_complex(split(wide, -1, -1, 2))
+        else:
+            turned = torch.complex(*wide.chunk(2, dim=-1))
+        turned.mul_(self._forth)
         return torch.view_as_real(turned).flatten(-2).to(heads.dtype)
 
-    def back(self, gradient: Tensor) -> Tensor:
+    def back(self, gradient: Tensor, *, is_interleaved: bool = False) -> Tensor:
         """Carry a gradient of turned heads back: turn it the other way."""
         wide = split(gradient.to(self._dtype), -1, -1, 2).contiguous()
         turned = torch.view_as_real(torch.view_as_complex(wide) * self._back)
-        return turned.transpose(-1, -2).flatten(-2).to(gradient.dtype)
+        if not is_interleaved:
+            turned = turned.transpose(-1, -2)
+        return turned.flatten(-2).to(gradient.dtype)
 
     @cached_property
     def _dtype(self) -> torch.dtype:
