@@ -369,7 +369,7 @@ def gradients(observer: Observer, kind: type[Training], scale: float = 1.0) -> A
     labels = verbalize(model.tokenizer, task)
     lessons = encode_lessons(model, task, labels, task.demonstrations)
     training = kind(model, CAUSAL, lessons)
-    weights = {name: p.detach()[None].clone() for name, p in training.start.items()}
+    weights = {name: p.detach().clone() for name, p in training.start.items()}
     weights["model.layers.3.self_attn.o_proj.weight"] *= scale
     found: dict[str, torch.Tensor] = {}
     training._learn(weights, lessons.take(torch.tensor([0])), into(found))

@@ -48,10 +48,10 @@ class LayerCausalTraining(Training):
         self._learns = False
         self.taught = None  # it reads every layer's output
 
-    def _learn(self, masters: Weights, batch: tuple[Tensor, ...], take: Take) -> Tensor:
+    def _learn(self, moving: Weights, batch: tuple[Tensor, ...], take: Take) -> Tensor:
         self._learns = True
         try:
-            return super()._learn(masters, batch, take)
+            return super()._learn(moving, batch, take)
         finally:
             self._learns = False
 
