@@ -93,7 +93,7 @@ def test_a_step_on_one_example_is_the_same(
 
     def gradients() -> dict[str, Tensor]:
         found = dict[str, Tensor]()
-        Taught(Llama(model), 0).teach(moving, columns, one, into(found))
+        Taught(Llama(model), moving).teach(moving, columns, one, into(found))
         return found
 
     found = gradients()

@@ -14,7 +14,7 @@ from probes.networks.causal_lm import CausalLM
 from probes.networks.descent import unstacked
 from probes.networks.llama import Llama
 from probes.networks.packed import Packed
-from probes.networks.submodel import lowest_layer, parameters_of
+from probes.networks.submodel import parameters_of
 from probes.networks.taught import Taught
 from tests.gradients import into
 from tests.test_written_out import (
@@ -55,6 +55,19 @@ def test_a_packed_product_is_the_plain_one(size: tuple[int, ...], biased: bool) 
     torch.testing.assert_close(
         Packed(weight).back(onward), gradient, atol=CLOSE, rtol=CLOSE
     )
+
+
+def test_halves_of_heads_come_out_interleaved() -> None:
+    """Three heads of eight numbers: 0 4 1 5 2 6 3 7."""
+    weight, bias, x = drawn(24, 16), drawn(24), drawn(7, 16).requires_grad_()
+    own, plain = Packed(weight, d_head=8), F.linear(x, weight, bias)
+    order = torch.arange(24).reshape(3, 2, 4).transpose(1, 2).flatten()
+    assert order[:8].tolist() == [0, 4, 1, 5, 2, 6, 3, 7]
+    found, wanted = own(x.detach(), bias), plain[:, order]
+    torch.testing.assert_close(found, wanted.detach(), atol=CLOSE, rtol=CLOSE)
+    onward = drawn(7, 24)
+    (gradient,) = torch.autograd.grad(wanted, x, onward)
+    torch.testing.assert_close(own.back(onward), gradient, atol=CLOSE, rtol=CLOSE)
 
 
 def test_a_weight_that_was_written_to_is_packed_again() -> None:
@@ -126,7 +139,7 @@ def test_gradients_of_a_packed_model(kind: str, weights: str, n_trials: int) -> 
     model = built(kind, torch.float32)
     moving = parameters_of(model, weights)
     taught, stack = (
-        Taught(Llama(model), lowest_layer(moving)),
+        Taught(Llama(model), moving),
         disturbed(moving, n_trials),
     )
     columns, batch = examples(n_trials)

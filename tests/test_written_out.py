@@ -20,7 +20,7 @@ from probes.networks.gathered import Gradient, formed
 from probes.networks.llama import Llama, picked
 from probes.networks.ragged import Grid
 from probes.networks.rotary import Turns
-from probes.networks.submodel import ROLES, lowest_layer, parameters_of
+from probes.networks.submodel import ROLES, parameters_of
 from probes.networks.taught import Taught
 from probes.networks.trees import tree_of
 from tests.gradients import into
@@ -142,10 +142,9 @@ def test_gradients_are_those_of_the_library_s_modules(
 ) -> None:
     model = built(kind)
     moving = parameters_of(model, weights)
-    start = lowest_layer(moving)
-    taught, stack = Taught(Llama(model), start), disturbed(moving, n_trials)
+    taught, stack = Taught(Llama(model), moving), disturbed(moving, n_trials)
     columns, batch = examples(n_trials)
-    if start:
+    if taught.start:
         batch = (*batch, taught.record(batch[0]))
     gradients = unstacked({name: torch.zeros_like(w) for name, w in stack.items()})
     losses = taught.teach(unstacked(stack), columns, batch, into(gradients))
@@ -200,7 +199,7 @@ def test_turning_by_complex_numbers_changes_no_score() -> None:
 def test_weights_may_move_as_soon_as_their_gradient_is_there(n_trials: int) -> None:
     model = built("tied")
     stack = unstacked(disturbed(parameters_of(model, "all"), n_trials))
-    taught, lesson = Taught(Llama(model), 0), examples(n_trials)
+    taught, lesson = Taught(Llama(model), stack), examples(n_trials)
     still, moved = dict[str, Tensor](), dict[str, Tensor]()
     taught.teach(stack, *lesson, into(still))
 
@@ -269,12 +268,12 @@ def test_no_step_takes_the_layout_of_another(weights: str) -> None:
     stack = disturbed(parameters_of(model, weights), 3)
     columns, batch = examples(3)
     swapped = tuple(torch.cat((t[:1], t[1:].flip(1))) for t in batch)
-    taught = Taught(Llama(model), 0)
+    taught = Taught(Llama(model), stack)
     for lesson in (batch, swapped, batch):
         found, alone = dict[str, Tensor](), dict[str, Tensor]()
         taught.losses(stack, columns, lesson)
         taught.teach(stack, columns, lesson, into(found))
-        Taught(Llama(model), 0).teach(stack, columns, lesson, into(alone))
+        Taught(Llama(model), stack).teach(stack, columns, lesson, into(alone))
         for name, gradient in alone.items():
             assert torch.equal(found[name], gradient)
 
@@ -283,10 +282,9 @@ def test_no_step_takes_the_layout_of_another(weights: str) -> None:
 def test_a_trial_that_explodes_leaves_the_others_alone(weights: str) -> None:
     model = built("grouped_queries")
     moving = parameters_of(model, weights)
-    start = lowest_layer(moving)
-    taught, stack = Taught(Llama(model), start), disturbed(moving, 3)
+    taught, stack = Taught(Llama(model), moving), disturbed(moving, 3)
     columns, batch = examples(3)
-    if start:
+    if taught.start:
         batch = (*batch, taught.record(batch[0]))
 
     def gradients() -> dict[str, Tensor]:

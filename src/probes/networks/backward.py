@@ -41,14 +41,23 @@ class Backward:
         turns: How far its tokens are turned.
         take: Called with each gradient, in the shape of the weight. It may move the
             weight in place.
+        known: By name, what some matrices answer that no moving weight changes; it may
+            be written over.
     """
 
     def __init__(
-        self, llama: Llama, weights: Weights, layout: Blocks, turns: Turns, take: Take
+        self,
+        llama: Llama,
+        weights: Weights,
+        layout: Blocks,
+        turns: Turns,
+        take: Take,
+        *,
+        known: Weights,
     ) -> None:
-        self.llama, self.weights, self.layout, self.turns = (
-            llama, weights, layout, turns,
-        )  # fmt: skip
+        self.llama, self.weights = llama, weights
+        self.layout, self.turns = layout, turns
+        self._known = known
         self._take = take
         self._of_embedding: Product | None = None
 
@@ -235,6 +244,8 @@ class Backward:
         self, x: Tensor, name: str, wanted: bool, *, of_rows: bool = False
     ) -> tuple[Tensor, Back]:
         """Multiply all tokens by a matrix, or those that are read."""
+        if name in self._known:
+            return self._known[name], None
         moves = [p for p in (".weight", ".bias") if name + p in self.weights]
         is_stack = any(self._is_stack(name + part) for part in moves)
         if is_stack:

@@ -179,8 +179,8 @@ class Blocks:
             value: See there.
             window: See there.
             of_rows: Whether the tokens that are read ask, and not all.
-            of_scores: Whether anybody wants the gradients of queries and keys; that of
-                values takes a fifth of what all three take.
+            of_scores: Whether anybody wants the gradients of queries and keys, and not
+                that of values alone.
         """
         is_alone = len(self.begins) == 1  # of several, batched products are as fast
         if is_alone and of_scores and not of_rows and is_learned(query):

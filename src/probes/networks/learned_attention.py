@@ -125,7 +125,7 @@ def _is_right(hidden: Tensor, dtype: torch.dtype, *, is_causal: bool) -> bool:
         k, v = (t.repeat_interleave(2, dim=3) for t in both)
         weights = (torch.einsum("srihd,srjhd->srhij", q, k) + mask).softmax(-1)
         wanted = torch.einsum("srhij,srjhd->srihd", weights, v)
-        gradients = torch.autograd.grad(wanted, (q, *both), onward.clone())
+        gradients = torch.autograd.grad((wanted * onward).sum(), (q, *both))
     return all(
         torch.allclose(found, other[0], atol=1e-5)
         for found, other in zip(

@@ -180,7 +180,7 @@ class Llama:
             Shape (n_stacks or 1, n_rows, n_vocab), float32 or wider.
         """
         hidden = self.rows_after(hidden, layout, weights, start=start)
-        hidden = self._norm(hidden, "model.norm.weight", weights)
+        hidden = self.norm(hidden, "model.norm.weight", weights)
         found = self.linear(hidden, self.head, weights)
         return found.float() if found.dtype.itemsize < 4 else found
 
@@ -218,7 +218,7 @@ class Llama:
         """Run a layer; the last one only at the tokens that are read."""
         at = f"model.layers.{layer}."
         of_rows = reads and layer == self.n_layers - 1
-        entered = self._norm(hidden, at + "input_layernorm.weight", weights)
+        entered = self.norm(hidden, at + "input_layernorm.weight", weights)
         asking, asked_at = entered, turns.of_queries
         if of_rows:
             asking, hidden = (picked(t, layout.rows) for t in (entered, hidden))
@@ -233,7 +233,7 @@ class Llama:
         seen = attend(query, key, value, layer=layer, window=window)
         seen = self.valued(seen, name, weights) if is_late else seen.flatten(2)
         hidden = _plus(self.linear(seen, at + "self_attn.o_proj", weights), hidden)
-        entered = self._norm(hidden, at + "post_attention_layernorm.weight", weights)
+        entered = self.norm(hidden, at + "post_attention_layernorm.weight", weights)
         gate = F.silu(self.linear(entered, at + "mlp.gate_proj", weights), inplace=True)
         gate = _times(gate, self.linear(entered, at + "mlp.up_proj", weights))
         return _plus(self.linear(gate, at + "mlp.down_proj", weights), hidden)
@@ -317,7 +317,7 @@ class Llama:
         """Divide by the root mean square (see ``networks.norm``)."""
         return normed(x, self.epsilon)
 
-    def _norm(self, x: Tensor, name: str, weights: Weights) -> Tensor:
+    def norm(self, x: Tensor, name: str, weights: Weights) -> Tensor:
         """Normalise as the library does: in float32, whatever the precision."""
         scale = self.weight(name, weights)
         normal, _ = self.normed(x)

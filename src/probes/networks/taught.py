@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from probes.networks.descent import Weights
 from probes.networks.lessons import Batch
 from probes.networks.llama import EMBEDDING, Llama
 from probes.networks.rotary import Turns
+from probes.networks.submodel import lowest_layer
 
 MOST_LAYOUTS = 32
 """Kept at a time; each holds some numbers for every token and head."""
@@ -25,29 +27,43 @@ class Taught:
 
     Args:
         llama: The model.
-        start: The lowest layer whose weights move; examples bring what enters it.
+        moving: The names of the weights that move. If they all stand above some layers,
+            examples bring what enters the lowest that has one, and those of its
+            queries, keys and values that stay.
     """
 
-    def __init__(self, llama: Llama, start: int) -> None:
-        self.llama, self.start = llama, start
+    def __init__(self, llama: Llama, moving: Collection[str]) -> None:
+        self.llama, self.start = llama, lowest_layer(moving)
+        at = f"model.layers.{self.start}."
+        self._scale, roles = at + "input_layernorm.weight", ["k_proj", "v_proj"]
+        if self.start < llama.n_layers - 1:  # which asks from few of its tokens
+            roles.append("q_proj")
+        moved = {name.rpartition(".")[0] for name in moving}
+        names = [f"{at}self_attn.{role}" for role in roles]
+        self._staying = [name for name in names if name not in moved]
+        if self._scale in moving:
+            self._staying = []
         self._layouts: dict[tuple[Any, ...], tuple[Blocks, Turns]] = {}
         self._laying_out = threading.Lock()
 
     def record(self, ids: Tensor) -> Tensor:
-        """Run the layers below the lowest that moves.
+        """Run the layers below the lowest that moves, and what of that one stays.
 
         Args:
             ids: Token ids, shape (n_sets, n_examples, n_tokens), padded on the right.
 
         Returns:
-            What enters it, with one axis d_model more.
+            What enters it and then what stays, with one axis more.
         """
         unlike, which = torch.unique(ids.flatten(0, 1), dim=0, return_inverse=True)
         reads = torch.zeros_like(unlike[None, :, :1])  # none are; every layout has some
         layout = Blocks.of(torch.full_like(reads[..., 0], ids.shape[2]), reads)
         with torch.no_grad():
             hidden = self.llama.below(unlike.flatten()[None], layout, self.start)
-        return split(split(hidden[0], 0, *unlike.shape)[which], 0, *ids.shape[:2])
+            entered = self.llama.norm(hidden, self._scale, {})
+            stays = [self.llama.linear(entered, name, {}) for name in self._staying]
+            found = torch.cat((hidden, *stays), dim=-1)[0]
+        return split(split(found, 0, *unlike.shape)[which], 0, *ids.shape[:2])
 
     def losses(self, weights: Weights, columns: Tensor, batch: Batch) -> Tensor:
         """Average over examples the mean cross-entropy of label tokens, in nats.
@@ -61,7 +77,7 @@ class Taught:
             Shape (n_trials,).
         """
         layout, _ = self._layout(columns, batch)
-        hidden = self._entering(weights, batch, layout)
+        hidden, _ = self._entering(weights, batch, layout)
         logits = self.llama.logits(hidden, layout, weights, start=self.start)
         return _label_loss(torch.log_softmax(logits, dim=-1), batch)
 
@@ -86,11 +102,19 @@ class Taught:
                 del self._layouts[next(iter(self._layouts))]
         return found
 
-    def _entering(self, weights: Weights, batch: Batch, layout: Blocks) -> Tensor:
-        ids, _, _, _, *hidden = batch
-        if hidden:
-            return layout.line_up(hidden[0])
-        return self.llama.embed(layout.line_up(ids), weights)
+    def _entering(
+        self, weights: Weights, batch: Batch, layout: Blocks
+    ) -> tuple[Tensor, Weights]:
+        """Give what enters the lowest layer, and by name what of it is known."""
+        ids, _, _, _, *recorded = batch
+        if not recorded:
+            return self.llama.embed(layout.line_up(ids), weights), {}
+        own = self.llama.own
+        widths = [len(own[name + ".weight"]) for name in self._staying]
+        hidden, *known = torch.split(
+            layout.line_up(recorded[0]), [own[EMBEDDING].shape[1], *widths], dim=-1
+        )
+        return hidden, dict(zip(self._staying, known, strict=True))
 
     def teach(
         self, weights: Weights, columns: Tensor, batch: Batch, take: Take
@@ -115,11 +139,10 @@ class Taught:
             columns, batch, in_one_line=not alone and self._is_one_matrix(weights)
         )
         with torch.no_grad():
-            back = Backward(self.llama, weights, layout, turns, take)
+            hidden, known = self._entering(weights, batch, layout)
+            back = Backward(self.llama, weights, layout, turns, take, known=known)
             logits, descend = back.logits(
-                self._entering(weights, batch, layout),
-                start=self.start,
-                ids=layout.line_up(batch[0]),
+                hidden, start=self.start, ids=layout.line_up(batch[0])
             )
             log_probs = torch.log_softmax(logits, dim=-1)
             losses = _label_loss(log_probs, batch)

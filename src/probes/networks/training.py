@@ -63,7 +63,9 @@ class Training:
         self.start = parameters_of(model.model, learner.weights)
         layer = lowest_layer(self.start)
         self.replay = Replay(model.model, layer) if layer else None
-        self.taught = None if model.written is None else Taught(model.written, layer)
+        self.taught = (
+            None if model.written is None else Taught(model.written, self.start)
+        )
         self.lessons = self._replayed(lessons)
 
     def groups(self, trials: Sequence[Trial]) -> Iterator[Sequence[Trial]]:
