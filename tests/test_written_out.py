@@ -32,8 +32,16 @@ TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 
 
 def built(kind: str, dtype: torch.dtype = torch.float64) -> Any:
-    if kind != "qwen":
-        return tiny(kind).to(dtype).eval()
+    """Build a small model whose biases are not 0, and scales of norms not 1."""
+    model = qwen() if kind == "qwen" else tiny(kind)
+    torch.manual_seed(4)
+    for p in model.parameters():
+        if p.dim() == 1:
+            p.data += 0.3 * torch.randn_like(p)
+    return model.to(dtype).eval()
+
+
+def qwen() -> Any:
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     torch.manual_seed(0)
@@ -42,7 +50,7 @@ def built(kind: str, dtype: torch.dtype = torch.float64) -> Any:
         num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=128,
         use_sliding_window=True, sliding_window=8, max_window_layers=1,
     )  # fmt: skip
-    return Qwen2ForCausalLM(config).to(dtype).eval()
+    return Qwen2ForCausalLM(config)
 
 
 def group(shared: int, lengths: list[int], seed: int = 0) -> list[list[int]]:
