@@ -136,6 +136,11 @@ def test_operators_that_do_not_answer_as_they_should_are_left_alone(
     assert not fused.is_possible.__wrapped__()
 
 
+def test_it_may_be_asked_first_where_nothing_is_recorded() -> None:
+    with torch.inference_mode():
+        assert fused.is_possible.__wrapped__()
+
+
 def test_where_it_does_not_serve() -> None:
     assert fused.is_learned(torch.zeros(1, dtype=torch.float64))
     assert not fused.is_learned(torch.zeros(1, dtype=torch.bfloat16))

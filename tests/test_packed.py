@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -156,6 +158,31 @@ def test_gradients_of_a_packed_model(kind: str, weights: str, n_trials: int) -> 
             found = gradients[name] if n_trials == 1 else gradients[name][trial]
             gap = float((found - gradient).abs().max())
             assert gap <= CLOSE * max(1.0, float(gradient.abs().max())), name
+
+
+@pytest.mark.usefixtures("any_size")
+@pytest.mark.parametrize("weights", ["W_V@last", "W_K@last", "W_O@last"])
+def test_what_stays_of_a_layer_may_stand_at_odd_places(weights: str) -> None:
+    """Keys are recorded behind 15 numbers of what enters the layer."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    model: Any = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=64, hidden_size=15, intermediate_size=24, num_hidden_layers=2,
+            num_attention_heads=3, num_key_value_heads=3, head_dim=8,
+        )
+    ).eval()  # fmt: skip
+    moving = unstacked(disturbed(parameters_of(model, weights), 1))
+    taught, gradients = Taught(Llama(model), moving), dict[str, Tensor]()
+    columns, batch = examples(1)
+    batch = tuple(t.float() if t.is_floating_point() else t for t in batch)
+    taught.teach(moving, columns, (*batch, taught.record(batch[0])), into(gradients))
+    own = {name: w.clone().requires_grad_() for name, w in moving.items()}
+    loss = plain_loss(model, own, columns, *(t[0] for t in batch))
+    theirs = torch.autograd.grad(loss, list(own.values()))
+    for found, gradient in zip(gradients.values(), theirs, strict=True):
+        torch.testing.assert_close(found, gradient, atol=CLOSE, rtol=CLOSE)
 
 
 @pytest.mark.parametrize("why", ["float64", "size", "operators"])

@@ -258,6 +258,17 @@ def after_two_steps(
     return masters["w"]
 
 
+@pytest.mark.parametrize("n_trials", [1, 3])
+def test_a_rate_that_is_no_float32_diverges(n_trials: int) -> None:
+    size = (4, 8) if n_trials == 1 else (n_trials, 4, 8)
+    rates = torch.full((n_trials,), 1e200, dtype=torch.float64)
+    masters = {"w": torch.ones(size)}
+    descent = Descent(optimizer="gd", rates=rates)
+    descent.begin_step()
+    descent.move(masters, "w", torch.full(size, 10.0))
+    assert not bool(torch.isfinite(masters["w"]).any())
+
+
 @pytest.mark.parametrize("is_tied", [False, True])
 @pytest.mark.parametrize("n_trials", [1, 3])
 @pytest.mark.parametrize("optimizer", ["gd", "adam"])

@@ -34,8 +34,11 @@ class Descent:
     moments: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        # Read once: a GPU would finish all its work at every reading.
-        self._only = float(self.rates) if len(self.rates) == 1 else None
+        # Read once: a GPU would finish all its work at every reading. No larger rate
+        # is a float32, and with this one training diverges as surely.
+        largest = torch.finfo(torch.float32).max
+        only = len(self.rates) == 1
+        self._only = min(float(self.rates), largest) if only else None
 
     def begin_step(self) -> None:
         """Count a step, before its weights are moved."""

@@ -114,13 +114,13 @@ def is_possible() -> bool:
 def _is_right(hidden: Tensor, dtype: torch.dtype, *, is_causal: bool) -> bool:
     """Compare with autograd, two heads asking of every key head."""
     generator = torch.Generator().manual_seed(0)
-    *inputs, onward = (
-        torch.randn(1, 2, 5, n_heads, 8, generator=generator, dtype=dtype)
-        for n_heads in (4, 2, 2, 4)
-    )
-    mask = torch.zeros(5, 5, dtype=dtype).masked_fill_(hidden, -torch.inf)
-    seen = Seen.of(*inputs, mask=None if is_causal else mask)
     with torch.inference_mode(False), torch.enable_grad():
+        *inputs, onward = (
+            torch.randn(1, 2, 5, n_heads, 8, generator=generator, dtype=dtype)
+            for n_heads in (4, 2, 2, 4)
+        )
+        mask = torch.zeros(5, 5, dtype=dtype).masked_fill(hidden, -torch.inf)
+        seen = Seen.of(*inputs, mask=None if is_causal else mask)
         q, *both = (t.clone().requires_grad_() for t in inputs)
         k, v = (t.repeat_interleave(2, dim=3) for t in both)
         weights = (torch.einsum("srihd,srjhd->srhij", q, k) + mask).softmax(-1)

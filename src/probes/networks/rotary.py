@@ -51,7 +51,7 @@ class Turns:
         """
         wide = heads.to(self._dtype)
         if is_interleaved:
-            turned = torch.view_as_complex(split(wide, -1, -1, 2))
+            turned = torch.view_as_complex(split(wide, -1, -1, 2).contiguous())
         else:
             turned = torch.complex(*wide.chunk(2, dim=-1))
         turned.mul_(self._forth)
