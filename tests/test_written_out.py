@@ -286,6 +286,30 @@ def test_no_step_takes_the_layout_of_another(weights: str) -> None:
             assert torch.equal(found[name], gradient)
 
 
+@pytest.mark.parametrize(
+    ("weights", "n_computed"),
+    [("W_V@last", 0), ("W_K@last", 1), ("W_O@last", 0), ("norm@last", 2)],
+)
+def test_what_stays_of_the_lowest_layer_is_computed_once(
+    weights: str, n_computed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the keys and values of all tokens; a stack of W_V is applied late."""
+    model = built("grouped_queries")
+    moving = parameters_of(model, weights)
+    taught, stack = Taught(Llama(model), moving), disturbed(moving, 3)
+    columns, batch = examples(3)
+    batch = (*batch, taught.record(batch[0]))
+    computed, linear = list[str](), Llama.linear
+
+    def noted(llama: Llama, x: Tensor, name: str, weights: Any) -> Tensor:
+        computed.append(name)
+        return linear(llama, x, name, weights)
+
+    monkeypatch.setattr(Llama, "linear", noted)
+    taught.teach(stack, columns, batch, into({}))
+    assert sum(n.endswith(("k_proj", "v_proj")) for n in computed) == n_computed
+
+
 @pytest.mark.parametrize("weights", ["all", "W_V@first", "W_K@last"])
 def test_a_trial_that_explodes_leaves_the_others_alone(weights: str) -> None:
     model = built("grouped_queries")
