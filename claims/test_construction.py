@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from probes.claims import claim
-from probes.judge import Judge
 from probes.measures import (
     explained_share,
     linearity,
@@ -15,8 +14,9 @@ from probes.measures import (
     weight_distance,
     worst_disagreement,
 )
-from probes.measures.steps import plain_matching, tell_matching
-from probes.observation import Observation
+from probes.measures.step_matching import plain_matching, tell_matching
+from probes.observations.observation import Observation
+from probes.verdicts.judge import Judge
 
 ROUNDING = (
     1e-12  # float64 keeps 16 digits; four are left for sums of 10 inputs, 20 terms

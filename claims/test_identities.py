@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from probes.claims import claim
-from probes.judge import Judge
 from probes.measures import patch_error
-from probes.observation import Observation
+from probes.observations.observation import Observation
+from probes.verdicts.judge import Judge
 
 ROUNDING = 1e-10  # float64 has 16 digits; six are left for sums, and for small effects
 

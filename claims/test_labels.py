@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from probes.claims import claim
-from probes.judge import Judge
 from probes.measures import change_agreement, change_size
-from probes.observation import Observation
+from probes.observations.observation import Observation
+from probes.verdicts.judge import Judge
 
 Pair = tuple[Observation, Observation]
 

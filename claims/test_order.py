@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from probes.claims import claim
-from probes.judge import Judge
 from probes.measures import (
     answer_order_sensitivity,
     jensen_shannon,
@@ -13,7 +12,8 @@ from probes.measures import (
     order_sensitivity,
     relative_order_sensitivity,
 )
-from probes.observation import Observation
+from probes.observations.observation import Observation
+from probes.verdicts.judge import Judge
 
 OPTIMISERS = ("gd", "sgd_one_pass", "sgd_fixed", "sgd_reshuffled", "adam")
 BATCHES = ("sgd_batch_2", "sgd_batch_4")

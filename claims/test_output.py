@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from probes.claims import claim
-from probes.judge import Judge
 from probes.measures import (
     accuracy,
     accuracy_over_numbers,
@@ -18,7 +17,8 @@ from probes.measures import (
     token_overlap,
     total_variation,
 )
-from probes.observation import Observation
+from probes.observations.observation import Observation
+from probes.verdicts.judge import Judge
 
 LEARNERS = (
     "gd",

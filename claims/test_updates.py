@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from probes.claims import claim
-from probes.judge import Judge
 from probes.measurement import Measurement
 from probes.measures import (
     activation_cosine,
@@ -16,7 +15,8 @@ from probes.measures import (
     normalised_update_cosine,
     update_cosine,
 )
-from probes.observation import Observation
+from probes.observations.observation import Observation
+from probes.verdicts.judge import Judge
 
 Arms = dict[str, tuple[Observation, Observation, Observation]]
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import pytest
 
 from probes.claims import claim
-from probes.contrast import UNTRAINED
-from probes.judge import Judge
 from probes.measures import (
     constructed_sparsity,
     gaussian_hoyer,
@@ -20,7 +18,9 @@ from probes.measures import (
     sparsity,
     weight_drift,
 )
-from probes.observation import Observation
+from probes.observations.observation import Observation
+from probes.verdicts.judge import Judge
+from probes.verdicts.negative_controls import UNTRAINED
 
 # Half of the .40 by which a construction's W_V with a dense Gaussian W_0, a quarter of
 # its entries, exceeds a whole Gaussian in Hoyer's sparsity: √(2/π) (1 − √¼).

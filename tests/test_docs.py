@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import ROOT, as_installed
-from tests.spawning import python
+from tests.support.running import ROOT, as_installed
+from tests.support.spawning import python
 
 DOCS = ROOT / "docs"
 PAGES = sorted(path.name for path in DOCS.glob("*.md"))

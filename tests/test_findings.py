@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import takewhile
 
-from tests.running import ROOT
+from tests.support.running import ROOT
 
 REPORTS = ROOT / "reports"
 

@@ -21,29 +21,30 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from probes import rows
-from probes.catalogue_page import catalogue_page
-from probes.comparison import Standing, compare, comparison_lines
-from probes.configuration import complete
-from probes.engine.inventory import parse_size
+from probes.cards import TextRows
+from probes.cell import Settings
+from probes.data import labelled_rows
 from probes.engine.store import Store, StoreWarning
+from probes.engine.store_inventory import parse_size
 from probes.errors import ProbesError
-from probes.networks.folder import require_usable
-from probes.observation import Observation
-from probes.options import GRID_OPTIONS, PLACE_OPTIONS, grid_of
-from probes.places import places_of
-from probes.record import Record, differences
+from probes.models.files.safetensors_headers import require_usable
+from probes.observations.observation import Observation
 from probes.report.changes import Compared, changes_page
-from probes.report.maps import maps_of
+from probes.report.curves import PLANS, panels_of
 from probes.report.markdown import markdown
 from probes.report.page import page
-from probes.report.series import PLANS, panels_of
-from probes.report.summary import short_summary
+from probes.report.short_summary import short_summary
+from probes.report.step_maps import maps_of
 from probes.report.terminal import matrix_lines
-from probes.results import CELL, row_id
-from probes.run_files import read_rows_of
-from probes.tasks import Settings, TextRows
-from tests.test_report import effect, row, run_of
+from probes.results.comparison import Standing, compare, comparison_lines
+from probes.results.reading import read_rows_of
+from probes.results.record import Record, differences
+from probes.results.rows import CELL, row_id
+from probes.run.catalogue_page import catalogue_page
+from probes.run.ini_options import complete
+from probes.run.options import GRID_OPTIONS, PLACE_OPTIONS, grid_of
+from probes.run.paths import places_of
+from tests.report.test_report import effect, row, run_of
 
 MANY = int(os.environ.get("PROBES_FUZZ", "0"))
 FUZZ = settings(
@@ -181,7 +182,7 @@ b = "Good"
 def read(path: Path, description: Path | None = None) -> Any:
     told = None if description is None else str(description)
     source = TextRows(location=str(path), description=told)
-    return rows._read.__wrapped__("moods", source, None)
+    return labelled_rows._read.__wrapped__("moods", source, None)
 
 
 @FUZZ

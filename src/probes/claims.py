@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
+from probes.cards import DatasetCard, Family, GridSize, ModelCard
 from probes.errors import ClaimError
-from probes.tasks import DatasetCard, Family, GridSize, ModelCard
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 JUDGING = (

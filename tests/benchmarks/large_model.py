@@ -39,14 +39,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import fixtures.datasets
 import fixtures.models  # noqa: F401 - fills the registry
+from probes.cell import Settings
+from probes.engine.matmul_peak import matmul_peak
 from probes.engine.observer import Observer
-from probes.engine.peak import matmul_peak
 from probes.engine.store import Store
-from probes.grid import dataset_named, model_named
 from probes.learners import GradientLearner, InContext
-from probes.networks.pool import ModelPool
-from probes.request import Request
-from probes.tasks import Settings
+from probes.models.model_cache import ModelPool
+from probes.observations.request import Request
+from probes.run.grid import dataset_named, model_named
 from tests.benchmarks.sides import COUNTED
 
 ROOT = Path(__file__).parents[2]

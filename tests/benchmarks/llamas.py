@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from probes.networks.causal_lm import CausalLM
+from probes.models.causal_lm.causal_lm import CausalLM
 
 N_VOCAB = 8192
 SIZES: dict[str, dict[str, Any]] = {

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from probes.engine.peak import products
+from probes.engine.matmul_peak import products
 
 Work = Callable[[], Any]
 SHORT = 0.05

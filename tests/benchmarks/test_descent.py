@@ -17,11 +17,11 @@ import pytest
 import torch
 
 from probes.learners import GradientLearner
-from probes.networks.causal_lm import CausalLM
-from probes.networks.lessons import Lessons
-from probes.networks.submodel import parameters_of
-from probes.networks.training import Training
-from probes.networks.trials import Trial
+from probes.models.causal_lm.causal_lm import CausalLM
+from probes.models.training.label_batches import Lessons
+from probes.models.training.trainer import Training
+from probes.models.training.training_runs import Trial
+from probes.models.weights.parameter_groups import parameters_of
 from tests.benchmarks.llamas import Prompts, llama
 from tests.benchmarks.quick import QUICK, least, narrowed
 from tests.benchmarks.sides import Table

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from probes.networks.causal_lm import CausalLM
+from probes.models.causal_lm.causal_lm import CausalLM
 from tests.benchmarks.llamas import N_VOCAB, Prompts, llama
 from tests.benchmarks.quick import least, narrowed
 from tests.benchmarks.sides import Table

@@ -9,7 +9,7 @@ import pytest
 
 from tests.benchmarks.quick import QUICK
 from tests.benchmarks.sides import Row, Table
-from tests.running import run
+from tests.support.running import run
 
 COLD, WARM, LEAST_CELLS = 180.0, 15.0, 600
 SMALL = ("--models", "constructed_gd_1,hmm_llama", "--demos", "8", "--sets", "5")
@@ -49,12 +49,12 @@ def test_what_is_stored_costs_nothing(table: Table, tmp_path: Path) -> None:
 
     import fixtures.datasets
     import fixtures.models  # noqa: F401 - fills the registry
+    from probes.cell import Settings
     from probes.engine.observer import Observer
     from probes.engine.store import Store
-    from probes.grid import dataset_named, model_named
     from probes.learners import InContext
-    from probes.request import Request
-    from probes.tasks import Settings
+    from probes.observations.request import Request
+    from probes.run.grid import dataset_named, model_named
 
     request = Request(
         learner=InContext(),

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from probes.learners.spectral import solve, weights_after
-from probes.regression import RegressionTask, draw_tasks
-from probes.tasks import LinearTasks
+from probes.cards import LinearTasks
+from probes.data.regression_tasks import RegressionTask, draw_tasks
+from probes.learners.eigenbasis import solve, weights_after
 from tests.benchmarks.quick import least, narrowed
 from tests.benchmarks.sides import Table
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from probes.grid import MODELS
+from probes.cell import Settings
 from probes.measurement import Measurement
-from probes.networks.causal_lm import CausalLM
-from probes.networks.loading import load_causal_lm
-from probes.tasks import Settings
-from probes.verdict import judge_within
+from probes.models.causal_lm.causal_lm import CausalLM
+from probes.models.causal_lm.loading import load_causal_lm
+from probes.run.grid import MODELS
+from probes.verdicts.equivalence import judge_within
 
 Benchmark = Callable[..., Any]
 

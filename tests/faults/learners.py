@@ -10,7 +10,7 @@ from unittest import mock
 import numpy as np
 
 from probes.learners import InContext
-from probes.observation import Observation
+from probes.observations.observation import Observation
 from tests.faults.control import claim_once, note, read
 
 SIZE = 96  # of the matrix that is multiplied: about 40 µs a turn on one core
@@ -67,9 +67,9 @@ class Cramped:
         """Answer as InContext does; batches above the ordered size do not fit."""
         import torch
 
-        from probes.networks import asking
+        from probes.models.llama import inference
 
-        room, answer = read().get("room"), asking._answer
+        room, answer = read().get("room"), inference._answer
         note(scene.request.key, "begin")
 
         def cramped(llama: Any, trees: Any, *others: Any) -> Any:
@@ -78,7 +78,7 @@ class Cramped:
                 raise torch.OutOfMemoryError("CUDA out of memory (ordered).")
             return answer(llama, trees, *others)
 
-        with mock.patch.object(asking, "_answer", cramped):
+        with mock.patch.object(inference, "_answer", cramped):
             found = InContext().observe(scene)
         note(scene.request.key, "end")
         return found

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from probes.calibration import looks, matrices, study, whole
+from probes.calibration import many_cells, stopping, study, whole_instrument
+from probes.calibration.simulations import WORLDS
 from probes.calibration.study import Outcome
-from probes.calibration.summary import read_outcomes, write_summary
-from probes.calibration.worlds import WORLDS
+from probes.calibration.study_report import read_outcomes, write_summary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +34,8 @@ QUICK = Sizes(runs=1000, slow_runs=100, matrix_runs=50, whole_runs=100)
 def jobs(sizes: Sizes) -> list[tuple[str, Callable[[], Iterable[Outcome]]]]:
     """List the parts of the study, each a call that one process can make."""
     cells = partial(study.cells, runs=sizes.runs, slow_runs=sizes.slow_runs)
-    sequences = partial(looks.sequences, runs=sizes.runs)
-    whole_matrices = partial(matrices.matrices, runs=sizes.matrix_runs)
+    sequences = partial(stopping.sequences, runs=sizes.runs)
+    whole_matrices = partial(many_cells.matrices, runs=sizes.matrix_runs)
     return [
         *((f"cells: {w.name}", partial(cells, w)) for w in WORLDS),
         *((f"matrices: {w.name}", partial(whole_matrices, w)) for w in WORLDS),
@@ -43,7 +43,10 @@ def jobs(sizes: Sizes) -> list[tuple[str, Callable[[], Iterable[Outcome]]]]:
         *((f"looks: {w.name}", partial(sequences, w)) for w in WORLDS),
         ("limits", partial(study.limits, runs=sizes.runs)),
         ("ratios", partial(study.ratios, runs=sizes.runs)),
-        ("the whole instrument", partial(whole.outcomes, runs=sizes.whole_runs)),
+        (
+            "the whole instrument",
+            partial(whole_instrument.outcomes, runs=sizes.whole_runs),
+        ),
     ]
 
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probes.calibration.rules import RULES, SLOW, Rule
-from probes.calibration.worlds import PROFILES, World, normal
+from probes.calibration.simulations import PROFILES, World, normal
+from probes.hashing import seed_of
 from probes.measurement import Array
-from probes.tasks import seed_of
-from probes.verdict import ALPHA
+from probes.verdicts.thresholds import ALPHA
 
 Flags = NDArray[np.bool_]
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from scipy.stats import binomtest
 
-from probes.calibration.looks import TELLING
-from probes.calibration.matrices import CLAIMS, CORRECTIONS
+from probes.calibration.many_cells import CLAIMS, CORRECTIONS
+from probes.calibration.stopping import TELLING
 from probes.calibration.study import FEW, Outcome
-from probes.verdict import LEAST_QUERIES, LEAST_SETS
+from probes.verdicts.thresholds import LEAST_QUERIES, LEAST_SETS
 
 ALLOWED = 0.06
 """The most that false *supported* at the margin may be: ALPHA and a Monte Carlo error

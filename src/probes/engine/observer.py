@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from probes.data.text_tasks import TextTask
+from probes.data.tokenization import without_long_rows
 from probes.engine.store import Store
 from probes.errors import NumericsError, ProbesError, StoreError
-from probes.observation import Observation
-from probes.prompts import TextTask
-from probes.request import Request
-from probes.tokens import without_long_rows
+from probes.observations.observation import Observation
+from probes.observations.request import Request
 
 if TYPE_CHECKING:
-    from probes.networks.pool import ModelPool
+    from probes.models.model_cache import ModelPool
 
 REMEMBERED = 1 << 30  # bytes of observations kept in memory
 
@@ -32,7 +32,7 @@ class Scene:
 
     @property
     def model(self) -> Any:
-        """The loaded network (see ``networks.pool``)."""
+        """The loaded network (see ``models.model_cache``)."""
         return self.observer.pool.get(self.request.model, self.request.settings)
 
     def text_task(self) -> TextTask:
@@ -98,7 +98,7 @@ class Observer:
     def pool(self) -> ModelPool:
         """The loaded models; torch is imported when the first is asked for."""
         if self._pool is None:
-            from probes.networks.pool import ModelPool
+            from probes.models.model_cache import ModelPool
 
             self._pool = ModelPool()
         return self._pool
@@ -170,8 +170,8 @@ class Observer:
         """Tell the operations of an observation, and this device's most a second."""
         if request.model.family != "text":
             return {}
-        from probes.costs import flops_of
-        from probes.engine.peak import matmul_peak
+        from probes.engine.cost_model import flops_of
+        from probes.engine.matmul_peak import matmul_peak
 
         flops = flops_of(request, answered.facts)
         if flops is None:

@@ -1,7 +1,7 @@
 """The store of a run: where it cannot be written, the run says so and goes on.
 
 What is measured then stays in the memory of its process, and the next run measures it
-again. Elsewhere, as in ``python -m probes.store``, a store that fails is an error.
+again. Elsewhere, as in ``probes store``, a store that fails is an error.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from probes.engine.store import Store, tell
 from probes.errors import StoreError
-from probes.observation import Observation
+from probes.observations.observation import Observation
 
 
 class RunStore(Store):

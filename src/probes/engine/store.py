@@ -19,9 +19,9 @@ from typing import Any
 
 from filelock import FileLock
 
-from probes.engine.entry import DamagedEntryError, decode, encode
+from probes.engine.observation_file import DamagedEntryError, decode, encode
 from probes.errors import StoreError
-from probes.observation import Observation
+from probes.observations.observation import Observation
 
 KEY = re.compile("[0-9a-f]{32}")
 

@@ -17,12 +17,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from probes.engine.answers import Answer, receive, send
-from probes.engine.entry import encode
+from probes.engine.observation_file import encode
+from probes.engine.protocol import Answer, receive, send
+from probes.engine.request_json import from_wire
 from probes.engine.run_store import RunStore
 from probes.engine.store import StoreWarning
-from probes.engine.watch import Watch, WatchedObserver
-from probes.engine.wire import from_wire
+from probes.engine.time_limit import Watch, WatchedObserver
 from probes.errors import EngineError, ProbesError
 
 

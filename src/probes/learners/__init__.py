@@ -14,20 +14,20 @@ claims can be listed without it.
 
 from probes.learners.activations import Activations
 from probes.learners.gradient import GradientLearner, RandomUpdate
-from probes.learners.hunt import WorstCase
 from probes.learners.illustration import Illustration
 from probes.learners.in_context import Base, InContext
 from probes.learners.interpolation import Interpolated
 from probes.learners.layer_causal import LayerCausal
-from probes.learners.linear import LinearLearner
-from probes.learners.matched import Match, Matched
-from probes.learners.patch import RankOnePatch
+from probes.learners.performance_matched import Match, Matched
 from probes.learners.position_free import PositionFree
-from probes.learners.rivals import NearestNeighbours, OnePassSGD
-from probes.learners.steps import Steps
+from probes.learners.rank_one_patch import RankOnePatch
+from probes.learners.regression_algorithms import LinearLearner
+from probes.learners.regression_baselines import NearestNeighbours, OnePassSGD
 from probes.learners.task_vector import TaskVector
-from probes.learners.votes import LabelPrior, RepresentationNeighbours
-from probes.learners.weights import Disturbed, Drift, WeightStatistics
+from probes.learners.text_baselines import LabelPrior, RepresentationNeighbours
+from probes.learners.trajectories import Steps
+from probes.learners.weight_statistics import Disturbed, Drift, WeightStatistics
+from probes.learners.worst_case import WorstCase
 
 __all__ = [
     "Activations",

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from probes.data.text_tasks import Example
+from probes.data.tokenization import common_prefix, verbalize
+from probes.learners.encoded_prompts import Texts
 from probes.learners.in_context import InContext
 from probes.learners.layer_causal import retrained
-from probes.learners.texts import Texts
-from probes.observation import Observation
-from probes.prompts import Example
-from probes.tokens import common_prefix, verbalize
+from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
     from probes.engine.observer import Scene
-    from probes.networks.recorder import Attention, Recorder
+    from probes.models.causal_lm.attention_hooks import Attention, Recorder
 
 Floats = NDArray[np.float32]
 
@@ -66,7 +66,7 @@ class Activations:
             ModelError: The model's attention cannot be recorded.
             NumericsError: Training fails.
         """
-        from probes.networks.recorder import Recorder
+        from probes.models.causal_lm.attention_hooks import Recorder
 
         task, model = scene.text_task(), scene.model
         texts = Texts(model, task, verbalize(model.tokenizer, task))

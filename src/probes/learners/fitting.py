@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from probes.data.regression_tasks import RegressionTask
 from probes.errors import NumericsError
-from probes.learners.spectral import Algorithm, Numbers, in_eigenbasis, spectrum
+from probes.learners.eigenbasis import Algorithm, Numbers, in_eigenbasis, spectrum
 from probes.measurement import Array
-from probes.regression import RegressionTask
 
 SETTLED = 1e-12
 """Relative move after which settings stand: where a target is met exactly the error is

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from probes.data.tokenization import verbalize
 from probes.errors import NumericsError, OptionError
+from probes.hashing import seed_of
 from probes.learners.in_context import ask_set, ask_stack, text_observation
-from probes.observation import Observation
-from probes.tasks import seed_of
-from probes.tokens import verbalize
+from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
     from probes.engine.observer import Scene
-    from probes.request import Learner
+    from probes.observations.request import Learner
 
 SELECTION_SETS = 4  # demonstration sets on which rate and passes are chosen
 
@@ -36,8 +36,8 @@ class GradientLearner:
         passes: Numbers of passes over the demonstrations to choose from.
         batch_size: Demonstrations a step; None is the full batch.
         reshuffled: Draw a new order for each pass after the first.
-        weights: "all", or a sub-model such as "W_V@middle" (see ``networks.submodel``);
-            "lora@all" moves low-rank changes (see ``networks.lora``).
+        weights: "all", or a sub-model such as "W_V@middle" (``models.weights.parameter_groups``);
+            "lora@all" moves low-rank changes (see ``models.training.lora``).
     """
 
     optimizer: Literal["gd", "adam"] = "gd"
@@ -75,9 +75,9 @@ class GradientLearner:
         Raises:
             NumericsError: Every rate diverges, or the update vanishes in rounding.
         """
-        from probes.networks.lessons import encode_lessons
-        from probes.networks.lora import training_of
-        from probes.networks.trials import Trial
+        from probes.models.training.label_batches import encode_lessons
+        from probes.models.training.lora import training_of
+        from probes.models.training.training_runs import Trial
 
         chosen = scene.choose(self.choice)
         task, model = scene.text_task(), scene.model
@@ -119,9 +119,9 @@ class Selection:
         Raises:
             NumericsError: No rate gives a finite loss.
         """
-        from probes.networks.lessons import encode_lessons
-        from probes.networks.lora import training_of
-        from probes.networks.trials import Trial
+        from probes.models.training.label_batches import encode_lessons
+        from probes.models.training.lora import training_of
+        from probes.models.training.training_runs import Trial
 
         task, model = scene.text_task(), scene.model
         labels = verbalize(model.tokenizer, task)
@@ -175,8 +175,8 @@ class RandomUpdate:
 
     def observe(self, scene: Scene) -> Observation:
         """Add one seeded Gaussian update for each set, and ask its queries."""
-        from probes.networks.lessons import encode_lessons
-        from probes.networks.lora import training_of
+        from probes.models.training.label_batches import encode_lessons
+        from probes.models.training.lora import training_of
 
         matched = scene.observe(self.matched_to)
         task, model = scene.text_task(), scene.model

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from probes.learners.in_context import InContext
-from probes.observation import Observation
-from probes.outcome_space import likeliest
+from probes.observations.common_support import likeliest
+from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
     from probes.engine.observer import Scene
-    from probes.request import Learner
+    from probes.observations.request import Learner
 
 N_QUERIES = 2  # pictured: the first queries of the first demonstration set
 N_TOKENS = 10  # named: the K of the token overlap of Shen et al. 2024

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from probes.observation import Observation
-from probes.prompts import Example, TextTask, group_by_set
-from probes.regression import RegressionTask
-from probes.tokens import Verbalized, encode_checked, verbalize
-from probes.vocabulary import kept
+from probes.data.regression_tasks import RegressionTask
+from probes.data.text_tasks import Example, TextTask, group_by_set
+from probes.data.tokenization import Verbalized, encode_checked, verbalize
+from probes.observations.observation import Observation
+from probes.observations.truncation import kept
 
 if TYPE_CHECKING:
     from probes.engine.observer import Scene
-    from probes.networks.causal_lm import CausalLM
+    from probes.models.causal_lm.causal_lm import CausalLM
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from probes.cards import Construction
 from probes.learners.in_context import regression_observation
-from probes.learners.linear import LinearLearner
-from probes.observation import Observation
-from probes.tasks import Construction
+from probes.learners.regression_algorithms import LinearLearner
+from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
     from probes.engine.observer import Scene
-    from probes.networks.construction import LayerWeights, NetworkWeights
+    from probes.models.regression.construction import LayerWeights, NetworkWeights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +43,8 @@ class Interpolated:
         Raises:
             NumericsError: No rate of GD gives finite predictions.
         """
-        from probes.networks.construction import construct
-        from probes.networks.linear_attention import LinearAttention
+        from probes.models.regression.construction import construct
+        from probes.models.regression.linear_attention import LinearAttention
 
         gd = scene.observe(LinearLearner(algorithm="gd"))
         weights = scene.model.shape

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from probes.data.tokenization import verbalize
 from probes.errors import NumericsError
 from probes.learners.gradient import (
     SELECTION_SETS,
@@ -16,8 +17,7 @@ from probes.learners.gradient import (
     training_seed,
 )
 from probes.learners.in_context import ask_set, text_observation
-from probes.observation import Observation
-from probes.tokens import verbalize
+from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
     from probes.engine.observer import Scene
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerCausal(GradientLearner):
-    """Train each layer by its own output's loss (see ``networks.layer_causal``)."""
+    """Train each layer by its own output's loss (``models.training.layerwise_loss``)."""
 
     def observe(self, scene: Scene) -> Observation:
         """Train each demonstration set at the chosen rate, and ask its queries.
@@ -58,8 +58,8 @@ class LayerSelection:
         Raises:
             NumericsError: No rate gives a finite loss.
         """
-        from probes.networks.lessons import encode_lessons
-        from probes.networks.trials import Trial
+        from probes.models.training.label_batches import encode_lessons
+        from probes.models.training.training_runs import Trial
 
         task, model = scene.text_task(), scene.model
         labels = verbalize(model.tokenizer, task)
@@ -101,7 +101,7 @@ def retrained(scene: Scene, learner: Any, chosen: Any) -> Iterator[dict[str, Any
     Raises:
         NumericsError: The chosen rate diverges, or its update vanishes in rounding.
     """
-    from probes.networks.trials import Trial
+    from probes.models.training.training_runs import Trial
 
     n_sets = scene.request.settings.n_sets
     if isinstance(learner, RandomUpdate):
@@ -127,9 +127,9 @@ def retrained(scene: Scene, learner: Any, chosen: Any) -> Iterator[dict[str, Any
 
 
 def _training(scene: Scene, learner: GradientLearner) -> Any:
-    from probes.networks.layer_causal import LayerCausalTraining
-    from probes.networks.lessons import encode_lessons
-    from probes.networks.lora import training_of
+    from probes.models.training.label_batches import encode_lessons
+    from probes.models.training.layerwise_loss import LayerCausalTraining
+    from probes.models.training.lora import training_of
 
     task, model = scene.text_task(), scene.model
     labels = verbalize(model.tokenizer, task)

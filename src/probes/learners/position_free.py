@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from probes.data.tokenization import verbalize
+from probes.learners.encoded_prompts import Texts
 from probes.learners.in_context import text_observation
-from probes.learners.texts import Texts
-from probes.observation import Observation
-from probes.tokens import verbalize
+from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
     from probes.engine.observer import Scene
@@ -38,7 +38,7 @@ class PositionFree:
             ModelError: The model attends to fewer tokens than the prompt has.
             NumericsError: The model answers NaN or infinite logits.
         """
-        from probes.networks.parallel import log_probs_after
+        from probes.models.causal_lm.parallel_context_windows import log_probs_after
 
         task, model = scene.text_task(), scene.model
         labels = verbalize(model.tokenizer, task)

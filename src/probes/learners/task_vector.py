@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from probes.data.tokenization import verbalize
 from probes.errors import DataError
+from probes.learners.encoded_prompts import Texts
 from probes.learners.gradient import SELECTION_SETS
 from probes.learners.in_context import text_observation
-from probes.learners.texts import Texts
-from probes.observation import Observation
-from probes.tokens import verbalize
+from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
     from probes.engine.observer import Scene
@@ -48,7 +48,7 @@ class TaskVector:
         Raises:
             DataError: A prompt is too long, or there are too few calibration queries.
         """
-        from probes.networks.hidden import log_probs_with
+        from probes.models.causal_lm.activation_patching import log_probs_with
 
         choice = LayerChoice(form=self.form)
         chosen = scene.choose(choice)
@@ -79,7 +79,7 @@ class TaskStates:
         Raises:
             DataError: A prompt is too long, or there are too few queries.
         """
-        from probes.networks.hidden import states_at_the_end
+        from probes.models.causal_lm.activation_patching import states_at_the_end
 
         texts, model = _texts(scene), scene.model
         n = n_dummies(texts)
@@ -146,7 +146,7 @@ def _loss(
     model: Any, texts: Texts, index: int, layer: int, vector: Any, form: Form
 ) -> float:
     """Average the right label's loss over a set's queries but the dummies, in nats."""
-    from probes.networks.hidden import log_probs_with
+    from probes.models.causal_lm.activation_patching import log_probs_with
 
     n = n_dummies(texts)
     asked = texts.task.queries[index][n:]

@@ -11,17 +11,17 @@ from probes.measures.distributions import (
     nearer_by,
     total_variation,
 )
-from probes.measures.fits import linearity, weight_distance
 from probes.measures.identities import patch_error
-from probes.measures.labels import change_agreement, change_size
-from probes.measures.matching import gap_at_match
-from probes.measures.order import (
+from probes.measures.label_changes import change_agreement, change_size
+from probes.measures.linear_fits import linearity, weight_distance
+from probes.measures.matched_gap import gap_at_match
+from probes.measures.order_sensitivity import (
     answer_order_sensitivity,
     label_order_sensitivity,
     order_sensitivity,
     relative_order_sensitivity,
 )
-from probes.measures.regression import (
+from probes.measures.prediction_distances import (
     explained_share,
     prediction_distance,
     sensitivity_cosine,
@@ -29,8 +29,8 @@ from probes.measures.regression import (
     squared_distance,
     worst_disagreement,
 )
-from probes.measures.steps import step_matching
-from probes.measures.tokens import (
+from probes.measures.step_matching import step_matching
+from probes.measures.token_ranks import (
     accuracy,
     accuracy_over_numbers,
     gold_probability,
@@ -39,7 +39,7 @@ from probes.measures.tokens import (
     overlap_similarity,
     token_overlap,
 )
-from probes.measures.updates import (
+from probes.measures.update_similarity import (
     activation_cosine,
     activation_norm_ratio,
     attention_change_cosine,
@@ -48,7 +48,7 @@ from probes.measures.updates import (
     normalised_update_cosine,
     update_cosine,
 )
-from probes.measures.weights import (
+from probes.measures.weight_sparsity import (
     constructed_sparsity,
     gaussian_hoyer,
     gaussian_sparsity,

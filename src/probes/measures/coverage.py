@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from probes.errors import ShapeError
 from probes.measurement import Measurement
-from probes.observation import Observation, require_same_cells
+from probes.observations.observation import Observation, require_same_cells
 
 Mask = NDArray[np.bool_]
 

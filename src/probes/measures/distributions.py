@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from probes.measurement import Array, Measurement
-from probes.measures.ends import with_divergence_ends, with_variation_ends
-from probes.observation import Observation, require_same_cells
-from probes.outcome_space import common
+from probes.measures.bounds import with_divergence_ends, with_variation_ends
+from probes.observations.common_support import common
+from probes.observations.observation import Observation, require_same_cells
 
 
 def jensen_shannon(ours: Observation, theirs: Observation) -> Measurement:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from probes.measurement import Measurement
-from probes.observation import Observation
+from probes.observations.observation import Observation
 
 
 def patch_error(patched: Observation) -> Measurement:

@@ -9,18 +9,12 @@ import pytest
 
 from probes.claims import ClaimCard
 from probes.errors import UnknownNameError
-from probes.outcomes import Refuted
+from probes.models.untrained import trained_name
+from probes.observations.request import Request
 from probes.pytest_plugin.fixtures import requests_of
-from probes.pytest_plugin.items import (
-    RUN,
-    cell_of,
-    claim_of,
-    expected_of,
-    name_of,
-)
+from probes.pytest_plugin.items import RUN, cell_of, claim_of, expected_of, name_of
 from probes.pytest_plugin.judging import offered
-from probes.request import Request
-from probes.twins import trained_name
+from probes.verdicts.outcomes import Refuted
 
 
 @pytest.hookimpl(tryfirst=True)

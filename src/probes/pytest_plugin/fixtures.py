@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from probes.judge import Judge
+from probes.cell import Cell
 from probes.measures import explained_share, gold_probability
-from probes.observation import Observation
+from probes.observations.observation import Observation
+from probes.observations.request import Request
 from probes.pytest_plugin.items import JUDGE, KEYS, RUN
-from probes.request import Request
-from probes.tasks import Cell
+from probes.verdicts.judge import Judge
 
 Recipe = Callable[[Cell], Any]
 

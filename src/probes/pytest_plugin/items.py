@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from probes.cell import Cell
 from probes.claims import ClaimCard
-from probes.judge import Judge
-from probes.outcomes import Expectation
-from probes.results import cell_id
-from probes.session import Run
-from probes.tasks import Cell
+from probes.results.rows import cell_id
+from probes.run.session import Run
+from probes.verdicts.judge import Judge
+from probes.verdicts.outcomes import Expectation
 
 RUN = pytest.StashKey[Run]()
 JUDGE = pytest.StashKey[Judge]()

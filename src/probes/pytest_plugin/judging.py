@@ -10,9 +10,6 @@ from typing import Any
 import pytest
 
 from probes.errors import ProbesError, UnknownNameError
-from probes.judge import Judge
-from probes.looking import next_look
-from probes.outcomes import Changed, Refuted, Undecided
 from probes.pytest_plugin.fixtures import judge
 from probes.pytest_plugin.items import (
     JUDGE,
@@ -24,7 +21,10 @@ from probes.pytest_plugin.items import (
     expected_of,
 )
 from probes.report.matrix import plain
-from probes.results import Row, build_row, is_unexpected
+from probes.results.rows import Row, build_row, is_unexpected
+from probes.run.interim_analysis import next_look
+from probes.verdicts.judge import Judge
+from probes.verdicts.outcomes import Changed, Refuted, Undecided
 
 LONGEST_TOLD = 100_000
 """Letters of a failure that quotes what no terminal should obey."""

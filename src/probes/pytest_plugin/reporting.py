@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from probes.engine.progress import Reporter
 from probes.errors import ProbesError
-from probes.progress import Reporter
 from probes.pytest_plugin.items import RUN
 from probes.report.terminal import matrix_lines
-from probes.results import Row
-from probes.session import Run
+from probes.results.rows import Row
+from probes.run.session import Run
 
 RESULT = pytest.StashKey[tuple[list[Row], dict[str, Any]]]()
 INCOMPLETE = 3  # exit status when collected cells have no row

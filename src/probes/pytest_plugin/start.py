@@ -7,13 +7,13 @@ from typing import Any, cast
 
 import pytest
 
-from probes.catalogue import LIST_OPTIONS, listed_option, listing
-from probes.configuration import complete, ini_name, kind_of
 from probes.errors import ProbesError
-from probes.options import GRID_OPTIONS, PLACE_OPTIONS
 from probes.pytest_plugin.items import RUN
 from probes.pytest_plugin.reporting import Gatherer
-from probes.session import Run
+from probes.run.ini_options import complete, ini_name, kind_of
+from probes.run.listing import LIST_OPTIONS, listed_option, listing
+from probes.run.options import GRID_OPTIONS, PLACE_OPTIONS
+from probes.run.session import Run
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -4,7 +4,7 @@
 
 Everything here is a pure function of rows and of ``run.json``; nothing needs a model.
 The terminal's matrix is :func:`probes.report.terminal.matrix_lines`. Rows and run are
-written by :mod:`probes.results`.
+written by :mod:`probes.results.rows`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 
 from probes.report.markdown import markdown
 from probes.report.page import page
-from probes.report.summary import short_summary
-from probes.results import Row, write_text
+from probes.report.short_summary import short_summary
+from probes.results.rows import Row, write_text
 
 
 def write_report(rows: Sequence[Row], run: Mapping[str, Any], folder: Path) -> None:

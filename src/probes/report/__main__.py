@@ -10,7 +10,7 @@ from pathlib import Path
 from probes.errors import ProbesError
 from probes.report.figures import draw_figures
 from probes.report.matrix import plain
-from probes.run_files import read_rows_of
+from probes.results.reading import read_rows_of
 
 UNUSABLE = 4  # as a run's exit status for options that cannot be used
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from probes.comparison import GRAVE, KINDS, Change, Standing, count, moved_by
-from probes.record import Record
+from probes.report.interval_axis import draw_span
 from probes.report.matrix import (
     ID_LIMIT,
     LETTERS,
@@ -24,8 +23,16 @@ from probes.report.matrix import (
     split_variant,
 )
 from probes.report.page import render
-from probes.report.spans import draw_span
-from probes.results import CELL, Row, row_id, write_text
+from probes.results.comparison import (
+    GRAVE,
+    KINDS,
+    Change,
+    Standing,
+    count,
+    moved_by,
+)
+from probes.results.record import Record
+from probes.results.rows import CELL, Row, row_id, write_text
 
 PAGE = "changes.html"
 MOST_DRAWN = 600

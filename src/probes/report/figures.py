@@ -1,7 +1,7 @@
 """Draw the pictures of a paper as SVG and PDF, from the rows alone.
 
 Needs matplotlib, the extra ``figures``. Which effects a figure reads stands in
-:mod:`probes.report.series`.
+:mod:`probes.report.curves`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from probes.errors import OptionError, StoreError
-from probes.report.heat import heat_maps, size_of
-from probes.report.maps import STEP_MATCHING, MapPlan, maps_of
-from probes.report.series import PLANS, Panels, Plan, Point, panels_of
-from probes.results import Row
+from probes.report.curves import PLANS, Panels, Plan, Point, panels_of
+from probes.report.heatmaps import heat_maps, size_of
+from probes.report.step_maps import STEP_MATCHING, MapPlan, maps_of
+from probes.results.rows import Row
 
 FORMATS = ("svg", "pdf")
 COLUMNS = 3

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from probes.report.closing import dataset_lines, record_lines, speed_lines
+from probes.report.appendix import dataset_lines, record_lines, speed_lines
 from probes.report.matrix import (
     IDENTITY,
     IDENTITY_MEANS,
@@ -23,7 +23,7 @@ from probes.report.matrix import (
     plain,
     verdict_text,
 )
-from probes.results import Row, is_unexpected
+from probes.results.rows import Row, is_unexpected
 
 HEADER = (
     "model",

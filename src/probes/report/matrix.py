@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from probes.results import VERDICTS, Row, is_unexpected
+from probes.results.rows import VERDICTS, Row, is_unexpected
 
 LETTERS = {
     "supported": "S",

@@ -17,7 +17,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from probes.report.closing import speed_lines
+from probes.report.appendix import speed_lines
+from probes.report.headline import held_of, standing
 from probes.report.matrix import (
     LETTERS,
     MEANINGS,
@@ -31,9 +32,8 @@ from probes.report.matrix import (
     summary,
     tests_passed,
 )
-from probes.report.packing import REASON_LIMIT, pack
-from probes.report.standing import held_of, standing
-from probes.results import Row, is_unexpected
+from probes.report.page_data import REASON_LIMIT, pack
+from probes.results.rows import Row, is_unexpected
 
 HERE = Path(__file__).parent
 SCRIPTS = ("rows.js", "drawing.js", "details.js", "page.js")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from probes.report.closing import (
+from probes.report.appendix import (
     count_reasons,
     dataset_lines,
     record_lines,
@@ -28,7 +28,7 @@ from probes.report.matrix import (
     rerun_words,
     verdict_text,
 )
-from probes.results import Row, is_unexpected
+from probes.results.rows import Row, is_unexpected
 
 MOST_UNEXPECTED = 20
 MOST_REASONS = 6

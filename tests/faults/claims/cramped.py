@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from probes.cell import Cell
 from probes.claims import claim
-from probes.judge import Judge
 from probes.measures import total_variation
-from probes.observation import Observation
+from probes.observations.observation import Observation
+from probes.observations.request import Learner
 from probes.pytest_plugin import observation
-from probes.request import Learner
-from probes.tasks import Cell
+from probes.verdicts.judge import Judge
 from tests.faults.learners import Cramped
 
 

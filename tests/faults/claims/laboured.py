@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from probes.cell import Cell
 from probes.claims import claim
-from probes.judge import Judge
 from probes.measures import prediction_distance
-from probes.observation import Observation
+from probes.observations.observation import Observation
+from probes.observations.request import Request
 from probes.pytest_plugin import observation
-from probes.request import Request
-from probes.tasks import Cell
+from probes.verdicts.judge import Judge
 from tests.faults.learners import Laboured
 
 TURNS = 1500  # about 60 ms: less than a worker's start, more than the store's part

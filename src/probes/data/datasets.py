@@ -1,0 +1,89 @@
+"""Find a text dataset on disk or on the Hub, and read it once for each process."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+from probes.cards import DatasetCard, TextRows
+from probes.data.labelled_rows import LabelledRows, assemble
+from probes.data.row_files import SUFFIXES, read_labelled, split_files
+from probes.data.template import Row, describe
+from probes.errors import DataError
+from probes.hashing import digest, seed_of
+
+
+def read_rows(card: DatasetCard, data_dir: str | None) -> LabelledRows:
+    """Read a text dataset, once for each process.
+
+    Args:
+        card: A card whose rows are :class:`TextRows`.
+        data_dir: Where relative locations are looked up.
+
+    Raises:
+        DataError: Nothing is there, or a row is not what it should be.
+    """
+    assert isinstance(card.rows, TextRows)
+    return _read(card.name, card.rows, data_dir)
+
+
+@lru_cache(maxsize=64)
+def _read(name: str, source: TextRows, data_dir: str | None) -> LabelledRows:
+    place = locate(name, source, data_dir)
+    if place is None:
+        from probes.data.hub import read_from_hub
+
+        return read_from_hub(name, source)
+    description, described = describe(place, source.description)
+    train, test = split_files(place)
+    rows = {
+        split: tuple(read_labelled(path, description))
+        for split, path in (("train", train), ("test", test))
+    }
+    if train == test:
+        rows = _halved(rows["train"])
+    parts = [
+        described.encode(),
+        *(p.read_bytes() for p in dict.fromkeys((train, test))),
+    ]
+    content = [hashlib.sha256(part).hexdigest() for part in parts]
+    return assemble(name, rows, description, digest(content))
+
+
+def locate(name: str, source: TextRows, data_dir: str | None) -> Path | None:
+    """Find the folder or file of a dataset; None means: read it from the Hub.
+
+    Raises:
+        DataError: There is nothing, and no Hub id to turn to.
+    """
+    direct = Path(source.location)
+    if direct.is_absolute():
+        candidates = [direct]
+    else:
+        candidates = [Path(data_dir) / source.location] if data_dir else []
+    for candidate in candidates:
+        named = (Path(f"{candidate}{suffix}") for suffix in SUFFIXES)
+        for path in (candidate, *named):
+            if path.exists():
+                return path
+    if source.hub and data_dir is None:
+        return None
+    looked = ", ".join(str(c) for c in candidates) or "nowhere, as no folder is given"
+    mend = "Pass --data-dir FOLDER, the folder that holds it."
+    if direct.is_absolute():
+        mend = "Check the path."
+    elif source.hub:
+        mend = "Check --data-dir, or leave it away to read the Hub (the extra 'hub')."
+    raise DataError(
+        f"The dataset {name!r} was not found (looked in: {looked}). Expected a folder "
+        f"with train and test files, or one .jsonl or .csv file. {mend}"
+    )
+
+
+def _halved(rows: tuple[Row, ...]) -> dict[str, tuple[Row, ...]]:
+    ranked = sorted(
+        rows, key=lambda row: seed_of("halve", sorted(row.fields.items()), row.label)
+    )
+    middle = len(ranked) // 2
+    return {"train": tuple(ranked[:middle]), "test": tuple(ranked[middle:])}

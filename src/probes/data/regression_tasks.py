@@ -1,0 +1,139 @@
+"""Linear-regression tasks, drawn: demonstrations (x, y), queries and the true answers.
+
+Conventions after von Oswald et al. 2022, arXiv:2212.07677: x uniform on a cube, teacher
+w ~ N(0, I), no noise unless said. The same query inputs serve every demonstration set,
+so that sets and queries are crossed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from functools import partial
+
+import numpy as np
+
+from probes.cards import LinearTasks
+from probes.hashing import seed_of
+from probes.measurement import Array
+
+SETS_IN_A_BLOCK = 10
+"""Sets are drawn so many at a time: a run with more sets keeps those of a smaller."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegressionTask:
+    """A batch of linear-regression tasks, one for each demonstration set.
+
+    Attributes:
+        x: Demonstrations' inputs, shape (n_sets, n_demonstrations, n_inputs).
+        y: Demonstrations' answers, shape (n_sets, n_demonstrations).
+        queries: Query inputs, shape (n_sets, n_queries, n_inputs).
+        answers: The teacher's noiseless answers, shape (n_sets, n_queries).
+    """
+
+    x: Array
+    y: Array
+    queries: Array
+    answers: Array
+
+    def reordered(self, seed: int) -> RegressionTask:
+        """Shuffle the demonstrations of each set by a seeded permutation."""
+        rng = np.random.default_rng(seed)
+        orders = np.argsort(rng.random(self.y.shape), axis=1)  # (n_sets, n_demos)
+        return replace(
+            self,
+            x=np.take_along_axis(self.x, orders[..., None], axis=1),
+            y=np.take_along_axis(self.y, orders, axis=1),
+        )
+
+
+def draw_tasks(
+    tasks: LinearTasks,
+    *,
+    n_sets: int,
+    n_demonstrations: int,
+    n_queries: int,
+    seed: int,
+    asked: Array | None = None,
+) -> RegressionTask:
+    """Draw a batch of tasks.
+
+    Args:
+        tasks: The distribution.
+        n_sets: Tasks; each has its own teacher and demonstrations.
+        n_demonstrations: Demonstrations of each task.
+        n_queries: Query inputs, the same for every task.
+        seed: Seed of the draw.
+        asked: Query inputs, shape (n_queries, n_inputs); None draws them.
+    """
+    rng = np.random.default_rng(seed_of("linear tasks", seed))
+    d = tasks.n_inputs
+    spread = tasks.input_scale * tasks.condition ** (-np.arange(d) / max(d - 1, 1))
+    x = _drawn(rng, tasks, (n_sets, n_demonstrations, d)) * spread
+    if asked is None:
+        asked = _drawn(rng, tasks, (n_queries, d)) * spread
+    queries = np.broadcast_to(asked, (n_sets, n_queries, d)).copy()
+    teacher = rng.normal(tasks.teacher_mean, tasks.teacher_scale, (n_sets, d))
+    noise = tasks.noise * rng.normal(size=(n_sets, n_demonstrations))
+    return RegressionTask(
+        x=x,
+        y=np.einsum("snd,sd->sn", x, teacher) + noise,
+        queries=queries,
+        answers=np.einsum("sqd,sd->sq", queries, teacher),
+    )
+
+
+def _drawn(
+    rng: np.random.Generator, tasks: LinearTasks, shape: tuple[int, ...]
+) -> Array:
+    """Draw inputs of one kind; all kinds have a mean square of 1/3."""
+    if tasks.inputs == "uniform":
+        return rng.uniform(-1, 1, shape)
+    if tasks.inputs == "normal":
+        return rng.normal(0.0, 3**-0.5, shape)
+    if tasks.inputs == "laplace":
+        return rng.laplace(0.0, 6**-0.5, shape)
+    return rng.exponential(6**-0.5, shape)
+
+
+def draw_nested_tasks(
+    tasks: LinearTasks, *, n_sets: int, n_demonstrations: int, n_queries: int, seed: int
+) -> RegressionTask:
+    """Draw tasks of which a larger draw with the same seed holds these, in order.
+
+    Args:
+        tasks: The distribution.
+        n_sets: Tasks, drawn in blocks of ``SETS_IN_A_BLOCK``, each from its own seed.
+        n_demonstrations: Demonstrations of each task.
+        n_queries: Query inputs, the same for every task and every ``n_sets``.
+        seed: Seed of the first block and of the queries.
+    """
+    draw = partial(
+        draw_tasks,
+        tasks,
+        n_sets=SETS_IN_A_BLOCK,
+        n_demonstrations=n_demonstrations,
+        n_queries=n_queries,
+    )
+    blocks = [draw(seed=seed)]
+    for index in range(1, -(-n_sets // SETS_IN_A_BLOCK)):
+        asked = blocks[0].queries[0]
+        blocks.append(draw(seed=seed_of("block", seed, index), asked=asked))
+
+    def joined(name: str) -> Array:
+        return np.concatenate([getattr(block, name) for block in blocks])[:n_sets]
+
+    return RegressionTask(**{f.name: joined(f.name) for f in fields(RegressionTask)})
+
+
+def best_one_step_rate(tasks: LinearTasks, n_demonstrations: int) -> float:
+    """Compute the rate c = η/N at which one GD step from 0 has the least loss.
+
+    Minimises E(c Σᵢ yᵢ xᵢ·x − w·x)² in closed form for isotropic noiseless tasks:
+    c = σ² / (m₄ + (d − 1)σ⁴ + (N − 1)σ⁴), with σ² and m₄ the second and fourth moment
+    of one input coordinate; .60606 for d = N = 10 and x ~ U(−½, ½)^d.
+    """
+    variance = tasks.input_scale**2 / 3
+    fourth = tasks.input_scale**4 / 5
+    others = (tasks.n_inputs - 1 + n_demonstrations - 1) * variance**2
+    return variance / (fourth + others)

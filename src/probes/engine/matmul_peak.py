@@ -1,0 +1,53 @@
+"""The most that a device can do: its rate in one large matrix product."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
+
+SIDES = {"cuda": 8192, "cpu": 1024}  # of the square matrices that are multiplied
+ROUNDS = 4
+
+
+@cache
+def matmul_peak(device: str, dtype: str) -> float:
+    """Measure the best of a few large matrix products, in FLOP/s.
+
+    Measured once in every process, with the threads that it has.
+    """
+    import torch
+
+    side = SIDES.get(torch.device(device).type, 1024)
+    best = float("inf")
+    for product in products(side, device, dtype):
+        for _ in range(ROUNDS):
+            _wait(device)
+            began = time.perf_counter()
+            product()
+            _wait(device)
+            best = min(best, time.perf_counter() - began)
+    return float(2 * side**3 / best)
+
+
+def products(side: int, device: str, dtype: str) -> list[Callable[[], Any]]:
+    """Give every way that we multiply two square matrices in, ready to be called."""
+    import torch
+
+    from probes.models.llama.prepacked_linear import packed
+
+    # Random ones: a GPU multiplies constants faster, for its wires change less.
+    generator = torch.Generator(device).manual_seed(0)
+    drawn = torch.randn(2, side, side, device=device, generator=generator)
+    a, b = drawn.to(getattr(torch, dtype))
+    ways = [lambda: a @ b]
+    ways += [partial(way, a, None) for way in packed({"b": b}).values()]
+    return ways
+
+
+def _wait(device: str) -> None:
+    import torch
+
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,131 @@
+"""Algorithms that are no full-batch iteration: one demonstration a step, neighbours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from probes.data.regression_tasks import RegressionTask
+from probes.learners.eigenbasis import Numbers
+from probes.learners.fitting import fit_alone
+from probes.learners.in_context import InContext, regression_observation
+from probes.learners.regression_algorithms import linear_observation
+from probes.measurement import Array
+from probes.observations.observation import Observation
+
+if TYPE_CHECKING:
+    from probes.engine.observer import Scene
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnePassSGD:
+    """One step on each demonstration, in the order of the prompt (least mean squares).
+
+    Attributes:
+        rate: Rate on ½(w·x − y)²; "typical" is 1/(n_inputs · E x²) of the
+            demonstrations, "fitted" what comes nearest to ICL on calibration tasks.
+        passes: How often the demonstrations are gone through.
+        reshuffled: Draw a new order for each pass after the first.
+        batch_size: Demonstrations a step, which goes along their mean gradient.
+    """
+
+    rate: float | Literal["typical", "fitted"] = "typical"
+    passes: int = 1
+    reshuffled: bool = False
+    batch_size: int = 1
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether ICL's answers choose the rate."""
+        return self.rate == "fitted"
+
+    def observe(self, scene: Scene) -> Observation:
+        """Take the steps for all tasks at once."""
+        task, seed = scene.request.regression_task(), scene.request.settings.seed
+        rate = self._rate(scene, task)
+        weights = np.real(self._weights(task, rate, seed))
+        steps = len(self._starts(task)) * self.passes
+        return linear_observation(task, weights, settings=[rate], steps=steps)
+
+    def _rate(self, scene: Scene, task: RegressionTask) -> float:
+        if isinstance(self.rate, float | int):
+            return self.rate
+        if self.rate == "typical":
+            size = float((task.x**2).sum(axis=-1).mean())
+            return 1.0 / (size + 1e-300)
+        seen, target = calibration(scene)
+        seed = scene.request.settings.seed
+
+        def predict(rates: tuple[Any, ...]) -> Numbers:
+            weights = self._weights(seen, rates[0], seed)
+            return np.asarray(np.einsum("sqd,sd->sq", seen.queries, weights)).ravel()
+
+        return fit_alone(predict, target.ravel(), float((seen.x**2).sum(-1).max()))
+
+    def _weights(self, task: RegressionTask, rate: Any, seed: int) -> Numbers:
+        """Run all steps; a complex rate gives derivatives by a complex step."""
+        n_sets, n, d = task.x.shape
+        weights: Numbers = np.zeros((n_sets, d)) * rate
+        rng = np.random.default_rng(seed)
+        for turn in range(self.passes):
+            order = rng.permutation(n) if turn and self.reshuffled else np.arange(n)
+            for start in self._starts(task):
+                batch = order[start : start + self.batch_size]
+                x = task.x[:, batch]  # (n_sets, batch_size, n_inputs)
+                error = task.y[:, batch] - np.einsum("sd,sbd->sb", weights, x)
+                moves = np.einsum("sb,sbd->sd", error, x) / len(batch)
+                weights = weights + rate * moves
+        return weights
+
+    def _starts(self, task: RegressionTask) -> range:
+        return range(0, task.x.shape[1], self.batch_size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NearestNeighbours:
+    """The mean answer of the k nearest demonstrations.
+
+    Attributes:
+        k: "fitted" takes the number that comes nearest to ICL on calibration tasks.
+    """
+
+    k: int | Literal["fitted"] = 3
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether ICL's answers choose the number of neighbours."""
+        return self.k == "fitted"
+
+    def observe(self, scene: Scene) -> Observation:
+        """Look up each query's neighbours; the gradient is 0 nearly everywhere."""
+        task = scene.request.regression_task()
+        k = self._nearest_to_icl(scene) if self.k == "fitted" else self.k
+        answers = neighbours(task)[..., k - 1]
+        flat = np.zeros_like(task.queries)
+        return regression_observation(task, answers, flat, settings=[k])
+
+    def _nearest_to_icl(self, scene: Scene) -> int:
+        task, target = calibration(scene)
+        gaps = neighbours(task) - target[..., None]
+        return int((gaps**2).mean(axis=(0, 1)).argmin()) + 1
+
+
+def neighbours(task: RegressionTask) -> Array:
+    """Average the answers of each query's 1, 2, … nearest demonstrations.
+
+    Returns:
+        Shape (n_sets, n_queries, n_demonstrations).
+    """
+    gaps = task.queries[:, :, None, :] - task.x[:, None, :, :]
+    near = np.argsort((gaps**2).sum(-1), axis=-1)
+    answers = np.take_along_axis(task.y[:, None, :], near, axis=-1)
+    return np.asarray(answers.cumsum(axis=-1) / np.arange(1, task.y.shape[1] + 1))
+
+
+def calibration(scene: Scene) -> tuple[RegressionTask, Array]:
+    """Give calibration tasks, which no verdict sees, and ICL's predictions on them."""
+    request = replace(scene.request, queries="calibration", order=0)
+    icl = scene.observer.observe(replace(request, learner=InContext()))
+    return request.regression_task(), icl.predictions

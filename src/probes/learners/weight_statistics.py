@@ -1,0 +1,164 @@
+"""What is read off a network's weights, and how it answers when they are disturbed."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from probes.cards import ModelCard
+from probes.data.tokenization import verbalize
+from probes.errors import OptionError
+from probes.hashing import seed_of
+from probes.learners.encoded_prompts import Texts
+from probes.learners.in_context import regression_observation, text_observation
+from probes.observations.observation import Observation
+
+if TYPE_CHECKING:
+    from probes.engine.observer import Scene
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightStatistics:
+    """Read how sparse the attention matrices are; nothing learns and nothing answers.
+
+    The observation's arrays have the leading axes (n_layers, n_matrices), the matrices
+    being those of ``models.attention_weights``: ``shares`` with a last axis of thresholds,
+    ``hoyer``, ``participation`` and ``sizes`` (root mean squares).
+    """
+
+    needs_model: bool = True
+
+    def observe(self, scene: Scene) -> Observation:
+        """Read every matrix once.
+
+        Raises:
+            OptionError: The architecture has no separate W_Q, W_K, W_V and W_O.
+        """
+        from probes.models import attention_weights as m
+
+        layers = list(m.attention_matrices(scene.model))
+        arrays = {
+            name: np.array([[read(w).tolist() for w in layer] for layer in layers])
+            for name, read in (
+                ("shares", m.shares_below),
+                ("hoyer", m.hoyer_sparsity),
+                ("participation", m.participation),
+                ("sizes", m.typical_size),
+            )
+        }
+        facts = {
+            "matrices": list(m.MATRICES),
+            "thresholds": list(m.THRESHOLDS),
+            "d_model": int(layers[0][0].shape[-1]),
+        }
+        return Observation(arrays=arrays, facts=facts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disturbed:
+    """Answer in context with weights that carry noise, another draw for every set.
+
+    Attributes:
+        by: Standard deviation of the Gaussian noise on every entry of a weight tensor,
+            relative to the root mean square of the tensor's entries.
+    """
+
+    by: float
+    needs_model: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.by < float("inf"):
+            raise OptionError(
+                f"The weights are to be disturbed by {self.by}. Expected a finite "
+                f"number >= 0, relative to their size. Mend by=."
+            )
+
+    def observe(self, scene: Scene) -> Observation:
+        """Disturb the weights anew for each set, and ask its queries.
+
+        Raises:
+            DataError: A prompt is too long or the labels collide.
+            NumericsError: The disturbed model answers NaN or infinite logits.
+        """
+        if scene.request.model.family == "regression":
+            return self._on_regression(scene)
+        task, model = scene.text_task(), scene.model
+        labels = verbalize(model.tokenizer, task)
+        texts = Texts(model, task, labels)
+        answered = []
+        for index in range(len(task.queries)):
+            with model.tuned(self._noisy(model.model, scene, index)):
+                prompts = texts.queries_in_context(index)
+                answered.append(model.next_token_log_probs(prompts))
+        return text_observation(task, labels, np.stack(answered))
+
+    def _on_regression(self, scene: Scene) -> Observation:
+        tasks = scene.request.regression_task()
+        found = []
+        for index in range(len(tasks.x)):
+            one = slice(index, index + 1)
+            model = copy.deepcopy(scene.model)
+            model.load_state_dict(self._noisy(model, scene, index))
+            single = replace(
+                tasks,
+                x=tasks.x[one],
+                y=tasks.y[one],
+                queries=tasks.queries[one],
+                answers=tasks.answers[one],
+            )
+            found.append(model.answer(single))
+        predictions, sensitivities = map(np.concatenate, zip(*found, strict=True))
+        return regression_observation(tasks, predictions, sensitivities)
+
+    def _noisy(self, module: Any, scene: Scene, index: int) -> dict[str, Any]:
+        import torch
+
+        seed = seed_of("weight noise", scene.request.settings.seed, index)
+        generator = torch.Generator().manual_seed(seed)
+        noisy = {}
+        for name, weight in module.named_parameters():
+            noise = torch.randn(weight.shape, generator=generator).to(weight)
+            size = weight.detach().float().square().mean().sqrt().to(weight)
+            noisy[name] = weight.detach() + self.by * size * noise
+        return noisy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drift:
+    """Measure how far the weights are from those of another model of their shape.
+
+    The observation has ``drift`` (1, 1): ‖Θ − Θ'‖ / ‖Θ'‖ over all weights.
+
+    Attributes:
+        since: The other model.
+    """
+
+    since: ModelCard
+    needs_model: bool = True
+
+    def observe(self, scene: Scene) -> Observation:
+        """Load both and compare them.
+
+        Raises:
+            ModelError: One cannot be loaded.
+            OptionError: They are not of one shape.
+        """
+        ours = dict(scene.model.model.named_parameters())
+        pool = scene.observer.pool
+        other: Any = pool.get(self.since, scene.request.settings)
+        theirs = dict(other.model.named_parameters())
+        if {n: p.shape for n, p in ours.items()} != {
+            n: p.shape for n, p in theirs.items()
+        }:
+            raise OptionError(
+                f"{scene.request.model.name} and {self.since.name} have weights of "
+                f"other names or shapes. Expected checkpoints of one training. Mend "
+                f"the card's checkpoints=."
+            )
+        gaps = [float((p - theirs[n]).double().square().sum()) for n, p in ours.items()]
+        sizes = [float(p.double().square().sum()) for p in theirs.values()]
+        drift = (sum(gaps) / sum(sizes)) ** 0.5
+        return Observation(arrays={"drift": np.array([[drift]])})

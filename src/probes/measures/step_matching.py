@@ -1,0 +1,139 @@
+"""After how many steps of an algorithm each layer of a network is best matched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from probes.errors import ShapeError
+from probes.measurement import Array
+from probes.observations.observation import Observation
+
+RESAMPLES = 400
+"""Draws of sets and queries: the ends of a 90 % interval then rest on 20 draws each."""
+TAILS = (0.05, 0.95)
+ROUNDING = 12
+"""Digits after the point; steps past convergence differ by rounding only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepMatching:
+    """How far each layer is from an algorithm after each number of steps.
+
+    Attributes:
+        steps: Numbers of steps.
+        distances: Mean |ŷ_layer − ŷ_steps| over the root mean square of the answers,
+            shape (n_layers, n_steps).
+        best: The nearest number of steps, for each layer.
+        low: Lower end of its 90 % interval.
+        high: Upper end.
+    """
+
+    steps: tuple[int, ...]
+    distances: Array
+    best: tuple[int, ...]
+    low: tuple[int, ...]
+    high: tuple[int, ...]
+
+    def told(self) -> str:
+        """Write the nearest number of steps for each layer, with its interval."""
+        return ", ".join(
+            str(best) if low == high else f"{best} [{low}, {high}]"
+            for best, low, high in zip(self.best, self.low, self.high, strict=True)
+        )
+
+
+def step_matching(layers: Sequence[Observation], run: Observation) -> StepMatching:
+    """Find the number of steps of an algorithm that each layer is nearest to.
+
+    Sets and queries are both drawn again, with replacement, for the interval: what
+    else could have been the nearest number of steps with other tasks and queries. The
+    draws are seeded by the shape alone. Where several numbers are equally near, the
+    smallest counts.
+
+    Args:
+        layers: A network's predictions after each layer.
+        run: One run of an algorithm, made by ``learners.Steps``.
+
+    Raises:
+        ShapeError: There is no layer, or the run answered other queries.
+
+    Reference:
+        Fu et al. 2023, arXiv:2310.17086, who match layers with steps by the cosine of
+        errors; distances, and intervals, are our departure.
+    """
+    paths, answers = run["paths"].astype(np.float64), run["answers"]
+    if not layers or any(o.predictions.shape != answers.shape for o in layers):
+        raise ShapeError(
+            f"Steps for queries of shape {answers.shape} are matched with layers of "
+            f"shapes {[o.predictions.shape for o in layers]}. Expected at least one "
+            f"layer, and the same sets and queries. Compare observations of one cell."
+        )
+    size = float(np.sqrt(np.mean(answers**2))) or 1.0
+    predicted = np.stack([o.predictions for o in layers], axis=-1)
+    gaps = np.abs(predicted[..., :, None] - paths[..., None, :]) / size
+    counts = tuple(int(c) for c in run.facts["counts"])
+    nearest = np.array(counts)[_resampled(gaps).argmin(axis=-1)]  # (n_draws, n_layers)
+    ends = np.quantile(nearest, TAILS, axis=0, method="nearest").astype(int)
+    distances = gaps.mean(axis=(0, 1)).round(ROUNDING)
+    return StepMatching(
+        steps=counts,
+        distances=distances,
+        best=tuple(counts[i] for i in distances.argmin(axis=-1)),
+        low=tuple(ends[0].tolist()),
+        high=tuple(ends[1].tolist()),
+    )
+
+
+def _resampled(gaps: Array) -> Array:
+    """Average over drawn sets and queries: (RESAMPLES, n_layers, n_steps)."""
+    n_sets, n_queries, *sizes = gaps.shape
+    rng = np.random.default_rng(gaps.shape)
+    of_sets = rng.multinomial(n_sets, np.full(n_sets, 1 / n_sets), RESAMPLES)
+    of_queries = rng.multinomial(
+        n_queries, np.full(n_queries, 1 / n_queries), RESAMPLES
+    )
+    weights = (of_sets[:, :, None] * of_queries[:, None, :]) / (n_sets * n_queries)
+    flat = gaps.reshape(n_sets * n_queries, -1)
+    found: Array = weights.reshape(RESAMPLES, -1) @ flat
+    return found.reshape(RESAMPLES, *sizes).round(ROUNDING)
+
+
+def tell_matching(found: Mapping[str, StepMatching]) -> str:
+    """Write the nearest number of steps for each layer, by algorithm."""
+    return "nearest number of steps for each layer: " + "; ".join(
+        f"{name} {matching.told()}" for name, matching in found.items()
+    )
+
+
+def plain_matching(found: Mapping[str, StepMatching]) -> dict[str, Any]:
+    """Put matchings with several algorithms into plain values, for a row.
+
+    Args:
+        found: By algorithm, all for the same layers and numbers of steps.
+
+    Returns:
+        ``steps``, ``layers``, and by algorithm: ``algorithms`` (distances, a list of
+        steps for each layer) and ``best`` (the nearest number of steps with its
+        interval, for each layer).
+    """
+    first = next(iter(found.values()))
+    return {
+        "unit": "answer size",
+        "steps": list(first.steps),
+        "layers": [k + 1 for k in range(len(first.best))],
+        "algorithms": {
+            name: [[float(f"{d:.4g}") for d in row] for row in matching.distances]
+            for name, matching in found.items()
+        },
+        "best": {
+            name: [
+                {"steps": best, "low": low, "high": high}
+                for best, low, high in zip(m.best, m.low, m.high, strict=True)
+            ]
+            for name, m in found.items()
+        },
+    }

@@ -1,0 +1,192 @@
+"""Which tokens two learners rank first, and whether the first one is right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from probes.errors import ShapeError
+from probes.measurement import Array, Measurement
+from probes.observations.common_support import likeliest, paired
+from probes.observations.observation import Observation, require_same_cells
+
+
+def accuracy(ours: Observation) -> Measurement:
+    """Measure how often the likeliest of all tokens is the right label's.
+
+    Returns:
+        0 or 1 for each set and query; 1 is right.
+
+    Reference:
+        Shen et al. 2024, arXiv:2310.08540: top-1 over the whole vocabulary.
+    """
+    first = likeliest(ours, 1)[0][..., 0]
+    right = np.asarray(ours.label_tokens)[ours.gold]
+    return Measurement(
+        name="accuracy",
+        values=(first == right).astype(np.float64),
+        unit="fraction",
+        zero="never right",
+        one="always right",
+        chance=1 / ours.n_vocab,
+    )
+
+
+def label_accuracy(ours: Observation) -> Measurement:
+    """Measure how often the likeliest of the labels is the right one."""
+    right = ours.label_log_probs.argmax(axis=-1) == ours.gold
+    return Measurement(
+        name="label accuracy",
+        values=right.astype(np.float64),
+        unit="fraction",
+        zero="never right",
+        one="always right",
+        chance=1 / len(ours.label_tokens),
+    )
+
+
+def accuracy_over_numbers(learned: Sequence[Observation]) -> Measurement:
+    """Average the label accuracy over numbers of demonstrations: the area of the curve.
+
+    Args:
+        learned: One learner's answers to the same queries after 1, 2, 4, …
+            demonstrations; each number counts alike, as on a logarithmic axis.
+
+    Returns:
+        A fraction for each set and query; 1 is right after every number.
+
+    Raises:
+        ShapeError: They answer other queries.
+    """
+    require_same_cells(*learned)
+    right = [label_accuracy(one) for one in learned]
+    return replace(
+        right[0],
+        name="label accuracy over numbers of demonstrations",
+        values=np.mean([one.values for one in right], axis=0),
+    )
+
+
+def gold_probability(ours: Observation) -> Measurement:
+    """Measure the probability of the right label among the labels, in [0, 1]."""
+    chosen = np.take_along_axis(ours.label_log_probs, ours.gold[..., None], axis=-1)
+    return Measurement(
+        name="probability of the right label",
+        values=np.exp(chosen[..., 0]),
+        unit="probability",
+        zero="certainly wrong",
+        one="certainly right",
+        chance=1 / len(ours.label_tokens),
+    )
+
+
+def token_overlap(
+    ours: Observation, theirs: Observation, *, k: int = 10
+) -> Measurement:
+    """Measure the share of the k likeliest next tokens that two learners share.
+
+    Args:
+        ours: Log-probabilities, shape (n_sets, n_queries, n_vocab).
+        theirs: Log-probabilities of another learner for the same cells. Same shape.
+        k: Tokens compared for each query, 1 <= k <= n_vocab.
+
+    Returns:
+        A fraction in [0, 1]; 1 means the same k tokens, k / n_vocab is chance.
+
+    Raises:
+        ShapeError: The two did not answer the same queries, or k is out of range.
+
+    Reference:
+        Shen et al. 2024, arXiv:2310.08540, "token overlap", K = 10.
+    """
+    shared = _first(ours, theirs, k)[-1]
+    return Measurement(
+        name="token overlap",
+        values=shared.sum(axis=-1) / k,
+        unit="fraction",
+        zero="no token in common",
+        one="the same tokens",
+        chance=k / ours.n_vocab,
+    )
+
+
+def overlap_similarity(
+    ours: Observation, theirs: Observation, *, k: int = 10
+) -> Measurement:
+    """Measure the overlap cosine similarity (OCS).
+
+    Σ_O p·q / √(Σ_O p² · Σ_O q² · (K − |O|)) over the tokens O that are among the K
+    likeliest of both; the factor K − |O| is dropped when it is 0; 0 when O is empty.
+
+    Raises:
+        ShapeError: The two did not answer the same queries, or k is out of range.
+
+    Reference:
+        Shen et al. 2024, arXiv:2310.08540. The product form is capped at 1/√(K − |O|).
+    """
+    cosine, shared = _cosine(ours, theirs, k)
+    outside = k - shared.sum(axis=-1)
+    return Measurement(
+        name="overlap cosine similarity",
+        values=cosine / np.sqrt(np.maximum(outside, 1)),
+        unit="similarity",
+        zero="no token in common",
+        one="the same tokens and probabilities",
+    )
+
+
+def overlap_cosine(
+    ours: Observation, theirs: Observation, *, k: int = 10
+) -> Measurement:
+    """Measure the cosine of probabilities on the shared likeliest tokens; 0 if none.
+
+    Raises:
+        ShapeError: The two did not answer the same queries, or k is out of range.
+    """
+    return Measurement(
+        name="cosine on shared tokens",
+        values=_cosine(ours, theirs, k)[0],
+        unit="similarity",
+        zero="no token in common",
+        one="proportional probabilities",
+    )
+
+
+def _cosine(
+    ours: Observation, theirs: Observation, k: int
+) -> tuple[Array, NDArray[np.bool_]]:
+    p, q, shared = _first(ours, theirs, k)
+    p, q = np.where(shared, p, -np.inf), np.where(shared, q, -np.inf)
+    p = np.exp(p - np.where(shared.any(-1), p.max(-1), 0.0)[..., None])  # scale-free
+    q = np.exp(q - np.where(shared.any(-1), q.max(-1), 0.0)[..., None])
+    norms = np.sqrt((p**2).sum(-1) * (q**2).sum(-1))
+    return (p * q).sum(-1) / np.where(norms > 0, norms, 1.0), shared
+
+
+def _first(
+    ours: Observation, theirs: Observation, k: int
+) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Give both log-probabilities of tokens, and which are among both first k.
+
+    The tokens are the vocabulary where all is kept, else our first k.
+    """
+    require_same_cells(ours, theirs)
+    if not 1 <= k <= ours.n_vocab:
+        raise ShapeError(
+            f"k is {k}. Expected 1 to {ours.n_vocab}, the size of the vocabulary. Pass "
+            f"k={ours.n_vocab} or less."
+        )
+    if ours.is_whole and theirs.is_whole:
+        shared = _are_first(ours, k) & _are_first(theirs, k)
+        return ours.log_probs, theirs.log_probs, shared
+    return paired(likeliest(ours, k), likeliest(theirs, k))
+
+
+def _are_first(ours: Observation, k: int) -> NDArray[np.bool_]:
+    """Mark the k likeliest tokens; of equals, the lower ids."""
+    marked = np.zeros(ours.shape, dtype=bool)
+    np.put_along_axis(marked, likeliest(ours, k)[0], True, axis=-1)
+    return marked

@@ -1,0 +1,136 @@
+"""How sparse the attention weights are, and how far they have drifted.
+
+Nothing is drawn here: layers stand where other measurements have demonstration sets,
+matrices where they have queries. An interval then tells how much layers and matrices
+differ; it is no sampling error, and weights of other seeds are not spoken for.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from probes.errors import ShapeError
+from probes.measurement import Array, Measurement
+from probes.observations.observation import Observation
+
+FACTORS, PRODUCTS = slice(0, 3), slice(3, 5)  # W_Q, W_K, W_V; W_KᵀW_Q, P W_V
+
+
+def sparsity(weights: Observation, *, below: float = 1e-2) -> Measurement:
+    """Measure the share of entries of W_Q, W_K and W_V with |w| < δ.
+
+    Args:
+        weights: What ``learners.weights`` read.
+        below: δ, one of the thresholds that were read.
+
+    Returns:
+        A fraction, shape (n_layers, 3). It depends on the weights' scale and basis: a
+        Gaussian of σ = .0225 has .343 below .01 (see :func:`gaussian_sparsity`).
+
+    Raises:
+        ShapeError: The threshold was not read.
+
+    Reference:
+        Shen et al. 2024, arXiv:2310.08540, "sparsity".
+    """
+    return _fraction(f"share of weights below {below:g}", _shares(weights, below))
+
+
+def sparsities(weights: Observation) -> list[Measurement]:
+    """Measure :func:`sparsity` below every threshold that was read."""
+    return [sparsity(weights, below=below) for below in weights.facts["thresholds"]]
+
+
+def product_sparsity(weights: Observation, *, below: float = 1e-2) -> Measurement:
+    """Measure the share of entries of W_KᵀW_Q and P W_V, by head, with |w| < δ.
+
+    Raises:
+        ShapeError: The threshold was not read.
+    """
+    shares = _shares(weights, below, PRODUCTS)
+    return _fraction(f"share of products' entries below {below:g}", shares)
+
+
+def gaussian_sparsity(weights: Observation, *, below: float = 1e-2) -> Measurement:
+    """Compute the share below δ of Gaussian matrices of the same root mean squares."""
+    sizes = np.maximum(weights["sizes"][:, FACTORS], 1e-300)
+    shares = np.vectorize(math.erf)(below / (math.sqrt(2) * sizes))
+    return _fraction(f"share of a Gaussian of the same scale below {below:g}", shares)
+
+
+def constructed_sparsity(weights: Observation) -> Measurement:
+    """Compute the share of zeros in the GD construction of the same width.
+
+    Tokens are (x, y) of half the width each, W_Q = W_K = [[I, 0], [0, 0]] and W_V =
+    [[0, 0], [W_0, −I]] with a dense W_0.
+
+    Reference:
+        von Oswald et al. 2022, arXiv:2212.07677, Proposition 1.
+    """
+    width = int(weights.facts["d_model"])
+    half = width / 2
+    filled = np.array([half, half, half**2 + half]) / width**2
+    return _fraction(
+        "share of zeros in a construction", np.tile(1 - filled, (_n_layers(weights), 1))
+    )
+
+
+def hoyer(weights: Observation) -> Measurement:
+    """Measure Hoyer's sparsity of W_Q, W_K and W_V: .202 for a Gaussian, any scale."""
+    return Measurement(
+        name="Hoyer's sparsity",
+        values=weights["hoyer"][:, FACTORS],
+        unit="fraction",
+        zero="entries of one size",
+        one="a single entry",
+    )
+
+
+def gaussian_hoyer(weights: Observation) -> Measurement:
+    """Give the Hoyer's sparsity of large Gaussian matrices of any scale, 1 − √(2/π)."""
+    shape = (_n_layers(weights), FACTORS.stop)
+    gaussian = hoyer(weights)
+    return replace(gaussian, values=np.full(shape, 1 - math.sqrt(2 / math.pi)))
+
+
+def participating(weights: Observation) -> Measurement:
+    """Measure the participation ratio of W_Q, W_K, W_V: 1/3 for a Gaussian."""
+    return Measurement(
+        name="participation ratio",
+        values=weights["participation"][:, FACTORS],
+        unit="fraction",
+        one="entries of one size",
+    )
+
+
+def weight_drift(drifted: Observation) -> Measurement:
+    """Measure ‖Θ − Θ'‖ / ‖Θ'‖, one number for a pair of models."""
+    return Measurement(
+        name="relative distance of parameters",
+        values=drifted["drift"],
+        unit="fraction",
+        zero="the same weights",
+    )
+
+
+def _shares(weights: Observation, below: float, which: slice = FACTORS) -> Array:
+    thresholds = list(weights.facts["thresholds"])
+    if below not in thresholds:
+        raise ShapeError(
+            f"The share of weights below {below:g} was not read. Expected one of "
+            f"{thresholds}. Pass below= one of these."
+        )
+    return np.asarray(weights["shares"][:, which, thresholds.index(below)])
+
+
+def _n_layers(weights: Observation) -> int:
+    return int(weights["shares"].shape[0])
+
+
+def _fraction(name: str, values: Array) -> Measurement:
+    return Measurement(
+        name=name, values=values, unit="fraction", zero="none", one="all"
+    )

@@ -1,0 +1,101 @@
+"""The attention matrices of a network, and how sparse each is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from probes.models.causal_lm.causal_lm import CausalLM
+from probes.models.regression.linear_attention import LinearAttention
+from probes.models.weights.parameter_groups import parameters_of
+
+MATRICES = ("W_Q", "W_K", "W_V", "W_KᵀW_Q", "P W_V")
+THRESHOLDS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+
+
+def attention_matrices(model: CausalLM | LinearAttention) -> Iterator[list[Tensor]]:
+    """Give each layer's matrices in the order of ``MATRICES``.
+
+    Returns:
+        For each layer, tensors of shape (n_matrices, d_out, d_in): one for a factor,
+        one for each head for a product, which no change of a head's basis alters.
+
+    Raises:
+        OptionError: The architecture has no separate W_Q, W_K, W_V and W_O.
+    """
+    if isinstance(model, LinearAttention):
+        rows = list(model.layers)
+        for start in range(0, len(rows), 5):
+            W_Q, W_K, W_V, P, _ = (matrix.detach() for matrix in rows[start:][:5])
+            found = [W_Q, W_K, W_V, W_K @ W_Q.T, P.T @ W_V.T]
+            yield [matrix[None] for matrix in found]
+        return
+    config = model.model.config.get_text_config()
+    n_heads = int(config.num_attention_heads)
+    n_key_heads = int(getattr(config, "num_key_value_heads", None) or n_heads)
+    for layer in range(int(config.num_hidden_layers)):
+        W_Q, W_K, W_V, W_O = (
+            next(iter(parameters_of(model.model, f"{role}@{layer}").values()))
+            .detach()
+            .float()
+            for role in ("W_Q", "W_K", "W_V", "W_O")
+        )
+        queries = W_Q.unflatten(0, (n_heads, -1))  # (n_heads, d_head, d_model)
+        keys, values = (
+            W.unflatten(0, (n_key_heads, -1)).repeat_interleave(
+                n_heads // n_key_heads, dim=0
+            )
+            for W in (W_K, W_V)
+        )
+        outward = W_O.unflatten(1, (n_heads, -1)).transpose(0, 1)  # (n_heads, d, d_h)
+        yield [
+            *(W[None] for W in (W_Q, W_K, W_V)),
+            keys.transpose(1, 2) @ queries,
+            outward @ values,
+        ]
+
+
+def shares_below(matrices: Tensor) -> Tensor:
+    """Measure the share of entries with |w| < δ for every δ of ``THRESHOLDS``."""
+    sizes = matrices.abs()
+    return torch.stack([(sizes < delta).double().mean() for delta in THRESHOLDS])
+
+
+def hoyer_sparsity(matrices: Tensor) -> Tensor:
+    """Measure (√n − ‖w‖₁/‖w‖₂) / (√n − 1) over each matrix's n entries, and average.
+
+    Returns:
+        1 for a single entry, 0 for entries of one size, 1 − √(2/π) ≈ .202 for a large
+        Gaussian matrix of any scale, 0 for an empty one.
+
+    Reference:
+        Hoyer 2004, J. Mach. Learn. Res. 5, eq. in §3.1.
+    """
+    w = matrices.double().flatten(1)
+    root = w.shape[1] ** 0.5
+    norms = w.norm(dim=1)
+    ratio = w.abs().sum(dim=1) / torch.where(norms > 0, norms, torch.ones_like(norms))
+    found = (root - ratio) / (root - 1)
+    return torch.where(norms > 0, found, torch.zeros_like(found)).mean()
+
+
+def participation(matrices: Tensor) -> Tensor:
+    """Measure (Σw²)² / (n Σw⁴), the share of entries that carry the matrix; average.
+
+    Returns:
+        1 for entries of one size, 1/n for a single one, 1/3 for a large Gaussian matrix
+        of any scale, 0 for an empty one.
+    """
+    square = matrices.double().flatten(1).square()
+    fourth = square.square().sum(dim=1)
+    carried = square.sum(dim=1).square() / torch.where(
+        fourth > 0, fourth, torch.ones_like(fourth)
+    )
+    return (carried / square.shape[1]).mean()
+
+
+def typical_size(matrices: Tensor) -> Tensor:
+    """Measure the root mean square of the entries."""
+    return matrices.double().square().mean().sqrt()

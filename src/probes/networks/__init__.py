@@ -1,1 +1,0 @@
-"""Networks that learners run on: linear self-attention, and causal language models."""

@@ -1,0 +1,129 @@
+"""An observation: what a learner answered. The only thing that costs model time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from probes.errors import ShapeError
+from probes.measurement import Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """What one learner answered to every (demonstration set × query) of a cell.
+
+    Attributes:
+        arrays: Named arrays, each with leading axes (n_sets, n_queries):
+            text: ``log_probs`` (n_sets, n_queries, n_vocab), or of a large vocabulary
+            what ``vocabulary`` keeps, and ``gold`` (n_sets, n_queries), the right
+            label's index; regression: ``predictions`` (n_sets, n_queries),
+            ``sensitivities`` and ``queries`` (n_sets, n_queries, n_inputs),
+            ``answers``; queries that all sets share stand there once.
+        facts: Plain values: chosen settings, label tokens, sizes of updates.
+        key: The content key under which it is stored.
+    """
+
+    arrays: Mapping[str, NDArray[Any]]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    key: str = ""
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        if name not in self.arrays:
+            raise ShapeError(
+                f"The observation has no {name!r}; it has {sorted(self.arrays)}. "
+                f"Expected a measure of the right family. Use a measure that reads "
+                f"what the learner answers."
+            )
+        return self.arrays[name]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every token's log-probability is kept, not the likeliest only."""
+        return "tokens" not in self.arrays
+
+    @property
+    def log_probs(self) -> Array:
+        """Next-token log-probabilities (n_sets, n_queries, n_vocab), in nats."""
+        if not self.is_whole:
+            raise ShapeError(
+                f"The observation keeps {self['tokens'].shape[-1]} of {self.n_vocab} "
+                f"tokens and the mass of the rest. Expected a measure of these. "
+                f"Compare answers on common outcomes: observations.common_support.common."
+            )
+        return self["log_probs"].astype(np.float64)
+
+    @property
+    def answer_log_probs(self) -> Array:
+        """Log-probabilities of the labels' tokens, (n_sets, n_queries, n_labels)."""
+        if self.is_whole:
+            return self.log_probs[..., self.label_tokens]
+        is_label = self["tokens"][..., None, :] == np.array(self.label_tokens)[:, None]
+        places = is_label.argmax(axis=-1)  # labels are always kept
+        found = np.take_along_axis(self["token_log_probs"], places, axis=-1)
+        return np.asarray(found.astype(np.float64))
+
+    @property
+    def label_log_probs(self) -> Array:
+        """Log-probabilities among the labels only, (n_sets, n_queries, n_labels)."""
+        labels = self.answer_log_probs
+        return np.asarray(labels - np.logaddexp.reduce(labels, axis=-1, keepdims=True))
+
+    @property
+    def label_tokens(self) -> list[int]:
+        """The token that stands for each label."""
+        return [int(t) for t in self.facts["label_tokens"]]
+
+    @property
+    def gold(self) -> NDArray[Any]:
+        """The index of each query's right label, shape (n_sets, n_queries)."""
+        return self["gold"]
+
+    @property
+    def n_vocab(self) -> int:
+        """Tokens in the vocabulary."""
+        if not self.is_whole:
+            return int(self.facts["n_vocab"])
+        return int(self["log_probs"].shape[-1])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sets and queries, and what was asked: the vocabulary's size, on text."""
+        if not self.is_whole:
+            return (*self["tokens"].shape[:2], self.n_vocab)
+        names = ("log_probs", "predictions")
+        return next((self[n].shape for n in names if n in self.arrays), ())
+
+    @property
+    def predictions(self) -> Array:
+        """Predicted answers of a regression task, shape (n_sets, n_queries)."""
+        return self["predictions"].astype(np.float64)
+
+    @property
+    def sensitivities(self) -> Array:
+        """Gradients of predictions by the query, (n_sets, n_queries, n_inputs)."""
+        return self["sensitivities"].astype(np.float64)
+
+    def of_set(self, index: int) -> Observation:
+        """Give what a text learner answered to one demonstration set's queries."""
+        one = slice(index, index + 1)
+        arrays = {name: array[one] for name, array in self.arrays.items()}
+        return replace(self, arrays=arrays)
+
+
+def require_same_cells(*observations: Observation) -> None:
+    """Check that learners answered the same queries.
+
+    Raises:
+        ShapeError: The answers of the first differ in shape from another's.
+    """
+    shapes = [answered.shape for answered in observations]
+    if any(shape != shapes[0] for shape in shapes[1:]):
+        raise ShapeError(
+            f"The learners answered different cells: {shapes}. Expected the same sets, "
+            f"queries and vocabulary. Compare observations of one cell."
+        )

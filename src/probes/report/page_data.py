@@ -1,0 +1,214 @@
+"""Pack rows into the compact JSON that travels inside the page.
+
+Texts, provenances and examples that many rows share are kept once; numbers keep four
+digits. The page's script ``rows.js`` unpacks them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from probes.report.headline import papers_of
+from probes.report.matrix import (
+    ID_LIMIT,
+    LETTERS,
+    Matrix,
+    plain,
+    rerun_command,
+    split_variant,
+)
+from probes.results.rows import VERDICTS, Row, is_unexpected
+
+REASON_LIMIT = 2000
+PROMPT_LIMIT = 600
+# What is often null stands last, here and in rows: nulls at the end are left out.
+_NUMBERS = ("value", "n_sets", "n_queries", "low", "high", "level")
+_BOUNDS = ("margin", "floor", "ceiling", "p", "p_adjusted")
+EFFECT_FIELDS = ("name", "unit", *_NUMBERS, *_BOUNDS, "sets")
+
+
+class Shared:
+    """Values that many rows share, each kept once and named by its index."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, int] = {}
+
+    def index(self, value: object) -> int:
+        """Return the index of a value of plain JSON types."""
+        return self.found.setdefault(json.dumps(value), len(self.found))
+
+    @property
+    def values(self) -> list[Any]:
+        """The values in the order of their indices."""
+        return [json.loads(text) for text in self.found]
+
+
+class Texts(Shared):
+    """Texts that many rows share, safe to draw."""
+
+    def of(self, value: object, limit: int = REASON_LIMIT) -> int | None:
+        """Return the index of a text; None if it is empty."""
+        text = plain(value, limit, lines=True)
+        return self.index(text) if text else None
+
+
+def pack(rows: Sequence[Row], matrix: Matrix, run: Mapping[str, Any]) -> dict[str, Any]:
+    """Pack rows, claims and models.
+
+    Args:
+        rows: Corrected and ordered.
+        matrix: The rows, arranged.
+        run: What ``run.json`` holds.
+    """
+    strings, provenances, examples = Texts(), Shared(), Shared()
+    provenances.index(_tame(run["provenance"]))
+    claims = {name: i for i, name in enumerate(matrix.claims)}
+    models = {name: i for i, name in enumerate(matrix.models)}
+    packed = []
+    for row in rows:
+        where = {"claim": claims[row["claim"]], "model": models[row["model"]]}
+        made = provenances.index(_tame(row["provenance"])) or None
+        shown = row.get("example")
+        shared = {
+            "provenance": made,
+            "example": examples.index(_example(shown)) if shown else None,
+        }
+        packed.append(where | _values(row, strings) | shared)
+    return {
+        "verdicts": list(VERDICTS),
+        "letters": [LETTERS[name] for name in VERDICTS],
+        "claims": [_claim(name, first) for name, first in matrix.claims.items()],
+        "models": [[plain(name), plain(kind)] for name, kind in matrix.models.items()],
+        "row_fields": [*packed[0]] if packed else [],
+        "effect_fields": EFFECT_FIELDS,
+        "rows": [_trim([*values.values()]) for values in packed],
+        "strings": strings.values,
+        "provenances": provenances.values,
+        "examples": examples.values,
+    }
+
+
+def scale_of(row: Row) -> str:
+    """Say on which scale the main effect is drawn.
+
+    Returns:
+        ``share``: of the way from floor to ceiling, supported above 1 − margin;
+        ``raw``: floor and ceiling in the measure's own unit; ``below``: supported below
+        the margin; ``above``: above it; ``within``: within ±margin; ``value``: no
+        bounds, or not known on which side.
+    """
+    if not row["effects"]:
+        return "value"
+    effect = row["effects"][0]
+    if effect["floor"] is not None and effect["ceiling"] is not None:
+        # No interval: no share was formed, as the ceiling is not above the floor.
+        return "raw" if effect["level"] is None else "share"
+    if effect["margin"] is None:
+        return "value"
+    if effect["level"] is None:
+        return "below"
+    if "has_two_sides" in effect:
+        return "within" if effect["has_two_sides"] else _side_of(row, effect)
+    inside, outside = row["p_supported"], row["p_refuted"]
+    # Rows of earlier versions do not name their sides; one-sided tests complement.
+    complementary = None not in (inside, outside) and abs(inside + outside - 1) < 1e-9
+    is_far_below = row["alone"] == "refuted" and (effect["value"] or 0) < 0
+    return "below" if complementary and not is_far_below else "within"
+
+
+def _side_of(row: Row, effect: Mapping[str, Any]) -> str:
+    """Say on which side of its margin a one-sided claim is supported.
+
+    Its estimate lies on the side whose p is the smaller. No side where they are equal:
+    of few sets p counts several times, and both may reach 1.
+    """
+    inside, outside, value = row["p_supported"], row["p_refuted"], effect["value"]
+    if None in (inside, outside, value) or inside == outside:
+        return "value"
+    return "below" if (value < effect["margin"]) == (inside < outside) else "above"
+
+
+def _claim(claim: str, first: Row) -> list[Any]:
+    names = map(plain, (claim, *split_variant(claim)))
+    sentence, source = plain(first["sentence"]), plain(first["source"])
+    return [*names, sentence, source, papers_of(source)]
+
+
+def _values(row: Row, strings: Texts) -> dict[str, Any]:
+    """Shorten a row to what the page shows: indices of texts, rounded numbers."""
+    differs = row["alone"] != row["verdict"]
+    place, bracket, cell = plain(row["test"], ID_LIMIT).partition("[")
+    usual = f'pytest "{place}{bracket}{cell}"'
+    command = rerun_command(row)
+    return {
+        "dataset": strings.of(row["dataset"], 300),
+        "n_demonstrations": row["n_demonstrations"],
+        "verdict": VERDICTS.index(row["verdict"]),
+        "effects": [_effect(effect, strings) for effect in row["effects"]],
+        "test": [strings.of(place, ID_LIMIT), bracket + cell],
+        "observations": [strings.of(key) for key in row["observations"]],
+        "seconds": _round(row["seconds"]),
+        "outcome": strings.of(row["outcome"]),
+        "file": strings.of(row["file"]),
+        "scale": strings.of(scale_of(row)),
+        "p_supported": _round(row["p_supported"]),
+        "p_refuted": _round(row["p_refuted"]),
+        "reason": strings.of(row["reason"]),
+        "note": strings.of(row["note"]),
+        "alone": VERDICTS.index(row["alone"]) if differs else None,
+        "expected": VERDICTS.index(row["expected"]) if row["expected"] else None,
+        "unexpected": 1 if is_unexpected(row) else None,
+        "identity": 1 if row.get("identity") else None,
+        "command": None if command == usual else strings.of(command, ID_LIMIT + 100),
+    }
+
+
+def _effect(effect: Mapping[str, Any], strings: Texts) -> list[Any]:
+    values: dict[str, Any] = {key: _round(effect[key]) for key in (*_NUMBERS, *_BOUNDS)}
+    values |= {key: strings.of(effect[key], 300) for key in ("name", "unit")}
+    values["sets"] = [_round(x) for x in effect.get("sets") or ()] or None
+    return _trim([values[key] for key in EFFECT_FIELDS])
+
+
+def _example(queries: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Tame the texts of an example: a prompt's end, the answer, two lists of tokens."""
+    return [
+        [
+            _end(query["prompt"], PROMPT_LIMIT),
+            plain(query["answer"], 80),
+            *([[plain(t, 80), _round(p)] for t, p in query[k]] for k in ("icl", "gd")),
+        ]
+        for query in queries
+    ]
+
+
+def _end(prompt: str, limit: int) -> str:
+    cut = prompt if len(prompt) <= limit else "…" + prompt[1 - limit :]
+    return plain(cut, limit, lines=True)
+
+
+def _tame(value: object) -> Any:
+    """Make the texts inside a provenance safe to draw, and its numbers finite."""
+    if isinstance(value, Mapping):
+        return {plain(k, 80): _tame(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_tame(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, int | float) else plain(value)
+
+
+def _trim(values: list[Any]) -> list[Any]:
+    """Drop what is null at the end; the page reads it as null."""
+    while values and values[-1] is None:
+        values.pop()
+    return values
+
+
+def _round(value: float | None) -> float | None:
+    if value is None or not math.isfinite(value):
+        return None
+    return value if isinstance(value, int) else float(f"{value:.4g}")

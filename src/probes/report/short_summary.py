@@ -1,0 +1,81 @@
+"""Draw a run as a short Markdown text, fit for a comment on a pull request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from probes.report.appendix import record_lines
+from probes.report.markdown import escape
+from probes.report.matrix import (
+    LETTERS,
+    alarms,
+    arrange,
+    count_verdicts,
+    effect_text,
+    plain,
+    several,
+    split_variant,
+    summary,
+    tests_passed,
+    verdict_text,
+)
+from probes.results.rows import Row, is_unexpected
+
+MOST_UNEXPECTED = 10
+MOST_LETTERS = 65_000
+"""GitHub refuses a comment of more than 65,536 letters."""
+
+
+def short_summary(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
+    """Draw alarms, unexpected cells, and verdicts counted by claim.
+
+    Args:
+        rows: Corrected and ordered.
+        run: What ``run.json`` holds.
+    """
+    warned = alarms(rows, run)
+    unexpected = [row for row in rows if is_unexpected(row)]
+    title = warned[0] if warned else "Is in-context learning gradient descent?"
+    lines = [f"### {escape(title, 2000)}", ""]
+    lines += [text for alarm in warned[1:] for text in (escape(alarm), "")]
+    lines += _unexpected(unexpected)
+    lines += [escape(f"{summary(rows)}; {tests_passed(run)}."), ""]
+    lines += [text for line in record_lines(rows, run) for text in (escape(line), "")]
+    lines += _counts(rows)
+    while sum(len(line) + 1 for line in lines) > MOST_LETTERS:
+        lines.pop()
+    return "\n".join(lines) + "\n"
+
+
+def _unexpected(rows: Sequence[Row]) -> list[str]:
+    """List what differs from its record, or crashed, with effects."""
+    if not rows:
+        return []
+    lines = [f"**{several(len(rows), 'unexpected cell')}**", ""]
+    lines += ["| cell | verdict | effect | reason |", "| --- | --- | --- | --- |"]
+    for row in rows[:MOST_UNEXPECTED]:
+        where = " · ".join(plain(row[k], 80) for k in ("claim", "model", "dataset"))
+        where += f" · {row['n_demonstrations']}"
+        effect = effect_text(row["effects"][0]) if row["effects"] else "–"
+        told = (where, verdict_text(row), effect, plain(row["reason"]) or "–")
+        lines.append("| " + " | ".join(map(escape, told)) + " |")
+    if len(rows) > MOST_UNEXPECTED:
+        lines += ["", f"and {len(rows) - MOST_UNEXPECTED} more"]
+    return [*lines, ""]
+
+
+def _counts(rows: Sequence[Row]) -> list[str]:
+    """Count the verdicts of each claim, all its variants together."""
+    claims = arrange(rows).claims
+    if not claims:
+        return []
+    letters = " | ".join(name.replace("_", " ") for name in LETTERS)
+    lines = [f"| claim | {letters} |", "| --- " * (len(LETTERS) + 1) + "|"]
+    ordered = sorted(rows, key=lambda row: split_variant(row["claim"])[0])
+    for name, found in groupby(ordered, key=lambda row: split_variant(row["claim"])[0]):
+        counts = count_verdicts(list(found))
+        numbers = (str(counts.get(verdict, "")) for verdict in LETTERS)
+        lines.append(f"| {escape(name)} | " + " | ".join(numbers) + " |")
+    return lines

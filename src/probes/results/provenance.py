@@ -1,0 +1,64 @@
+"""By what and where the rows of a run were made."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from probes.cell import Settings
+
+PACKAGES = ("torch", "transformers", "pytest", "pytest-xdist", "numpy", "scipy")
+
+
+def provenance(settings: Settings, options: Mapping[str, str]) -> dict[str, Any]:
+    """Say by what and where the rows of a run were made.
+
+    Args:
+        settings: Sizes, seed, device and precision.
+        options: What the command line said, as far as it decides a cell.
+    """
+    return {
+        "commit": _commit(),
+        "versions": _versions(),
+        "device": settings.device,
+        "machine": f"{platform.machine()} {platform.system()}, {os.cpu_count()} cores",
+        "dtype": settings.dtype,
+        "seed": settings.seed,
+        "n_sets": settings.n_sets,
+        "n_queries": settings.n_queries,
+        "n_orders": settings.n_orders,
+        "n_calibration": settings.n_calibration,
+        "options": dict(options),
+    }
+
+
+@lru_cache(maxsize=1)
+def _commit() -> str | None:
+    def git(*words: str) -> str:
+        here = Path(__file__).parent
+        return subprocess.run(
+            ["git", *words], cwd=here, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "HEAD") + ("+changes" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+@lru_cache(maxsize=1)
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

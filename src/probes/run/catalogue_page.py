@@ -1,0 +1,147 @@
+"""Write the catalogue page: what every claim says, and what this instrument found.
+
+Everything comes from the claims themselves and from the rows of a run::
+
+    python -m probes.run.catalogue_page --results reports/sample/results.jsonl
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from probes.claims import ClaimCard
+from probes.errors import ProbesError
+from probes.report.headline import JUDGED
+from probes.report.markdown import escape
+from probes.report.matrix import (
+    count_verdicts,
+    effect_text,
+    number,
+    plain,
+    split_variant,
+)
+from probes.results.reading import read_rows_of
+from probes.results.rows import Row, write_text
+from probes.run.listing import find_claims
+
+UNUSABLE = 4  # as a run's exit status for options that cannot be used
+HEADER = ("variant", "model", "kind", "cells", "effect where it was judged")
+LEAD = (
+    "# The catalogue of claims",
+    "",
+    "Each claim is a test. Written from the claims and from the rows of a run, by "
+    "`python -m probes.run.catalogue_page`; edit the claims, not this page.",
+    "",
+    "A row of a table sums up the cells of one model: datasets and numbers of "
+    "demonstrations. Of several cells the smallest and the largest effect are told; "
+    "all of them, with intervals, stand in the run's matrix.",
+)
+
+
+def catalogue_page(cards: Iterable[ClaimCard], rows: Sequence[Row]) -> str:
+    """Draw one section for each claim.
+
+    Args:
+        cards: The claims, in the page's order.
+        rows: Of a run; a claim without rows says that it was not run.
+    """
+    by_claim: dict[str, list[Row]] = {}
+    for row in rows:
+        by_claim.setdefault(split_variant(row["claim"])[0], []).append(row)
+    lines = [*LEAD]
+    for card in cards:
+        lines += ["", *_told(card), "", *_found(by_claim.get(card.name, []))]
+    return "\n".join(lines) + "\n"
+
+
+def _told(card: ClaimCard) -> list[str]:
+    """Say what a claim says of itself."""
+    mark = " (an identity: evidence of nothing)" if card.identity else ""
+    fields = {
+        "Source": card.source,
+        "Measured": card.formula,
+        "Refuted if": card.refuted_if,
+        "Controls": card.controls,
+        "Reported": card.reported,
+        "Variants": ", ".join(card.variants),
+        "With --grid full also": ", ".join(card.full_variants),
+    }
+    lines = [f"## {escape(card.name)}{mark}", "", f"**{escape(card.sentence)}**", ""]
+    return lines + [
+        f"- {n}: {escape(text, 1000)}" for n, text in fields.items() if text
+    ]
+
+
+def _found(rows: Sequence[Row]) -> list[str]:
+    """Tell the verdicts of a claim's cells, one line for each variant and model."""
+    if not rows:
+        return ["Found: not run."]
+    groups: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        key = (split_variant(row["claim"])[1], row["model"], row.get("kind", "–"))
+        groups.setdefault(key, []).append(row)
+    lines = [" | ".join(HEADER), " | ".join("---" for _ in HEADER)]
+    for (variant, model, kind), cells in groups.items():
+        texts = (variant or "–", model, kind, _verdicts(cells), _effects(cells))
+        lines.append(" | ".join(map(escape, texts)))
+    return [f"| {line} |" for line in lines]
+
+
+def _verdicts(cells: Sequence[Row]) -> str:
+    counts = count_verdicts(cells).items()
+    return ", ".join(f"{n} {verdict.replace('_', ' ')}" for verdict, n in counts)
+
+
+def _effects(cells: Sequence[Row]) -> str:
+    """Tell the effect of one judged cell, or the range over several."""
+    judged = [
+        row["effects"][0]
+        for row in cells
+        if row["verdict"] in JUDGED
+        and row["effects"]
+        and row["effects"][0]["value"] is not None
+    ]
+    if not judged:
+        return "–"
+    # Ridge may be the nearest rival in one cell and OLS in another: name the commonest.
+    names = Counter(effect["name"] for effect in judged)
+    name = names.most_common(1)[0][0]
+    alike = sorted(
+        (effect for effect in judged if effect["name"] == name),
+        key=lambda effect: float(effect["value"]),
+    )
+    others = len(judged) - len(alike)
+    more = f"; {others} measured otherwise" if others else ""
+    if len(alike) == 1:
+        return effect_text(alike[0]) + more
+    low, high = (number(end["value"]) for end in (alike[0], alike[-1]))
+    named, unit = plain(name), plain(alike[0]["unit"], 40)
+    return f"{named} {low} to {high} {unit}{more}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the page of the claims under some places.
+
+    Returns:
+        Exit status: 0, or 4 if what was given cannot be used.
+    """
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("places", nargs="*", default=["claims"], help="of claims")
+    parser.add_argument("--results", type=Path, help="results.jsonl of a run")
+    parser.add_argument("--out", type=Path, default=Path("reports/catalogue.md"))
+    option = parser.parse_args(arguments)
+    try:
+        rows = [] if option.results is None else read_rows_of(option.results)
+        write_text(catalogue_page(find_claims(option.places), rows), option.out)
+    except ProbesError as error:
+        print(plain(error, 2000), file=sys.stderr)
+        return UNUSABLE
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

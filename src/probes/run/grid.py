@@ -1,0 +1,221 @@
+"""From options to cells: which models, datasets and numbers of demonstrations."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Container, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from probes.cards import Checkpoint, DatasetCard, GridSize, ModelCard, TextRows
+from probes.cell import Cell, Settings
+from probes.claims import ClaimCard
+from probes.data.row_files import SUFFIXES
+from probes.errors import OptionError, UnknownNameError
+from probes.models.untrained import TWINS, untrained_twin
+from probes.registry import Registry
+
+MODELS: Registry[ModelCard] = Registry("model")
+DATASETS: Registry[DatasetCard] = Registry("dataset")
+Either = TypeVar("Either", ModelCard, DatasetCard)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """The models, datasets and numbers of demonstrations of a run.
+
+    Attributes:
+        demonstrations: Empty takes each dataset's own.
+        size: "default", or "full" with every variant and number of demonstrations.
+    """
+
+    models: tuple[ModelCard, ...]
+    datasets: tuple[DatasetCard, ...]
+    demonstrations: tuple[int, ...]
+    settings: Settings
+    size: GridSize = "default"
+
+    @property
+    def can_exist(self) -> bool:
+        """Whether any of the models reads any of the datasets."""
+        return any(m.answers(d) for m in self.models for d in self.datasets)
+
+    @property
+    def no_cell(self) -> str:
+        """Say what each model and dataset speaks, when no pair of them fits."""
+        models = ", ".join(f"{m.name} reads {m.language}" for m in self.models)
+        datasets = ", ".join(f"{d.name} is {d.language}" for d in self.datasets)
+        return (
+            f"No cell can exist: {models}; {datasets}. Expected a model that reads a "
+            f"dataset's language, and a claim about such a pair. Pass other --models "
+            f"or --datasets, or other claims."
+        )
+
+    def cells(self, claim: ClaimCard) -> list[Cell]:
+        """List the cells of a claim; a pair that cannot exist is not among them."""
+        return [
+            Cell(
+                model=model,
+                dataset=dataset,
+                n_demonstrations=n,
+                settings=self.settings,
+                variant=variant,
+            )
+            for model in self.models
+            for dataset in self.datasets
+            if claim.applies_to(model, dataset)
+            for n in self.demonstrations or dataset.demonstrations_of(self.size)
+            if n >= claim.least_demonstrations
+            for variant in claim.variants_of(self.size)
+        ]
+
+
+def parse_models(text: str | None) -> tuple[ModelCard, ...]:
+    """Read ``--models``; without it, every model that ships.
+
+    Raises:
+        UnknownNameError: A name is neither registered nor a folder nor a Hub id.
+        OptionError: A name is not usable.
+    """
+    if not text:
+        return tuple(card for card in MODELS if card.shipped)
+    return _distinct(model_named(name) for name in _names(text, "--models"))
+
+
+def model_named(name: str) -> ModelCard:
+    """Find a model: registered, an untrained twin, a local folder or a Hub id.
+
+    Raises:
+        UnknownNameError: It is none of these.
+        OptionError: The name cannot stand in a cell's id.
+    """
+    for keeps, prefix in TWINS.items():
+        if name.startswith(f"{prefix}:"):
+            of = model_named(name.removeprefix(f"{prefix}:"))
+            return untrained_twin(of, keeps=keeps)
+    if name in MODELS:
+        return MODELS.get(name)
+    folder = _path_of(name)
+    if os.path.isdir(folder):
+        location = str(folder.resolve())
+        return _any_model(folder.resolve().name, Checkpoint(location=location), name)
+    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
+        hub_id, _, revision = name.partition("@")
+        source = Checkpoint(location=hub_id, revision=revision or "main")
+        return _any_model(name.partition("/")[2], source, name)
+    if "/" in name or name.startswith((".", "~")):
+        raise UnknownNameError.of_folder("model", folder)
+    raise UnknownNameError.of("model", name, (card.name for card in MODELS))
+
+
+def _path_of(name: str) -> Path:
+    """Read a name as a path; os.path's questions about it never raise, whatever it is.
+
+    A folder's name may be too long for the system, or hold what no name can.
+    """
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # the home of a user that there is not
+        return Path(name)
+
+
+def _any_model(short: str, weights: Checkpoint, given: str) -> ModelCard:
+    return ModelCard(
+        name=_identifier(short, given, MODELS),
+        kind="pretrained",
+        family="text",
+        summary=f"Given as {given}.",
+        weights=weights,
+    )
+
+
+def parse_datasets(
+    text: str | None, size: GridSize = "default"
+) -> tuple[DatasetCard, ...]:
+    """Read ``--datasets``; without it, every dataset that ships with a grid's size.
+
+    Raises:
+        UnknownNameError: A name is neither registered nor a file nor a folder.
+        OptionError: A file is not there.
+    """
+    if not text:
+        shipped = (card for card in DATASETS if card.shipped)
+        return tuple(c for c in shipped if size == "full" or not c.full_only)
+    return _distinct(dataset_named(name) for name in _names(text, "--datasets"))
+
+
+def dataset_named(name: str) -> DatasetCard:
+    """Find a dataset: registered, or a file or folder of rows.
+
+    Raises:
+        UnknownNameError: It is none of these.
+        OptionError: It is the name of a file that is not there.
+    """
+    if name in DATASETS:
+        return DATASETS.get(name)
+    path = _path_of(name)
+    if path.suffix in SUFFIXES and not os.path.exists(path):
+        raise OptionError(
+            f"--datasets has {name!r}, but there is no such file. Expected a .jsonl or "
+            f".csv file, or a folder with train and test files. Check the path."
+        )
+    if os.path.isdir(path) or path.suffix in SUFFIXES:
+        return DatasetCard(
+            name=_identifier(path.resolve().stem, name, DATASETS),
+            family="text",
+            summary=f"Given as {name}.",
+            rows=TextRows(location=str(path.resolve())),
+        )
+    raise UnknownNameError.of("dataset", name, (card.name for card in DATASETS))
+
+
+def parse_demonstrations(text: str | None) -> tuple[int, ...]:
+    """Read ``--demos``: numbers separated by commas, at least 1 each.
+
+    Raises:
+        OptionError: Something in it is no such number.
+    """
+    if not text:
+        return ()
+    numbers = []
+    for part in _names(text, "--demos"):
+        if not part.isdecimal() or len(part) > 9 or int(part) < 1:
+            raise OptionError(
+                f"--demos has {part!r}. Expected numbers of demonstrations from 1 on, "
+                f"separated by commas. Pass for instance --demos 1,2,4,8."
+            )
+        numbers.append(int(part))
+    return tuple(dict.fromkeys(numbers))
+
+
+def _names(text: str, option: str) -> list[str]:
+    names = [part.strip() for part in text.split(",")]
+    if not all(names) or any("\0" in name for name in names):
+        raise OptionError(
+            f"{option} is {text!r}. Expected names separated by commas, none empty. "
+            f"Pass for instance {option} first,second."
+        )
+    return names
+
+
+def _distinct(cards: Iterable[Either]) -> tuple[Either, ...]:
+    found: dict[str, Either] = {}
+    for card in cards:
+        known = found.setdefault(card.name, card)
+        if replace(known, summary="") != replace(card, summary=""):
+            raise OptionError(
+                f"Two different places are both called {card.name!r}. Expected names "
+                f"that tell them apart, because rows carry them. Rename one folder or "
+                f"file."
+            )
+    return tuple(found.values())
+
+
+def _identifier(short: str, given: str, taken: Container[object]) -> str:
+    kept = "".join(c if c.isalnum() and c.isascii() else "_" for c in short)
+    name = kept if kept[:1].isalpha() else f"m_{kept}"
+    if name in taken:
+        name += "_" + hashlib.sha256(given.encode()).hexdigest()[:4]
+    return name

@@ -1,0 +1,152 @@
+"""The lists that ``--list-claims``, ``--list-models`` and ``--list-datasets`` print."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from probes.cards import DatasetCard, ModelCard
+from probes.claims import ClaimCard
+from probes.data.label_counts import census, census_lines
+from probes.errors import ClaimError, ProbesError
+from probes.models.parameter_count import told_size
+from probes.run.grid import DATASETS, MODELS, parse_datasets
+
+INDENT = " " * 4
+
+LIST_OPTIONS = {
+    "--list-claims": "print the catalogue of claims and stop",
+    "--list-models": "print the registered models and stop",
+    "--list-datasets": "print the registered datasets and stop; with --datasets, those "
+    "and how many rows of each label they have",
+}
+
+
+def listing(asked: str, places: Sequence[str], option: Any) -> str:
+    """Write the list that an option asks for.
+
+    Args:
+        asked: ``--list-claims``, ``--list-models`` or ``--list-datasets``.
+        places: The files and folders given on the command line, for claims.
+        option: Parsed options: ``--datasets`` narrows its list, and counts rows.
+
+    Raises:
+        ProbesError: A dataset or a file of claims cannot be read.
+    """
+    if asked == "--list-models":
+        return "\n".join(map(_model, MODELS))
+    if asked == "--list-datasets":
+        if not option.datasets:
+            return "\n".join(map(_dataset, DATASETS))
+        given = parse_datasets(option.datasets)
+        return "\n".join(_counted(card, option.data_dir) for card in given)
+    return "\n".join(_described(card) for card in find_claims(places))
+
+
+def _model(card: ModelCard) -> str:
+    ships = ", ships" if card.shipped else ""
+    return (
+        f"{card.name}  ({card.kind}, {card.family}{ships}; {told_size(card)})\n"
+        f"{INDENT}{card.summary}"
+    )
+
+
+def _dataset(card: DatasetCard) -> str:
+    demonstrations = ", ".join(map(str, card.demonstrations))
+    ships = ", ships" if card.shipped else ""
+    full = ", with --grid full" if card.full_only else ""
+    return (
+        f"{card.name}  ({card.family}{ships}{full}; demonstrations {demonstrations})\n"
+        f"{INDENT}{card.summary}"
+    )
+
+
+def _counted(card: DatasetCard, data_dir: str | None) -> str:
+    found = census(card, data_dir)
+    lines = [] if found is None else census_lines(card.name, found)
+    return "\n".join([_dataset(card), *(INDENT + line for line in lines)])
+
+
+def _described(card: ClaimCard) -> str:
+    named = card.name + (f" [{', '.join(card.variants)}]" if card.variants else "")
+    gated = "; where demonstrations teach the model" if card.needs_icl else ""
+    layers = (
+        "" if card.layers is None else f"; {card.layers[0]} to {card.layers[1]} layers"
+    )
+    identity = "; an identity, true of any network" if card.identity else ""
+    least = (
+        f"; from {card.least_demonstrations} demonstrations on"
+        if card.least_demonstrations > 1
+        else ""
+    )
+    more = ", ".join(card.full_variants)
+    full = f"\n{INDENT}With --grid full also: {more}" if more else ""
+    return (
+        f"{named}\n{INDENT}{card.sentence}\n{INDENT}Source: {card.source}\n"
+        f"{INDENT}On: {card.on}{layers}{least}{gated}{identity}{full}"
+    )
+
+
+def find_claims(places: Sequence[str]) -> list[ClaimCard]:
+    """Import the test files under some places and gather their claims.
+
+    Raises:
+        ClaimError: A file cannot be imported.
+    """
+    found: dict[str, ClaimCard] = {}
+    for path in _test_files(places):
+        for value in vars(_imported(path)).values():
+            card = getattr(value, "claim", None)
+            if isinstance(card, ClaimCard):
+                found[card.name] = card
+    return list(found.values())
+
+
+def find_claim(path: Path, name: str, places: Sequence[str]) -> ClaimCard | None:
+    """Find a claim by name in its file; None where the file cannot be imported.
+
+    Args:
+        path: The file, as a test's id tells it.
+        name: The claim.
+        places: What was asked for on the command line: the id of a test outside the
+            root names no path.
+    """
+    try:
+        cards = find_claims([str(path)] if path.exists() else places)
+    except ProbesError:
+        return None
+    return next((card for card in cards if card.name == name), None)
+
+
+def _test_files(places: Iterable[str]) -> list[Path]:
+    paths = [Path(place.partition("::")[0]) for place in places]
+    files: list[Path] = []
+    for path in paths:
+        files += sorted(path.rglob("test_*.py")) if path.is_dir() else [path]
+    return files
+
+
+def _imported(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"_claims_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever a file of claims may raise
+        raise ClaimError(
+            f"{path} cannot be imported: {type(error).__name__}: {error}. Expected a "
+            f"file of claims. Mend it; pytest {path} shows where."
+        ) from error
+    return module
+
+
+def listed_option(option: Any, names: Iterable[str]) -> str | None:
+    """Return the first list option that is set."""
+    for name in names:
+        if getattr(option, name.lstrip("-").replace("-", "_")):
+            return name
+    return None

@@ -1,0 +1,169 @@
+"""What a run is made of, read off its options, and the plan of what it needs.
+
+In a run with workers every process has one of these.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from collections.abc import Collection, Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from probes.data.label_counts import census
+from probes.engine.engine_choice import parse_engine, parse_shard
+from probes.engine.progress import Status
+from probes.engine.run_store import RunStore
+from probes.engine.store import Store
+from probes.engine.time_limit import Watch, WatchedObserver
+from probes.errors import OptionError, ProbesError
+from probes.observations.request import Request
+from probes.results.reading import read_rows_of
+from probes.results.record import Record
+from probes.run.grid import Grid
+from probes.run.interim_analysis import looks_of
+from probes.run.options import grid_of
+from probes.run.paths import Places, places_of
+from probes.run.plan import look_lines, plan_work, power_lines, work_lines
+from probes.verdicts.group_sequential import Looks
+
+
+class Prepared:
+    """A run before it begins, in one process.
+
+    Args:
+        option: Parsed options.
+        root: The folder that default places are relative to.
+        worker: Name of this process among the workers; None in the controller.
+        status_folder: Where processes write their progress; None makes a new one.
+        tests: The folder that names of tests are relative to; None: the root too.
+    """
+
+    def __init__(
+        self,
+        option: Any,
+        root: Path,
+        *,
+        worker: str | None = None,
+        status_folder: str | None = None,
+        tests: str | None = None,
+    ) -> None:
+        self.option, self.root, self.worker = option, root, worker
+        self.tests = root if tests is None else Path(tests)
+        self.planned: dict[str, Request] = {}
+        self._keys: dict[Request, str | None] = {}
+        self._status_folder = status_folder
+
+    @cached_property
+    def grid(self) -> Grid:
+        """The models, datasets and sizes of the run."""
+        return grid_of(self.option)
+
+    @cached_property
+    def looks(self) -> Looks | None:
+        """At how many sets cells may be judged; None: at one number."""
+        return looks_of(self.option)
+
+    @cached_property
+    def places(self) -> Places:
+        """Where the run reads and writes."""
+        return places_of(self.option, self.root)
+
+    @cached_property
+    def record(self) -> Record | None:
+        """What an earlier run recorded; None with ``--raw``."""
+        if self.places.raw or self.places.update_expected:
+            return None
+        if self.looks is not None and self.option.expect is None:
+            return None  # the record is of cells that were judged at one size
+        name = self.option.expect or "claims/expected.json"
+        return Record(self.places.expected, self.grid.settings, name=name)
+
+    @cached_property
+    def status_folder(self) -> Path:
+        """Where the processes of this run write their progress."""
+        if self._status_folder is not None:
+            return Path(self._status_folder)
+        folder = self.places.store / f"run-{uuid.uuid4().hex[:12]}"
+        try:
+            folder.mkdir(parents=True)
+        except OSError:  # a store that is only read
+            return Path(tempfile.mkdtemp(prefix="probes-run-"))
+        return folder
+
+    @cached_property
+    def status(self) -> Status:
+        """The progress of this process."""
+        return Status(self.status_folder, self.worker or "main")
+
+    @cached_property
+    def store(self) -> RunStore:
+        """Where observations are kept; where it cannot be written, they are not."""
+        return RunStore(self.places.store)
+
+    @cached_property
+    def observer(self) -> WatchedObserver:
+        """Makes this process's observations."""
+        is_replaced = self.worker is not None
+        watch = Watch(self.option.time_limit, is_replaced=is_replaced)
+        return WatchedObserver(self.store, watch=watch, announce=self.status.announce)
+
+    def check(self) -> None:
+        """Refuse what no cell could be made of, before anything is collected.
+
+        Raises:
+            ProbesError: An option cannot be used, the rows of a dataset cannot be read,
+                or no model that was asked for reads a dataset that was.
+        """
+        _ = self.grid, self.looks, self.places, self.record
+        Watch(self.option.time_limit)
+        if self.option.store is not None and not self.places.store.is_dir():
+            Store(self.places.store)  # what cannot be made is told before anything runs
+        if self.worker is not None:
+            return
+        _ = self.store  # a store that cannot be written is told before anything runs
+        if self.option.engine is not None:
+            parse_engine(self.option.engine)
+        if self.option.shard is not None:
+            parse_shard(self.option.shard)
+        if self.is_narrowed and not self.grid.can_exist:
+            raise OptionError(self.grid.no_cell)
+        for card in self.grid.datasets if self.option.datasets else ():
+            census(card, self.grid.settings.data_dir)
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether models or datasets were asked for by name."""
+        return bool(self.option.models or self.option.datasets)
+
+    def plan(self, requests: Iterable[Request]) -> None:
+        """Take in the observations that the run needs, each once."""
+        for request in requests:
+            key = self.key_of(request)
+            if key is not None:
+                self.planned.setdefault(key, request)
+        stored = sum(key in self.store for key in self.planned)
+        self.status.plan(len(self.planned), stored)
+
+    def key_of(self, request: Request) -> str | None:
+        """Compute a request's key, once for equal ones; None where it has none."""
+        if request not in self._keys:
+            try:
+                self._keys[request] = request.key
+            except (ProbesError, OSError):  # its own cell will report it, in words
+                self._keys[request] = None
+        return self._keys[request]
+
+    def plan_lines(self, cells: Collection[str]) -> list[str]:
+        """Write what the run would measure, and what it could decide.
+
+        Args:
+            cells: Names of its cells.
+        """
+        work = plan_work(self.planned.values(), self.store)
+        earlier = self.places.reports / "results.jsonl"
+        rows = read_rows_of(earlier) if earlier.is_file() else []
+        told = power_lines(rows, cells=cells, settings=self.grid.settings)
+        return [*work_lines(len(cells), work), *look_lines(self.looks), "", *told]

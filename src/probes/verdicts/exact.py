@@ -1,0 +1,75 @@
+"""Verdicts on what is known whole: nothing was sampled, so no interval and no p.
+
+What algebra decides is judged by its largest error; what was counted over all there is
+of a network, its matrices for instance, by its mean.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from probes.errors import ClaimError
+from probes.measurement import Measurement
+from probes.verdicts.judgement import Effect, Judgement
+
+
+def judge_exactly(measurement: Measurement, *, tolerance: float) -> Judgement:
+    """Decide a claim that holds by algebra: the largest value must be rounding.
+
+    Args:
+        measurement: A distance, 0 when the claim holds.
+        tolerance: The largest rounding error, with its reason in the claim.
+    """
+    require_margin(tolerance, "tolerance")
+    by_set = np.abs(measurement.values).max(axis=1, keepdims=True)
+    largest = float(by_set.max())
+    effect = Effect(
+        name=f"largest {measurement.name}",
+        value=largest,
+        unit=measurement.unit,
+        margin=tolerance,
+        n_sets=measurement.n_sets,
+        n_queries=measurement.n_queries,
+        sets=replace(measurement, values=by_set).set_means,
+    )
+    return Judgement(
+        verdict="supported" if largest <= tolerance else "refuted", effect=effect
+    )
+
+
+def judge_whole(advantage: Measurement, *, margin: float) -> Judgement:
+    """Decide whether an advantage, counted over all there is, exceeds the margin.
+
+    Args:
+        advantage: Of every part that there is; none was drawn.
+        margin: The mean advantage that it must exceed, in the same unit.
+    """
+    require_margin(margin)
+    effect = Effect(
+        name=advantage.name,
+        value=advantage.mean,
+        unit=advantage.unit,
+        margin=margin,
+        n_sets=advantage.n_sets,
+        n_queries=advantage.n_queries,
+        sets=advantage.set_means,
+    )
+    return Judgement(
+        verdict="supported" if effect.value > margin else "refuted", effect=effect
+    )
+
+
+def require_margin(margin: float, what: str = "margin") -> None:
+    """Refuse a margin that decides nothing.
+
+    Raises:
+        ClaimError: It is not a positive finite number.
+    """
+    if not (isinstance(margin, int | float) and math.isfinite(margin) and margin > 0):
+        raise ClaimError(
+            f"The {what} is {margin!r}. Expected a positive number, chosen before the "
+            f"run and with its reason beside it. Pass {what}=…."
+        )

@@ -1,0 +1,93 @@
+"""A verdict and the numbers it rests on: plain types, made in ``verdict``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from probes.verdicts.crossed_means import Components
+from probes.verdicts.group_sequential import Looks
+
+Verdict = Literal["supported", "refuted", "inconclusive", "not_applicable"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """One line of numbers in a row; None where a number does not apply."""
+
+    name: str
+    value: float
+    unit: str
+    low: float | None = None
+    high: float | None = None
+    level: float | None = None
+    margin: float | None = None
+    floor: float | None = None
+    ceiling: float | None = None
+    n_sets: int
+    n_queries: int
+    p: float | None = None
+    p_adjusted: float | None = None
+    sets: tuple[float, ...] | None = None
+    """The effect in each demonstration set, rounded; None beside the main effect."""
+    components: Components | None = None
+    """Variances of what was tested: what power is planned from."""
+    has_two_sides: bool = False
+    """Whether the mean must lie within ±margin, not only below the margin."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """A verdict with the effect it rests on.
+
+    Attributes:
+        verdict: The word.
+        effect: The numbers; its ``p`` belongs to the verdict (see ``p_*``).
+        p_supported: p of "inside the margin".
+        p_refuted: p of "outside the margin".
+        reason: Why it is inconclusive or not applicable; empty otherwise.
+    """
+
+    verdict: Verdict
+    effect: Effect
+    p_supported: float | None = None
+    p_refuted: float | None = None
+    reason: str = ""
+
+    def over(self, looks: Looks) -> Judgement:
+        """Give the p-values of a cell that could have stopped at any of the looks."""
+
+        def overall(p: float | None) -> float | None:
+            return None if p is None else looks.overall(p)
+
+        return replace(
+            self,
+            effect=replace(self.effect, p=overall(self.effect.p)),
+            p_supported=overall(self.p_supported),
+            p_refuted=overall(self.p_refuted),
+        )
+
+    def tell_width(self) -> str:
+        """Say of a support that no value of it varies; empty otherwise."""
+        effect = self.effect
+        has_no_width = effect.low is not None and effect.low == effect.high
+        if self.verdict != "supported" or not has_no_width:
+            return ""
+        return (
+            f"all values are {effect.value:.4g}: the interval has no width, and the "
+            f"support rests on nothing that varies"
+        )
+
+
+def tell(effect: Effect) -> str:
+    """Write an effect in one line, with unit, interval and bounds."""
+    parts = [f"{effect.name} {effect.value:.4g} {effect.unit}"]
+    if effect.low is not None or effect.high is not None:
+        low = "−∞" if effect.low is None else f"{effect.low:.4g}"
+        high = "∞" if effect.high is None else f"{effect.high:.4g}"
+        parts.append(f"[{low}, {high}]")
+    for name in ("margin", "floor", "ceiling", "p"):
+        value = getattr(effect, name)
+        if value is not None:
+            parts.append(f"{name} {value:.3g}")
+    return ", ".join(parts)

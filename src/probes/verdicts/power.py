@@ -1,0 +1,153 @@
+"""How many demonstration sets decide a cell: power from the variances that were seen.
+
+Student's t with one degree of freedom less than there are sets, shifted by the effect:
+the normal approximation to the noncentral t. Skewness, which costs power too, is left
+out, and so is the correction over the matrix; a test holds it to simulated worlds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from probes.verdicts.crossed_means import Components
+from probes.verdicts.judgement import Effect
+
+MOST_SETS = 100_000
+"""A cell that needs more is told to be out of reach."""
+
+
+def standard_error(components: Components, n_sets: int, n_queries: int) -> float:
+    """Compute the standard error of the mean over so many sets and queries."""
+    return math.sqrt(
+        components.sets / n_sets
+        + components.queries / n_queries
+        + components.rest / (n_sets * n_queries)
+    )
+
+
+def power(
+    components: Components, *, gap: float, n_sets: int, n_queries: int, alpha: float
+) -> float:
+    """Compute the chance that a test decides.
+
+    Args:
+        components: Variances of one value.
+        gap: Distance of the true mean from the margin, on the side that is decided.
+        n_sets: Demonstration sets, at least 2.
+        n_queries: Queries of each.
+        alpha: Level of the one-sided test.
+    """
+    from scipy.special import ndtr, stdtrit
+
+    error = standard_error(components, n_sets, n_queries)
+    if error == 0.0:
+        return 1.0 if gap > 0 else 0.0
+    return float(ndtr(gap / error - stdtrit(n_sets - 1, 1 - alpha)))
+
+
+def power_within(
+    components: Components,
+    *,
+    effect: float,
+    margin: float,
+    n_sets: int,
+    n_queries: int,
+    alpha: float,
+) -> float:
+    """Compute the chance that a mean is found to lie within ±margin.
+
+    Args:
+        components: Variances of one value.
+        effect: The true mean.
+        margin: The largest difference that does not matter.
+        n_sets: Demonstration sets, at least 2.
+        n_queries: Queries of each.
+        alpha: Level of each of the two one-sided tests.
+    """
+    sizes: dict[str, Any] = {"n_sets": n_sets, "n_queries": n_queries, "alpha": alpha}
+    below, above = (
+        power(components, gap=margin - side * effect, **sizes) for side in (1, -1)
+    )
+    return max(0.0, below + above - 1)
+
+
+def sets_needed(
+    components: Components, *, gap: float, n_queries: int, alpha: float, wanted: float
+) -> int | None:
+    """Find the least number of sets that decides one side with a wanted chance.
+
+    Returns:
+        The number; None where no number of sets up to ``MOST_SETS`` does, because the
+        spread over queries alone is too large for the gap.
+    """
+    sizes: dict[str, Any] = {"gap": gap, "n_queries": n_queries, "alpha": alpha}
+    return _least(lambda n: power(components, n_sets=n, **sizes) >= wanted)
+
+
+def sets_needed_within(
+    components: Components,
+    *,
+    effect: float,
+    margin: float,
+    n_queries: int,
+    alpha: float,
+    wanted: float,
+) -> int | None:
+    """Find the least number of sets that find a mean within ±margin; else None."""
+    sizes: dict[str, Any] = {"n_queries": n_queries, "alpha": alpha}
+    sizes |= {"effect": effect, "margin": margin}
+    return _least(lambda n: power_within(components, n_sets=n, **sizes) >= wanted)
+
+
+def _least(is_enough: Callable[[int], bool]) -> int | None:
+    low, high = 1, 2
+    while not is_enough(high):
+        low, high = high, 2 * high
+        if low >= MOST_SETS:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if is_enough(middle) else (middle, high)
+    return high
+
+
+def undecided(
+    effect: Effect, *, gap: float, alpha: float, wanted: float, least: int
+) -> str:
+    """Say that the interval straddles the margin, and how many sets would decide.
+
+    Args:
+        effect: With the variances of what was tested.
+        gap: Distance of the effect from the margin.
+        alpha: Level of the test.
+        wanted: Chance of a decision that is asked for, the measured effect being true.
+        least: Sets below which no number is advised.
+    """
+    straddles = "the interval is neither wholly inside the margin nor clearly outside"
+    if effect.components is None or gap == 0.0:
+        return straddles
+    needed = _needed(effect, effect.components, gap, alpha, wanted)
+    if needed is None:
+        return f"{straddles}; at this effect no number of sets decides, more queries do"
+    needed = max(needed, least, effect.n_sets + 1)
+    more = needed - effect.n_sets
+    return (
+        f"{straddles}; at this effect more sets decide it alone (about {needed}, "
+        f"{more} more)"
+    )
+
+
+def _needed(
+    effect: Effect, parts: Components, gap: float, alpha: float, wanted: float
+) -> int | None:
+    sizes: dict[str, Any] = {"n_queries": effect.n_queries, "wanted": wanted}
+    margin = effect.margin
+    if not effect.has_two_sides or margin is None:
+        return sets_needed(parts, gap=gap, alpha=alpha, **sizes)
+    if abs(effect.value) > margin:  # its p counts both sides
+        return sets_needed(parts, gap=gap, alpha=alpha / 2, **sizes)
+    return sets_needed_within(
+        parts, effect=effect.value, margin=margin, alpha=alpha, **sizes
+    )

@@ -1,0 +1,378 @@
+"""Engines: a plan measured by workers that may die, each observation once."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+
+from probes.cards import Checkpoint, LinearTasks
+from probes.cell import Settings
+from probes.engine.engine_choice import Choice, parse_engine, parse_shard
+from probes.engine.local_pool import LocalPool
+from probes.engine.protocol import Answer, lost, receive, send
+from probes.engine.request_json import from_wire, to_wire
+from probes.engine.store import Store
+from probes.engine.work_queue import (
+    LARGE,
+    Waiting,
+    group_of,
+    group_sizes,
+    ordered,
+    room_on,
+    shard_of,
+)
+from probes.engine.worker import Post
+from probes.errors import EngineError, NumericsError, OptionError
+from probes.learners import GradientLearner
+from probes.learners.gradient import Selection
+from probes.observations.observation import Observation
+from probes.observations.request import Request
+from tests.support.cards import dataset, network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scripted:
+    """Answers its number; writes each attempt to a file, and follows a script.
+
+    Attributes:
+        number: What it answers.
+        log: A file that gets a line for each attempt.
+        deaths: How many attempts kill their process.
+        fails: Whether it then raises an error of ours.
+    """
+
+    number: float
+    log: str
+    deaths: int = 0
+    fails: bool = False
+    needs_model: bool = False
+
+    def observe(self, scene: Any) -> Observation:
+        with Path(self.log).open("a") as file:
+            file.write(f"{self.number}\n")
+        n_attempts = Path(self.log).read_text().split().count(str(self.number))
+        if n_attempts <= self.deaths:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.fails:
+            raise NumericsError("It is no number. Expected one. Mend it.")
+        sizes = scene.request.settings
+        values = np.full((sizes.n_sets, sizes.n_queries), self.number)
+        return Observation(arrays={"predictions": values})
+
+
+def request(model: str = "a", **learner: Any) -> Request:
+    return Request(
+        learner=Scripted(**{"number": 1.0, "log": "nowhere", **learner}),
+        model=network(model),
+        dataset=dataset("linear", family="regression", rows=LinearTasks(n_inputs=4)),
+        n_demonstrations=4,
+        settings=Settings(n_sets=2, n_queries=3),
+    )
+
+
+def asked(*models: str) -> list[Request]:
+    return [request(m, number=float(i)) for i, m in enumerate(models)]
+
+
+# ---------------------------------------------------------------------------- options
+
+
+@pytest.mark.parametrize(
+    ("text", "choice"),
+    [
+        ("local", Choice(name="local")),
+        ("local:3", Choice(name="local", n_workers=3)),
+        ("ray", Choice(name="ray")),
+        ("ray:10.0.0.1:6379", Choice(name="ray", address="10.0.0.1:6379")),
+    ],
+)
+def test_engines_are_read(text: str, choice: Choice) -> None:
+    assert parse_engine(text) == choice
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "dask", "local:", "local:0", "local:x", "local:٣", "local:9999", "ray:"],
+)
+def test_what_is_no_engine_is_refused(text: str) -> None:
+    with pytest.raises(OptionError, match=r"--engine is .* Expected local, local:N"):
+        parse_engine(text)
+
+
+@pytest.mark.parametrize("text", ["", "1", "0/2", "3/2", "-1/2", "1/0", "a/b", "1/2/3"])
+def test_what_is_no_part_of_a_plan_is_refused(text: str) -> None:
+    with pytest.raises(OptionError, match=r"--shard is .* Expected i/n"):
+        parse_shard(text)
+    assert parse_shard("2/3") == (2, 3)
+
+
+# ---------------------------------------------------------------------- what is sent
+
+
+def test_a_request_is_the_same_after_it_was_sent() -> None:
+    gd = GradientLearner(rates=(0.1, 1e-17), passes=(1, 4), weights="W_V@middle")
+    one = replace(request(), learner=Selection(of=gd), queries="calibration")
+    found = from_wire(to_wire(one))
+    assert found == one
+    assert found.kind == one.kind
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "os:system",
+        "nowhere:X",
+        "probes.observations.request:code_version",
+        "builtins:dict",
+    ],
+)
+def test_nothing_but_dataclasses_can_be_sent(named: str) -> None:
+    with pytest.raises(EngineError, match=f"cannot build {named}"):
+        from_wire(json.dumps({"class": named, ".x": 1}))
+
+
+def test_a_dataclass_that_is_no_request_is_refused() -> None:
+    with pytest.raises(EngineError, match="cannot build probes.learners"):
+        from_wire('{"class": "probes.learners.in_context:InContext"}')
+
+
+def test_a_setting_that_cannot_be_sent_is_told() -> None:
+    with pytest.raises(EngineError, match="cannot be sent to a worker"):
+        to_wire(replace(request(), learner=Scripted(number=1.0, log=Path("x"))))  # type: ignore[arg-type]
+
+
+def test_an_answer_is_the_same_after_it_was_sent() -> None:
+    answer = Answer(
+        key="k", measured=("k", "j"), n_forward=3, entries=(("k", b"\0\xff"),)
+    )
+    pipe = io.BytesIO()
+    send(pipe, *answer.packed())
+    pipe.seek(0)
+    frame = receive(pipe)
+    assert frame is not None
+    assert Answer.unpacked(*frame) == answer
+    assert receive(pipe) is None
+
+
+def test_a_torn_frame_is_the_end() -> None:
+    pipe = io.BytesIO()
+    send(pipe, "text", [b"blob"])
+    for length in range(len(pipe.getvalue())):
+        assert receive(io.BytesIO(pipe.getvalue()[:length])) is None
+
+
+def test_noise_in_the_pipe_is_an_error() -> None:
+    with pytest.raises(EngineError, match="Expected at most"):
+        receive(io.BytesIO(b"\xff" * 64))
+
+
+def test_an_error_of_ours_comes_back_as_it_was() -> None:
+    fault = Answer(key="k", error=("NumericsError", "told")).fault
+    assert isinstance(fault, NumericsError)
+    assert str(fault) == "told"
+    assert Answer(key="k", error=("ZeroDivisionError", "a bug")).fault is None
+    assert isinstance(lost(request(), 3, "told").fault, EngineError)
+
+
+# ---------------------------------------------------------------------------- waiting
+
+
+def test_equal_requests_wait_once_and_models_stay_together() -> None:
+    plan = asked("b", "a", "b", "a")
+    assert [r.model.name for r in ordered([*plan, *plan])] == ["a", "a", "b", "b"]
+
+
+def test_an_untrained_twin_waits_with_its_model() -> None:
+    twin = replace(request(), model=network("untrained:a"))
+    assert group_of(twin) == group_of(request("a"))
+
+
+def waiting_of(plan: list[Request], **sizes: float) -> Waiting[Request]:
+    return Waiting(ordered(plan), group_of, sizes=sizes, room=99.0)
+
+
+def names(waiting: Waiting[Request], *workers: str) -> list[str]:
+    """Let workers take, and tell of which model they took."""
+    taken = [waiting.take(worker) for worker in workers]
+    return ["" if r is None else r.model.name for r in taken]
+
+
+def test_each_worker_takes_a_model_of_its_own_first() -> None:
+    waiting = waiting_of(asked("a", "a", "a", "b", "b"))
+    assert names(waiting, "x", "y", "x", "x") == ["a", "b", "a", "a"]
+
+
+def test_most_work_is_taken_first() -> None:
+    assert names(waiting_of(asked("a", "a", "b")), "x") == ["a"]
+    assert names(waiting_of(asked("a", "a", "b"), b=3.0), "x") == ["b"]
+    assert names(waiting_of(asked("a", "a", "b"), b=math.inf), "x") == ["b"]
+
+
+def test_a_free_worker_helps_with_the_largest_group_from_its_end() -> None:
+    plan = asked("a", "a", "a", "a", "a")
+    waiting, order = waiting_of(plan), ordered(plan)
+    taken = [waiting.take(worker) for worker in "xyxyx"]
+    assert taken == [order[i] for i in (0, -1, 1, -2, 2)]
+
+
+def test_nobody_helps_with_a_large_model() -> None:
+    waiting = waiting_of(asked("a", "a", "a", "b"), a=100.0)
+    assert names(waiting, "x", "y", "y", "x") == ["a", "b", "", "a"]
+    waiting.leave("x")
+    assert names(waiting, "y", "x") == ["a", ""]
+
+
+def test_a_model_of_unknown_size_is_taken_to_be_large(tmp_path: Path) -> None:
+    hub = network("hub", weights=Checkpoint(location="who/what"))
+    (tmp_path / "model.safetensors").write_bytes(b"no header")
+    torn = network("torn", weights=Checkpoint(location=str(tmp_path)))
+    known = network("known", n_parameters=10)
+    twin = network("untrained:twin", n_parameters=20)
+    found = group_sizes([known, hub, torn, twin])
+    assert found == {"known": 80, "hub": math.inf, "torn": math.inf, "twin": 160}
+
+
+def test_only_workers_with_gpus_of_their_own_may_all_load_a_large_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    assert room_on("cuda", 2) == math.inf
+    assert room_on("cuda", 3) == room_on("cuda:1", 2) == LARGE
+    assert room_on("cpu", 2) == room_on("auto", 1) == LARGE
+
+
+def test_what_is_given_back_is_taken_again_and_nothing_is_lost() -> None:
+    plan = asked("a", "a", "b")
+    waiting = waiting_of(plan)
+    first = waiting.take("x")
+    assert first is not None
+    waiting.give_back(first)
+    taken = [waiting.take("x") for _ in range(3)]
+    assert {r.key for r in taken if r} == {r.key for r in plan}
+    assert waiting.take("x") is None
+    assert len(waiting) == 0
+
+
+@pytest.mark.parametrize("total", [1, 2, 3, 7, 20])
+def test_the_parts_of_a_plan_are_the_plan(total: int) -> None:
+    plan = asked(*"aaabbbbcccccc")
+    parts = [shard_of(plan[::-1], number, total) for number in range(1, total + 1)]
+    assert [r for part in parts for r in part] == ordered(plan)
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+# ------------------------------------------------------------------------- local pool
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Post:
+    store, mark = tmp_path / "store", tmp_path / "mark"
+    mark.mkdir()
+    return Post.here(store=store, mark=mark, seconds=None)
+
+
+@pytest.fixture
+def pools(place: Post, tmp_path: Path) -> Iterator[Any]:
+    made: list[LocalPool] = []
+
+    def make(n_workers: int, **changes: Any) -> LocalPool:
+        post = replace(place, **changes)
+        made.append(LocalPool(n_workers, post=post, logs=tmp_path))
+        return made[-1]
+
+    yield make
+    for pool in made:
+        pool.close()
+
+
+def by_key(answers: Any) -> dict[str, Answer]:
+    found = list(answers)
+    assert len({a.key for a in found}) == len(found)
+    return {a.key: a for a in found}
+
+
+def scripts(tmp_path: Path, *given: dict[str, Any]) -> list[Request]:
+    log = str(tmp_path / "log")
+    return [request(number=float(i), log=log, **g) for i, g in enumerate(given)]
+
+
+def attempts(tmp_path: Path) -> list[str]:
+    return sorted((tmp_path / "log").read_text().split())
+
+
+def test_a_plan_is_measured_whatever_its_workers_die_of(
+    pools: Any, tmp_path: Path
+) -> None:
+    plan = scripts(tmp_path, {}, {"deaths": 1}, {"deaths": 99}, {"fails": True}, {})
+    pool = pools(2)
+    found = by_key(pool.measure(plan))
+    store = Store(tmp_path / "store")
+    errors = [found[r.key].error for r in plan]
+    assert [error and error[0] for error in errors] == [
+        None, None, "EngineError", "NumericsError", None,
+    ]  # fmt: skip
+    assert [store.get(r.key) is not None for r in plan] == [
+        True, True, False, False, True,
+    ]  # fmt: skip
+    assert pool.n_deaths == 4
+    assert attempts(tmp_path) == ["0.0", *["1.0"] * 2, *["2.0"] * 3, "3.0", "4.0"]
+
+
+def test_what_cannot_be_stored_is_sent(pools: Any, tmp_path: Path) -> None:
+    plan = scripts(tmp_path, {})
+    (answer,) = pools(1, mark=str(tmp_path / "elsewhere")).measure(plan)
+    ((key, data),) = answer.entries
+    assert key == plan[0].key
+    assert len(data) > 100
+    assert not (tmp_path / "store").exists()
+
+
+def test_workers_that_do_not_start_end_the_engine(pools: Any, tmp_path: Path) -> None:
+    pool = pools(1)
+    pool.post = replace(pool.post, seconds=-1.0)
+    with pytest.raises(EngineError, match="5 workers in a row did not start"):
+        list(pool.measure(scripts(tmp_path, {})))
+
+
+def test_a_worker_of_the_last_plan_ends_without_the_one_in_its_place(
+    pools: Any,
+) -> None:
+    pool, newer = pools(2), mock.Mock()
+    pool._start = lambda place, log: mock.Mock()
+    pool._greet = lambda process, log: True
+    pool._alive = {1: newer}
+    pool._one_life(1, None, None)
+    assert pool._alive == {1: newer}
+
+
+def test_closing_holds_while_a_worker_ends(pools: Any) -> None:
+    """Else the dictionary of workers changes while it is read, and the run is lost."""
+    pool, ending, second = pools(2), list[threading.Thread](), mock.Mock()
+    pool._start = lambda place, log: second
+    pool._greet = lambda process, log: True
+
+    def end_another() -> None:
+        ended = threading.Thread(target=pool._one_life, args=(1, None, None))
+        ended.start()
+        ended.join(timeout=0.2)
+        ending.append(ended)
+
+    first = mock.Mock()
+    first.kill.side_effect = end_another
+    pool._alive = {0: first, 1: second, 2: mock.Mock()}
+    pool.close()
+    ending[0].join(timeout=5.0)
+    assert list(pool._alive) == [0, 2]
+    first.kill.side_effect = None

@@ -1,0 +1,172 @@
+"""What a store holds: listed, verified, exported, pruned and cleaned."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from probes.cli.store_command import main
+from probes.engine.store import Store, StoreWarning
+from probes.engine.store_inventory import clean, entries, parse_size, prune, verify
+from probes.errors import OptionError, StoreError
+from probes.observations.observation import Observation
+from tests.support.running import run
+
+KEYS = tuple(f"{i:02x}" + "0" * 30 for i in range(4))
+LONG_AGO = time.time() - 10_000
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Four observations, each last used a second after the one before."""
+    made = Store(tmp_path / "store")
+    for age, key in enumerate(KEYS):
+        made.put(Observation(arrays={"predictions": np.ones((2, 3))}, key=key))
+        os.utime(made.path(key), (LONG_AGO + age, LONG_AGO + age))
+    return made
+
+
+def age(path: Path) -> Path:
+    os.utime(path, (LONG_AGO, LONG_AGO))
+    return path
+
+
+def damage(store: Store, key: str) -> None:
+    path = store.path(key)
+    path.write_bytes(path.read_bytes()[:-3])
+
+
+def test_least_recently_used_is_pruned_first(store: Store) -> None:
+    assert store.get(KEYS[0]) is not None  # now the most recently used
+    each = entries(store)[0].n_bytes
+    removed = prune(store, 2 * each)
+    assert [entry.key for entry in removed] == [KEYS[1], KEYS[2]]
+    assert [entry.key for entry in entries(store)] == [KEYS[3], KEYS[0]]
+
+
+def test_store_within_its_limit_loses_nothing(store: Store) -> None:
+    assert prune(store, sum(entry.n_bytes for entry in entries(store))) == []
+    assert len(entries(store)) == 4
+
+
+def test_observation_that_is_held_is_not_pruned(store: Store) -> None:
+    with store.only_one(KEYS[0]):
+        removed = prune(store, 0)
+    assert [entry.key for entry in removed] == list(KEYS[1:])
+
+
+def test_observation_pruned_while_it_is_read_is_none_and_not_damaged(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.path(KEYS[0]).unlink()
+    monkeypatch.setattr(Path, "exists", lambda path: True)
+    with warnings.catch_warnings(record=True) as told:
+        assert store.get(KEYS[0]) is None
+    assert told == []
+
+
+def test_verify_sets_aside_only_what_is_not_whole(store: Store) -> None:
+    damage(store, KEYS[2])
+    with warnings.catch_warnings(record=True) as told:
+        assert verify(store) == [KEYS[2]]
+    assert [w.category for w in told] == [StoreWarning]
+    assert store.path(KEYS[2]).with_suffix(".damaged").exists()
+    assert len(entries(store)) == 3
+
+
+def test_what_killed_runs_left_is_cleaned(store: Store) -> None:
+    half = store.path(KEYS[0]).with_suffix(".123.part")
+    lock = store.path(KEYS[0]).with_suffix(".lock")
+    progress = store.folder / "run-0123"
+    progress.mkdir()
+    for path in (half, lock, progress / "main.json"):
+        path.touch()
+    left = {age(half), age(lock), age(progress)}
+    assert set(clean(store)) == left
+    assert not any(path.exists() for path in left)
+    assert len(entries(store)) == 4
+
+
+def test_what_runs_still_use_is_not_cleaned(store: Store) -> None:
+    fresh = store.path(KEYS[1]).with_suffix(".123.part")
+    fresh.write_bytes(b"half")
+    with store.only_one(KEYS[0]):
+        age(store.path(KEYS[0]).with_suffix(".lock"))
+        assert clean(store) == []
+    assert fresh.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "n_bytes"),
+    [("17", 17), ("5K", 5000), ("2g", 2 * 10**9), ("3MB", 3 * 10**6)],
+)
+def test_sizes_are_read(text: str, n_bytes: int) -> None:
+    assert parse_size(text) == n_bytes
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.5G", "G", "1X", "٣M", "1 G"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(OptionError, match=r"is no size\. Expected a whole number"):
+        parse_size(text)
+
+
+def test_command_lists_and_exports(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--store", str(store.folder), "list"]) == 0
+    assert "4 observations" in capsys.readouterr().out
+    assert main(["--store", str(store.folder), "export", str(tmp_path / "copy")]) == 0
+    assert [e.key for e in entries(Store(tmp_path / "copy"))] == list(KEYS)
+
+
+def test_command_verifies_and_prunes(store: Store) -> None:
+    damage(store, KEYS[3])
+    asked = ["--store", str(store.folder)]
+    with pytest.warns(StoreWarning, match="set aside"):
+        assert main([*asked, "verify"]) == 1
+    assert main([*asked, "verify"]) == 0
+    assert main([*asked, "prune", "--limit", "0"]) == 0
+    assert entries(store) == []
+
+
+def test_command_tells_where_no_store_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--store", str(tmp_path / "none"), "list"]) == 4
+    assert "Expected the store of earlier runs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "key", ["../" * 8 + "etc/passwd", "/etc/passwd", KEYS[0] + "\0", KEYS[0] + "\n", ""]
+)
+def test_key_that_could_leave_the_store_is_refused(store: Store, key: str) -> None:
+    with pytest.raises(StoreError, match="is no key of a store"):
+        store.get(key)
+
+
+def test_foreign_file_is_left_alone(store: Store) -> None:
+    foreign = store.path(KEYS[0]).with_name("mine.safetensors")
+    foreign.write_bytes(b"mine")
+    assert verify(store) == []
+    prune(store, 0)
+    assert foreign.read_bytes() == b"mine"
+
+
+def test_run_prunes_its_store_to_the_limit(tmp_path: Path) -> None:
+    grid = ["--models", "constructed_gd_1", "--datasets", "linear", "--demos", "10"]
+    ran = run(tmp_path, "claims/test_order.py", *grid, "--store-limit", "5K")
+    held = entries(Store(tmp_path / "store"))
+    assert ran.status == 0, ran.text
+    assert ran.run["complete"]
+    assert sum(entry.n_bytes for entry in held) <= 5000
+
+
+def test_run_refuses_a_limit_that_is_no_size(tmp_path: Path) -> None:
+    ran = run(tmp_path, "claims/test_order.py", "--store-limit", "much")
+    assert ran.status == 4
+    assert "--store-limit: 'much' is no size" in ran.text

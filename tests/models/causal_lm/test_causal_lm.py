@@ -1,0 +1,329 @@
+"""Text models: the fast path answers as the plain one, and bad folders are refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from probes.cards import Checkpoint, ModelCard
+from probes.cell import Settings
+from probes.engine.observer import Observer
+from probes.engine.store import Store
+from probes.errors import DataError, ModelError, NumericsError
+from probes.learners import Base, GradientLearner, InContext, RandomUpdate
+from probes.measures import order_sensitivity
+from probes.models.causal_lm.causal_lm import CausalLM
+from probes.models.causal_lm.loading import load_causal_lm
+from probes.models.untrained import untrained_twin
+from probes.observations.request import Request
+from probes.run.grid import MODELS, dataset_named, model_named
+
+SETTINGS = Settings(n_sets=4, n_queries=5, n_calibration=6, n_orders=3)
+HMM = MODELS.get("hmm_llama")
+FOLDER = Path(HMM.weights.location)  # type: ignore[union-attr]
+GD = GradientLearner(rates=(0.1,), passes=(2,))
+
+
+@pytest.fixture(scope="module")
+def llama() -> CausalLM:
+    return load_causal_lm(HMM, SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def observer(tmp_path_factory: pytest.TempPathFactory) -> Observer:
+    return Observer(Store(tmp_path_factory.mktemp("store")))
+
+
+def ask(learner: Any, settings: Settings = SETTINGS, **changes: Any) -> Request:
+    return Request(
+        learner=learner,
+        model=changes.pop("model", HMM),
+        dataset=dataset_named("hmm"),
+        n_demonstrations=4,
+        settings=settings,
+        **changes,
+    )
+
+
+def plainly(model: CausalLM, prompt: list[int]) -> np.ndarray:
+    with torch.no_grad():
+        logits = model.model(torch.tensor([prompt])).logits[0, -1]
+    return torch.log_softmax(logits.double(), -1).numpy()
+
+
+def prompts(lengths: list[int], shared: int) -> list[list[int]]:
+    rng = np.random.default_rng(0)
+    prefix = rng.integers(3, 50, shared).tolist()
+    return [[0, *prefix, *rng.integers(3, 50, n).tolist()] for n in lengths]
+
+
+@pytest.mark.parametrize("shared", [0, 3, 20, 60])
+def test_a_shared_prefix_answers_as_whole_prompts_do(
+    llama: CausalLM, shared: int
+) -> None:
+    asked = prompts([3, 9, 1, 4, 4, 17], shared)
+    found = llama.next_token_log_probs(asked)
+    wanted = [plainly(llama, prompt) for prompt in asked]
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["grouped_queries", "tied", "sliding", "neox", "gptj"])
+def test_other_architectures_answer_as_whole_prompts_do(kind: str) -> None:
+    model = tiny(kind).double()
+    lm = CausalLM(model, None)
+    asked = prompts([3, 9, 1, 4], 30)
+    wanted = [plainly(lm, prompt) for prompt in asked]
+    for answers in (lm.next_token_log_probs(asked), lm._plainly(asked)):
+        np.testing.assert_allclose(answers, wanted, atol=2e-6)
+
+
+def tiny(kind: str) -> Any:
+    from transformers import (
+        AutoModelForCausalLM,
+        GPTJConfig,
+        GPTNeoXConfig,
+        LlamaConfig,
+        MistralConfig,
+    )
+
+    torch.manual_seed(0)
+    sizes: dict[str, Any] = {
+        "vocab_size": 64,
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 128,
+    }
+    configs: dict[str, Callable[[], Any]] = {
+        "grouped_queries": lambda: LlamaConfig(**sizes, num_key_value_heads=2),
+        "tied": lambda: LlamaConfig(**sizes, tie_word_embeddings=True),
+        "sliding": lambda: MistralConfig(
+            **sizes, num_key_value_heads=2, sliding_window=8
+        ),
+        "neox": lambda: GPTNeoXConfig(**sizes),
+        "gptj": lambda: GPTJConfig(
+            vocab_size=64, n_embd=32, n_layer=2, n_head=4, n_positions=128, rotary_dim=4
+        ),
+    }
+    return AutoModelForCausalLM.from_config(configs[kind]())
+
+
+def test_the_prefix_is_run_once(llama: CausalLM) -> None:
+    assert llama.written is not None
+    before = llama.n_forward
+    llama.next_token_log_probs(prompts([3] * 30, 40))
+    assert llama.n_forward - before == 1  # beginning and queries in one pass
+    llama._plainly(prompts([3] * 30, 40))
+    assert llama.n_forward - before == 3
+
+
+def test_full_batch_gd_ignores_the_order_to_reduction_error(observer: Observer) -> None:
+    orders = [observer.observe(ask(GD, order=order)) for order in range(3)]
+    assert order_sensitivity(orders).values.max() < 1e-4  # float32 sums of 50 tokens
+
+
+def test_one_pass_sgd_and_icl_do_not(observer: Observer) -> None:
+    sgd = GradientLearner(rates=(0.3,), passes=(1,), batch_size=1)
+    for learner in (sgd, InContext()):
+        orders = [observer.observe(ask(learner, order=order)) for order in range(3)]
+        assert order_sensitivity(orders).mean > 0.01
+
+
+def test_rate_zero_is_the_base_model(observer: Observer) -> None:
+    still = GradientLearner(rates=(0.0,), passes=(1,))
+    found, base = observer.observe(ask(still)), observer.observe(ask(Base()))
+    np.testing.assert_allclose(found["log_probs"], base["log_probs"], atol=1e-5)
+
+
+def test_training_gives_every_weight_back(observer: Observer) -> None:
+    model = observer.pool.get(HMM, SETTINGS)
+    assert isinstance(model, CausalLM)
+    before = {n: p.clone() for n, p in model.model.named_parameters()}
+    observer.observe(ask(GradientLearner(rates=(0.2,), passes=(3,))))
+    after = dict(model.model.named_parameters())
+    assert all(torch.equal(before[n], after[n]) for n in before)
+
+
+def test_a_submodel_moves_itself_alone(observer: Observer) -> None:
+    part = GradientLearner(rates=(0.2,), passes=(2,), weights="W_V@middle")
+    assert observer.observe(ask(part))["update_norms"].shape == (4, 1)
+
+
+def test_gd_lowers_the_loss_on_its_demonstrations(observer: Observer) -> None:
+    facts = observer.observe(
+        ask(GradientLearner(rates=(0.01, 0.1), passes=(1, 8)))
+    ).facts
+    assert len(facts["calibration_losses"]) == 2
+    chosen = min(min(row) for row in facts["calibration_losses"])
+    r, p = (0.01, 0.1).index(facts["rate"]), (1, 8).index(facts["passes"])
+    assert facts["calibration_losses"][r][p] == chosen
+
+
+def test_a_random_update_is_as_large_as_the_learners(observer: Observer) -> None:
+    gd, base = observer.observe(ask(GD)), observer.observe(ask(Base()))
+    moved = observer.observe(ask(RandomUpdate(matched_to=GD)))
+    assert np.abs(moved["log_probs"] - base["log_probs"]).max() > 1e-4
+    assert np.abs(moved["log_probs"] - gd["log_probs"]).max() > 1e-3
+
+
+def test_an_update_lost_to_rounding_is_an_error_with_a_usable_rate(
+    observer: Observer,
+) -> None:
+    small = GradientLearner(rates=(1e-12,), passes=(1,))
+    half = Settings(n_sets=4, n_queries=5, n_calibration=6, dtype="bfloat16")
+    with pytest.raises(
+        NumericsError, match="vanishes in the rounding of torch.bfloat16"
+    ):
+        observer.observe(ask(small, half))
+
+
+def test_a_rate_that_diverges_is_an_error(observer: Observer) -> None:
+    large = GradientLearner(rates=(1e30,), passes=(4,))
+    with pytest.raises(NumericsError, match="neither diverges nor vanishes"):
+        observer.observe(ask(large))
+
+
+def test_the_untrained_twin_has_other_weights_and_the_same_each_time() -> None:
+    twin = untrained_twin(HMM)
+    first, second = (load_causal_lm(twin, SETTINGS) for _ in range(2))
+    trained = load_causal_lm(HMM, SETTINGS)
+    a, b, c = (m.model.model.embed_tokens.weight for m in (first, second, trained))
+    assert torch.equal(a, b)
+    assert not torch.equal(a, c)
+
+
+def test_hmm_llama_learns_in_context_and_its_twin_does_not(observer: Observer) -> None:
+    from probes.measures import label_accuracy
+
+    settings = Settings(n_sets=16, n_queries=30)
+
+    def accuracy(n: int, model: ModelCard) -> float:
+        learner = InContext() if n else Base()
+        request = Request(
+            learner=learner,
+            model=model,
+            dataset=dataset_named("hmm"),
+            n_demonstrations=max(n, 1),
+            settings=settings,
+        )
+        return label_accuracy(observer.observe(request)).mean
+
+    rising = [accuracy(n, HMM) for n in (0, 4, 16)]
+    assert rising[0] + 0.15 < rising[1] < rising[2] - 0.05
+    assert accuracy(16, untrained_twin(HMM)) < 0.15
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    # without the sums, which would tell of any damage first
+    ignore = shutil.ignore_patterns("SHA256SUMS")
+    return Path(shutil.copytree(FOLDER, tmp_path / "copied", ignore=ignore))
+
+
+def load(folder: Path) -> CausalLM:
+    card = ModelCard(
+        name="copied",
+        kind="pretrained",
+        family="text",
+        summary="",
+        weights=Checkpoint(location=str(folder)),
+        language="hmm",
+    )
+    return load_causal_lm(card, SETTINGS)
+
+
+def test_a_missing_tensor_is_refused(copied: Path) -> None:
+    weights = load_file(copied / "model.safetensors")
+    del weights["model.layers.0.mlp.up_proj.weight"]
+    save_file(weights, copied / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match="has 1 missing tensors"):
+        load(copied)
+
+
+def test_a_tensor_of_another_shape_is_refused(copied: Path) -> None:
+    weights = load_file(copied / "model.safetensors")
+    weights["model.norm.weight"] = torch.ones(7)
+    save_file(weights, copied / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match="mismatched tensors"):
+        load(copied)
+
+
+def test_weights_that_are_nan_are_refused(copied: Path) -> None:
+    weights = load_file(copied / "model.safetensors")
+    weights["model.norm.weight"][0] = float("nan")
+    save_file(weights, copied / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match="NaN or infinite weights in"):
+        load(copied)
+
+
+def test_torn_weights_are_refused(copied: Path) -> None:
+    path = copied / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(ModelError, match="the file was cut short or overwritten"):
+        load(copied)
+
+
+def test_pickled_weights_are_refused(copied: Path) -> None:
+    (copied / "model.safetensors").rename(copied / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="a pickle, which can run code"):
+        load(copied)
+
+
+def test_a_model_that_asks_for_its_own_code_is_refused(copied: Path) -> None:
+    config = json.loads((copied / "config.json").read_text())
+    config["auto_map"] = {"AutoModelForCausalLM": "modeling.Evil"}
+    (copied / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="asks to run its own code"):
+        load(copied)
+
+
+def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="has no config.json"):
+        load(tmp_path)
+
+
+def test_a_tokenizer_of_another_model_is_refused(copied: Path) -> None:
+    other = FOLDER.parent / "text_llama" / "tokenizer.json"
+    shutil.copy(other, copied / "tokenizer.json")
+    with pytest.raises(ModelError, match="the model embeds 53"):
+        load(copied)
+
+
+@pytest.mark.parametrize("way", ["next_token_log_probs", "_plainly"])
+def test_logits_that_are_nan_are_refused(llama: CausalLM, way: str) -> None:
+    name = "model.layers.0.mlp.up_proj.weight"
+    broken = {name: torch.full_like(llama.model.get_parameter(name), float("nan"))}
+    with (
+        llama.tuned(broken),
+        pytest.raises(NumericsError, match="NaN or infinite logits for 2 of 2 prompts"),
+    ):
+        getattr(llama, way)([[1, 5], [1, 6]])
+
+
+def test_labels_that_begin_alike_are_refused(
+    tmp_path: Path, observer: Observer
+) -> None:
+    rows = [{"text": f"row {i}", "label": ["no", "never"][i % 2]} for i in range(80)]
+    path = tmp_path / "alike.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    path.with_suffix(".toml").write_text(
+        '[verbalizer]\nno = "good one"\nnever = "good two"\n'
+    )
+    request = Request(
+        learner=Base(),
+        model=model_named("untrained_llama"),
+        dataset=dataset_named(str(path)),
+        n_demonstrations=2,
+        settings=SETTINGS,
+    )
+    with pytest.raises(DataError, match="all begin with the token"):
+        observer.observe(request)

@@ -1,0 +1,144 @@
+"""LoRA takes the steps of a plain loop over its factors, and moves nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from probes.cell import Settings
+from probes.data.datasets import read_rows
+from probes.data.text_tasks import draw_text
+from probes.data.tokenization import verbalize
+from probes.errors import OptionError
+from probes.learners import GradientLearner
+from probes.models.causal_lm.causal_lm import CausalLM
+from probes.models.causal_lm.loading import load_causal_lm
+from probes.models.training.label_batches import Lessons, encode_lessons
+from probes.models.training.lora import RANK, LoRATraining, training_of
+from probes.models.training.trainer import Training
+from probes.models.training.training_runs import Trial
+from probes.models.weights.parameter_groups import parameters_of
+from probes.run.grid import MODELS, dataset_named
+
+SETTINGS = Settings(n_sets=2, n_queries=2, n_calibration=2, dtype="float64")
+PLACE = "model.layers.2.self_attn"
+TRIALS = [Trial(index=index, rate=0.5, seed=0) for index in range(2)]
+
+
+def learner(**given: Any) -> GradientLearner:
+    return GradientLearner(
+        **{"rates": (0.5,), "passes": (3,), "weights": "lora@middle", **given}
+    )
+
+
+@pytest.fixture(scope="module")
+def llama() -> CausalLM:
+    return load_causal_lm(MODELS.get("hmm_llama"), SETTINGS)
+
+
+def encoded(model: CausalLM) -> Lessons:
+    rows = read_rows(dataset_named("hmm"), None)
+    task = draw_text(rows, SETTINGS, n_demonstrations=2)
+    labels = verbalize(model.tokenizer, task)
+    return encode_lessons(model, task, labels, task.demonstrations)
+
+
+@pytest.fixture(scope="module")
+def lessons(llama: CausalLM) -> Lessons:
+    return encoded(llama)
+
+
+def merged(start: Any, factors: Any) -> Any:
+    return {n: p + factors[f"{n}:B"] @ factors[f"{n}:A"] for n, p in start.items()}
+
+
+def plainly(model: CausalLM, lessons: Lessons, training: Training, index: int) -> Any:
+    """Train A and B by autograd, through W + BA, with torch's own optimiser."""
+    start = training.start
+    factors = {
+        name: value[0].clone().requires_grad_(True)
+        for name, value in training._masters([TRIALS[index]]).items()
+    }
+    optimizer = torch.optim.SGD(factors.values(), lr=0.5)
+    ids, targets = lessons.ids[index], lessons.targets[index][:, 0]
+    for _ in range(3):
+        with model.tuned(merged(start, factors)):
+            logits = model.logits(ids, lessons.columns)[:, -1]
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(logits, targets).backward()
+        optimizer.step()
+    return {name: p.detach() for name, p in merged(start, factors).items()}
+
+
+def test_lora_takes_the_steps_of_a_plain_loop_over_its_factors(
+    llama: CausalLM, lessons: Lessons
+) -> None:
+    training = training_of(llama, learner(), lessons)
+    trained = training.run(TRIALS, 3)
+    trained.require_usable()
+    for index in range(2):
+        wanted = plainly(llama, lessons, training, index)
+        for name, tensor in trained.of(index).items():
+            np.testing.assert_allclose(tensor, wanted[name], atol=1e-10)
+            assert not torch.equal(tensor, training.start[name])
+
+
+def test_every_change_has_the_rank_of_its_factors(
+    llama: CausalLM, lessons: Lessons
+) -> None:
+    training = training_of(llama, learner(), lessons)
+    for name, tensor in training.run(TRIALS, 3).of(0).items():
+        singular = torch.linalg.svdvals(tensor - training.start[name])
+        assert singular[RANK] < 1e-12 < singular[0]
+
+
+def test_lora_moves_the_projections_of_self_attention_and_nothing_else(
+    llama: CausalLM, lessons: Lessons
+) -> None:
+    training = training_of(llama, learner(), lessons)
+    projections = {f"{PLACE}.{letter}_proj.weight" for letter in "qkvo"}
+    assert set(training.run(TRIALS, 1).weights) == projections
+    everywhere = parameters_of(llama.model, "lora@all")
+    assert len(everywhere) == 4 * llama.model.config.num_hidden_layers
+
+
+def test_a_random_update_is_as_large_as_that_of_lora(
+    llama: CausalLM, lessons: Lessons
+) -> None:
+    training = training_of(llama, learner(), lessons)
+    norms = training.update_norms(training.run(TRIALS, 3).of(1))
+    moved = training.moved_randomly(norms, seed=1)
+    assert training.update_norms(moved) == pytest.approx(norms, rel=1e-5)
+
+
+def test_a_rate_of_zero_leaves_every_projection_as_it_was(
+    llama: CausalLM, lessons: Lessons
+) -> None:
+    still = Trial(index=0, rate=0.0, seed=0)
+    trained = training_of(llama, learner(), lessons).run([still], 2)
+    trained.require_usable()
+    start = parameters_of(llama.model, "lora@middle")
+    assert all(torch.equal(t, start[name]) for name, t in trained.of(0).items())
+
+
+def test_changes_that_rounding_swallows_are_told() -> None:
+    narrow = replace(SETTINGS, dtype="bfloat16")
+    model = load_causal_lm(MODELS.get("hmm_llama"), narrow)
+    tiny, large = (Trial(index=0, rate=rate, seed=0) for rate in (1e-6, 3.0))
+    training = training_of(model, learner(), encoded(model))
+    assert "vanishes" in training.run([tiny], 2).faults[0]
+    assert training.run([large], 2).faults == [""]
+
+
+def test_only_a_sub_model_of_that_name_is_lora(
+    llama: CausalLM, lessons: Lessons
+) -> None:
+    assert isinstance(training_of(llama, learner(), lessons), LoRATraining)
+    plain = training_of(llama, learner(weights="W_V@middle"), lessons)
+    assert type(plain) is Training
+    with pytest.raises(OptionError, match="lora"):
+        training_of(llama, learner(weights="lora@nowhere"), lessons)

@@ -1,0 +1,300 @@
+"""Stacked training takes the steps of a plain loop over torch.optim, trial by trial."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+import torch
+
+from probes.cell import Settings
+from probes.data.datasets import read_rows
+from probes.data.text_tasks import TextTask, draw_text
+from probes.data.tokenization import Verbalized, verbalize
+from probes.learners import GradientLearner
+from probes.models.causal_lm.causal_lm import CausalLM
+from probes.models.causal_lm.frozen_layers import Replay
+from probes.models.causal_lm.loading import load_causal_lm
+from probes.models.training import optimizers
+from probes.models.training import trainer as training_module
+from probes.models.training.label_batches import encode_lessons
+from probes.models.training.optimizers import Descent
+from probes.models.training.trainer import Training
+from probes.models.training.training_runs import Trained, Trial, fault_of
+from probes.models.weights.gradients import Product, formed
+from probes.models.weights.parameter_groups import lowest_layer, parameters_of
+from probes.run.grid import MODELS, dataset_named
+from tests.models.causal_lm.test_causal_lm import tiny
+
+SETTINGS = Settings(n_sets=3, n_queries=4, n_calibration=6, dtype="float64")
+TRIALS = [Trial(index=s, rate=rate, seed=s) for rate in (0.03, 0.3) for s in range(3)]
+LEARNERS = {
+    "gd": GradientLearner(rates=(0.1,), passes=(3,)),
+    "sgd_fixed": GradientLearner(rates=(0.1,), passes=(3,), batch_size=1),
+    "sgd_pairs": GradientLearner(
+        rates=(0.1,), passes=(3,), batch_size=2, reshuffled=True
+    ),
+    "adam": GradientLearner(optimizer="adam", rates=(0.1,), passes=(3,), batch_size=1),
+    "gd_middle_W_V": GradientLearner(rates=(0.1,), passes=(3,), weights="W_V@middle"),
+}
+
+ROUNDING = {"gd": 1e-10, "adam": 4e-8}
+"""Adam divides by |g| + 1e-8: a gradient of 0 that is rounded to 1e-16 moves a weight
+by .3 × 1e-16 / 1e-8 = 3e-9 a step, and these trials take 12 steps."""
+
+
+@pytest.fixture(scope="module")
+def llama() -> CausalLM:
+    return load_causal_lm(MODELS.get("hmm_llama"), SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def task() -> TextTask:
+    rows = read_rows(dataset_named("hmm"), None)
+    return draw_text(rows, SETTINGS, n_demonstrations=4)
+
+
+@pytest.fixture(scope="module")
+def labels(llama: CausalLM, task: TextTask) -> Verbalized:
+    return verbalize(llama.tokenizer, task)
+
+
+def plainly(
+    model: CausalLM,
+    learner: GradientLearner,
+    task: TextTask,
+    labels: Verbalized,
+    trial: Trial,
+) -> dict[str, torch.Tensor]:
+    """Train as one would by hand: one example at a time, torch.optim, then restore."""
+    moving: dict[str, Any] = parameters_of(model.model, learner.weights)
+    before = {n: p.detach().clone() for n, p in moving.items()}
+    for p in moving.values():
+        p.requires_grad_(True)
+    kind = torch.optim.Adam if learner.optimizer == "adam" else torch.optim.SGD
+    optimizer = kind(moving.values(), lr=trial.rate)
+    rng = np.random.default_rng(trial.seed)
+    shown = task.demonstrations[trial.index]
+    size = learner.batch_size or len(shown)
+    for turn in range(max(learner.passes)):
+        order = np.arange(len(shown))
+        if turn and learner.reshuffled:
+            order = rng.permutation(len(shown))
+        for start in range(0, len(shown), size):
+            optimizer.zero_grad()
+            for i in order[start : start + size]:
+                ids = model.tokenizer([task.alone(shown[i])])["input_ids"]
+                logits = model.model(torch.tensor(ids)).logits[0, -1]
+                token = labels.first_tokens[shown[i].label]
+                (-torch.log_softmax(logits, -1)[token] / size).backward()
+            optimizer.step()
+    after = {n: p.detach().clone() for n, p in moving.items()}
+    for name, p in moving.items():
+        p.requires_grad_(False).copy_(before[name])
+        p.grad = None
+    return after
+
+
+def trained(
+    model: CausalLM, learner: GradientLearner, task: TextTask, labels: Verbalized
+) -> list[dict[str, torch.Tensor]]:
+    lessons = encode_lessons(model, task, labels, task.demonstrations)
+    training = Training(model, learner, lessons)
+    found: list[dict[str, torch.Tensor]] = []
+    for group in training.groups(TRIALS):
+        done = training.run(group, max(learner.passes))
+        done.require_usable()
+        found += [done.of(place) for place in range(len(group))]
+    return found
+
+
+@pytest.mark.parametrize("tokens_stacked", [0, 10**9], ids=["one_by_one", "stacked"])
+@pytest.mark.parametrize("name", LEARNERS)
+def test_every_trial_takes_the_steps_of_a_plain_loop(
+    name: str,
+    tokens_stacked: int,
+    llama: CausalLM,
+    task: TextTask,
+    labels: Verbalized,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(training_module, "STACKED_TOKENS", tokens_stacked)
+    learner = LEARNERS[name]
+    for trial, found in zip(TRIALS, trained(llama, learner, task, labels), strict=True):
+        wanted = plainly(llama, learner, task, labels, trial)
+        for tensor in wanted:
+            np.testing.assert_allclose(
+                found[tensor], wanted[tensor], atol=ROUNDING[learner.optimizer]
+            )
+
+
+def test_answers_of_unlike_length_share_one_example_s_weight(
+    llama: CausalLM, task: TextTask, labels: Verbalized
+) -> None:
+    longer = replace(
+        labels,
+        answers=tuple((*a, 5) if i % 2 else a for i, a in enumerate(labels.answers)),
+    )
+    lessons = encode_lessons(llama, task, longer, task.demonstrations)
+    assert sorted({len(a) for a in longer.answers}) == [1, 2]
+    np.testing.assert_allclose(lessons.shares.sum(-1), 1.0)
+
+
+def test_stacks_keep_to_their_bytes(
+    llama: CausalLM,
+    task: TextTask,
+    labels: Verbalized,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lessons = encode_lessons(llama, task, labels, task.demonstrations)
+    training = Training(llama, LEARNERS["gd"], lessons)
+    held = sum(p.numel() * 8 for p in training.start.values())
+    monkeypatch.setattr(optimizers, "STACKED_BYTES", {"cpu": 2 * held + 1})
+    assert [len(g) for g in training.groups(TRIALS)] == [2, 2, 2]
+    monkeypatch.setattr(optimizers, "STACKED_BYTES", {"cpu": held - 1})
+    assert [len(g) for g in training.groups(TRIALS)] == [1] * 6
+
+
+def test_one_trial_that_diverges_spoils_no_other(
+    llama: CausalLM, task: TextTask, labels: Verbalized
+) -> None:
+    lessons = encode_lessons(llama, task, labels, task.demonstrations)
+    training = Training(llama, LEARNERS["gd"], lessons)
+    wild = Trial(index=0, rate=1e200, seed=0)
+    found, faults = training.losses([wild, TRIALS[0]], (1, 3), lessons)
+    assert np.isinf(found[0]).all()
+    assert "diverged" in faults[0]
+    alone, _ = training.losses([TRIALS[0]], (1, 3), lessons)
+    np.testing.assert_allclose(found[1], alone[0], rtol=1e-10)
+
+
+def test_a_trained_group_refuses_a_faulty_trial() -> None:
+    from probes.errors import NumericsError
+
+    with pytest.raises(NumericsError, match="diverged"):
+        Trained(weights={}, faults=["", "It diverged."]).require_usable()
+
+
+@pytest.mark.parametrize("kind", ["grouped_queries", "tied", "sliding", "neox", "gptj"])
+def test_beginning_at_a_layer_ends_as_the_whole_model_does(kind: str) -> None:
+    model = tiny(kind).double()
+    ids = torch.randint(1, 64, (3, 12))
+    whole = model(ids).logits
+    replay = Replay(model, 1)
+    with replay.beginning_with(replay.record(ids)):
+        above = model(torch.zeros_like(ids)).logits
+    assert torch.equal(model(ids).logits, whole)
+    np.testing.assert_allclose(above.detach(), whole.detach(), atol=1e-12)
+
+
+def test_the_layer_that_is_trained_lowest_is_found() -> None:
+    assert lowest_layer(["model.layers.3.a", "model.layers.2.b"]) == 2
+    assert lowest_layer(["model.layers.3.a", "model.norm.weight"]) == 0
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_last_step_that_leaves_no_number_is_told(value: float) -> None:
+    """Every loss was finite before it."""
+    start = {"w": torch.zeros(3, 2)}
+    moved = {"w": torch.ones(3, 2)}
+    told: dict[str, Any] = {"is_finite": True, "largest": lambda: 1.0}
+    assert fault_of(TRIALS[0], moved, start, **told) == ""
+    moved["w"][1, 1] = value
+    assert "diverged" in fault_of(TRIALS[0], moved, start, **told)
+
+
+@pytest.mark.parametrize("name", ["sgd_pairs", "adam", "gd_middle_W_V"])
+def test_a_vanishing_update_tells_how_large_its_gradient_is(
+    name: str, llama: CausalLM, task: TextTask, labels: Verbalized
+) -> None:
+    """It is the first step's; autograd and one plain loss have the same."""
+    learner = LEARNERS[name]
+    lessons = encode_lessons(llama, task, labels, task.demonstrations)
+    tiny_rate = Trial(index=1, rate=1e-40, seed=0)
+    (fault,) = Training(llama, learner, lessons).run([tiny_rate], 2).faults
+    moving: dict[str, Any] = parameters_of(llama.model, learner.weights)
+    for p in moving.values():
+        p.requires_grad_(True)
+    shown = task.demonstrations[1][: learner.batch_size]
+    for example in shown:
+        ids = llama.tokenizer([task.alone(example)])["input_ids"]
+        token = labels.first_tokens[example.label]
+        log_probs = torch.log_softmax(llama.model(torch.tensor(ids)).logits[0, -1], -1)
+        (-log_probs[token] / len(shown)).backward()
+    largest = max(float(p.grad.abs().max()) for p in moving.values())
+    for p in moving.values():
+        p.requires_grad_(False).grad = None
+    assert f"although the gradient is up to {largest:.2g}." in fault
+
+
+def product(n_trials: int, d_in: int, dtype: torch.dtype, is_tied: bool) -> Product:
+    """Draw a gradient that is not formed; if it is tied, some rows stand twice."""
+    torch.manual_seed(0)
+    stack = () if n_trials == 1 else (n_trials,)
+    rows = torch.randint(5, (*stack, 7)) if is_tied else None
+    return Product(
+        torch.randn(*stack, 5, 3, dtype=dtype),
+        torch.randn(*stack, 3, d_in, dtype=dtype),
+        rows,
+        torch.randn(*stack, 7, d_in, dtype=dtype) if is_tied else None,
+    )
+
+
+def after_two_steps(
+    optimizer: str, gradient: Product | torch.Tensor, wide: torch.dtype
+) -> torch.Tensor:
+    size = formed(gradient).shape
+    n_trials = size[0] if len(size) == 3 else 1
+    rates = torch.linspace(0.1, 0.3, n_trials, dtype=torch.float64)
+    descent = Descent(optimizer=optimizer, rates=rates)
+    masters = {"w": torch.ones(size, dtype=wide)}
+    for _ in range(2):
+        descent.begin_step()
+        given = gradient.clone() if isinstance(gradient, torch.Tensor) else gradient
+        descent.move(masters, "w", given)
+    return masters["w"]
+
+
+@pytest.mark.parametrize("n_trials", [1, 3])
+def test_a_rate_that_is_no_float32_diverges(n_trials: int) -> None:
+    size = (4, 8) if n_trials == 1 else (n_trials, 4, 8)
+    rates = torch.full((n_trials,), 1e200, dtype=torch.float64)
+    masters = {"w": torch.ones(size)}
+    descent = Descent(optimizer="gd", rates=rates)
+    descent.begin_step()
+    descent.move(masters, "w", torch.full(size, 10.0))
+    assert not bool(torch.isfinite(masters["w"]).any())
+
+
+@pytest.mark.parametrize("is_tied", [False, True])
+@pytest.mark.parametrize("n_trials", [1, 3])
+@pytest.mark.parametrize("optimizer", ["gd", "adam"])
+def test_a_product_moves_weights_as_its_gradient_does(
+    optimizer: str, n_trials: int, is_tied: bool
+) -> None:
+    given = product(n_trials, 8, torch.float64, is_tied)
+    found = after_two_steps(optimizer, given, torch.float64)
+    wanted = after_two_steps(optimizer, formed(given), torch.float64)
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "d_in", "dtype", "n_formed"),
+    [
+        ("gd", 8, torch.float32, 0),
+        ("gd", 9, torch.float32, 2),
+        ("gd", 8, torch.bfloat16, 2),
+        ("adam", 8, torch.float32, 2),
+    ],
+)
+def test_a_gradient_is_formed_only_where_it_is_needed(
+    optimizer: str, d_in: int, dtype: torch.dtype, n_formed: int
+) -> None:
+    given = product(2, d_in, dtype, False)
+    with mock.patch.object(Product, "formed", autospec=True) as forming:
+        forming.side_effect = lambda own: own.left @ own.right
+        after_two_steps(optimizer, given, torch.float32)
+    assert forming.call_count == n_formed + 1  # once for its size

@@ -1,0 +1,269 @@
+"""The page of changes: what changed between two runs, by how much, and safely."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium.webdriver.common.by import By
+
+from probes.cell import Settings
+from probes.report.changes import PAGE, Compared, changes_page, write_changes
+from probes.report.interval_axis import WIDTH, draw_span, zone_of
+from probes.results.comparison import Change, Standing, compare, main, moved_by
+from probes.results.record import Record
+from probes.results.rows import Row, row_id
+from tests.report.test_report import HOSTILE, Reader, effect, hostile_row, row, run_of
+from tests.support.browser import (
+    as_new,
+    browser,
+    faint_texts,
+    faults_of,
+    find,
+    media,
+    needs_browser,
+    sent_addresses,
+    show_text,
+)
+
+__all__ = ["as_new", "browser"]  # fixtures, for pytest to find
+
+
+def compared(before: list[Row], after: list[Row]) -> Compared:
+    sides = [{row_id(r): Standing.of(r) for r in rows} for rows in (before, after)]
+    return Compared(
+        before="old/results.jsonl",
+        after="new/results.jsonl",
+        changes=compare(*sides),
+        rows={row_id(r): r for r in (*before, *after)},
+        differs={"seed": ("0", "1")},
+    )
+
+
+def two_runs() -> tuple[list[Row], list[Row]]:
+    """Imitate two runs with one change of every kind."""
+    wide = effect(value=0.4, low=0.3, high=0.5)
+    near = effect(value=0.25)
+    kinds: dict[str, tuple[Row | None, Row | None]] = {
+        "opposite": (row(), row(verdict="refuted", effects=[wide])),
+        "lost": (row(), row(verdict="error", effects=[], reason="OutOfMemoryError")),
+        "weakened": (row(), row(verdict="inconclusive", effects=[wide])),
+        "strengthened": (row(verdict="inconclusive"), row()),
+        "drift": (row(), row(effects=[wide])),
+        "new": (None, row()),
+        "same": (row(), row(effects=[near])),
+    }
+    sides: tuple[list[Row], list[Row]] = ([], [])
+    for kind, pair in kinds.items():
+        for side, found in zip(sides, pair, strict=True):
+            if found is not None:
+                side.append(found | {"claim": f"claim_{kind}[gd]"})
+    return sides
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the changed cells of a page, each as one text, in order."""
+    table = text[text.index('id="changes"') :].partition("</tbody>")[0]
+    lines = table.split('<tr role="row" data-kind')[1:]
+    return [
+        " ".join(" ".join(shown for _, shown in Reader(f"<tr x{line}").texts).split())
+        for line in lines
+    ]
+
+
+def test_every_change_is_told_with_both_verdicts_and_by_how_much() -> None:
+    text = changes_page(compared(*two_runs()))
+    lines = lines_of(text)
+    assert [line.split()[0] for line in lines] == [
+        *("opposite", "lost", "weakened", "strengthened", "drift", "new")
+    ]
+    assert "S supported 0.2 [0.1, 0.3] nats R refuted 0.4 [0.3, 0.5] nats" in lines[0]
+    assert "+0.2 (2 half-widths)" in lines[0]
+    assert "claim_ opposite[gd] llama · sst2 · 4" in lines[0]  # may break after _
+    assert 'pytest "claims/test_a.py::test_b[c-d-4]"' in lines[0]
+    assert "OutOfMemoryError" in lines[1]
+    assert "no cell S supported" in lines[5]
+
+
+def test_the_first_line_tells_what_closes_the_gate() -> None:
+    before, after = two_runs()
+    first = [t for tag, t in Reader(changes_page(compared(before, after))).texts]
+    told = "1 verdict became its opposite, 1 cell lost: 6 of 7 cells changed."
+    assert told in first
+    text = changes_page(compared(before[3:], before[3:]))
+    assert "No verdict became its opposite, and no cell was lost: 0 of 3" in text
+    assert "<script>" not in text
+
+
+def test_settings_that_differ_are_told_beside_the_names_of_the_runs() -> None:
+    texts = [t for _, t in Reader(changes_page(compared(*two_runs()))).texts]
+    assert {"old/results.jsonl", "new/results.jsonl", "0 → 1"} <= set(texts)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_text_of_a_row_changes_the_structure_of_the_page(name: str) -> None:
+    pages = []
+    for text in (HOSTILE[name], "tame"):
+        rows = [hostile_row(text), hostile_row(text) | {"model": "m"}]
+        told = compared([r | {"alone": "supported"} for r in rows], rows)
+        pages.append(changes_page(told))
+    found, plain = map(Reader, pages)
+    assert [tag for tag, _ in found.tags] == [tag for tag, _ in plain.tags]
+    assert [[*a] for _, a in found.tags] == [[*a] for _, a in plain.tags]
+    assert found.open == []
+    pages[0].encode("utf-8")
+    assert "x" * 2001 not in pages[0]
+    if name in ("script", "closing", "quotes", "pipes", "jinja"):
+        assert HOSTILE[name] in [shown for _, shown in found.texts]
+
+
+def test_the_gravest_are_drawn_and_the_rest_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("probes.report.changes.MOST_DRAWN", 2)
+    text = changes_page(compared(*two_runs()))
+    assert [line.split()[0] for line in lines_of(text)] == ["opposite", "lost"]
+    assert "4 more changes are not drawn here, none graver than these." in text
+
+
+def change(before: Standing | None, after: Standing | None) -> Change:
+    return Change(cell="c|m|d|4", kind="drift", before=before, after=after)
+
+
+def test_a_move_is_told_in_its_unit_and_in_half_widths() -> None:
+    was = Standing(verdict="refuted", effect=0.5, low=0.4, high=0.6, unit="bits")
+    now = Standing(verdict="refuted", effect=0.8, unit="bits")
+    difference, widths = moved_by(change(was, now))
+    assert (difference, widths) == (pytest.approx(0.3), pytest.approx(3.0))
+    assert moved_by(change(now, was)) == (pytest.approx(-0.3), None)
+    other = Standing(verdict="refuted", effect=0.8, unit="nats")
+    assert moved_by(change(was, other)) == (None, None)
+    assert moved_by(change(None, was)) == (None, None)
+
+
+def test_a_span_stays_in_its_drawing_and_open_ends_reach_its_edge() -> None:
+    open_end = Standing(verdict="refuted", effect=0.2, low=None, high=0.3, unit="nats")
+    closed = Standing(verdict="refuted", effect=0.9, low=0.8, high=1.0, unit="nats")
+    span = draw_span(open_end, closed, row())
+    assert span is not None
+    assert span.before is not None
+    assert span.after is not None
+    assert (span.before.low, len(span.before.caps)) == (0, 1)
+    assert 0 < span.before.at < span.after.at < span.after.high < WIDTH
+    assert draw_span(None, Standing(verdict="error"), row()) is None
+
+
+def test_tiny_and_large_errors_share_a_logarithmic_axis() -> None:
+    sides = [Standing(verdict="refuted", effect=x, unit="nats") for x in (1e-15, 0.1)]
+    span = draw_span(*sides, {})
+    assert span is not None
+    assert span.is_log
+    assert draw_span(sides[1], sides[1], row()).is_log is False  # type: ignore[union-attr]
+
+
+def test_the_zone_of_a_claim_is_where_its_rows_scale_says() -> None:
+    share = effect(floor=0.1, ceiling=0.8, margin=0.1)
+    assert zone_of(row(effects=[share])) == (0.9, None)
+    assert zone_of(row()) == (None, 0.5)
+    assert zone_of(row(p_supported=0.01, p_refuted=1.0)) == (-0.5, 0.5)
+    above = effect(value=0.9, has_two_sides=False)
+    assert zone_of(row(effects=[above], p_supported=0.01)) == (0.5, None)
+    assert zone_of({}) == (None, None)
+
+
+# -------------------------------------------------------------------- as a command
+
+
+def written(path: Path, rows: list[Row]) -> Path:
+    path.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    return path
+
+
+def test_the_command_draws_the_page_and_tells_of_other_settings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, after = two_runs()
+    other = after[0]["provenance"] | {"seed": 7}
+    after = [r | {"provenance": other} for r in after]
+    paths = [
+        str(written(tmp_path / f"{name}.jsonl", rows))
+        for name, rows in (("a", before), ("b", after))
+    ]
+    out = tmp_path / "new" / "page.html"
+    assert main([*paths, "--page", str(out)]) == 1
+    assert capsys.readouterr().out.startswith("1 opposite, 1 lost")
+    assert "0 → 7" in out.read_text("utf-8")
+    (tmp_path / "file").touch()
+    assert main([*paths, "--page", str(tmp_path / "file" / "x.html")]) == 2
+
+
+def test_a_run_that_was_compared_has_the_page_beside_its_report_and_others_none(
+    tmp_path: Path,
+) -> None:
+    before, after = two_runs()
+    record = Record(written(tmp_path / "old.jsonl", before), Settings(), name="old")
+    run = run_of(after, record=record.compare(after, after[0]["provenance"]))
+    assert write_changes(record, after, run, tmp_path) == tmp_path / PAGE
+    assert "1 verdict became its opposite" in (tmp_path / PAGE).read_text("utf-8")
+    assert write_changes(None, after, run, tmp_path) is None
+    assert not (tmp_path / PAGE).exists()
+
+
+# -------------------------------------------------------------------- in a browser
+
+
+@needs_browser
+def test_the_page_opens_alone_filters_and_links_to_what_is_shown(
+    browser: Any, tmp_path: Path
+) -> None:
+    text = changes_page(compared(*two_runs()))
+    address = show_text(browser, tmp_path, text)
+    assert sent_addresses(browser) == {address}
+    shown = browser.find_element(By.ID, "shown")
+    assert shown.text == "6 of 6 changes shown"
+    browser.find_element(By.ID, "by-text").send_keys("OUTOFMEM")
+    assert shown.text == "1 of 6 changes shown"
+    state = browser.execute_script("return location.hash")
+    show_text(browser, tmp_path, text, state)
+    assert len([r for r in find(browser, "#changes tbody tr") if r.is_displayed()]) == 1
+    browser.find_element(By.ID, "by-text").clear()
+    browser.find_element(By.ID, "by-kind").send_keys("drift")
+    assert browser.find_element(By.ID, "shown").text.startswith("1 of 6")
+    assert browser.get_log("browser") == []
+
+
+@needs_browser
+def test_the_page_is_legible_in_both_themes_and_on_a_phone(
+    browser: Any, tmp_path: Path
+) -> None:
+    text = changes_page(compared(*two_runs()))
+    show_text(browser, tmp_path, text)
+    unfold = "document.querySelectorAll('details').forEach((d) => (d.open = true))"
+    browser.execute_script(unfold)
+    assert faults_of(browser) == []
+    for theme in ("light", "dark"):
+        media(browser, theme)
+        n_texts, faint = faint_texts(browser)
+        assert n_texts > 60
+        assert faint == []
+    phone = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    wide = "return document.documentElement.scrollWidth"
+    assert browser.execute_script(wide) <= 390
+
+
+@needs_browser
+def test_hostile_texts_run_nowhere_on_the_page(browser: Any, tmp_path: Path) -> None:
+    rows = [
+        hostile_row(text) | {"n_demonstrations": i}
+        for i, text in enumerate(HOSTILE.values(), start=1)
+    ]
+    told = compared([r | {"alone": "supported"} for r in rows], rows)
+    show_text(browser, tmp_path, changes_page(told))
+    assert browser.find_element(
+        By.ID, "shown"
+    ).text == f"{len(rows)} of {len(rows)}" + (" changes shown")
+    assert browser.execute_script("return document.scripts.length") == 1
+    assert browser.get_log("browser") == []

@@ -1,0 +1,364 @@
+"""The page in a real browser: it opens alone, obeys mouse and keys, and is legible.
+
+Skipped where there is no Chromium with its driver: ``.ci/run`` installs both.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+from probes.report.page import page
+from probes.results.rows import Row
+from tests.report.test_report import (
+    HOSTILE,
+    effect,
+    hostile_row,
+    hostile_run,
+    row,
+    run_of,
+)
+from tests.support.browser import (
+    as_new,
+    browser,
+    faint_texts,
+    faults_of,
+    find,
+    media,
+    needs_browser,
+    sent_addresses,
+    show,
+    wait_until_ready,
+)
+
+pytestmark = needs_browser
+__all__ = ["as_new", "browser"]  # fixtures, for pytest to find
+
+SCHEMA = json.loads(
+    (Path(__file__).parents[2] / "src/probes/report/row.schema.json").read_text()
+)
+
+
+def example() -> list[dict[str, Any]]:
+    likeliest = [[f"▁word{i}", round(0.5 / 2**i, 4)] for i in range(10)]
+    shown = {"prompt": "News: rain\nType:", "answer": "▁word1", "icl": likeliest}
+    return [shown | {"gd": likeliest[::-1]}]
+
+
+def shipped() -> list[Row]:
+    """Imitate a small matrix: two kinds of network, two variants, two papers."""
+    sets = [0.11, 0.2, 0.31, 0.15, 0.22]
+    arms = [effect(name=f"accuracy: {arm}", value=v) for arm, v in (("ICL", 0.6),)]
+    arms.append(effect(name="accuracy: GD", value=0.3, margin=None))
+    share = effect(floor=0.1, ceiling=0.8, margin=0.1, value=-0.2, low=-0.4, sets=sets)
+    exact = effect(value=3e-15, low=None, high=None, level=None, margin=1e-12, p=None)
+    rows = [
+        row(
+            claim=f"same_answer[{variant}]",
+            model=model,
+            kind=kind,
+            n_demonstrations=n,
+            verdict=verdict,
+            source="Dai et al. 2023; disputed by Shen et al. 2024",
+            effects=[effect(sets=sets), *arms],
+            example=example() if model == "llama" else None,
+        )
+        for variant in ("gd", "adam")
+        for model, kind, verdict in (
+            ("llama", "pretrained", "refuted"),
+            ("spoiled", "constructed", "supported"),
+        )
+        for n in (4, 8)
+    ]
+    nearest = row(claim="nearest", source="Fu et al. 2023", effects=[share])
+    by_hand = {"model": "by_hand", "kind": "constructed", "dataset": "cb"}
+    crashed = {"dataset": "rte", "verdict": "error", "alone": "error", "effects": []}
+    changed = {"effects": [exact], "expected": "refuted", "outcome": "failed"}
+    rows += [nearest, nearest | by_hand | changed]
+    rows.append(nearest | crashed | {"reason": "OutOfMemoryError: 3 GiB"})
+    return rows
+
+
+def entry(browser: Any, claim: int, model: str) -> Any:
+    """Return the button of a line of the matrix under a model's name."""
+    names = [
+        th.text.split("\n")[0] for th in find(browser, "#matrix thead th[scope=col]")
+    ]
+    cells = find(browser, f"tr[data-claim='{claim}'] > *")
+    return cells[names.index(model)].find_element(By.CSS_SELECTOR, "button")
+
+
+def choose(browser: Any, name: str, value: str) -> str:
+    """Set a filter as a hand does, and return how many cells are shown."""
+    box = browser.find_element(By.ID, f"by-{name}")
+    box.send_keys(value)
+    return str(browser.find_element(By.ID, "shown").text)
+
+
+def open_everything(browser: Any) -> None:
+    for selector in ("td > button[aria-expanded=false]", "button.forest"):
+        for button in find(browser, f"#matrix > tbody > tr {selector}"):
+            browser.execute_script("arguments[0].click()", button)
+    for button in find(browser, ".inside td > button[aria-expanded=false]"):
+        browser.execute_script("arguments[0].click()", button)
+    script = "document.querySelectorAll('details').forEach((d) => (d.open = true))"
+    browser.execute_script(script)
+
+
+def test_the_page_opens_from_disk_without_network_and_without_complaint(
+    browser: Any, tmp_path: Path
+) -> None:
+    show(browser, tmp_path, shipped())
+    open_everything(browser)
+    (address,) = sent_addresses(browser)
+    assert address.startswith("file:")
+    assert browser.get_log("browser") == []
+
+
+def test_a_click_opens_a_cell_with_its_numbers_and_its_rerun_command(
+    browser: Any, tmp_path: Path
+) -> None:
+    show(browser, tmp_path, shipped())
+    entry(browser, 0, "llama").click()
+    find(browser, ".cells td > button")[0].click()
+    shown = browser.find_element(By.TAG_NAME, "article").text
+    assert "refuted: sst2, 4 demonstrations" in shown
+    assert "distance: 0.2 nats, 90 % interval [0.1, 0.3], margin 0.5" in shown
+    assert 'pytest "claims/test_a.py::test_b[c-d-4]"' in shown
+    for title in ("Effect", "By number of demonstrations", "Competing learners"):
+        assert title in shown
+    for title in ("other networks", "Arms: accuracy", "Example query 1", "All numbers"):
+        assert title in shown
+
+
+def test_keys_alone_open_a_cell_and_escape_closes_it_where_it_was(
+    browser: Any, tmp_path: Path
+) -> None:
+    show(browser, tmp_path, shipped())
+    first = entry(browser, 0, "llama")
+    browser.execute_script("arguments[0].focus()", first)
+    first.send_keys(Keys.ENTER)
+    for _ in range(20):  # the panel comes after the entries of its line
+        active = browser.switch_to.active_element
+        if active.find_elements(By.XPATH, "ancestor::*[@class='inside']"):
+            break
+        active.send_keys(Keys.TAB)
+    active.send_keys(Keys.SPACE)
+    assert len(find(browser, "article")) == 1
+    browser.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert find(browser, "article") == []
+    assert browser.switch_to.active_element == first
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "n"),
+    [
+        ("verdict", "refuted", 4),
+        ("verdict", "unexpected", 2),
+        ("kind", "constructed", 5),
+        ("model", "llama", 6),
+        ("dataset", "rte", 1),
+        ("paper", "Shen", 8),
+        ("text", "OUTOFMEMORY", 1),
+        ("text", "adam", 4),
+    ],
+)
+def test_a_filter_leaves_the_cells_that_match(
+    browser: Any, tmp_path: Path, name: str, value: str, n: int
+) -> None:
+    show(browser, tmp_path, shipped())
+    assert choose(browser, name, value) == f"{n} of 11 cells shown"
+    browser.find_element(By.CSS_SELECTOR, "button[type=reset]").click()
+    wanted = "11 of 11 cells shown"
+    WebDriverWait(browser, 5).until(
+        lambda b: b.find_element(By.ID, "shown").text == wanted
+    )
+
+
+def test_a_filter_hides_empty_lines_and_columns_and_recounts_letters(
+    browser: Any, tmp_path: Path
+) -> None:
+    show(browser, tmp_path, shipped())
+    before = entry(browser, 2, "llama").text
+    choose(browser, "dataset", "rte")
+    heads = [th.text for th in find(browser, "#matrix thead th") if th.is_displayed()]
+    assert [head.split("\n")[0] for head in heads] == ["pretrained", "claim", "llama"]
+    lines = find(browser, "#matrix tbody tr[data-claim]")
+    assert [line.is_displayed() for line in lines] == [False, False, True]
+    assert (before, entry(browser, 2, "llama").text) == ("S1E1!", "E!")
+
+
+def test_an_address_brings_back_filters_and_open_cells(
+    browser: Any, tmp_path: Path
+) -> None:
+    address = show(browser, tmp_path, shipped())
+    choose(browser, "kind", "pretrained")
+    entry(browser, 1, "llama").click()
+    find(browser, ".cells td > button")[1].click()
+    state = browser.execute_script("return location.hash")
+    browser.get("about:blank")
+    browser.get(address + state)
+    wait_until_ready(browser)
+    assert browser.find_element(By.ID, "shown").text == "6 of 11 cells shown"
+    assert "8 demonstrations" in browser.find_element(By.CSS_SELECTOR, "h4").text
+
+
+def downloaded(browser: Any, button: str, name: str) -> str:
+    path = browser.downloads / name
+    path.unlink(missing_ok=True)
+    browser.find_element(By.ID, button).click()
+    # The browser holds the name by an empty file until all is there.
+    WebDriverWait(browser, 10).until(lambda _: path.exists() and path.stat().st_size)
+    return str(path.read_bytes().decode("utf-8"))
+
+
+def test_the_rows_that_are_shown_can_be_downloaded(
+    browser: Any, tmp_path: Path
+) -> None:
+    rows = shipped()
+    show(browser, tmp_path, rows)
+    choose(browser, "kind", "constructed")
+    lines = downloaded(browser, "as-jsonl", "rows.jsonl").splitlines()
+    found = [json.loads(line) for line in lines]
+    wanted = [r for r in rows if r["kind"] == "constructed"]
+    for ours, theirs in zip(found, wanted, strict=True):
+        Draft202012Validator(SCHEMA).validate(ours)
+        assert {k: v for k, v in theirs.items() if k not in ("effects", "example")} == {
+            k: v for k, v in ours.items() if k != "effects"
+        }
+        assert theirs["effects"][0].items() <= ours["effects"][0].items()
+    table = [*csv.DictReader(downloaded(browser, "as-csv", "rows.csv").splitlines())]
+    assert [line["claim"] for line in table] == [r["claim"] for r in wanted]
+    assert [float(line["effect_value"]) for line in table] == [0.2] * 4 + [3e-15]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_text_is_shown_as_text_and_runs_nowhere(
+    browser: Any, tmp_path: Path, name: str
+) -> None:
+    text = HOSTILE[name]
+    rows = [hostile_row(text), row(claim="tame")]
+    rows[0]["example"] = [{**example()[0], "prompt": text, "answer": text}]
+    path = tmp_path / "index.html"
+    path.write_text(page(rows, hostile_run(text, rows)), "utf-8")
+    browser.get(path.as_uri())
+    wait_until_ready(browser)
+    open_everything(browser)
+    assert browser.get_log("browser") == []
+    assert browser.execute_script("return document.scripts.length") == 2
+    assert len(find(browser, "article")) == 2
+    if name in ("script", "closing", "pipes", "jinja"):
+        assert text in browser.find_element(By.TAG_NAME, "article").text
+    assert json.loads(downloaded(browser, "as-jsonl", "rows.jsonl").splitlines()[0])
+    lines = downloaded(browser, "as-csv", "rows.csv")
+    assert len([*csv.reader(lines.splitlines(keepends=True))]) == 3
+
+
+FORMULAS = ("=HYPERLINK(1)", "-1+1", "@x", "+1", "  =1+1", "|calc", "＝1+1")
+
+
+def test_a_text_that_begins_like_a_formula_is_no_formula_in_the_csv(
+    browser: Any, tmp_path: Path
+) -> None:
+    rows = [row(note=text, reason=text, dataset=text) for text in FORMULAS]
+    show(browser, tmp_path, rows)
+    lines = csv.DictReader(downloaded(browser, "as-csv", "rows.csv").splitlines())
+    for line, text in zip(lines, FORMULAS, strict=True):
+        found = {line[name] for name in ("note", "reason", "dataset")}
+        assert found == {f"'{text}"}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_text_stands_out_from_what_is_behind_it(
+    browser: Any, tmp_path: Path, theme: str
+) -> None:
+    media(browser, theme)
+    show(browser, tmp_path, shipped())
+    open_everything(browser)
+    n_texts, faint = faint_texts(browser)
+    assert n_texts > 200
+    assert faint == []
+
+
+def test_no_serious_fault_of_accessibility(browser: Any, tmp_path: Path) -> None:
+    show(browser, tmp_path, shipped())
+    open_everything(browser)
+    assert faults_of(browser) == []
+
+
+def test_the_page_fits_a_phone(browser: Any, tmp_path: Path) -> None:
+    phone = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    show(browser, tmp_path, shipped())
+    open_everything(browser)
+    wide = "return document.documentElement.scrollWidth"
+    assert browser.execute_script(wide) <= 390
+    assert max(svg.size["width"] for svg in find(browser, "article svg")) <= 390
+
+
+def test_on_paper_the_controls_are_gone_and_what_is_open_stays(
+    browser: Any, tmp_path: Path
+) -> None:
+    show(browser, tmp_path, shipped())
+    entry(browser, 0, "llama").click()
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    assert not browser.find_element(By.ID, "filters").is_displayed()
+    assert browser.find_element(By.CLASS_NAME, "inside").is_displayed()
+
+
+def test_without_scripts_the_matrix_stands(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "index.html"
+    path.write_text(page(shipped(), run_of(shipped())), "utf-8")
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    browser.get(path.as_uri())
+    assert "Scripts are off" in browser.find_element(By.TAG_NAME, "noscript").text
+    assert [b.text for b in find(browser, "tr[data-claim='2'] b")] == ["S", "S1", "E1"]
+
+
+@pytest.mark.parametrize(
+    ("n_claims", "n_models", "n_each"), [(25, 10, 20), (100, 50, 1)]
+)
+def test_five_thousand_cells_open_and_filter_at_once(
+    browser: Any, tmp_path: Path, n_claims: int, n_models: int, n_each: int
+) -> None:
+    rows = [
+        row(
+            claim=f"claim_{c}",
+            model=f"model_{m}",
+            n_demonstrations=2**n,
+            verdict=("supported", "refuted", "inconclusive")[(c + m + n) % 3],
+            effects=[effect(value=c / 7, sets=[m / 7] * 10)] * 4,
+        )
+        for c in range(n_claims)
+        for m in range(n_models)
+        for n in range(n_each)
+    ]
+    ready = "return performance.getEntriesByName('ready')[0].startTime"
+    seconds = []
+    for _ in range(3):
+        show(browser, tmp_path, rows)
+        seconds.append(browser.execute_script(ready) / 1000)
+        if seconds[-1] <= 1.5:
+            break  # the machine was idle enough to tell
+    assert min(seconds) <= 1.5
+    assert min(filter_seconds(browser, v) for v in ("refuted", "supported")) <= 0.3
+
+
+def filter_seconds(browser: Any, verdict: str) -> float:
+    """Time a filter from the choice until the page is laid out again."""
+    script = """
+    const box = document.getElementById("by-verdict"), before = performance.now();
+    box.value = arguments[0];
+    box.dispatchEvent(new Event("input", {bubbles: true}));
+    document.body.offsetHeight;
+    return (performance.now() - before) / 1000;
+    """
+    return float(browser.execute_script(script, verdict))

@@ -1,0 +1,366 @@
+"""What every measure must answer on inputs small enough to be worked out by hand.
+
+Each answer is a call of the measure and the values that its formula gives, from the
+papers that the measures cite. ``test_measures`` holds the measures to them, and
+``test_broken_measures`` holds them to measures that were broken on purpose.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from probes.measurement import Measurement
+from probes.observations.observation import Observation
+
+Answer = tuple[Callable[[Any], Any], list[float]]
+
+OURS = (0.4, 0.25, 0.15, 0.1, 0.06, 0.04)
+THEIRS = (0.1, 0.06, 0.4, 0.04, 0.25, 0.15)  # OURS, rearranged
+
+
+def text(
+    logits: object, gold: object = 0, labels: tuple[int, ...] = (0, 2)
+) -> Observation:
+    """Answer with log-softmax of logits (n_sets, n_queries, n_vocab) or of one cell."""
+    found = np.array(logits, dtype=np.float64)
+    found = found.reshape((1,) * (3 - found.ndim) + found.shape)
+    log_probs = found - np.logaddexp.reduce(found, axis=-1, keepdims=True)
+    right = np.broadcast_to(np.array(gold), found.shape[:2])
+    return Observation(
+        arrays={"log_probs": log_probs, "gold": right},
+        facts={"label_tokens": list(labels)},
+    )
+
+
+def spread(probabilities: object, gold: object = 0, **given: Any) -> Observation:
+    return text(np.log(np.array(probabilities)), gold, **given)
+
+
+def numbers(
+    predictions: object = 0.0, sensitivities: object = 0.0, answers: object = 1.0
+) -> Observation:
+    """Answer a regression task of one set."""
+    values = {"predictions": predictions, "sensitivities": sensitivities}
+    arrays = {k: np.array([v], dtype=float) for k, v in values.items()}
+    return Observation(arrays={**arrays, "answers": np.array([answers], dtype=float)})
+
+
+def answered(right: object) -> Observation:
+    """Answer among two labels, 1 where right; the right label is always the first."""
+    found = np.atleast_2d(np.array(right))
+    log_probs = np.log(np.where(found[..., None] == [1, 0], 0.9, 0.1))
+    gold = np.zeros(found.shape, dtype=int)
+    return Observation(
+        arrays={"log_probs": log_probs, "gold": gold}, facts={"label_tokens": [0, 1]}
+    )
+
+
+def moved(*layers: object) -> Observation:
+    """Put out vectors of one query, one for each layer."""
+    return Observation(arrays={"outputs": np.array(layers, float)[None, None]})
+
+
+def seen(*heads: object, length: int = 2) -> Observation:
+    """Attend to a query's tokens, which stand last; the places before are padding."""
+    maps = np.array(heads, float)[None, None, None]
+    return Observation(arrays={"maps": maps, "query_lengths": np.array([[length]])})
+
+
+def weighted(*scores: float) -> Observation:
+    """Weigh three demonstrations, of which the first has two tokens; the last pads."""
+    return Observation(
+        arrays={
+            "demonstration_scores": np.log(scores)[None, None, None],
+            "owners": np.array([[0, 0, 1, 2, -1]]),
+        }
+    )
+
+
+def stepped(layer: object, paths: object) -> tuple[list[Observation], Observation]:
+    """One layer's answers to two queries of two sets, and a run of three lengths."""
+    answers = np.full((2, 2), 2.0)
+    ours = Observation(arrays={"predictions": np.array(layer, float)})
+    run = {"paths": np.array(paths, float), "answers": answers}
+    return [ours], Observation(arrays=run, facts={"counts": [0, 1, 4]})
+
+
+def fitted(*predictions: float) -> Observation:
+    """Answer the queries (1, 0), (0, 1) and (1, 1)."""
+    queries = np.array([[[1.0, 0], [0, 1], [1, 1]]])  # shared by all sets
+    return Observation(
+        arrays={"queries": queries, "predictions": np.array([predictions], float)}
+    )
+
+
+ORDERS = [
+    spread([[first], [(0.3, 0.3, 0.4)]], labels=(0, 1))
+    for first in ((0.5, 0.3, 0.2), (0.6, 0.3, 0.1), (0.7, 0.1, 0.2))
+]
+OTHER = spread([[(0.3, 0.3, 0.4)], [(0.3, 0.4, 0.3)]], labels=(0, 1))
+HUNTED = [
+    Observation(
+        arrays={
+            "ours": np.array([[1.0, 2.0]]),
+            "theirs": np.array([theirs]),
+            "answers": np.array([answers]),
+        }
+    )
+    for theirs, answers in (([1.5, 6.0], [3.0, 4.0]), ([1.5, 2.0], [3.0, -8.0]))
+]
+PAIR = (spread(OURS), spread(THEIRS))
+POINTS = (numbers([1, 2], answers=[3, 4]), numbers([1.5, 0], answers=[3, 4]))
+SLOPES = (
+    numbers([0] * 4, [[3, 4], [0, 3], [0, 0], [0, 0]]),
+    numbers([0] * 4, [[4, 3], [0, -1], [0, 0], [1, 0]]),
+)
+FIVE = (spread((0.4, 0.3, 0.15, 0.1, 0.05)), spread((0.4, 0.3, 0.05, 0.15, 0.1)))
+RIGHT_AND_WRONG = spread([[OURS, OURS]], [[0, 1]])
+BASE, GD, ICL = map(
+    answered,
+    (
+        [[1, 0, 0, 0], [0, 0, 0, 0]],
+        [[1, 1, 1, 0], [0, 1, 0, 0]],
+        [[1, 1, 0, 1], [0, 1, 0, 0]],
+    ),
+)
+CHANGES = (
+    (spread([(0.5, 0.3, 0.2)]), spread([(0.2, 0.3, 0.5)])),  # by (−.3, 0, .3)
+    (spread([(0.4, 0.4, 0.2)]), spread([(0.3, 0.2, 0.5)])),  # by (−.1, −.2, .3)
+)
+INSIDE = (  # cosines from the base: 18/√360, and of unit vectors .56/√(.8 · .4)
+    moved((3, 4), (3, 1)), moved((4, 3), (-4, 4)), moved((1, 0), (0, 1))
+)  # fmt: skip
+READ = Observation(
+    arrays={
+        "shares": np.arange(20).reshape(2, 5, 2) / 20,
+        "sizes": np.full((2, 5), 0.0225) * [1, 2, 4, 9, 9],
+        "hoyer": np.arange(10).reshape(2, 5) / 10,
+        "participation": np.arange(10, 20).reshape(2, 5) / 20,
+    },
+    facts={"thresholds": [1e-2, 1e-3], "d_model": 4096},
+)
+DENSE = 0.75 - 1 / 8192
+MATRICES = torch.tensor([[[3.0, -4, 0], [0, 0, 0]], [[1, 1, -1], [1, -1, 1]]])
+
+# By hand, from the formulas of the papers that the measures cite; entropies in bits.
+# After a measurement's values stands its chance level, where it has one.
+KNOWN: dict[str, Answer] = {
+    # 1 − H((p+q)/2) + ½H(p) + ½H(q)
+    "jensen_shannon": (lambda m: m(*PAIR), [0.7636473]),
+    # (8/11, 3/11) and (1/5, 4/5) among the labels
+    "label_jensen_shannon": (lambda m: m(*PAIR), [0.7874583]),
+    # ½(.3 + .19 + .25 + .06 + .19 + .11)
+    "total_variation": (lambda m: m(*PAIR), [0.55]),
+    # ½(29/55 + 29/55)
+    "label_total_variation": (lambda m: m(*PAIR), [29 / 55]),
+    # ½(.15 + .05 + .1 + .04 + .06) − ½(.15 + .19 + .3 + .16 + .15 + .05)
+    "nearer_by": (
+        lambda m: m(*PAIR, spread((0.25, 0.25, 0.1, 0.2, 0.1, 0.1))),
+        [-0.3, 0],
+    ),
+    "gap_at_match": (
+        lambda m: m(Observation(arrays={"gaps": np.array([[0.25]])}), "loss"),
+        [0.25],
+    ),
+    "accuracy": (lambda m: m(RIGHT_AND_WRONG), [1, 0, 1 / 6]),
+    "label_accuracy": (lambda m: m(RIGHT_AND_WRONG), [1, 0, 1 / 2]),
+    # right twice of two numbers of demonstrations, and once
+    "accuracy_over_numbers": (
+        lambda m: m([RIGHT_AND_WRONG, spread([[OURS, OURS]], [[0, 0]])]),
+        [1, 0.5, 1 / 2],
+    ),
+    "gold_probability": (lambda m: m(RIGHT_AND_WRONG), [8 / 11, 3 / 11, 1 / 2]),
+    # The four likeliest are {0, 1, 2, 3} and {0, 2, 4, 5}; O = {0, 2}. Of five tokens
+    # the two likeliest are the same, but not the two unlikeliest.
+    "token_overlap": (
+        lambda m: [m(*PAIR, k=4), m(*FIVE, k=2)],
+        [0.5, 4 / 6, 1, 2 / 5],
+    ),
+    # .1 / √(.1825 · .17), and that / √2
+    "overlap_cosine": (lambda m: m(*PAIR, k=4), [0.5677330]),
+    "overlap_similarity": (lambda m: m(*PAIR, k=4), [0.4014478]),
+    # √(.02/3) + √(.08/9) + √(.02/9); the second set answers alike after all orders
+    "order_sensitivity": (lambda m: m(ORDERS), [0.2230710, 0.0]),
+    # twice the deviation of (5/8, 2/3, 7/8)
+    "label_order_sensitivity": (lambda m: m(ORDERS), [0.2187225, 0.0]),
+    # √(.02/2) + √(.08/6) + √(.02/6) = .2732051 over the mean of (.2 + 0 + .2)/√2 and
+    # (0 + .1 + .1)/√2, the first order and OTHER: .1(1 + √3) · √2/.3
+    "relative_order_sensitivity": (lambda m: m(ORDERS, OTHER), [1.2879011, 0.0]),
+    # deviation √(14/9) of (1, 2, 4), and none of 5, in units of √2.5
+    "answer_order_sensitivity": (
+        lambda m: m([numbers([p, 5], answers=[2, 1]) for p in (1, 2, 4)]),
+        [math.sqrt(14 / 9 / 2.5), 0],
+    ),
+    # (.5, 2) in units of √12.5
+    "prediction_distance": (lambda m: m(*POINTS), [0.1414214, 0.5656854]),
+    "squared_distance": (lambda m: m(*POINTS), [0.02, 0.32]),
+    # (9 − 4)/12.5 and (16 − 4)/12.5
+    "explained_share": (lambda m: m(POINTS[0]), [0.4, 0.96]),
+    # 24/25; opposite; 0 agrees with 0, and with nothing else
+    "sensitivity_cosine": (lambda m: m(*SLOPES), [0.96, -1, 1, 0, 0]),
+    # (√2, 4, 0, 1) in units of (5 + 1 + 0 + 1)/4
+    "sensitivity_distance": (
+        lambda m: m(*SLOPES),
+        [math.sqrt(2) * 4 / 7, 16 / 7, 0, 4 / 7],
+    ),
+    # (.5, 4) in units of max(1, 6, 4), and (.5, 0) in units of max(1, 2, 8)
+    "worst_disagreement": (
+        lambda m: [m(HUNTED[0]), m(HUNTED[1])],
+        [1 / 12, 2 / 3, 1 / 16, 0],
+    ),
+    # fits (1, 2) and (4, 1)/3: (1/9 + 25/9)/2
+    "weight_distance": (lambda m: m(fitted(1, 2, 3), fitted(1, 0, 2)), [13 / 9]),
+    # residuals of 1/3 each beside 1² + 0² + 2²; nothing at all is linear
+    "linearity": (
+        lambda m: [m(fitted(1, 0, 2)), m(fitted(0, 0, 0))],
+        [1 - (1 / 3) / 5, 1],
+    ),
+    "corrected": (lambda m: m(GD, BASE), [0, 1, 1, 0, 0, 1, 0, 0]),
+    # ratio 2/3 of 3 in 8: where it is a hit + (1 − 2/3)·8/3, a miss − (2/3)·8/3
+    "coverage": (
+        lambda m: m(ICL, GD, BASE),
+        [2 / 3, 14 / 9, -10 / 9, 2 / 3, 2 / 3, 14 / 9, 2 / 3, 2 / 3],
+    ),
+    # ratio 1/4 of 4 in 8: a hit + (3/4)·2, a miss − (1/4)·2
+    "coverage_elsewhere": (
+        lambda m: m(ICL, GD, BASE),
+        [0.25, 0.25, 0.25, 1.75, -0.25, 0.25, -0.25, -0.25],
+    ),
+    # ½(.3 + .3)
+    "change_size": (lambda m: m(*CHANGES[0]), [0.3]),
+    # .12 over the larger of .18 and .14, whichever is whose
+    "change_agreement": (
+        lambda m: [m(*CHANGES), m(*CHANGES[::-1]), m(CHANGES[0], CHANGES[1][::-1])],
+        [2 / 3, 0, 2 / 3, 0, -2 / 3, 0],
+    ),
+    # the worst of 1/10 and 3/2; a layer without an effect has no error
+    "patch_error": (
+        lambda m: m(
+            Observation(
+                arrays={
+                    "patch_errors": np.array([[[1.0, 3.0, 0.0]]]),
+                    "context_effects": np.array([[[10.0, 2.0, 0.0]]]),
+                }
+            )
+        ),
+        [1.5],
+    ),
+    # (2, 4)·(3, 3) and (3, 0)·(−4, 3) over their lengths
+    "update_cosine": (lambda m: m(*INSIDE), [(18 / math.sqrt(360) - 0.8) / 2, 0]),
+    # unit vectors: (−.4, .8)·(−.2, .6)/√(.8 · .4) = .9899495, and with (3, 1)/√10 and
+    # (−1, 1)/√2 from (0, 1): −.470548/(1.169420 · .765367)
+    "normalised_update_cosine": (lambda m: m(*INSIDE), [0.2321092, 0]),
+    # 24/25, and (3, 1)·(−4, 4)/√(10 · 32)
+    "activation_cosine": (
+        lambda m: m(*INSIDE[:2]),
+        [(0.96 - 8 / math.sqrt(320)) / 2, 0],
+    ),
+    # ln 1 and ln √(32/10), and of two that are 0
+    "activation_norm_ratio": (
+        lambda m: m(moved((3, 4), (3, 1), (0, 0)), moved((4, 3), (-4, 4), (0, 0))),
+        [math.log(3.2) / 6],
+    ),
+    # (3, 4)·(4, 3)/25 and (1, 0)·(−1, 0); the padding's 9 does not count, nor a place
+    # that is padding in one of the two
+    "attention_cosine": (
+        lambda m: [
+            m(seen((9, 3, 4), (9, 1, 0)), seen((5, 4, 3), (5, -1, 0))),
+            m(seen((9, 3, 4)), seen((5, 9, 3), length=1)),
+        ],
+        [(0.96 - 1) / 2, 0, 1, 0],
+    ),
+    # (2, 3)·(3, 2)/13 and (2, 0)·(−1, 0) from (1, 1)
+    "attention_change_cosine": (
+        lambda m: [
+            m(
+                seen((9, 3, 4), (9, 3, 1)),
+                seen((5, 4, 3), (5, 0, 1)),
+                seen((7, 1, 1), (7, 1, 1)),
+            ),
+            m(seen((9, 3, 4)), seen((5, 9, 3), length=1), seen((7, 1, 1))),
+        ],
+        [(12 / 13 - 1) / 2, 0, 1, 0],
+    ),
+    # weights 4, 3, 1 and 5, 1, 2 of the demonstrations: two pairs alike, one not
+    "attention_rank_correlation": (
+        lambda m: m(weighted(2, 2, 3, 1, 99), weighted(2, 3, 1, 2, 99)),
+        [1 / 3, 0],
+    ),
+    # |1 − 0|, |1 − 1|, |1 − 3| and so on over 2, averaged over sets and queries
+    "step_matching": (
+        lambda m: matched(
+            m(*stepped([[1, 1], [1, 3]], [[[0, 1, 3]] * 2, [[0, 1, 3]] * 2]))
+        ),
+        [0.75, 0.25, 0.75, 1, 1, 4],
+    ),
+    "sparsity": (lambda m: m(READ), [0, 0.1, 0.2, 0.5, 0.6, 0.7]),
+    "sparsities": (
+        lambda m: m(READ),
+        [0, 0.1, 0.2, 0.5, 0.6, 0.7, 0.05, 0.15, 0.25, 0.55, 0.65, 0.75],
+    ),
+    "product_sparsity": (lambda m: m(READ), [0.3, 0.4, 0.8, 0.9]),
+    # 2Φ(.01/σ) − 1 for σ = .0225, .045, .09
+    "gaussian_sparsity": (
+        lambda m: m(READ),
+        [0.3432787, 0.1758591, 0.0884718] * 2,
+    ),
+    # half of 4096 on the diagonal; and W_0, a quarter, beside the diagonal
+    "constructed_sparsity": (
+        lambda m: m(READ),
+        [1 - 1 / 8192, 1 - 1 / 8192, DENSE] * 2,
+    ),
+    "hoyer": (lambda m: m(READ), [0, 0.1, 0.2, 0.5, 0.6, 0.7]),
+    # 1 − √(2/π)
+    "gaussian_hoyer": (lambda m: m(READ), [0.2021154] * 6),
+    "participating": (lambda m: m(READ), [0.5, 0.55, 0.6, 0.75, 0.8, 0.85]),
+    "weight_drift": (
+        lambda m: m(Observation(arrays={"drift": np.array([[0.25]])})),
+        [0.25],
+    ),
+}
+
+# What measures of weights read is worked out where the weights are.
+BENEATH: dict[str, Answer] = {
+    # of (3, −4, 0, 0, 0, 0) and six entries of size 1 the zeros are below any δ
+    "shares_below": (lambda m: m(MATRICES), [1 / 3] * 5),
+    # (√6 − 7/5)/(√6 − 1), and 0
+    "hoyer_sparsity": (
+        lambda m: m(MATRICES),
+        [(math.sqrt(6) - 1.4) / (math.sqrt(6) - 1) / 2],
+    ),
+    # 25²/(6 · 337), and 1
+    "participation": (lambda m: m(MATRICES), [(625 / 2022 + 1) / 2]),
+    # √(31/12)
+    "typical_size": (lambda m: m(MATRICES), [math.sqrt(31 / 12)]),
+}
+
+
+def matched(found: Any) -> list[float]:
+    """Write out a matching: distances, then the nearest and its interval."""
+    return [*found.distances.ravel().tolist(), *found.best, *found.low, *found.high]
+
+
+def plain(found: Any) -> list[float]:
+    """Write out what a measure returned."""
+    if isinstance(found, Measurement):
+        values = [float(v) for v in found.values.ravel()]
+        return values if found.chance is None else [*values, found.chance]
+    if isinstance(found, torch.Tensor):
+        return [float(v) for v in found.ravel()]
+    if isinstance(found, list):
+        return [v for part in found for v in plain(part)]
+    return [float(found)]
+
+
+def is_known(answer: Answer, measure: Any) -> bool:
+    """Say whether a measure gives its known answer."""
+    call, expected = answer
+    found = plain(call(measure))
+    return len(found) == len(expected) and bool(
+        np.allclose(found, expected, rtol=0, atol=1e-7)
+    )

@@ -1,0 +1,477 @@
+"""Verdicts at, inside and beyond their margins, and how often they are wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from probes.cards import Construction, DatasetCard, LinearTasks, ModelCard
+from probes.cell import Cell, Settings
+from probes.claims import ClaimCard
+from probes.errors import ClaimError, ShapeError
+from probes.measurement import Array, Measurement
+from probes.verdicts.crossed_means import estimate_mean
+from probes.verdicts.equivalence import describe, is_gained, judge_ceiling, judge_within
+from probes.verdicts.exact import judge_exactly, judge_whole
+from probes.verdicts.judge import Judge, Undecided
+from probes.verdicts.judgement import Judgement
+from probes.verdicts.thresholds import (
+    ALPHA,
+    FEW_FACTOR,
+    LEAST_QUERIES,
+    LEAST_SETS,
+    LEVEL,
+    TAIL,
+)
+
+N_WORLDS = 400
+SHAPE = (10, 40)
+SPREAD = 0.5  # standard deviation of one value
+
+CLAIM = ClaimCard(name="c", sentence="All is well.", source="§1", on="regression")
+CELL = Cell(
+    model=ModelCard(
+        name="gd_1",
+        kind="constructed",
+        family="regression",
+        summary="",
+        weights=Construction(algorithm="gd", n_inputs=2, n_layers=1, rate=0.1),
+    ),
+    dataset=DatasetCard(
+        name="linear", family="regression", summary="", rows=LinearTasks()
+    ),
+    n_demonstrations=4,
+    settings=Settings(),
+)
+
+
+def measured(values: Array | float, name: str = "gap") -> Measurement:
+    return Measurement(name=name, unit="nats", values=np.atleast_2d(values))
+
+
+def world(seed: int, mean: float, shape: tuple[int, int] = SHAPE) -> Measurement:
+    """Draw crossed values: half the variance between sets, a fifth between queries."""
+    rng = np.random.default_rng(seed)
+    parts = [(0.5, (shape[0], 1)), (0.2, (1, shape[1])), (0.3, shape)]
+    noise = sum(math.sqrt(share) * rng.normal(size=size) for share, size in parts)
+    return measured(mean + SPREAD * np.asarray(noise))
+
+
+MANY = (40, 40)
+
+
+def narrow(mean: float, shape: tuple[int, int] = SHAPE, seed: int = 0) -> Measurement:
+    noise = np.random.default_rng(seed).normal(size=shape)
+    return measured(mean + 1e-3 * (noise - noise.mean()))
+
+
+def wide(mean: float) -> Measurement:
+    """Draw a world and move it, so that its own mean is exact."""
+    drawn = world(0, 0.0)
+    return measured(drawn.values - drawn.mean + mean)
+
+
+JUDGES: dict[str, Callable[[float], Judgement]] = {
+    "within": lambda margin: judge_within(narrow(0.0), margin=margin),
+    "ceiling": lambda margin: judge_ceiling(
+        narrow(0.5), floors=[narrow(0.1)], ceiling=narrow(0.9), margin=margin
+    ),
+    "exactly": lambda margin: judge_exactly(narrow(0.0), tolerance=margin),
+    "whole": lambda margin: judge_whole(narrow(0.0), margin=margin),
+}
+
+
+@pytest.mark.parametrize(
+    ("mean", "verdict"),
+    [(0.0, "supported"), (0.9, "supported"), (-0.9, "supported"), (1.1, "refuted"),
+     (-1.1, "refuted"), (1.0, "inconclusive"), (-1.0, "inconclusive")],
+)  # fmt: skip
+def test_difference_is_judged_by_both_margins(mean: float, verdict: str) -> None:
+    assert judge_within(narrow(mean), margin=1.0).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("mean", "verdict"),
+    [(-50.0, "supported"), (0.9, "supported"), (1.0, "inconclusive"), (1.1, "refuted")],
+)
+def test_one_sided_difference_may_be_below_by_any_amount(
+    mean: float, verdict: str
+) -> None:
+    assert judge_within(narrow(mean), margin=1.0, one_sided=True).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("mean", "verdict"),
+    [(0.1, "refuted"), (0.6, "refuted"), (0.74, "inconclusive"), (0.8, "supported"),
+     (0.9, "supported"), (1.2, "supported")],
+)  # fmt: skip
+def test_similarity_is_judged_by_its_share_of_the_way(
+    mean: float, verdict: str
+) -> None:
+    found = judge_ceiling(
+        narrow(mean, seed=1), floors=[narrow(0.1)], ceiling=narrow(0.9, seed=2),
+        margin=0.2,
+    )  # fmt: skip
+    assert found.verdict == verdict
+    assert found.effect.value == pytest.approx((mean - 0.1) / (0.9 - 0.1))
+
+
+@pytest.mark.parametrize("ceiling", [0.1, 0.05])
+def test_ceiling_that_is_not_above_the_floor_measures_nothing(ceiling: float) -> None:
+    found = judge_ceiling(
+        narrow(0.1), floors=[narrow(0.1)], ceiling=narrow(ceiling), margin=0.2
+    )
+    assert found.verdict == "not_applicable"
+    assert "is not above the floor (0.1)" in found.reason
+    assert (found.effect.floor, found.effect.ceiling) == pytest.approx((0.1, ceiling))
+
+
+def test_ceiling_that_may_be_chance_measures_nothing() -> None:
+    ceiling = wide(0.05)
+    found = judge_ceiling(
+        narrow(0.0), floors=[narrow(0.0)], ceiling=ceiling, margin=0.2
+    )
+    assert ceiling.mean == pytest.approx(0.05)
+    assert found.verdict == "not_applicable"
+
+
+def test_largest_floor_counts() -> None:
+    floors = [narrow(0.1), narrow(0.5), narrow(0.3)]
+    found = judge_ceiling(narrow(0.8), floors=floors, ceiling=narrow(0.9), margin=0.5)
+    assert found.effect.floor == pytest.approx(0.5)
+    assert found.effect.value == pytest.approx(0.75)
+
+
+def test_ceilings_effect_has_fiellers_interval_around_it() -> None:
+    floor, middle, ceiling = (world(s, s / 2) for s in (0, 1, 2))
+    found = judge_ceiling(middle, floors=[floor], ceiling=ceiling, margin=0.2).effect
+    expected = (middle.mean - floor.mean) / (ceiling.mean - floor.mean)
+    assert found.value == pytest.approx(expected)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < expected < found.high
+
+
+@pytest.mark.parametrize("mean", [-1.2, -0.5, 0.3, 0.8, 1.4])
+def test_p_values_are_of_the_worse_margin_and_of_either_side(mean: float) -> None:
+    found, estimate = (
+        judge_within(wide(mean), margin=1.0),
+        estimate_mean(wide(mean).values),
+    )
+    below, above = (
+        {bound: float(p(bound, tail=TAIL)) for bound in (-1.0, 1.0)}
+        for p in (estimate.p_below, estimate.p_above)
+    )
+    worse = max(below[1.0], above[-1.0])
+    either = min(1.0, 2 * min(above[1.0], below[-1.0]))
+    assert (found.p_supported, found.p_refuted) == pytest.approx((worse, either))
+
+
+@pytest.mark.parametrize("n_sets", range(1, LEAST_SETS))
+@pytest.mark.parametrize("mean", [0.0, 5.0])
+def test_too_few_sets_decide_nothing(n_sets: int, mean: float) -> None:
+    found = judge_within(narrow(mean, (n_sets, 40)), margin=1.0)
+    assert found.verdict == "inconclusive"
+    assert f"{n_sets} demonstration sets" in found.reason
+    assert "--sets" in found.reason
+
+
+@pytest.mark.parametrize("n_sets", range(1, LEAST_SETS))
+@pytest.mark.parametrize("mean", [0.2, 0.5, 0.9])
+def test_too_few_sets_leave_a_similarity_undecided(n_sets: int, mean: float) -> None:
+    middle, floor, ceiling = (narrow(m, (n_sets, 40)) for m in (mean, 0.1, 0.9))
+    found = judge_ceiling(middle, floors=[floor], ceiling=ceiling, margin=0.2)
+    assert found.verdict == "inconclusive"
+    assert f"{n_sets} demonstration sets" in found.reason
+
+
+@pytest.mark.parametrize("n_queries", range(1, LEAST_QUERIES))
+@pytest.mark.parametrize("mean", [0.0, 5.0])
+def test_too_few_queries_decide_nothing(n_queries: int, mean: float) -> None:
+    found = judge_within(narrow(mean, (10, n_queries)), margin=1.0)
+    assert found.verdict == "inconclusive"
+    assert f"{n_queries} queries cannot tell their spread" in found.reason
+    assert "--queries" in found.reason
+
+
+@pytest.mark.parametrize("few", [(9, 10), (10, 9), (9, 9)])
+def test_few_sets_or_queries_multiply_every_p(few: tuple[int, int]) -> None:
+    values = world(3, 0.8, few).values
+    found = judge_within(measured(values), margin=1.0, one_sided=True)
+    plain = estimate_mean(values).p_below(1.0, tail=TAIL)
+    assert found.p_supported == pytest.approx(min(1.0, FEW_FACTOR * float(plain)))
+
+
+def test_interval_just_outside_is_not_said_to_straddle() -> None:
+    half = -estimate_mean(wide(0.0).values).interval(LEVEL)[0]
+    found = judge_within(wide(1.0 + 1.05 * half), margin=1.0)  # refuted needs more
+    assert found.verdict == "inconclusive"
+    assert found.effect.low is not None
+    assert found.effect.low > 1.0
+    assert "nor clearly outside" in found.reason
+    assert "straddles" not in found.reason
+
+
+def test_one_set_has_no_interval_and_no_p_below_one() -> None:
+    found = judge_within(narrow(0.0, (1, 40)), margin=1.0)
+    assert (found.effect.low, found.effect.high) == (None, None)
+    assert (found.p_supported, found.p_refuted) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict"),
+    [(0.0, "supported"), (0.5, "supported"), (1.0, "inconclusive"), (2.0, "refuted")],
+)
+def test_equal_values_are_judged_as_they_stand(value: float, verdict: str) -> None:
+    found = judge_within(measured(np.full((10, 12), value)), margin=1.0)
+    assert found.verdict == verdict
+    assert (found.effect.low, found.effect.high) == (value, value)
+
+
+def test_equal_arms_are_judged_as_they_stand() -> None:
+    floor, middle, ceiling = (measured(np.full((10, 12), v)) for v in (0.0, 0.95, 1.0))
+    found = judge_ceiling(middle, floors=[floor], ceiling=ceiling, margin=0.1)
+    assert found.verdict == "supported"
+    expected = pytest.approx((0.95, 0.95, 0.95))
+    assert (found.effect.value, found.effect.low, found.effect.high) == expected
+
+
+DEGENERATE = {
+    "one set": np.full((1, 40), 0.5),
+    "one query": np.full((10, 1), 0.5),
+    "one of each": np.full((1, 1), 0.5),
+    "all equal, at the margin": np.full((10, 40), 1.0),
+    "two sets": np.arange(80.0).reshape(2, 40),
+}
+
+
+@pytest.mark.parametrize("name", DEGENERATE)
+def test_degenerate_values_are_inconclusive_with_a_reason(name: str) -> None:
+    found = judge_within(measured(DEGENERATE[name]), margin=1.0)
+    assert found.verdict == "inconclusive"
+    assert found.reason
+
+
+@pytest.mark.parametrize("name", DEGENERATE)
+def test_degenerate_arms_decide_nothing_and_say_why(name: str) -> None:
+    arm = measured(DEGENERATE[name])
+    above = measured(DEGENERATE[name] + 1.0)
+    found = judge_ceiling(arm, floors=[arm], ceiling=above, margin=0.1)
+    assert found.verdict in ("inconclusive", "refuted")
+    assert found.reason or found.verdict == "refuted"
+    same = judge_ceiling(arm, floors=[arm], ceiling=arm, margin=0.1)
+    assert same.verdict == "not_applicable"
+    assert same.reason
+
+
+def test_support_by_equal_values_says_what_it_rests_on() -> None:
+    learned = replace(CELL, model=replace(CELL.model, kind="learned"))
+    judge = Judge(CLAIM, learned)
+    judge.agrees(measured(np.zeros((10, 40))), margin=1.0)
+    assert judge.judgement is not None
+    assert judge.judgement.verdict == "supported"
+    assert "the support rests on nothing that varies" in judge.note
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_numbers_that_are_none_are_refused_before_a_verdict(bad: float) -> None:
+    with pytest.raises(ShapeError, match=r"1 of 400 values that are NaN or infinite"):
+        measured(np.where(np.arange(400).reshape(SHAPE) == 7, bad, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [([[0.0, 1e-12]], "supported"), ([[0.0, -1e-12]], "supported"),
+     ([[0.0, 1.1e-12]], "refuted"), ([[0.0, -1.1e-12]], "refuted")],
+)  # fmt: skip
+def test_exact_claim_is_judged_by_its_largest_value(
+    values: list[list[float]], verdict: str
+) -> None:
+    found = judge_exactly(measured(np.array(values)), tolerance=1e-12)
+    assert found.verdict == verdict
+    assert found.effect.value == np.abs(values).max()
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [([[0.1, 0.4]], "supported"), ([[0.1, 0.3]], "refuted"), ([[0.1]], "refuted"),
+     ([[-1.0], [1.5]], "supported"), ([[-9.0, 0.0]], "refuted")],
+)  # fmt: skip
+def test_what_is_known_whole_is_judged_by_its_mean_however_few(
+    values: list[list[float]], verdict: str
+) -> None:
+    found = judge_whole(measured(np.array(values)), margin=0.2)
+    assert found.verdict == verdict
+    assert found.effect.value == np.mean(values)
+    assert (found.effect.low, found.effect.p, found.p_supported) == (None, None, None)
+
+
+@pytest.mark.parametrize("judge", JUDGES)
+@pytest.mark.parametrize("margin", [0.0, -0.1, math.nan, math.inf, "0.1", None])
+def test_margins_that_decide_nothing_are_refused(judge: str, margin: float) -> None:
+    what = "tolerance" if judge == "exactly" else "margin"
+    wording = rf"The {what} is .*\. Expected a positive number, .* Pass {what}=…\."
+    with pytest.raises(ClaimError, match=wording):
+        JUDGES[judge](margin)
+
+
+@pytest.mark.parametrize("margin", [1.0, 1.5])
+def test_share_of_the_way_that_may_be_missing_is_below_one(margin: float) -> None:
+    wording = rf"The margin is {margin}\. Expected the share .* below 1\. Pass margin="
+    with pytest.raises(ClaimError, match=wording):
+        JUDGES["ceiling"](margin)
+
+
+def test_similarity_without_a_floor_is_refused() -> None:
+    with pytest.raises(ClaimError, match=r"judged without a floor\. Expected"):
+        judge_ceiling(narrow(0.5), floors=[], ceiling=narrow(0.9), margin=0.1)
+
+
+@pytest.mark.parametrize("arm", ["floor", "ceiling"])
+def test_arms_of_another_cell_are_refused(arm: str) -> None:
+    arms = {"floor": narrow(0.1), "ceiling": narrow(0.9)}
+    arms[arm] = narrow(arms[arm].mean, (10, 39))
+    with pytest.raises(ShapeError, match=r"\(10, 40\) and an arm has \(10, 39\)"):
+        judge_ceiling(
+            narrow(0.5), floors=[arms["floor"]], ceiling=arms["ceiling"], margin=0.1
+        )
+
+
+@pytest.mark.parametrize(
+    ("gain", "opens"), [(0.2, True), (1e-3, True), (0.0, False), (-0.2, False)]
+)
+def test_gate_opens_for_a_gain_above_zero(gain: float, opens: bool) -> None:
+    assert is_gained(narrow(gain)) is opens
+
+
+def test_gate_is_closed_to_a_gain_that_may_be_chance() -> None:
+    assert not is_gained(wide(0.05))
+
+
+@pytest.mark.parametrize("n_sets", range(1, LEAST_SETS))
+@pytest.mark.parametrize("gain", [-5.0, -0.05, 0.05, 5.0])
+def test_gate_follows_the_sign_when_sets_are_too_few(n_sets: int, gain: float) -> None:
+    drawn = world(0, 0.0, (n_sets, 40))
+    found = is_gained(measured(drawn.values - drawn.mean + gain))
+    assert found is (gain > 0)
+
+
+def test_gate_opens_by_chance_as_seldom_as_it_says() -> None:
+    opened = np.mean([is_gained(world(seed, 0.0)) for seed in range(N_WORLDS)])
+    assert opened <= ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / N_WORLDS)
+
+
+def test_closed_gate_says_why_and_shows_the_gain() -> None:
+    judge = Judge(CLAIM, CELL)
+    with pytest.raises(Undecided, match="ICL gains nothing over zero-shot"):
+        judge.dismiss("ICL gains nothing over zero-shot", narrow(-0.2))
+    assert judge.judgement is not None
+    assert judge.judgement.verdict == "not_applicable"
+    assert judge.judgement.effect.value == pytest.approx(-0.2)
+
+
+def test_description_carries_interval_sizes_and_no_verdict() -> None:
+    found = describe(world(0, 0.3))
+    assert (found.n_sets, found.n_queries, found.margin, found.p) == (
+        10,
+        40,
+        None,
+        None,
+    )
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < found.value < found.high
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 2**32 - 1), mean=st.floats(-2, 2))
+def test_verdict_reflects_with_the_sign(seed: int, mean: float) -> None:
+    one = world(seed, mean)
+    there = judge_within(one, margin=1.0)
+    back = judge_within(measured(-one.values), margin=1.0)
+    assert back.p_supported == pytest.approx(there.p_supported, abs=1e-12)
+    assert back.p_refuted == pytest.approx(there.p_refuted, abs=1e-12)
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 2**32 - 1), scale=st.floats(1e-3, 1e3))
+def test_verdict_ignores_the_unit(seed: int, scale: float) -> None:
+    one = world(seed, 0.7)
+    other = judge_within(measured(scale * one.values), margin=scale)
+    found = judge_within(one, margin=1.0)
+    assert other.verdict == found.verdict
+    assert other.p_supported == pytest.approx(found.p_supported, rel=1e-6, abs=1e-12)
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 2**32 - 1), mean=st.floats(-3, 3))
+def test_supported_is_the_interval_inside_and_refuted_outside(
+    seed: int, mean: float
+) -> None:
+    found = judge_within(world(seed, mean, (4, 6)), margin=1.0)
+    low, high = found.effect.low, found.effect.high
+    assert low is not None
+    assert high is not None
+    if found.verdict == "supported":
+        assert low > -1
+        assert high < 1
+    if found.verdict == "refuted":
+        assert high < -1 or low > 1
+
+
+def share(verdict: str, judged: list[Judgement]) -> float:
+    return sum(found.verdict == verdict for found in judged) / len(judged)
+
+
+@pytest.mark.parametrize("one_sided", [False, True])
+def test_effect_at_the_margin_is_rarely_supported_or_refuted(one_sided: bool) -> None:
+    judged = [
+        judge_within(world(seed, 1.0), margin=1.0, one_sided=one_sided)
+        for seed in range(N_WORLDS)
+    ]
+    allowed = ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / N_WORLDS)  # .083
+    assert share("supported", judged) <= min(0.08, allowed)
+    assert share("refuted", judged) <= 0.08
+
+
+def test_two_draws_of_one_learner_are_supported() -> None:
+    # Eight standard errors lie between no difference and the margin, on either side.
+    judged = [
+        judge_within(
+            world(s, 0.0, MANY).minus(world(s + N_WORLDS, 0.0, MANY)), margin=1.0
+        )
+        for s in range(50)
+    ]
+    assert share("supported", judged) >= 0.9
+    assert share("refuted", judged) == 0.0
+
+
+def test_effect_beyond_the_margin_is_mostly_refuted() -> None:
+    judged = [judge_within(world(s, 2.0, MANY), margin=1.0) for s in range(50)]
+    assert share("refuted", judged) >= 0.9
+    assert share("supported", judged) == 0.0
+
+
+def arms_at(effect: float, seed: int, shape: tuple[int, int] = SHAPE) -> Judgement:
+    floor, ceiling = world(3 * seed, 0.0, shape), world(3 * seed + 1, 4.0, shape)
+    middle = world(3 * seed + 2, 4.0 * effect, shape)
+    return judge_ceiling(middle, floors=[floor], ceiling=ceiling, margin=0.2)
+
+
+def test_similarity_at_its_margin_is_rarely_supported_or_refuted() -> None:
+    judged = [arms_at(0.8, seed) for seed in range(150)]
+    allowed = ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / 150)
+    assert share("supported", judged) <= allowed
+    assert share("refuted", judged) <= allowed
+
+
+def test_similarity_at_its_ceiling_is_supported_and_halfway_is_refuted() -> None:
+    for effect, verdict in ((1.1, "supported"), (0.5, "refuted")):
+        judged = [arms_at(effect, seed, MANY) for seed in range(20)]
+        assert share(verdict, judged) >= 0.9
