@@ -44,7 +44,7 @@ bench: .venv/.bench
 
 # How often verdicts are wrong, on worlds of known truth.
 calibration: $(READY)
-	$(PY) -m probes.calibration $(ARGS)
+	$(PY) -m probes calibrate $(ARGS)
 
 # Whatever bytes the parsers are given: 12,000 inputs and more to each of seven.
 fuzz: $(READY)

@@ -1,3 +1,3 @@
 """Loads the plugin and the fixtures; nothing else."""
 
-pytest_plugins = ["fixtures.plugin"]
+pytest_plugins = ["probes_fixtures"]

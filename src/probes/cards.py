@@ -1,12 +1,9 @@
-"""Plain types of the matrix: models and datasets by name, sizes, and the cell."""
+"""What the registries know of models and datasets: plain types, nothing loaded."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from probes.observations.request import Learner
+from typing import Any, Literal, Protocol
 
 Family = Literal["regression", "text"]
 Kind = Literal["constructed", "learned", "pretrained", "untrained"]
@@ -86,6 +83,17 @@ class Untrained:
 Weights = Construction | Checkpoint | Learned | Untrained
 
 
+class Reference(Protocol):
+    """A learner, as far as a card needs to know it (see ``observations.request``)."""
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether its answers depend on a model, or on the task alone."""
+
+    def observe(self, context: Any) -> Any:
+        """Answer every query of the context's request."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelCard:
     """What the registry knows of a model without loading it.
@@ -118,7 +126,7 @@ class ModelCard:
     declared: tuple[tuple[str, tuple[float, ...]], ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
     n_parameters: int | None = None
-    reference: Learner | None = None
+    reference: Reference | None = None
 
     def answers(self, dataset: DatasetCard) -> bool:
         """Say whether the model reads the language that the dataset is written in."""

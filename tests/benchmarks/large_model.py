@@ -33,12 +33,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import probes_fixtures.datasets
+import probes_fixtures.models  # noqa: F401 - fills the registry
 import torch
 import transformers
 from torch.utils.flop_counter import FlopCounterMode
 
-import fixtures.datasets
-import fixtures.models  # noqa: F401 - fills the registry
 from probes.cell import Settings
 from probes.engine.matmul_peak import matmul_peak
 from probes.engine.observer import Observer

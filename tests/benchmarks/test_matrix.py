@@ -47,8 +47,9 @@ def test_what_is_stored_costs_nothing(table: Table, tmp_path: Path) -> None:
     """An observation asked for again takes the time to read it."""
     import time
 
-    import fixtures.datasets
-    import fixtures.models  # noqa: F401 - fills the registry
+    import probes_fixtures.datasets
+    import probes_fixtures.models  # noqa: F401 - fills the registry
+
     from probes.cell import Settings
     from probes.engine.observer import Observer
     from probes.engine.store import Store

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from probes.calibration import many_cells, rules, study, whole_instrument
-from probes.calibration.__main__ import renewed
 from probes.calibration.many_cells import OURS, adjusted
 from probes.calibration.rules import RULES
 from probes.calibration.simulations import PROFILES, WORLDS, World
 from probes.calibration.study import HOME, Outcome
+from probes.calibration.study_parts import renewed
 from probes.calibration.study_report import observed_shares, page, read_outcomes
 from probes.calibration.tables import ALLOWED, share_text
 from probes.cell import Settings

@@ -192,7 +192,7 @@ def test_what_is_decided_on_whole_answers_is_decided_on_kept_ones(
 
 @dataclass(frozen=True)
 class Canned:
-    """A scene in which every learner has answered already."""
+    """A context in which every learner has answered already."""
 
     given: dict[type, Observation]
 
@@ -211,6 +211,6 @@ def test_a_match_that_the_rests_could_undo_is_none(
         monkeypatch.setattr(truncation, "SMALL", large)
         points = standings(ours, alone)[:, None, None]  # GD is where ICL is
         path = Observation(arrays={"points": points}, facts={"passes": [1]})
-        scene: Any = Canned({Trajectory: path, Base: alone, InContext: ours})
-        matched.append(Match(of=GD, at="change").observe(scene).facts["is_matched"])
+        context: Any = Canned({Trajectory: path, Base: alone, InContext: ours})
+        matched.append(Match(of=GD, at="change").observe(context).facts["is_matched"])
     assert matched == [True, False]

@@ -13,7 +13,7 @@ from probes.data.datasets import read_rows
 from probes.data.template import Row
 from probes.data.text_tasks import Example, draw_text
 from probes.data.unrelated_text import reworded, words_of
-from probes.engine.observer import Observer, Scene
+from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.learners import Activations, GradientLearner, InContext
 from probes.measures import attention_rank_correlation, update_cosine
@@ -105,8 +105,8 @@ def test_what_is_chosen_is_chosen_on_the_rows_as_they_are() -> None:
             return Observation(arrays={}, facts={"rate": 0.1})
 
     view = {"labels": "shuffled", "wording": "unrelated", "order": 2, "draw": 1}
-    scene = Scene(request=ask(InContext(), **view), observer=Noting.__new__(Noting))
-    assert scene.choose(CHOOSY.choice) == {"rate": 0.1}
+    context = Noting.__new__(Noting).context(ask(InContext(), **view))
+    assert context.choose(CHOOSY.choice) == {"rate": 0.1}
     assert asked == [ask(CHOOSY.choice, queries="calibration")]
 
 

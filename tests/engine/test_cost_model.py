@@ -6,14 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import probes_fixtures.datasets
+import probes_fixtures.models  # noqa: F401 - fills the registry
 import pytest
+from probes_fixtures.variants import GRADIENT_LEARNERS
 
-import fixtures.datasets
-import fixtures.models  # noqa: F401 - fills the registry
-from fixtures.variants import GRADIENT_LEARNERS
 from probes.cell import Settings
 from probes.engine.cost_model import Cost, cost_of, flops_of
-from probes.engine.observer import Observer, Scene
+from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.engine.throughput import achieved
 from probes.learners import Base, InContext, LinearLearner, RandomUpdate
@@ -40,8 +40,8 @@ def asked(learner: Any, **changes: Any) -> Request:
 
 def test_tokens_are_those_that_the_models_own_tokenizer_counts(tmp_path: Path) -> None:
     request = asked(InContext())
-    scene = Scene(request=request, observer=Observer(Store(tmp_path)))
-    task, tokenizer = scene.text_task(), scene.model.tokenizer
+    context = Observer(Store(tmp_path)).context(request)
+    task, tokenizer = context.text_task(), context.model.tokenizer
     texts = [
         task.in_context(shown, query)
         for shown, queries in zip(task.demonstrations, task.queries, strict=True)

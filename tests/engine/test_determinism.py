@@ -11,11 +11,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import probes_fixtures.datasets
+import probes_fixtures.models  # noqa: F401 - fills the registry
 import pytest
 import torch
 
-import fixtures.datasets
-import fixtures.models  # noqa: F401 - fills the registry
 from probes.cell import Cell, Settings
 from probes.engine.observer import Observer
 from probes.engine.store import Store

@@ -59,7 +59,7 @@ class Scripted:
     fails: bool = False
     needs_model: bool = False
 
-    def observe(self, scene: Any) -> Observation:
+    def observe(self, context: Any) -> Observation:
         with Path(self.log).open("a") as file:
             file.write(f"{self.number}\n")
         n_attempts = Path(self.log).read_text().split().count(str(self.number))
@@ -67,7 +67,7 @@ class Scripted:
             os.kill(os.getpid(), signal.SIGKILL)
         if self.fails:
             raise NumericsError("It is no number. Expected one. Mend it.")
-        sizes = scene.request.settings
+        sizes = context.request.settings
         values = np.full((sizes.n_sets, sizes.n_queries), self.number)
         return Observation(arrays={"predictions": values})
 
@@ -134,7 +134,7 @@ def test_a_request_is_the_same_after_it_was_sent() -> None:
     [
         "os:system",
         "nowhere:X",
-        "probes.observations.request:code_version",
+        "probes.observations.request:code_of",
         "builtins:dict",
     ],
 )

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from probes_fixtures import models as _models  # noqa: F401 - registers them
 
-from fixtures import models as _models  # noqa: F401 - registers them
 from probes.engine.scheduling import AHEAD, ModelScheduling, group_of
 from probes.pytest_plugin.xdist_workers import pytest_xdist_make_scheduler
 

@@ -18,11 +18,11 @@ import pytest
 
 from probes.cards import Checkpoint, LinearTasks, ModelCard, TextRows
 from probes.cell import Settings
-from probes.engine.observer import Observer, Scene
+from probes.engine.observer import Observer
 from probes.engine.store import Store, StoreWarning
 from probes.errors import NumericsError, ShapeError, StoreError
 from probes.observations.observation import Observation
-from probes.observations.request import Request
+from probes.observations.request import LearnerContext, Request
 from tests.support.cards import SPEC, dataset, network
 
 KEY = "ab" + "0" * 30
@@ -37,10 +37,10 @@ class Counting:
     answer: float = 1.0
     needs_model: bool = False
 
-    def observe(self, scene: Scene) -> Observation:
+    def observe(self, context: LearnerContext) -> Observation:
         with Path(self.counter).open("a") as file:
             file.write("x")
-        sizes = scene.request.settings
+        sizes = context.request.settings
         values = np.full((sizes.n_sets, sizes.n_queries), self.answer)
         return Observation(arrays={"predictions": values}, facts={"rate": 0.1})
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from probes.cli.store_command import main
+from probes.cli.main import main
 from probes.engine.store import Store, StoreWarning
 from probes.engine.store_inventory import clean, entries, parse_size, prune, verify
 from probes.errors import OptionError, StoreError
@@ -118,9 +118,12 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 def test_command_lists_and_exports(
     store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["--store", str(store.folder), "list"]) == 0
+    assert main(["store", "--store", str(store.folder), "list"]) == 0
     assert "4 observations" in capsys.readouterr().out
-    assert main(["--store", str(store.folder), "export", str(tmp_path / "copy")]) == 0
+    assert (
+        main(["store", "--store", str(store.folder), "export", str(tmp_path / "copy")])
+        == 0
+    )
     assert [e.key for e in entries(Store(tmp_path / "copy"))] == list(KEYS)
 
 
@@ -128,16 +131,16 @@ def test_command_verifies_and_prunes(store: Store) -> None:
     damage(store, KEYS[3])
     asked = ["--store", str(store.folder)]
     with pytest.warns(StoreWarning, match="set aside"):
-        assert main([*asked, "verify"]) == 1
-    assert main([*asked, "verify"]) == 0
-    assert main([*asked, "prune", "--limit", "0"]) == 0
+        assert main(["store", *asked, "verify"]) == 1
+    assert main(["store", *asked, "verify"]) == 0
+    assert main(["store", *asked, "prune", "--limit", "0"]) == 0
     assert entries(store) == []
 
 
 def test_command_tells_where_no_store_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["--store", str(tmp_path / "none"), "list"]) == 4
+    assert main(["store", "--store", str(tmp_path / "none"), "list"]) == 4
     assert "Expected the store of earlier runs" in capsys.readouterr().err
 
 

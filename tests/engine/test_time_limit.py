@@ -35,9 +35,9 @@ class Slow:
     needs: float | None = None
     needs_model: bool = False
 
-    def observe(self, scene: Any) -> Observation:
+    def observe(self, context: Any) -> Observation:
         if self.needs is not None:
-            scene.observe(Slow(seconds=self.needs))
+            context.observe(Slow(seconds=self.needs))
         time.sleep(self.seconds)
         return Observation(arrays={"predictions": np.ones((2, 3))})
 

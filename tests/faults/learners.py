@@ -29,12 +29,12 @@ class Laboured:
     turns: int
     needs_model: bool = True
 
-    def observe(self, scene: Any) -> Observation:
+    def observe(self, context: Any) -> Observation:
         """Labour, then answer; numbers depend on the request alone."""
-        key = scene.request.key
+        key = context.request.key
         note(key, "begin")
         _stumble()
-        task = scene.request.regression_task()
+        task = context.request.regression_task()
         rng = np.random.default_rng(int(key[:8], 16))
         state = rng.normal(size=(SIZE, SIZE)) / SIZE
         for _ in range(self.turns):
@@ -63,22 +63,22 @@ class Cramped:
 
     needs_model: bool = True
 
-    def observe(self, scene: Any) -> Observation:
+    def observe(self, context: Any) -> Observation:
         """Answer as InContext does; batches above the ordered size do not fit."""
         import torch
 
         from probes.models.llama import inference
 
         room, answer = read().get("room"), inference._answer
-        note(scene.request.key, "begin")
+        note(context.request.key, "begin")
 
         def cramped(llama: Any, trees: Any, *others: Any) -> Any:
             if room is not None and sum(len(t.leaves) for t in trees) > room:
-                note(scene.request.key, "full")
+                note(context.request.key, "full")
                 raise torch.OutOfMemoryError("CUDA out of memory (ordered).")
             return answer(llama, trees, *others)
 
         with mock.patch.object(inference, "_answer", cramped):
-            found = InContext().observe(scene)
-        note(scene.request.key, "end")
+            found = InContext().observe(context)
+        note(context.request.key, "end")
         return found

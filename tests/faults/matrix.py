@@ -28,7 +28,7 @@ class Result:
         recomputed: Measurements beyond one for each observation.
         allowed: Those that were being measured when it struck, which may be repeated.
         how: What was injected, in words.
-        seconds: Of the scene.
+        seconds: Of the context.
         broken: What was seen that should not have been.
     """
 

@@ -56,7 +56,7 @@ class Summary:
         return survived and all(figure.holds for figure in self.figures)
 
     def take(self, found: Result | Figure) -> None:
-        """Take in what a scene came to, and tell it."""
+        """Take in what a context came to, and tell it."""
         if isinstance(found, Result):
             self.results.append(found)
         else:

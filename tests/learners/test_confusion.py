@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from probes_fixtures.observations import rivals
 
-from fixtures.observations import rivals
 from probes.cell import Cell, Settings
 from probes.engine.observer import Observer
 from probes.engine.store import Store

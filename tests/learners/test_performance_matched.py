@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from probes_fixtures.matching import gd_matches, require_match
 
-from fixtures.matching import gd_matches, require_match
 from probes.cell import Cell, Settings
 from probes.claims import ClaimCard
-from probes.engine.observer import Observer, Scene
+from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.errors import NumericsError
 from probes.learners import Base, GradientLearner, InContext, Match, Matched
@@ -30,7 +30,7 @@ from probes.learners.performance_matched import (
 )
 from probes.measures import gap_at_match, label_accuracy, total_variation
 from probes.observations.observation import Observation
-from probes.observations.request import Request
+from probes.observations.request import LearnerContext, Request
 from probes.run.grid import dataset_named, model_named
 from probes.verdicts.judge import Judge
 from probes.verdicts.outcomes import Undecided
@@ -55,8 +55,8 @@ def asked(learner: Any, **changes: Any) -> Request:
     )
 
 
-class WithICL(Scene):
-    """A scene in which something else stands where ICL would."""
+class WithICL(LearnerContext):
+    """A context in which another learner answers where ICL would."""
 
     def observe(self, learner: Any, **changes: Any) -> Observation:
         if isinstance(learner, InContext):
@@ -69,7 +69,7 @@ def test_a_learner_that_is_gd_at_a_step_is_matched_at_that_step(
     observer: Observer, at: Any
 ) -> None:
     request = asked(Match(of=GD, at=at), queries="calibration")
-    found = Match(of=GD, at=at).observe(WithICL(request=request, observer=observer))
+    found = Match(of=GD, at=at).observe(WithICL(**vars(observer.context(request))))
     assert found.facts["is_matched"]
     assert np.allclose(found["gaps"].mean(), 0, atol=1e-5)  # float32, stacked or not
     if at != "accuracy":  # of which several points have the same

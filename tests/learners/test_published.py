@@ -1,6 +1,7 @@
 """Networks and algorithms answer what the published codes answered.
 
-The numbers do not ship with us: see ``tests.support.published``. They were made in float32.
+The numbers do not ship with us: see ``tests.support.published``. They were made in
+float32.
 """
 
 from __future__ import annotations

@@ -465,8 +465,8 @@ def asked(learner: Any, **changes: Any) -> Request:
 
 
 def answered(learner: Any, **changes: Any) -> Array:
-    scene: Any = SimpleNamespace(request=asked(learner, **changes))
-    return learner.observe(scene).predictions
+    context: Any = SimpleNamespace(request=asked(learner, **changes))
+    return learner.observe(context).predictions
 
 
 @pytest.mark.parametrize(
@@ -520,12 +520,12 @@ def test_batches_of_sgd_are_their_plain_loop_the_last_one_shorter() -> None:
 def test_nearest_neighbour_of_a_demonstration_is_itself() -> None:
     request = asked(NearestNeighbours(k=1))
     task = request.regression_task()
-    scene: Any = SimpleNamespace(
+    context: Any = SimpleNamespace(
         request=SimpleNamespace(
             regression_task=lambda: replace(task, queries=task.x, answers=task.y)
         )
     )
-    assert (NearestNeighbours(k=1).observe(scene).predictions == task.y).all()
+    assert (NearestNeighbours(k=1).observe(context).predictions == task.y).all()
 
 
 def test_all_neighbours_together_answer_the_mean() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from probes_fixtures.steps import STEPS
 
-from fixtures.steps import STEPS
 from probes.cards import Construction, LinearTasks
 from probes.data.regression_tasks import RegressionTask, draw_tasks
 from probes.errors import OptionError, ShapeError
@@ -54,10 +54,10 @@ def run(
 ) -> Observation:
     learner = LinearLearner(algorithm=algorithm, settings=settings, steps=1)
     given = linear_observation(task, np.zeros((6, D)), settings=list(settings))
-    scene: Any = SimpleNamespace(
+    context: Any = SimpleNamespace(
         request=SimpleNamespace(regression_task=lambda: task), observe=lambda _: given
     )
-    return Steps(of=learner, counts=counts).observe(scene)
+    return Steps(of=learner, counts=counts).observe(context)
 
 
 def after(task: RegressionTask, algorithm: Any, steps: int, *given: float) -> Any:

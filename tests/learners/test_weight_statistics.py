@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
-from claims.test_weights import test_icl_survives_training_drift as drift_claim
-from claims.test_weights import test_robust_to_weight_change as robustness_claim
-from fixtures.weights import (
+from probes_fixtures.weights import (
     DISTURBANCES,
     checkpoints_of,
     drawn_apart,
     untrained_icl_disturbed,
     untrained_icl_drawn_twice,
 )
+
+from claims.test_weights import test_icl_survives_training_drift as drift_claim
+from claims.test_weights import test_robust_to_weight_change as robustness_claim
 from probes.cards import Checkpoint, ModelCard
 from probes.cell import Cell, Settings
-from probes.engine.observer import Observer, Scene
+from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.errors import OptionError, ShapeError
 from probes.learners import Disturbed, Drift, InContext, WeightStatistics
@@ -209,9 +209,9 @@ def test_noise_is_relative_to_the_weights_and_new_for_every_set(
     observer: Observer,
 ) -> None:
     learner = Disturbed(by=0.1)
-    scene = Scene(request=ask(learner), observer=observer)
-    model = scene.model.model
-    first, second = (learner._noisy(model, scene, index) for index in (0, 1))
+    context = observer.context(ask(learner))
+    model = context.model.model
+    first, second = (learner._noisy(model, context, index) for index in (0, 1))
     for name, weight in model.named_parameters():
         size = weight.square().mean().sqrt()
         noise = (first[name] - weight).square().mean().sqrt() / size

@@ -12,7 +12,7 @@ from scipy.stats import kendalltau
 from probes.cell import Cell
 from probes.claims import ClaimCard
 from probes.data.tokenization import verbalize
-from probes.engine.observer import Observer, Scene
+from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.errors import ModelError, ShapeError
 from probes.learners import (
@@ -45,6 +45,7 @@ from probes.models.training.layerwise_loss import LayerCausalTraining
 from probes.models.training.trainer import Training
 from probes.models.training.training_runs import Trial
 from probes.observations.observation import Observation
+from probes.observations.request import LearnerContext
 from probes.run.grid import dataset_named
 from probes.verdicts.judge import Judge
 from tests.models.causal_lm.test_causal_lm import GD, HMM, SETTINGS, ask, prompts, tiny
@@ -308,16 +309,16 @@ def test_an_architecture_without_the_interface_is_refused() -> None:
         recorder.read(prompts([3], 2))
 
 
-def scene_of(observer: Observer, learner: Any, **changes: Any) -> Scene:
-    return Scene(request=ask(learner, **changes), observer=observer)
+def scene_of(observer: Observer, learner: Any, **changes: Any) -> LearnerContext:
+    return observer.context(ask(learner, **changes))
 
 
 def test_demonstrations_stand_in_the_prompt_where_they_are_said_to(
     observer: Observer,
 ) -> None:
-    scene = scene_of(observer, Activations(of=InContext()))
-    task = scene.text_task()
-    texts = Texts(scene.model, task, verbalize(scene.model.tokenizer, task))
+    context = scene_of(observer, Activations(of=InContext()))
+    task = context.text_task()
+    texts = Texts(context.model, task, verbalize(context.model.tokenizer, task))
     prompt = texts.queries_in_context(1)[0]
     found = [prompt[start:end] for start, end in texts.spans(1)]
     assert found == [lesson[1:] for lesson in texts.lessons(1)]  # without <s>
@@ -348,10 +349,10 @@ def test_a_rate_of_0_moves_nothing_inside(observer: Observer) -> None:
 def test_retraining_gives_the_weights_that_answered(
     observer: Observer, learner: Any
 ) -> None:
-    scene = scene_of(observer, Activations(of=learner))
-    answered = scene.observe(learner)
-    task, model = scene.text_task(), scene.model
-    first = next(iter(retrained(scene, learner, answered.facts)))
+    context = scene_of(observer, Activations(of=learner))
+    answered = context.observe(learner)
+    task, model = context.text_task(), context.model
+    first = next(iter(retrained(context, learner, answered.facts)))
     labels = verbalize(model.tokenizer, task)
     tokens = model.tokenizer([task.alone(q) for q in task.queries[0]])["input_ids"]
     with model.tuned(first):
@@ -364,8 +365,8 @@ def test_retraining_gives_the_weights_that_answered(
 
 def gradients(observer: Observer, kind: type[Training], scale: float = 1.0) -> Any:
     """One set's gradients, the last layer's W_O multiplied by ``scale``."""
-    scene = scene_of(observer, CAUSAL)
-    task, model = scene.text_task(), scene.model
+    context = scene_of(observer, CAUSAL)
+    task, model = context.text_task(), context.model
     labels = verbalize(model.tokenizer, task)
     lessons = encode_lessons(model, task, labels, task.demonstrations)
     training = kind(model, CAUSAL, lessons)
@@ -396,9 +397,9 @@ def test_lower_layers_know_nothing_of_higher_ones(observer: Observer) -> None:
 def test_layer_causal_gd_trains_one_stack_as_it_trains_one_set(
     observer: Observer,
 ) -> None:
-    scene = scene_of(observer, CAUSAL)
-    weights = list(retrained(scene, CAUSAL, {"rate": 0.1, "passes": 2}))
-    task, model = scene.text_task(), scene.model
+    context = scene_of(observer, CAUSAL)
+    weights = list(retrained(context, CAUSAL, {"rate": 0.1, "passes": 2}))
+    task, model = context.text_task(), context.model
     labels = verbalize(model.tokenizer, task)
     lessons = encode_lessons(model, task, labels, task.demonstrations[2:3])
     training = LayerCausalTraining(model, CAUSAL, lessons)

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from probes_fixtures.variants import GRADIENT_LEARNERS
 
-from fixtures.variants import GRADIENT_LEARNERS
 from probes.cell import Settings
 from probes.engine.observer import Observer
 from probes.engine.store import Store

@@ -10,20 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
-from fixtures.activations import (
+from probes_fixtures.activations import (
     correcting_without_learning,
     inside_gd_unrelated_text,
     without_learning,
 )
-from fixtures.but_embeddings import (
+from probes_fixtures.but_embeddings import (
     but_embeddings,
     inside_but_embeddings,
     tells_left_out,
 )
-from fixtures.observations import arms, gd_unrelated_text
-from fixtures.relabelled import but_embeddings_relabelled, relabelled_arms
-from fixtures.variants import gradient_learner
+from probes_fixtures.observations import arms, gd_unrelated_text
+from probes_fixtures.relabelled import but_embeddings_relabelled, relabelled_arms
+from probes_fixtures.variants import gradient_learner
+
 from probes.cards import Checkpoint, ModelCard
 from probes.cell import Cell, Settings
 from probes.learners import Activations

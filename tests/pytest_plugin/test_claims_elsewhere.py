@@ -23,7 +23,7 @@ def test_mine(icl, gd, judge):
 """
 CONFIG = """
 [tool.pytest.ini_options]
-addopts = ["-p", "fixtures.plugin", "-p", "no:cacheprovider", "-q"]
+addopts = ["-p", "probes_fixtures", "-p", "no:cacheprovider", "-q"]
 probes_models = "constructed_gd_1"
 probes_datasets = "linear"
 probes_demos = "3"
@@ -64,7 +64,7 @@ def test_without_a_configuration_file_a_run_stays_where_it_was_started(
     (tmp_path / "test_mine.py").write_text(CLAIM.format(sentence="As GD."))
     grid = ("--models", "constructed_gd_1", "--datasets", "linear", "--demos", "2")
     far = ("--data-dir", "/usr")  # pytest takes "/" for the root of both
-    words = ("test_mine.py", "-p", "fixtures.plugin", "-n", "1", "--raw", *grid, *far)
+    words = ("test_mine.py", "-p", "probes_fixtures", "-n", "1", "--raw", *grid, *far)
     done = python("-m", "pytest", *words, cwd=tmp_path, env=as_installed())
     assert done.returncode == 0, done.stdout + done.stderr
     assert row_in(tmp_path)["verdict"] == "supported"

@@ -10,9 +10,10 @@ import pytest
 from selenium.webdriver.common.by import By
 
 from probes.cell import Settings
+from probes.cli.main import main
 from probes.report.changes import PAGE, Compared, changes_page, write_changes
 from probes.report.interval_axis import WIDTH, draw_span, zone_of
-from probes.results.comparison import Change, Standing, compare, main, moved_by
+from probes.results.comparison import Change, Standing, compare, moved_by
 from probes.results.record import Record
 from probes.results.rows import Row, row_id
 from tests.report.test_report import HOSTILE, Reader, effect, hostile_row, row, run_of
@@ -192,11 +193,11 @@ def test_the_command_draws_the_page_and_tells_of_other_settings(
         for name, rows in (("a", before), ("b", after))
     ]
     out = tmp_path / "new" / "page.html"
-    assert main([*paths, "--page", str(out)]) == 1
+    assert main(["compare", *paths, "--page", str(out)]) == 1
     assert capsys.readouterr().out.startswith("1 opposite, 1 lost")
     assert "0 → 7" in out.read_text("utf-8")
     (tmp_path / "file").touch()
-    assert main([*paths, "--page", str(tmp_path / "file" / "x.html")]) == 2
+    assert main(["compare", *paths, "--page", str(tmp_path / "file" / "x.html")]) == 4
 
 
 def test_a_run_that_was_compared_has_the_page_beside_its_report_and_others_none(

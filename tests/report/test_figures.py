@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from probes.cli.main import main
 from probes.errors import OptionError
-from probes.report.__main__ import main
 from probes.report.curves import PLANS, panels_of
 from probes.report.figures import draw_figures
 from probes.report.step_maps import STEP_MATCHING, Best, maps_of
@@ -155,7 +155,9 @@ def test_rows_without_the_claims_are_refused_in_one_sentence(
 ) -> None:
     with pytest.raises(OptionError, match="None of the 1 rows holds what a figure"):
         draw_figures([row()], tmp_path)
-    assert main(["figures", str(tmp_path / "nowhere.jsonl"), str(tmp_path)]) == 4
+    assert (
+        main(["report", "figures", str(tmp_path / "nowhere.jsonl"), str(tmp_path)]) == 4
+    )
     assert "is no record of verdicts" in capsys.readouterr().err
 
 
@@ -171,5 +173,5 @@ def test_a_folder_that_cannot_be_written_is_an_error_in_words(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("")
-    assert main(["figures", str(SAMPLE), str(tmp_path / "file")]) == 4
+    assert main(["report", "figures", str(SAMPLE), str(tmp_path / "file")]) == 4
     assert "cannot be written" in capsys.readouterr().err

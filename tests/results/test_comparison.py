@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from probes.cli.main import main
 from probes.results.comparison import (
     GRAVE,
     KINDS,
@@ -18,7 +19,6 @@ from probes.results.comparison import (
     comparison_lines,
     count,
     kind_of,
-    main,
 )
 from probes.results.record import missing_of
 from probes.results.rows import row_id
@@ -168,7 +168,7 @@ def test_the_command_ends_with_1_where_a_change_is_grave(
     tmp_path: Path, capsys: Any, after: dict[str, str], status: int
 ) -> None:
     before = written(tmp_path / "a.jsonl", {"a": "supported", "b": "refuted"})
-    found = main([str(before), str(written(tmp_path / "b.jsonl", after))])
+    found = main(["compare", str(before), str(written(tmp_path / "b.jsonl", after))])
     assert found == status
     told = capsys.readouterr().out
     assert any(f"{kind}: " in told for kind in GRAVE) is bool(status)
@@ -177,7 +177,7 @@ def test_the_command_ends_with_1_where_a_change_is_grave(
 def test_a_file_that_is_no_run_is_told(tmp_path: Path, capsys: Any) -> None:
     broken = tmp_path / "broken.jsonl"
     broken.write_text("{}\n")
-    assert main([str(broken), str(broken)]) == 2
+    assert main(["compare", str(broken), str(broken)]) == 4
     assert "is no record of verdicts" in capsys.readouterr().err
 
 

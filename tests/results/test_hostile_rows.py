@@ -10,15 +10,13 @@ import pytest
 
 from probes.cell import Settings
 from probes.claims import ClaimCard
+from probes.cli.main import main
 from probes.errors import OptionError
-from probes.report.__main__ import main as draw
 from probes.report.short_summary import MOST_LETTERS, short_summary
-from probes.results.comparison import main as compare
 from probes.results.reading import read_rows_of
 from probes.results.record import Record
 from probes.results.rows import write_rows
 from probes.run.catalogue_page import catalogue_page
-from probes.run.catalogue_page import main as write_catalogue
 from tests.report.test_report import HOSTILE, effect, hostile_row, hostile_run
 
 STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -51,7 +49,7 @@ def test_a_comparison_tells_hostile_cells_without_steering_the_terminal(
     path, empty = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
     write_rows([hostile_row(HOSTILE[name]) | {"alone": "supported"}], path)
     write_rows([hostile_row("tame")], empty)
-    assert compare([str(path), str(empty)]) == 1
+    assert main(["compare", str(path), str(empty)]) == 1
     told = capsys.readouterr().out
     told.encode("utf-8")
     assert not STEERING.search(told.replace("\n", ""))
@@ -83,9 +81,9 @@ def test_a_broken_file_is_told_in_one_short_line(
     path = tmp_path / "results.jsonl"
     path.write_bytes(content.encode("utf-8", "surrogatepass"))
     commands = (
-        lambda: compare([str(path), str(path)]),
-        lambda: draw(["figures", str(path), str(tmp_path)]),
-        lambda: write_catalogue(["--results", str(path)]),
+        lambda: main(["compare", str(path), str(path)]),
+        lambda: main(["report", "figures", str(path), str(tmp_path)]),
+        lambda: main(["catalogue", "--results", str(path)]),
     )
     for command in commands:
         assert command() in (2, 4)

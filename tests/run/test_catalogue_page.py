@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from probes.claims import ClaimCard
+from probes.cli.main import main
 from probes.report.markdown import escape
 from probes.results.reading import read_rows_of
-from probes.run.catalogue_page import catalogue_page, main
+from probes.run.catalogue_page import catalogue_page
 from probes.run.listing import find_claims
 from tests.support.running import ROOT
 
@@ -119,12 +120,21 @@ def test_a_claim_without_rows_says_so() -> None:
 def test_the_page_is_written_from_a_run(tmp_path: Path) -> None:
     results, out = tmp_path / "results.jsonl", tmp_path / "reports" / "page.md"
     results.write_text(json.dumps(ROWS[0]) + "\n", encoding="utf-8")
-    main([str(ROOT / "claims"), "--results", str(results), "--out", str(out)])
+    main(
+        [
+            "catalogue",
+            str(ROOT / "claims"),
+            "--results",
+            str(results),
+            "--out",
+            str(out),
+        ]
+    )
     assert out.read_text("utf-8") == catalogue_page(CARDS, ROWS[:1])
 
 
 def test_a_file_that_holds_no_rows_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["--results", str(tmp_path / "nowhere.jsonl")]) == 4
+    assert main(["catalogue", "--results", str(tmp_path / "nowhere.jsonl")]) == 4
     assert "is no record of verdicts" in capsys.readouterr().err

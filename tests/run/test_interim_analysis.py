@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import probes_fixtures.datasets
+import probes_fixtures.models  # noqa: F401 - fills the registry
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from probes_fixtures.variants import GRADIENT_LEARNERS
 
-import fixtures.datasets
-import fixtures.models  # noqa: F401 - fills the registry
-from fixtures.variants import GRADIENT_LEARNERS
 from probes.cards import LinearTasks
 from probes.cell import Cell, Settings
 from probes.claims import ClaimCard

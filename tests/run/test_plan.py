@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import probes_fixtures.datasets
+import probes_fixtures.models  # noqa: F401 - fills the registry
 import pytest
 
-import fixtures.datasets
-import fixtures.models  # noqa: F401 - fills the registry
 from probes.cell import Settings
 from probes.engine.observer import Observer
 from probes.engine.store import Store

@@ -1,8 +1,8 @@
 """The confusion matrix of ``which_algorithm``: networks that are a known algorithm.
 
-``python -m tests.support.confusion`` prints it. The networks are judged as learned ones are:
-what they are is not declared, so that the settings of every algorithm, their own too,
-are fitted on calibration tasks, and the claim decides by intervals.
+``python -m tests.support.confusion`` prints it. The networks are judged as learned ones
+are: what they are is not declared, so that the settings of every algorithm, their own
+too, are fitted on calibration tasks, and the claim decides by intervals.
 
 Some algorithms are another at special settings: GD is GD++ without shrinkage, and OLS
 is ridge as its penalty vanishes. There both are equally near, within the margin of the
@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from probes_fixtures.observations import rivals
+from probes_fixtures.steps import gd_fewer_steps
 
 from claims.test_construction import test_which_algorithm as which_algorithm
-from fixtures.observations import rivals
-from fixtures.steps import gd_fewer_steps
 from probes.cards import Construction, ModelCard
 from probes.cell import Cell, Settings
 from probes.data.regression_tasks import RegressionTask

@@ -3,5 +3,5 @@
 ``worlds`` draws values, ``rules`` decides them (the instrument's own among others),
 ``study`` and ``matrices`` count the errors, ``whole`` runs the whole instrument
 with learners of known truth, ``summary`` writes what was found. Run by
-``python -m probes.calibration``; nothing else imports this package.
+``probes calibrate``; nothing else imports this package.
 """

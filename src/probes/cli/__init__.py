@@ -1,1 +1,1 @@
-"""TODO."""
+"""The command ``probes`` and its sub-commands."""

@@ -1,59 +1,49 @@
-"""``probes store``: list, verify, export, prune and clean a store."""
+"""List, verify, export, prune and clean the observations that runs have stored."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from probes.engine.store import Store
 from probes.engine.store_inventory import clean, entries, parse_size, prune, verify
-from probes.errors import ProbesError, StoreError
+from probes.errors import StoreError
 
 DAMAGED = 1  # exit status of verify when something was set aside
-UNUSABLE = 4  # exit status for options that cannot be used, as in a run
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what was asked.
-
-    Returns:
-        The exit status: 0; 1 if ``verify`` set something aside; 4 for what cannot be
-        done.
-    """
-    asked = _parser().parse_args(arguments)
-    try:
-        status: int = asked.do(_open(asked.store), asked)
-    except ProbesError as error:
-        print(error, file=sys.stderr)
-        return UNUSABLE
-    return status
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m probes.cli.store_command", description=__doc__
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the actions of ``probes store``."""
     parser.add_argument(
         "--store", default=".store", type=Path, help="the folder (default: .store)"
     )
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     for name, do, text in (
         ("list", _list, "print key, bytes and last use of each observation"),
-        ("verify", _verify, "read everything back; set aside what is not whole"),
-        ("export", _export, "copy the observations that are whole into a folder"),
+        ("verify", _verify, "read everything back; set aside what is damaged"),
+        ("export", _export, "copy the undamaged observations into a folder"),
         ("prune", _prune, "remove the least recently used until the rest fit"),
         ("clean", _clean, "remove what killed runs left behind an hour ago or more"),
     ):
         action = actions.add_parser(name, help=text, description=text)
         action.set_defaults(do=do)
         if do is _export:
-            action.add_argument("folder", type=Path, help="the store copied into")
+            action.add_argument("folder", type=Path, help="the store to copy into")
         if do is _prune:
             action.add_argument("--limit", required=True, help="such as 500M or 2G")
-    return parser
+
+
+def run(given: argparse.Namespace) -> int:
+    """Do one action on a store.
+
+    Returns:
+        The exit status: 0, or 1 if ``verify`` set something aside.
+
+    Raises:
+        ProbesError: The store or the limit cannot be used.
+    """
+    return int(given.do(_open(given.store), given))
 
 
 def _open(folder: Path) -> Store:
@@ -65,7 +55,7 @@ def _open(folder: Path) -> Store:
     return Store(folder)
 
 
-def _list(store: Store, asked: argparse.Namespace) -> int:
+def _list(store: Store, given: argparse.Namespace) -> int:
     held = entries(store)
     for entry in held:
         used = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(entry.used))
@@ -76,34 +66,30 @@ def _list(store: Store, asked: argparse.Namespace) -> int:
     return 0
 
 
-def _verify(store: Store, asked: argparse.Namespace) -> int:
+def _verify(store: Store, given: argparse.Namespace) -> int:
     n_held, damaged = len(entries(store)), verify(store)
     print(f"{n_held - len(damaged)} whole, {len(damaged)} set aside")
     return DAMAGED if damaged else 0
 
 
-def _export(store: Store, asked: argparse.Namespace) -> int:
-    target = Store(asked.folder)
+def _export(store: Store, given: argparse.Namespace) -> int:
+    target = Store(given.folder)
     n_copied = 0
     for entry in entries(store):
         found = store.get(entry.key)
         if found is not None and target.get(entry.key) is None:
             target.put(found)
             n_copied += 1
-    print(f"{n_copied} observations copied to {asked.folder}")
+    print(f"{n_copied} observations copied to {given.folder}")
     return 0
 
 
-def _prune(store: Store, asked: argparse.Namespace) -> int:
-    removed = prune(store, parse_size(asked.limit))
+def _prune(store: Store, given: argparse.Namespace) -> int:
+    removed = prune(store, parse_size(given.limit))
     print(f"{len(removed)} removed, {sum(entry.n_bytes for entry in removed)} bytes")
     return 0
 
 
-def _clean(store: Store, asked: argparse.Namespace) -> int:
+def _clean(store: Store, given: argparse.Namespace) -> int:
     print(f"{len(clean(store))} removed")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -5,63 +5,20 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from probes.data.text_tasks import TextTask
-from probes.data.tokenization import without_long_rows
 from probes.engine.store import Store
 from probes.errors import NumericsError, ProbesError, StoreError
 from probes.observations.observation import Observation
-from probes.observations.request import Request
+from probes.observations.request import LearnerContext, Request
 
 if TYPE_CHECKING:
     from probes.models.model_cache import ModelPool
 
 REMEMBERED = 1 << 30  # bytes of observations kept in memory
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scene:
-    """What a learner is given: the request, its model, and other observations."""
-
-    request: Request
-    observer: Observer
-
-    @property
-    def model(self) -> Any:
-        """The loaded network (see ``models.model_cache``)."""
-        return self.observer.pool.get(self.request.model, self.request.settings)
-
-    def text_task(self) -> TextTask:
-        """Choose the rows that the model is shown and asked.
-
-        Raises:
-            DataError: There are too few rows, or they cannot be read.
-        """
-        request, model = self.request, self.model
-        if request.settings.long_rows == "error":
-            return request.text_task(lambda rows: rows)
-        share = model.context // (request.n_demonstrations + 1)
-        return request.text_task(
-            lambda rows: without_long_rows(rows, model.tokenizer, share)
-        )
-
-    def observe(self, learner: Any, **changes: Any) -> Observation:
-        """Ask another learner in the same cell, through the store."""
-        return self.observer.observe(replace(self.request, learner=learner, **changes))
-
-    def choose(self, choice: Any) -> dict[str, Any]:
-        """Ask who chooses a learner's settings what they are.
-
-        Chosen on calibration queries after demonstrations as they stand in the rows: a
-        learner that is given other labels or words differs by nothing else.
-        """
-        gold: dict[str, Any] = {"labels": "gold", "wording": "own"}
-        found = self.observe(choice, queries="calibration", order=0, draw=0, **gold)
-        return dict(found.facts)
 
 
 class Observer:
@@ -108,6 +65,14 @@ class Observer:
         """Forward passes made by this process."""
         return 0 if self._pool is None else self._pool.n_forward
 
+    def context(self, request: Request) -> LearnerContext:
+        """Give a learner what it may use to answer a request."""
+        return LearnerContext(
+            request=request,
+            load=lambda card: self.pool.get(card, request.settings),
+            answer=self.observe,
+        )
+
     def observe(self, request: Request) -> Observation:
         """Return the observation of a request, measuring it if nobody has yet.
 
@@ -144,7 +109,7 @@ class Observer:
         if request.learner.needs_model and request.model.family == "text":
             self.pool.get(request.model, request.settings)  # loading is timed apart
         started, others = time.perf_counter(), self._spent
-        answered = request.learner.observe(Scene(request=request, observer=self))
+        answered = request.learner.observe(self.context(request))
         _require_finite(answered, request)
         seconds = time.perf_counter() - started
         # Observations that this one asked for are not its own work.

@@ -21,8 +21,8 @@ from probes.learners.layer_causal import retrained
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
-    from probes.engine.observer import Scene
     from probes.models.causal_lm.attention_hooks import Attention, Recorder
+    from probes.observations.request import LearnerContext
 
 Floats = NDArray[np.float32]
 
@@ -58,7 +58,7 @@ class Activations:
     of: Any
     needs_model: bool = True
 
-    def observe(self, scene: Scene) -> Observation:
+    def observe(self, context: LearnerContext) -> Observation:
         """Run every set's prompts whole, with the weights that the learner came to.
 
         Raises:
@@ -68,12 +68,12 @@ class Activations:
         """
         from probes.models.causal_lm.attention_hooks import Recorder
 
-        task, model = scene.text_task(), scene.model
+        task, model = context.text_task(), context.model
         texts = Texts(model, task, verbalize(model.tokenizer, task))
         in_context = isinstance(self.of, InContext)
-        facts = {} if in_context else scene.observe(self.of).facts
+        facts = {} if in_context else context.observe(self.of).facts
         found = []
-        for index, weights in enumerate(retrained(scene, self.of, facts)):
+        for index, weights in enumerate(retrained(context, self.of, facts)):
             with model.tuned(weights), Recorder(model) as recorder:
                 read = _in_context if in_context else _alone
                 found.append(read(recorder, texts, index))

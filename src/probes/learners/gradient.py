@@ -20,8 +20,7 @@ from probes.learners.in_context import ask_set, ask_stack, text_observation
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
-    from probes.engine.observer import Scene
-    from probes.observations.request import Learner
+    from probes.observations.request import Learner, LearnerContext
 
 SELECTION_SETS = 4  # demonstration sets on which rate and passes are chosen
 
@@ -36,7 +35,7 @@ class GradientLearner:
         passes: Numbers of passes over the demonstrations to choose from.
         batch_size: Demonstrations a step; None is the full batch.
         reshuffled: Draw a new order for each pass after the first.
-        weights: "all", or a sub-model such as "W_V@middle" (``models.weights.parameter_groups``);
+        weights: "all", or a sub-model such as "W_V@middle" (see ``parameter_groups``);
             "lora@all" moves low-rank changes (see ``models.training.lora``).
     """
 
@@ -69,7 +68,7 @@ class GradientLearner:
         """Who chooses rate and passes, on calibration queries."""
         return Selection(of=self)
 
-    def observe(self, scene: Scene) -> Observation:
+    def observe(self, context: LearnerContext) -> Observation:
         """Train each demonstration set at the chosen rate, and ask its queries.
 
         Raises:
@@ -79,13 +78,13 @@ class GradientLearner:
         from probes.models.training.lora import training_of
         from probes.models.training.training_runs import Trial
 
-        chosen = scene.choose(self.choice)
-        task, model = scene.text_task(), scene.model
+        chosen = context.choose(self.choice)
+        task, model = context.text_task(), context.model
         labels = verbalize(model.tokenizer, task)
         lessons = encode_lessons(model, task, labels, task.demonstrations)
         training = training_of(model, self, lessons)
         trials = [
-            Trial(index=index, rate=chosen["rate"], seed=training_seed(scene, index))
+            Trial(index=index, rate=chosen["rate"], seed=training_seed(context, index))
             for index in range(len(task.demonstrations))
         ]
         answered, norms = [], []
@@ -113,7 +112,7 @@ class Selection:
     of: GradientLearner
     needs_model: bool = True
 
-    def observe(self, scene: Scene) -> Observation:
+    def observe(self, context: LearnerContext) -> Observation:
         """Train the first sets at every rate, reading the loss at every pass asked for.
 
         Raises:
@@ -123,7 +122,7 @@ class Selection:
         from probes.models.training.lora import training_of
         from probes.models.training.training_runs import Trial
 
-        task, model = scene.text_task(), scene.model
+        task, model = context.text_task(), context.model
         labels = verbalize(model.tokenizer, task)
         used = range(min(SELECTION_SETS, len(task.demonstrations)))
         shown, asked = (
@@ -132,7 +131,7 @@ class Selection:
         )
         training = training_of(model, self.of, shown)
         trials = [
-            Trial(index=index, rate=rate, seed=training_seed(scene, index))
+            Trial(index=index, rate=rate, seed=training_seed(context, index))
             for rate in self.of.rates
             for index in used
         ]
@@ -146,7 +145,7 @@ class Selection:
         if not np.isfinite(total).any():
             raise NumericsError(
                 f"No learning rate of {self.of.rates} trains "
-                f"{scene.request.model.name}. Expected one that neither diverges nor "
+                f"{context.request.model.name}. Expected one that neither diverges nor "
                 f"vanishes. {next(filter(None, faults), '')}".rstrip()
             )
         r, p = divmod(int(np.argmin(total)), shape[1])
@@ -173,25 +172,25 @@ class RandomUpdate:
     matched_to: GradientLearner
     needs_model: bool = True
 
-    def observe(self, scene: Scene) -> Observation:
+    def observe(self, context: LearnerContext) -> Observation:
         """Add one seeded Gaussian update for each set, and ask its queries."""
         from probes.models.training.label_batches import encode_lessons
         from probes.models.training.lora import training_of
 
-        matched = scene.observe(self.matched_to)
-        task, model = scene.text_task(), scene.model
+        matched = context.observe(self.matched_to)
+        task, model = context.text_task(), context.model
         labels = verbalize(model.tokenizer, task)
         lessons = encode_lessons(model, task, labels, task.demonstrations)
         training = training_of(model, self.matched_to, lessons)
         answered = []
         for index, asked in enumerate(task.queries):
             norms = matched["update_norms"][index].tolist()
-            seed = training_seed(scene, index)
+            seed = training_seed(context, index)
             with model.tuned(training.moved_randomly(norms, seed)):
                 answered.append(ask_set(model, task, labels, asked))
         return text_observation(task, labels, np.stack(answered))
 
 
-def training_seed(scene: Scene, index: int) -> int:
+def training_seed(context: LearnerContext, index: int) -> int:
     """Seed the training on a demonstration set, also where it is repeated."""
-    return seed_of("training", scene.request.settings.seed, index)
+    return seed_of("training", context.request.settings.seed, index)

@@ -12,8 +12,7 @@ from probes.observations.common_support import likeliest
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
-    from probes.engine.observer import Scene
-    from probes.observations.request import Learner
+    from probes.observations.request import Learner, LearnerContext
 
 N_QUERIES = 2  # pictured: the first queries of the first demonstration set
 N_TOKENS = 10  # named: the K of the token overlap of Shen et al. 2024
@@ -34,10 +33,10 @@ class Illustration:
     of: Learner
     needs_model: bool = True
 
-    def observe(self, scene: Scene) -> Observation:
+    def observe(self, context: LearnerContext) -> Observation:
         """Read both learners' answers, and find the words for them."""
-        icl, theirs = scene.observe(InContext()), scene.observe(self.of)
-        task, tokenizer = scene.text_task(), scene.model.tokenizer
+        icl, theirs = context.observe(InContext()), context.observe(self.of)
+        task, tokenizer = context.text_task(), context.model.tokenizer
         shown, asked = task.demonstrations[0], task.queries[0]
         pictured = [
             {

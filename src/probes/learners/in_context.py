@@ -16,8 +16,8 @@ from probes.observations.observation import Observation
 from probes.observations.truncation import kept
 
 if TYPE_CHECKING:
-    from probes.engine.observer import Scene
     from probes.models.causal_lm.causal_lm import CausalLM
+    from probes.observations.request import LearnerContext
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,25 +32,25 @@ class InContext:
     depth: int | None = None
     needs_model: bool = True
 
-    def observe(self, scene: Scene) -> Observation:
+    def observe(self, context: LearnerContext) -> Observation:
         """Run the demonstrations once for each set, then all its queries.
 
         Raises:
             DataError: A prompt is too long or the labels collide.
             NumericsError: The model answers NaN or infinite logits.
         """
-        if scene.request.model.family == "regression":
-            tasks = scene.request.regression_task()
-            answers = scene.model.answer(tasks, depth=self.depth)
+        if context.request.model.family == "regression":
+            tasks = context.request.regression_task()
+            answers = context.model.answer(tasks, depth=self.depth)
             return regression_observation(tasks, *answers)
-        task = scene.text_task()
-        labels = verbalize(scene.model.tokenizer, task)
+        task = context.text_task()
+        labels = verbalize(context.model.tokenizer, task)
         prompts = [
             [(task.in_context(shown, q), q) for q in asked]
             for shown, asked in zip(task.demonstrations, task.queries, strict=True)
         ]
-        encoded = [_encode(scene.model, labels, of_set) for of_set in prompts]
-        answered = scene.model.log_probs_of_groups(encoded)
+        encoded = [_encode(context.model, labels, of_set) for of_set in prompts]
+        answered = context.model.log_probs_of_groups(encoded)
         return text_observation(task, labels, np.stack(answered))
 
 
@@ -60,16 +60,16 @@ class Base:
 
     needs_model: bool = True
 
-    def observe(self, scene: Scene) -> Observation:
+    def observe(self, context: LearnerContext) -> Observation:
         """Run each distinct query once.
 
         Raises:
             DataError: A prompt is too long or the labels collide.
             NumericsError: The model answers NaN or infinite logits.
         """
-        task = scene.text_task()
-        labels = verbalize(scene.model.tokenizer, task)
-        return text_observation(task, labels, ask_alone(scene.model, task, labels))
+        task = context.text_task()
+        labels = verbalize(context.model.tokenizer, task)
+        return text_observation(task, labels, ask_alone(context.model, task, labels))
 
 
 def ask_alone(model: CausalLM, task: TextTask, labels: Verbalized) -> NDArray[Any]:

@@ -13,8 +13,8 @@ from probes.learners.regression_algorithms import LinearLearner
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
-    from probes.engine.observer import Scene
     from probes.models.regression.construction import LayerWeights, NetworkWeights
+    from probes.observations.request import LearnerContext
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Interpolated:
     share: float
     needs_model: bool = True
 
-    def observe(self, scene: Scene) -> Observation:
+    def observe(self, context: LearnerContext) -> Observation:
         """Answer every task with the mixed weights.
 
         Raises:
@@ -46,8 +46,8 @@ class Interpolated:
         from probes.models.regression.construction import construct
         from probes.models.regression.linear_attention import LinearAttention
 
-        gd = scene.observe(LinearLearner(algorithm="gd"))
-        weights = scene.model.shape
+        gd = context.observe(LinearLearner(algorithm="gd"))
+        weights = context.model.shape
         (rate,) = gd.facts["settings"]
         spec = Construction(
             algorithm="gd",
@@ -56,7 +56,7 @@ class Interpolated:
             rate=rate,
         )
         between = mix(weights, construct(spec), self.share)
-        task = scene.request.regression_task()
+        task = context.request.regression_task()
         return regression_observation(task, *LinearAttention(between).answer(task))
 
 

@@ -20,25 +20,25 @@ from probes.learners.in_context import ask_set, text_observation
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
-    from probes.engine.observer import Scene
+    from probes.observations.request import LearnerContext
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerCausal(GradientLearner):
-    """Train each layer by its own output's loss (``models.training.layerwise_loss``)."""
+    """Train each layer by its own output's loss (see ``layerwise_loss``)."""
 
-    def observe(self, scene: Scene) -> Observation:
+    def observe(self, context: LearnerContext) -> Observation:
         """Train each demonstration set at the chosen rate, and ask its queries.
 
         Raises:
             NumericsError: Every rate diverges, or the update vanishes in rounding.
         """
-        chosen = scene.choose(LayerSelection(of=self))
-        task, model = scene.text_task(), scene.model
+        chosen = context.choose(LayerSelection(of=self))
+        task, model = context.text_task(), context.model
         labels = verbalize(model.tokenizer, task)
         answered = []
         for asked, weights in zip(
-            task.queries, retrained(scene, self, chosen), strict=True
+            task.queries, retrained(context, self, chosen), strict=True
         ):
             with model.tuned(weights):
                 answered.append(ask_set(model, task, labels, asked))
@@ -52,7 +52,7 @@ class LayerSelection:
     of: LayerCausal
     needs_model: bool = True
 
-    def observe(self, scene: Scene) -> Observation:
+    def observe(self, context: LearnerContext) -> Observation:
         """Train the first sets at every rate, reading the loss at every pass asked for.
 
         Raises:
@@ -61,13 +61,13 @@ class LayerSelection:
         from probes.models.training.label_batches import encode_lessons
         from probes.models.training.training_runs import Trial
 
-        task, model = scene.text_task(), scene.model
+        task, model = context.text_task(), context.model
         labels = verbalize(model.tokenizer, task)
         used = range(min(SELECTION_SETS, len(task.demonstrations)))
-        training = _training(scene, self.of)
+        training = _training(context, self.of)
         asked = encode_lessons(model, task, labels, [task.queries[i] for i in used])
         trials = [
-            Trial(index=index, rate=rate, seed=training_seed(scene, index))
+            Trial(index=index, rate=rate, seed=training_seed(context, index))
             for rate in self.of.rates
             for index in used
         ]
@@ -79,7 +79,7 @@ class LayerSelection:
         if not np.isfinite(total).any():
             raise NumericsError(
                 f"No learning rate of {self.of.rates} trains the layers of "
-                f"{scene.request.model.name}. Expected one that does not diverge. "
+                f"{context.request.model.name}. Expected one that does not diverge. "
                 f"Lower rates=."
             )
         r, p = divmod(int(np.argmin(total)), total.shape[1])
@@ -87,13 +87,15 @@ class LayerSelection:
         return Observation(arrays={}, facts=facts)
 
 
-def retrained(scene: Scene, learner: Any, chosen: Any) -> Iterator[dict[str, Any]]:
+def retrained(
+    context: LearnerContext, learner: Any, chosen: Any
+) -> Iterator[dict[str, Any]]:
     """Give, for each demonstration set, the weights that a learner comes to.
 
     Training is deterministic: they are the weights with which the learner answered.
 
     Args:
-        scene: The cell.
+        context: The cell.
         learner: A gradient learner, or a random update matched to one; any other leaves
             the weights as they are.
         chosen: The learner's rate and passes, as ``facts`` of its observation.
@@ -103,19 +105,19 @@ def retrained(scene: Scene, learner: Any, chosen: Any) -> Iterator[dict[str, Any
     """
     from probes.models.training.training_runs import Trial
 
-    n_sets = scene.request.settings.n_sets
+    n_sets = context.request.settings.n_sets
     if isinstance(learner, RandomUpdate):
-        norms = scene.observe(learner.matched_to)["update_norms"]
-        training = _training(scene, learner.matched_to)
+        norms = context.observe(learner.matched_to)["update_norms"]
+        training = _training(context, learner.matched_to)
         for index in range(n_sets):
             yield training.moved_randomly(
-                norms[index].tolist(), training_seed(scene, index)
+                norms[index].tolist(), training_seed(context, index)
             )
     elif isinstance(learner, GradientLearner):
         at_choice = replace(learner, rates=(chosen["rate"],))
-        training = _training(scene, at_choice)
+        training = _training(context, at_choice)
         trials = [
-            Trial(index=index, rate=chosen["rate"], seed=training_seed(scene, index))
+            Trial(index=index, rate=chosen["rate"], seed=training_seed(context, index))
             for index in range(n_sets)
         ]
         for group in training.groups(trials):
@@ -126,12 +128,12 @@ def retrained(scene: Scene, learner: Any, chosen: Any) -> Iterator[dict[str, Any
         yield from ({} for _ in range(n_sets))
 
 
-def _training(scene: Scene, learner: GradientLearner) -> Any:
+def _training(context: LearnerContext, learner: GradientLearner) -> Any:
     from probes.models.training.label_batches import encode_lessons
     from probes.models.training.layerwise_loss import LayerCausalTraining
     from probes.models.training.lora import training_of
 
-    task, model = scene.text_task(), scene.model
+    task, model = context.text_task(), context.model
     labels = verbalize(model.tokenizer, task)
     lessons = encode_lessons(model, task, labels, task.demonstrations)
     kind = LayerCausalTraining if isinstance(learner, LayerCausal) else training_of

@@ -24,10 +24,9 @@ from probes.observations.common_support import common
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
-    from probes.engine.observer import Scene
     from probes.models.training.trainer import Training
     from probes.models.training.training_runs import Trial
-    from probes.observations.request import Learner
+    from probes.observations.request import Learner, LearnerContext
 
 Quantity = Literal["accuracy", "loss", "change"]
 QUANTITIES = get_args(Quantity)
@@ -69,22 +68,25 @@ class Match:
     at: Quantity
     needs_model: bool = True
 
-    def observe(self, scene: Scene) -> Observation:
+    def observe(self, context: LearnerContext) -> Observation:
         """Compare every point of the trajectory with ICL.
 
         Raises:
             NumericsError: No rate gives finite answers.
         """
-        path, base = scene.observe(Trajectory(of=self.of)), scene.observe(Base())
+        path, base = context.observe(Trajectory(of=self.of)), context.observe(Base())
         column = QUANTITIES.index(self.at)
-        icl, alone = standings(scene.observe(InContext()), base), standings(base, base)
+        icl, alone = (
+            standings(context.observe(InContext()), base),
+            standings(base, base),
+        )
         wanted, start = (s[:SELECTION_SETS, column] for s in (icl, alone))
         values = path["points"][..., column]  # (n_sets, n_rates, n_passes)
         gaps = values - wanted[:, None, None]
         r, p = _nearest(gaps, path["points"][..., QUANTITIES.index("loss")])
         off = abs(float(gaps[:, r, p].mean()))
         if self.at == "change":
-            off += _hidden(scene.observe(InContext()), base)
+            off += _hidden(context.observe(InContext()), base)
         tolerance = NEAR * abs(float(wanted.mean() - start.mean()))
         return Observation(
             arrays={"gaps": gaps[:, r, p, None]},
@@ -110,7 +112,7 @@ class Trajectory:
     of: GradientLearner
     needs_model: bool = True
 
-    def observe(self, scene: Scene) -> Observation:
+    def observe(self, context: LearnerContext) -> Observation:
         """Train the first sets at every rate, and ask their queries on the way.
 
         Raises:
@@ -120,13 +122,13 @@ class Trajectory:
         from probes.models.training.lora import training_of
         from probes.models.training.training_runs import Trial
 
-        task, model, base = scene.text_task(), scene.model, scene.observe(Base())
+        task, model, base = context.text_task(), context.model, context.observe(Base())
         labels = verbalize(model.tokenizer, task)
         shown = task.demonstrations[:SELECTION_SETS]
         lessons = encode_lessons(model, task, labels, shown)
         training = training_of(model, self.of, lessons)
         trials = [
-            Trial(index=index, rate=rate, seed=training_seed(scene, index))
+            Trial(index=index, rate=rate, seed=training_seed(context, index))
             for index in range(len(shown))
             for rate in self.of.rates
         ]

@@ -13,7 +13,7 @@ from probes.learners.in_context import text_observation
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
-    from probes.engine.observer import Scene
+    from probes.observations.request import LearnerContext
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class PositionFree:
 
     needs_model: bool = True
 
-    def observe(self, scene: Scene) -> Observation:
+    def observe(self, context: LearnerContext) -> Observation:
         """Run each set's demonstrations once, and its queries after them.
 
         Raises:
@@ -40,7 +40,7 @@ class PositionFree:
         """
         from probes.models.causal_lm.parallel_context_windows import log_probs_after
 
-        task, model = scene.text_task(), scene.model
+        task, model = context.text_task(), context.model
         labels = verbalize(model.tokenizer, task)
         texts = Texts(model, task, labels)
         answered = [

@@ -12,7 +12,7 @@ from probes.learners.encoded_prompts import Texts
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
-    from probes.engine.observer import Scene
+    from probes.observations.request import LearnerContext
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class RankOnePatch:
 
     needs_model: bool = True
 
-    def observe(self, scene: Scene) -> Observation:
+    def observe(self, context: LearnerContext) -> Observation:
         """Run every query after its context, and each layer again without it.
 
         Raises:
@@ -36,7 +36,7 @@ class RankOnePatch:
         """
         from probes.models.causal_lm.implicit_weight_update import patch_errors
 
-        task, model = scene.text_task(), scene.model
+        task, model = context.text_task(), context.model
         texts = Texts(model, task, verbalize(model.tokenizer, task))
         found = []
         for index in range(len(task.queries)):

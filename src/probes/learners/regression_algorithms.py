@@ -22,7 +22,7 @@ from probes.measurement import Array
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
-    from probes.engine.observer import Scene
+    from probes.observations.request import LearnerContext
 
 SETTINGS = {
     "gd": 1,
@@ -65,32 +65,32 @@ class LinearLearner:
                 f"{wanted} numbers. See LinearLearner.settings."
             )
 
-    def observe(self, scene: Scene) -> Observation:
-        """Solve every task of the scene at once.
+    def observe(self, context: LearnerContext) -> Observation:
+        """Solve every task of the context at once.
 
         Raises:
             NumericsError: No setting gives finite predictions on calibration tasks.
         """
-        steps = scene.request.model.n_layers if self.steps is None else self.steps
+        steps = context.request.model.n_layers if self.steps is None else self.steps
         assert steps is not None
-        settings = self._settings(scene, self.fitted_steps or steps)
-        task = scene.request.regression_task()
+        settings = self._settings(context, self.fitted_steps or steps)
+        task = context.request.regression_task()
         weights = solve(task, self.algorithm, steps, settings)
         return linear_observation(task, weights, settings=list(settings), steps=steps)
 
-    def _settings(self, scene: Scene, steps: int) -> tuple[float, ...]:
+    def _settings(self, context: LearnerContext, steps: int) -> tuple[float, ...]:
         if self.algorithm == "ols":
             return ()
         if self.settings is not None:
             return self.settings
-        declared = scene.request.model.settings_for(self.algorithm)
-        if declared is not None and steps == scene.request.model.n_layers:
+        declared = context.request.model.settings_for(self.algorithm)
+        if declared is not None and steps == context.request.model.n_layers:
             return declared
-        request = replace(scene.request, queries="calibration", order=0)
+        request = replace(context.request, queries="calibration", order=0)
         if self.fitted_on is not None:
             dataset = replace(request.dataset, rows=self.fitted_on)
             request = replace(request, dataset=dataset)
-        icl = scene.observer.observe(replace(request, learner=InContext()))
+        icl = context.answer(replace(request, learner=InContext()))
         return fit(request.regression_task(), icl.predictions, self.algorithm, steps)
 
 

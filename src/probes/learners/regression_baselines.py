@@ -16,7 +16,7 @@ from probes.measurement import Array
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
-    from probes.engine.observer import Scene
+    from probes.observations.request import LearnerContext
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,22 +41,22 @@ class OnePassSGD:
         """Whether ICL's answers choose the rate."""
         return self.rate == "fitted"
 
-    def observe(self, scene: Scene) -> Observation:
+    def observe(self, context: LearnerContext) -> Observation:
         """Take the steps for all tasks at once."""
-        task, seed = scene.request.regression_task(), scene.request.settings.seed
-        rate = self._rate(scene, task)
+        task, seed = context.request.regression_task(), context.request.settings.seed
+        rate = self._rate(context, task)
         weights = np.real(self._weights(task, rate, seed))
         steps = len(self._starts(task)) * self.passes
         return linear_observation(task, weights, settings=[rate], steps=steps)
 
-    def _rate(self, scene: Scene, task: RegressionTask) -> float:
+    def _rate(self, context: LearnerContext, task: RegressionTask) -> float:
         if isinstance(self.rate, float | int):
             return self.rate
         if self.rate == "typical":
             size = float((task.x**2).sum(axis=-1).mean())
             return 1.0 / (size + 1e-300)
-        seen, target = calibration(scene)
-        seed = scene.request.settings.seed
+        seen, target = calibration(context)
+        seed = context.request.settings.seed
 
         def predict(rates: tuple[Any, ...]) -> Numbers:
             weights = self._weights(seen, rates[0], seed)
@@ -98,16 +98,16 @@ class NearestNeighbours:
         """Whether ICL's answers choose the number of neighbours."""
         return self.k == "fitted"
 
-    def observe(self, scene: Scene) -> Observation:
+    def observe(self, context: LearnerContext) -> Observation:
         """Look up each query's neighbours; the gradient is 0 nearly everywhere."""
-        task = scene.request.regression_task()
-        k = self._nearest_to_icl(scene) if self.k == "fitted" else self.k
+        task = context.request.regression_task()
+        k = self._nearest_to_icl(context) if self.k == "fitted" else self.k
         answers = neighbours(task)[..., k - 1]
         flat = np.zeros_like(task.queries)
         return regression_observation(task, answers, flat, settings=[k])
 
-    def _nearest_to_icl(self, scene: Scene) -> int:
-        task, target = calibration(scene)
+    def _nearest_to_icl(self, context: LearnerContext) -> int:
+        task, target = calibration(context)
         gaps = neighbours(task) - target[..., None]
         return int((gaps**2).mean(axis=(0, 1)).argmin()) + 1
 
@@ -124,8 +124,8 @@ def neighbours(task: RegressionTask) -> Array:
     return np.asarray(answers.cumsum(axis=-1) / np.arange(1, task.y.shape[1] + 1))
 
 
-def calibration(scene: Scene) -> tuple[RegressionTask, Array]:
+def calibration(context: LearnerContext) -> tuple[RegressionTask, Array]:
     """Give calibration tasks, which no verdict sees, and ICL's predictions on them."""
-    request = replace(scene.request, queries="calibration", order=0)
-    icl = scene.observer.observe(replace(request, learner=InContext()))
+    request = replace(context.request, queries="calibration", order=0)
+    icl = context.answer(replace(request, learner=InContext()))
     return request.regression_task(), icl.predictions

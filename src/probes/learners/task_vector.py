@@ -23,7 +23,7 @@ from probes.learners.in_context import text_observation
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
-    from probes.engine.observer import Scene
+    from probes.observations.request import LearnerContext
 
 Form = Literal["replaced", "added"]
 N_DUMMIES = 4  # the authors have one; a mean of several carries less of any
@@ -42,7 +42,7 @@ class TaskVector:
     form: Form = "replaced"
     needs_model: bool = True
 
-    def observe(self, scene: Scene) -> Observation:
+    def observe(self, context: LearnerContext) -> Observation:
         """Take one vector a set, and answer its queries with it.
 
         Raises:
@@ -51,10 +51,10 @@ class TaskVector:
         from probes.models.causal_lm.activation_patching import log_probs_with
 
         choice = LayerChoice(form=self.form)
-        chosen = scene.choose(choice)
+        chosen = context.choose(choice)
         layer = chosen["layer"]
-        states = scene.observe(TaskStates(), queries="calibration")[self.form]
-        texts, model = _texts(scene), scene.model
+        states = context.observe(TaskStates(), queries="calibration")[self.form]
+        texts, model = _texts(context), context.model
         answered = [
             log_probs_with(model, texts.queries(i), layer, vector, form=self.form)
             for i, vector in enumerate(states[:, layer])
@@ -73,7 +73,7 @@ class TaskStates:
 
     needs_model: bool = True
 
-    def observe(self, scene: Scene) -> Observation:
+    def observe(self, context: LearnerContext) -> Observation:
         """Run the dummy queries of each set, in context and alone.
 
         Raises:
@@ -81,7 +81,7 @@ class TaskStates:
         """
         from probes.models.causal_lm.activation_patching import states_at_the_end
 
-        texts, model = _texts(scene), scene.model
+        texts, model = _texts(context), context.model
         n = n_dummies(texts)
         after, alone = (
             np.stack(
@@ -107,16 +107,16 @@ class LayerChoice:
     form: Form
     needs_model: bool = True
 
-    def observe(self, scene: Scene) -> Observation:
+    def observe(self, context: LearnerContext) -> Observation:
         """Try every layer.
 
         Raises:
             DataError: A prompt is too long, or there are too few queries.
         """
-        texts, states = _texts(scene), scene.observe(TaskStates())[self.form]
+        texts, states = _texts(context), context.observe(TaskStates())[self.form]
         losses = [
             [
-                _loss(scene.model, texts, index, layer, vector, self.form)
+                _loss(context.model, texts, index, layer, vector, self.form)
                 for layer, vector in enumerate(vectors)
             ]
             for index, vectors in enumerate(states[:SELECTION_SETS])
@@ -155,6 +155,6 @@ def _loss(
     return float(-found[np.arange(len(asked)), gold].mean(dtype=np.float64))
 
 
-def _texts(scene: Scene) -> Texts:
-    task, model = scene.text_task(), scene.model
+def _texts(context: LearnerContext) -> Texts:
+    task, model = context.text_task(), context.model
     return Texts(model, task, verbalize(model.tokenizer, task))

@@ -18,7 +18,7 @@ from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
     from probes.data.text_tasks import Example
-    from probes.engine.observer import Scene
+    from probes.observations.request import LearnerContext
 
 Floats = NDArray[np.float64]
 
@@ -34,12 +34,12 @@ class LabelPrior:
     smoothing: float = 1.0
     needs_model: bool = True
 
-    def observe(self, scene: Scene) -> Observation:
+    def observe(self, context: LearnerContext) -> Observation:
         """Count the labels of each set; queries are not read."""
-        task = scene.text_task()
+        task = context.text_task()
         pairs = zip(task.demonstrations, task.queries, strict=True)
         alike = [np.ones((len(asked), len(shown))) for shown, asked in pairs]
-        return _voted(scene, alike, self.smoothing)
+        return _voted(context, alike, self.smoothing)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,30 +58,30 @@ class RepresentationNeighbours:
     smoothing: float = 0.1
     needs_model: bool = True
 
-    def observe(self, scene: Scene) -> Observation:
+    def observe(self, context: LearnerContext) -> Observation:
         """Represent demonstrations and queries, each alone, and vote.
 
         Raises:
             DataError: A prompt is too long.
             ModelError: The model's attention cannot be recorded.
         """
-        task = scene.text_task()
+        task = context.text_task()
         alike = []
         for shown, asked in zip(task.demonstrations, task.queries, strict=True):
-            ours = _represented(scene, [*asked, *shown])
+            ours = _represented(context, [*asked, *shown])
             cosines = ours[: len(asked)] @ ours[len(asked) :].T
             weights = np.exp(
                 (cosines - cosines.max(1, keepdims=True)) / self.temperature
             )
             alike.append(weights / weights.mean(axis=1, keepdims=True))
-        return _voted(scene, alike, self.smoothing)
+        return _voted(context, alike, self.smoothing)
 
 
-def _represented(scene: Scene, examples: list[Example]) -> Floats:
+def _represented(context: LearnerContext, examples: list[Example]) -> Floats:
     """Give unit vectors, shape (n_examples, d_model)."""
     from probes.models.causal_lm.attention_hooks import Recorder
 
-    task, model = scene.text_task(), scene.model
+    task, model = context.text_task(), context.model
     encoded = encode_checked(
         model.tokenizer,
         [(task.alone(e), e.where) for e in examples],
@@ -95,9 +95,11 @@ def _represented(scene: Scene, examples: list[Example]) -> Floats:
     return np.asarray(found / np.where(norms > 0, norms, 1.0))
 
 
-def _voted(scene: Scene, alike: list[Floats], smoothing: float) -> Observation:
+def _voted(
+    context: LearnerContext, alike: list[Floats], smoothing: float
+) -> Observation:
     """Divide the labels' mass by votes; ``alike`` is (n_queries, n_shown) a set."""
-    task, model = scene.text_task(), scene.model
+    task, model = context.text_task(), context.model
     labels = verbalize(model.tokenizer, task)
     log_probs = ask_alone(model, task, labels).astype(np.float64)
     tokens = list(labels.first_tokens)

@@ -14,7 +14,7 @@ from probes.measurement import Array
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
-    from probes.engine.observer import Scene
+    from probes.observations.request import LearnerContext
 
 DIVERGED = 1e3
 """Predictions are held at so many answer sizes: a run that diverges is far from
@@ -43,14 +43,14 @@ class Steps:
                 f"numbers from 0 on, ascending. Sort them."
             )
 
-    def observe(self, scene: Scene) -> Observation:
+    def observe(self, context: LearnerContext) -> Observation:
         """Predict every query after each number of steps.
 
         Raises:
             NumericsError: No setting gives finite predictions on calibration tasks.
         """
-        settings = scene.observe(self.of).facts["settings"]
-        task = scene.request.regression_task()
+        settings = context.observe(self.of).facts["settings"]
+        task = context.request.regression_task()
         limit = DIVERGED * float(np.sqrt(np.mean(task.answers**2)))
         with np.errstate(all="ignore"):  # of runs that diverge
             weights = weights_after(

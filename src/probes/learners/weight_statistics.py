@@ -17,7 +17,7 @@ from probes.learners.in_context import regression_observation, text_observation
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
-    from probes.engine.observer import Scene
+    from probes.observations.request import LearnerContext
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,13 +25,13 @@ class WeightStatistics:
     """Read how sparse the attention matrices are; nothing learns and nothing answers.
 
     The observation's arrays have the leading axes (n_layers, n_matrices), the matrices
-    being those of ``models.attention_weights``: ``shares`` with a last axis of thresholds,
+    being those of ``attention_weights``: ``shares`` with a last axis of thresholds,
     ``hoyer``, ``participation`` and ``sizes`` (root mean squares).
     """
 
     needs_model: bool = True
 
-    def observe(self, scene: Scene) -> Observation:
+    def observe(self, context: LearnerContext) -> Observation:
         """Read every matrix once.
 
         Raises:
@@ -39,7 +39,7 @@ class WeightStatistics:
         """
         from probes.models import attention_weights as m
 
-        layers = list(m.attention_matrices(scene.model))
+        layers = list(m.attention_matrices(context.model))
         arrays = {
             name: np.array([[read(w).tolist() for w in layer] for layer in layers])
             for name, read in (
@@ -76,32 +76,32 @@ class Disturbed:
                 f"number >= 0, relative to their size. Mend by=."
             )
 
-    def observe(self, scene: Scene) -> Observation:
+    def observe(self, context: LearnerContext) -> Observation:
         """Disturb the weights anew for each set, and ask its queries.
 
         Raises:
             DataError: A prompt is too long or the labels collide.
             NumericsError: The disturbed model answers NaN or infinite logits.
         """
-        if scene.request.model.family == "regression":
-            return self._on_regression(scene)
-        task, model = scene.text_task(), scene.model
+        if context.request.model.family == "regression":
+            return self._on_regression(context)
+        task, model = context.text_task(), context.model
         labels = verbalize(model.tokenizer, task)
         texts = Texts(model, task, labels)
         answered = []
         for index in range(len(task.queries)):
-            with model.tuned(self._noisy(model.model, scene, index)):
+            with model.tuned(self._noisy(model.model, context, index)):
                 prompts = texts.queries_in_context(index)
                 answered.append(model.next_token_log_probs(prompts))
         return text_observation(task, labels, np.stack(answered))
 
-    def _on_regression(self, scene: Scene) -> Observation:
-        tasks = scene.request.regression_task()
+    def _on_regression(self, context: LearnerContext) -> Observation:
+        tasks = context.request.regression_task()
         found = []
         for index in range(len(tasks.x)):
             one = slice(index, index + 1)
-            model = copy.deepcopy(scene.model)
-            model.load_state_dict(self._noisy(model, scene, index))
+            model = copy.deepcopy(context.model)
+            model.load_state_dict(self._noisy(model, context, index))
             single = replace(
                 tasks,
                 x=tasks.x[one],
@@ -113,10 +113,12 @@ class Disturbed:
         predictions, sensitivities = map(np.concatenate, zip(*found, strict=True))
         return regression_observation(tasks, predictions, sensitivities)
 
-    def _noisy(self, module: Any, scene: Scene, index: int) -> dict[str, Any]:
+    def _noisy(
+        self, module: Any, context: LearnerContext, index: int
+    ) -> dict[str, Any]:
         import torch
 
-        seed = seed_of("weight noise", scene.request.settings.seed, index)
+        seed = seed_of("weight noise", context.request.settings.seed, index)
         generator = torch.Generator().manual_seed(seed)
         noisy = {}
         for name, weight in module.named_parameters():
@@ -139,22 +141,21 @@ class Drift:
     since: ModelCard
     needs_model: bool = True
 
-    def observe(self, scene: Scene) -> Observation:
+    def observe(self, context: LearnerContext) -> Observation:
         """Load both and compare them.
 
         Raises:
             ModelError: One cannot be loaded.
             OptionError: They are not of one shape.
         """
-        ours = dict(scene.model.model.named_parameters())
-        pool = scene.observer.pool
-        other: Any = pool.get(self.since, scene.request.settings)
+        ours = dict(context.model.model.named_parameters())
+        other: Any = context.load(self.since)
         theirs = dict(other.model.named_parameters())
         if {n: p.shape for n, p in ours.items()} != {
             n: p.shape for n, p in theirs.items()
         }:
             raise OptionError(
-                f"{scene.request.model.name} and {self.since.name} have weights of "
+                f"{context.request.model.name} and {self.since.name} have weights of "
                 f"other names or shapes. Expected checkpoints of one training. Mend "
                 f"the card's checkpoints=."
             )

@@ -20,7 +20,7 @@ from probes.learners.regression_algorithms import LinearLearner
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
-    from probes.engine.observer import Scene
+    from probes.observations.request import LearnerContext
 
 EXAMPLES = 100
 
@@ -45,23 +45,23 @@ class WorstCase:
     longest: int = 24
     needs_model: bool = True
 
-    def observe(self, scene: Scene) -> Observation:
+    def observe(self, context: LearnerContext) -> Observation:
         """Search the space; the answers are those to the worst task found.
 
         Raises:
             OptionError: The cell has no fixed input dimension; our own bug.
         """
-        rows = scene.request.dataset.rows
+        rows = context.request.dataset.rows
         if not isinstance(rows, LinearTasks):
             raise OptionError(
                 "A hunt needs regression tasks. Expected a regression cell."
             )
-        theirs = scene.observe(self.against)
+        theirs = context.observe(self.against)
         settings = tuple(theirs.facts["settings"])
         steps = int(theirs.facts["steps"])
 
         def answer(task: RegressionTask) -> tuple[Any, Any]:
-            ours, _ = scene.model.answer(task)
+            ours, _ = context.model.answer(task)
             weights = solve(task, self.against.algorithm, steps, settings)
             return ours, np.einsum("sqd,sd->sq", task.queries, weights)
 

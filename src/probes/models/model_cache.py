@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 from collections import OrderedDict
+from typing import Protocol, cast
 
 import torch
 
-from probes.cards import Construction, Learned, ModelCard, Untrained
+from probes.cards import ModelCard
 from probes.cell import Settings
-from probes.models.causal_lm.causal_lm import CausalLM
-from probes.models.causal_lm.loading import load_causal_lm
-from probes.models.regression.checkpoints import load_learned, untrained_learned
-from probes.models.regression.construction import construct
-from probes.models.regression.linear_attention import LinearAttention
-from probes.models.regression.softmax_attention import SoftmaxAttention
+from probes.models.loaders import loader_of
 
 ROOM = 2 << 30  # bytes that models may share; a larger one is kept alone
 SMALL = 16 << 20
@@ -21,7 +18,11 @@ SMALL = 16 << 20
 that its answers are the same to the last bit. Two threads answer on 1 to 6 MiB of
 weights 1.2 to 1.8 times as fast, on 26 MiB 1.6 to 1.9 times (see ``abreast``)."""
 
-Loaded = CausalLM | LinearAttention | SoftmaxAttention
+
+class Loaded(Protocol):
+    """A network in memory, as far as the cache needs to know it."""
+
+    n_forward: int
 
 
 class ModelPool:
@@ -55,19 +56,14 @@ class ModelPool:
             self._models[key] = self._load(card, settings)
         self._models.move_to_end(key)
         model = self._models[key]
-        small = not isinstance(model, CausalLM) or model.n_weight_bytes < SMALL
+        small = getattr(model, "n_weight_bytes", 0) < SMALL
         torch.set_num_threads(1 if small else self._threads)
         return model
 
     def _load(self, card: ModelCard, settings: Settings) -> Loaded:
-        weights = card.weights
-        if isinstance(weights, Construction):
-            return LinearAttention(construct(weights))
-        if isinstance(weights, Learned):
-            return load_learned(weights)
-        if isinstance(weights, Untrained) and isinstance(weights.of, Learned):
-            return untrained_learned(weights.of, seed=weights.seed)
-        return load_causal_lm(card, settings)
+        module, function = loader_of(card)
+        load = getattr(importlib.import_module(module), function)
+        return cast(Loaded, load(card, settings))
 
     def _make_room(self, card: ModelCard) -> None:
         held = {key: getattr(m, "n_bytes", 0) for key, m in self._models.items()}

@@ -53,7 +53,7 @@ class Observation:
             raise ShapeError(
                 f"The observation keeps {self['tokens'].shape[-1]} of {self.n_vocab} "
                 f"tokens and the mass of the rest. Expected a measure of these. "
-                f"Compare answers on common outcomes: observations.common_support.common."
+                f"Compare answers on common outcomes: common_support.common."
             )
         return self["log_probs"].astype(np.float64)
 

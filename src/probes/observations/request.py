@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cached_property
+from typing import Any, Protocol
 
 from probes.cards import DatasetCard, LinearTasks, ModelCard
 from probes.cell import Cell, Settings
@@ -16,12 +13,12 @@ from probes.data.datasets import read_rows
 from probes.data.labelled_rows import LabelledRows
 from probes.data.regression_tasks import RegressionTask, draw_nested_tasks, draw_tasks
 from probes.data.text_tasks import Labels, Queries, TextTask, draw_text
+from probes.data.tokenization import without_long_rows
 from probes.data.unrelated_text import Wording
 from probes.hashing import canonical, digest_of_json, seed_of
+from probes.models.loaders import loader_of
 from probes.observations.observation import Observation
-
-if TYPE_CHECKING:
-    from probes.engine.observer import Scene
+from probes.source_code import code_digest
 
 
 class Learner(Protocol):
@@ -34,8 +31,8 @@ class Learner(Protocol):
     def needs_model(self) -> bool:
         """Whether its answers depend on a model, or on the task alone."""
 
-    def observe(self, scene: Scene) -> Observation:
-        """Answer every query of the scene."""
+    def observe(self, context: LearnerContext) -> Observation:
+        """Answer every query of the context's request."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,9 +92,8 @@ class Request:
         for irrelevant in ("n_orders", "data_dir"):
             del sizes[irrelevant]
         described = {
-            "code": code_version(),
+            "code": code_of(self.learner, self.model),
             "learner": canonical(self.learner),
-            **_foreign_code(type(self.learner)),
             "model": fingerprint(self.model) if self.learner.needs_model else None,
             "declared": canonical(self.model.declared),
             "n_layers": self.model.n_layers,
@@ -154,46 +150,73 @@ class Request:
         return task.reordered(seed_of(self.settings.seed, self.order))
 
 
-@cache
-def _foreign_code(learner: type) -> dict[str, str]:
-    """Hash the module of a learner that ``code_version`` does not cover.
+@dataclass(frozen=True, kw_only=True)
+class LearnerContext:
+    """What a learner may use to answer a request.
 
-    Somebody else's learner changes with its own file. Ours adds nothing.
+    Attributes:
+        request: What is asked.
+        load: Gives the loaded network of a card, on the request's device and in its
+            precision.
+        answer: Gives the observation of another request, from the store if it is there.
     """
-    if learner.__module__.startswith("probes."):
-        return {}
-    source = getattr(sys.modules.get(learner.__module__), "__file__", None)
-    if source is None:
-        return {}
-    return {"learner_code": hashlib.sha256(Path(source).read_bytes()).hexdigest()}
+
+    request: Request
+    load: Callable[[ModelCard], Any]
+    answer: Callable[[Request], Observation]
+
+    @property
+    def model(self) -> Any:
+        """The loaded network of the request (see ``models.model_cache``)."""
+        return self.load(self.request.model)
+
+    def text_task(self) -> TextTask:
+        """Choose the rows that the model is shown and asked.
+
+        Raises:
+            DataError: There are too few rows, or they cannot be read.
+        """
+        request, model = self.request, self.model
+        if request.settings.long_rows == "error":
+            return request.text_task(lambda rows: rows)
+        share = model.context // (request.n_demonstrations + 1)
+        return request.text_task(
+            lambda rows: without_long_rows(rows, model.tokenizer, share)
+        )
+
+    def observe(self, learner: Learner, **changes: Any) -> Observation:
+        """Ask another learner in the same cell; ``changes`` set other fields."""
+        return self.answer(replace(self.request, learner=learner, **changes))
+
+    def choose(self, choice: Learner) -> dict[str, Any]:
+        """Ask who chooses a learner's settings what they are.
+
+        Chosen on calibration queries after demonstrations as they stand in the rows: a
+        learner that is given other labels or words differs by nothing else.
+        """
+        gold: dict[str, Any] = {"labels": "gold", "wording": "own"}
+        chosen = self.observe(choice, queries="calibration", order=0, draw=0, **gold)
+        return dict(chosen.facts)
 
 
-@lru_cache(maxsize=1)
-def code_version() -> str:
-    """Hash the source of everything between a request and its answer.
+def code_of(learner: Learner, model: ModelCard) -> str:
+    """Hash the code between a request and its answer.
 
-    Any edit there makes new keys, so that two versions of the code never mix results.
+    It is the code of the learner and of the learners in its fields, of what draws its
+    rows or tasks, and of what loads its model, with all that these reach by import.
     """
-    here = Path(__file__).parents[1]
-    files = [*(here / "learners").glob("*.py"), *(here / "networks").glob("*.py")]
-    names = (
-        "engine/observer.py",
-        "description.py",
-        "prompts.py",
-        "reading.py",
-        "regression.py",
-        "request.py",
-        "row_files.py",
-        "rows.py",
-        "tasks.py",
-        "tokens.py",
-        "wording.py",
-        "hub.py",
-        "vocabulary.py",
-        "outcome_space.py",
-    )
-    files += [here / name for name in names]
-    hashed = hashlib.sha256()
-    for path in sorted(files):
-        hashed.update(path.name.encode() + path.read_bytes())
-    return hashed.hexdigest()[:32]
+    roots = {__name__, *_modules_of(learner)}
+    if learner.needs_model:
+        roots.add(loader_of(model)[0])
+    return code_digest(frozenset(roots))
+
+
+def _modules_of(value: Any) -> Iterator[str]:
+    """Name the modules of a dataclass and of the dataclasses in its fields."""
+    if isinstance(value, tuple | list):
+        for part in value:
+            yield from _modules_of(part)
+    elif is_dataclass(value):
+        yield type(value).__module__
+        for field in fields(value):
+            yield from _modules_of(getattr(value, field.name))

@@ -9,16 +9,16 @@ from probes.pytest_plugin.fixtures import observation
 __all__ = ["observation"]
 
 pytest_plugins = [
-    f"probes.pytest_plugin.{room}"
-    for room in (
+    f"probes.pytest_plugin.{module}"
+    for module in (
         "start",
         "collection",
-        "engines",
+        "measured_first",
         "fixtures",
         "judging",
-        "looking",
+        "repeated_looks",
         "reporting",
-        "workers",
-        "store",
+        "xdist_workers",
+        "store_limit",
     )
 ]

@@ -28,7 +28,10 @@ from probes.verdicts.outcomes import Changed, Refuted, Undecided
 
 LONGEST_TOLD = 100_000
 """Letters of a failure that quotes what no terminal should obey."""
-OURS = ("probes.", "fixtures.")  # packages whose fixtures claims are written with
+OURS = (
+    "probes.",
+    "probes_fixtures.",
+)  # packages whose fixtures claims are written with
 STARTED = pytest.StashKey[float]()
 
 WORDS = {

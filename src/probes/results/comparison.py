@@ -1,22 +1,12 @@
-"""What changed between two runs, cell by cell.
-
-``probes compare BEFORE AFTER`` compares two ``results.jsonl`` and ends
-with 1 where a verdict turned into its opposite or a cell was lost. ``--page FILE`` also
-draws it, see :mod:`probes.report.changes`.
-"""
+"""What changed between two runs, cell by cell."""
 
 from __future__ import annotations
 
-import argparse
 import math
-import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
-
-from probes.errors import ProbesError
 
 Kind = Literal["same", "drift", "weakened", "strengthened", "opposite", "lost", "new"]
 KINDS: dict[Kind, str] = {
@@ -157,69 +147,3 @@ def comparison_lines(changes: Sequence[Change]) -> list[str]:
     if len(moved) > MOST_NAMED:
         lines.append(f"and {len(moved) - MOST_NAMED} more")
     return lines
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Compare the two runs that the command line names."""
-    from probes.report.matrix import plain
-    from probes.results.reading import read_rows_of
-    from probes.results.rows import row_id
-
-    given = _parser().parse_args(arguments)
-    try:
-        rows = [
-            {row_id(row): row for row in read_rows_of(path)}
-            for path in (given.before, given.after)
-        ]
-        changes = compare(
-            *({cell: Standing.of(row) for cell, row in run.items()} for run in rows)
-        )
-        if given.page is not None:
-            _draw(given, changes, *rows)
-    except ProbesError as error:
-        print(plain(error, MOST_TOLD), file=sys.stderr)
-        return 2
-    # Rows come from anywhere: nothing in them may steer the terminal.
-    print("\n".join(plain(line, MOST_TOLD) for line in comparison_lines(changes)))
-    return int(any(change.kind in GRAVE for change in changes))
-
-
-def _draw(
-    given: argparse.Namespace,
-    changes: Sequence[Change],
-    before: Mapping[str, Mapping[str, Any]],
-    after: Mapping[str, Mapping[str, Any]],
-) -> None:
-    """Write the page of changes."""
-    from probes.report.changes import Compared, changes_page
-    from probes.results.record import differences
-    from probes.results.rows import write_text
-
-    compared = Compared(
-        before=str(given.before),
-        after=str(given.after),
-        changes=changes,
-        rows={cell: dict(row) for cell, row in {**before, **after}.items()},
-        differs=differences(before.values(), after.values()),
-    )
-    write_text(changes_page(compared), given.page)
-
-
-def _parser() -> argparse.ArgumentParser:
-    meaning = "; ".join(f"{kind}: {text}" for kind, text in KINDS.items())
-    parser = argparse.ArgumentParser(
-        prog="python -m probes.results.comparison",
-        description="Compare the results.jsonl of two runs, cell by cell.",
-        epilog=f"Kinds of change: {meaning}. Exit status: 1 if any is opposite or "
-        f"lost, 2 if a file cannot be read or written, else 0.",
-    )
-    parser.add_argument("before", type=Path, help="the earlier results.jsonl")
-    parser.add_argument("after", type=Path, help="the later one")
-    parser.add_argument(
-        "--page", type=Path, metavar="FILE", help="also draw it, as one HTML file"
-    )
-    return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -157,9 +157,9 @@ def correct(rows: Iterable[Row]) -> None:
 
     Benjamini–Hochberg over all cells that were tested, for *supported* and for
     *refuted* each; p of *supported* is never read as less than the cell's sets allow
-    (:func:`~probes.verdicts.thresholds.least_p`). A verdict whose adjusted p is above ALPHA becomes
-    inconclusive; ``alone`` keeps what the cell said by itself, which is what its test
-    reports.
+    (:func:`~probes.verdicts.thresholds.least_p`). A verdict whose adjusted p is above
+    ALPHA becomes inconclusive; ``alone`` keeps what the cell said by itself, which is
+    what its test reports.
 
     Over the cells of each claim apart, a matrix of eight claims in which nothing holds
     has a false *supported* several times as often (see ``reports/calibration``).

@@ -1,20 +1,14 @@
 """Write the catalogue page: what every claim says, and what this instrument found.
 
-Everything comes from the claims themselves and from the rows of a run::
-
-    python -m probes.run.catalogue_page --results reports/sample/results.jsonl
+Everything comes from the claims themselves and from the rows of a run.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from probes.claims import ClaimCard
-from probes.errors import ProbesError
 from probes.report.headline import JUDGED
 from probes.report.markdown import escape
 from probes.report.matrix import (
@@ -24,17 +18,14 @@ from probes.report.matrix import (
     plain,
     split_variant,
 )
-from probes.results.reading import read_rows_of
-from probes.results.rows import Row, write_text
-from probes.run.listing import find_claims
+from probes.results.rows import Row
 
-UNUSABLE = 4  # as a run's exit status for options that cannot be used
 HEADER = ("variant", "model", "kind", "cells", "effect where it was judged")
 LEAD = (
     "# The catalogue of claims",
     "",
     "Each claim is a test. Written from the claims and from the rows of a run, by "
-    "`python -m probes.run.catalogue_page`; edit the claims, not this page.",
+    "`probes catalogue`; edit the claims, not this page.",
     "",
     "A row of a table sums up the cells of one model: datasets and numbers of "
     "demonstrations. Of several cells the smallest and the largest effect are told; "
@@ -121,27 +112,3 @@ def _effects(cells: Sequence[Row]) -> str:
     low, high = (number(end["value"]) for end in (alike[0], alike[-1]))
     named, unit = plain(name), plain(alike[0]["unit"], 40)
     return f"{named} {low} to {high} {unit}{more}"
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the page of the claims under some places.
-
-    Returns:
-        Exit status: 0, or 4 if what was given cannot be used.
-    """
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("places", nargs="*", default=["claims"], help="of claims")
-    parser.add_argument("--results", type=Path, help="results.jsonl of a run")
-    parser.add_argument("--out", type=Path, default=Path("reports/catalogue.md"))
-    option = parser.parse_args(arguments)
-    try:
-        rows = [] if option.results is None else read_rows_of(option.results)
-        write_text(catalogue_page(find_claims(option.places), rows), option.out)
-    except ProbesError as error:
-        print(plain(error, 2000), file=sys.stderr)
-        return UNUSABLE
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -10,7 +10,7 @@ with that at N > n sets to be √(n/N), as for a mean over nested independent se
 Student's p-value is then compared with the normal's level (Jennison and Turnbull 2000,
 *Group Sequential Methods*, ch. 11). Queries are the same at every look, which makes
 looks more alike than that, and the rule stricter than it need be (Slepian's
-inequality). How often it errs is measured: ``python -m probes.calibration --only
+inequality). How often it errs is measured: ``probes calibrate --only
 looks``.
 """
 

@@ -83,7 +83,7 @@ HOSTILE_LOAD = """
 import sys, warnings
 from dataclasses import replace
 from pathlib import Path
-import fixtures.models
+import probes_fixtures.models
 from probes.run.grid import MODELS
 from probes.engine.store import Store
 from probes.models.causal_lm.loading import load_causal_lm

@@ -10,15 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import probes_fixtures.datasets
+import probes_fixtures.models  # noqa: F401 - fills the registry
 import pytest
 import torch
+from probes_fixtures.training.icl_objective import Schedule, train
+from probes_fixtures.training.learned_lsa import losses, tamed, trainable
+from probes_fixtures.training.measure_learned import (
+    cosine,
+    fresh,
+    loss,
+    mean,
+    predicted,
+)
 from safetensors.torch import load_file, save_file
 
-import fixtures.datasets
-import fixtures.models  # noqa: F401 - fills the registry
-from fixtures.training.icl_objective import Schedule, train
-from fixtures.training.learned_lsa import losses, tamed, trainable
-from fixtures.training.measure_learned import cosine, fresh, loss, mean, predicted
 from probes.cards import Learned, LinearTasks, ModelCard
 from probes.cell import Settings
 from probes.claims import ClaimCard
@@ -35,8 +41,8 @@ from probes.models.files.fingerprint import fingerprint
 from probes.models.model_cache import ModelPool
 from probes.models.regression.checkpoints import (
     LinearShape,
-    load_learned,
-    untrained_learned,
+    trained_network,
+    untrained_network,
 )
 from probes.models.regression.softmax_attention import SoftmaxAttention, SoftmaxShape
 from probes.models.untrained import untrained_twin
@@ -119,7 +125,7 @@ def test_weights_that_were_not_shipped_are_refused(tmp_path: Path) -> None:
     *kept, last = weights.read_bytes()
     weights.write_bytes(bytes([*kept, last ^ 1]))
     with pytest.raises(ModelError, match="has the SHA-256 .* Expected .* Restore it"):
-        load_learned(replace(source, location=str(folder)))
+        trained_network(replace(source, location=str(folder)))
 
 
 @pytest.mark.parametrize("name", ["learned_lsa_5", "learned_softmax"])
@@ -134,7 +140,7 @@ def test_weights_that_do_not_fit_are_refused(
     spoiled = spoil(tmp_path, name, change)
     wording = rf"does not fit its config.json: .*{told}.*Expected every.*Write the"
     with pytest.raises(ModelError, match=wording):
-        load_learned(spoiled)
+        trained_network(spoiled)
 
 
 @pytest.mark.parametrize(
@@ -149,16 +155,16 @@ def test_configuration_that_is_none_is_refused(tmp_path: Path, config: Any) -> N
     with pytest.raises(
         ModelError, match=r"config.json says .*Expected the arch.*Write"
     ):
-        load_learned(source)
+        trained_network(source)
 
 
 def test_folder_without_weights_is_refused(tmp_path: Path) -> None:
     source = source_of("learned_lsa_1")
     shutil.copy(Path(source.location) / "config.json", tmp_path)
     with pytest.raises(ModelError, match=r"model.safetensors cannot be read"):
-        load_learned(replace(source, location=str(tmp_path)))
+        trained_network(replace(source, location=str(tmp_path)))
     with pytest.raises(ModelError, match=r"config.json cannot be read"):
-        load_learned(replace(source, location=str(tmp_path / "none")))
+        trained_network(replace(source, location=str(tmp_path / "none")))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -167,7 +173,7 @@ def test_untrained_twin_is_drawn_from_its_seed_alone(name: str) -> None:
     task = tasks(d=5 if name == "learned_softmax" else 10)
     torch.manual_seed(1)
     one, again, other = (
-        untrained_learned(source, seed=seed).answer(task)[0] for seed in (0, 0, 1)
+        untrained_network(source, seed=seed).answer(task)[0] for seed in (0, 0, 1)
     )
     assert (one == again).all()
     assert not (one == other).any()

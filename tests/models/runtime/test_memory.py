@@ -5,10 +5,10 @@ from __future__ import annotations
 import platform
 from dataclasses import replace
 
+import probes_fixtures.models  # noqa: F401 - fills the registry
 import pytest
 import torch
 
-import fixtures.models  # noqa: F401 - fills the registry
 from probes.cell import Settings
 from probes.data.datasets import read_rows
 from probes.data.text_tasks import draw_text

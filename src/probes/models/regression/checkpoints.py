@@ -19,7 +19,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from probes.bounded_io import parse_json, read_text
-from probes.cards import Learned
+from probes.cards import Learned, ModelCard, Untrained
+from probes.cell import Settings
 from probes.errors import ModelError
 from probes.hashing import seed_of
 from probes.models.files.safetensors_headers import require_sums
@@ -48,7 +49,21 @@ class LinearShape:
     n_distinct: int
 
 
-def load_learned(source: Learned) -> LinearAttention | SoftmaxAttention:
+def load_learned(card: ModelCard, _: Settings) -> LinearAttention | SoftmaxAttention:
+    """Load a network of a card, trained or untrained.
+
+    Raises:
+        ModelError: The folder does not hold what the card says.
+    """
+    weights = card.weights
+    if isinstance(weights, Untrained):
+        assert isinstance(weights.of, Learned)
+        return untrained_network(weights.of, seed=weights.seed)
+    assert isinstance(weights, Learned)
+    return trained_network(weights)
+
+
+def trained_network(source: Learned) -> LinearAttention | SoftmaxAttention:
     """Load a network from its folder.
 
     Raises:
@@ -73,7 +88,7 @@ def load_learned(source: Learned) -> LinearAttention | SoftmaxAttention:
     return network.requires_grad_(False)
 
 
-def untrained_learned(
+def untrained_network(
     source: Learned, *, seed: int
 ) -> LinearAttention | SoftmaxAttention:
     """Build the same architecture with seeded random weights, as training starts.

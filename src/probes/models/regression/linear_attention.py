@@ -6,9 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from probes.cards import Construction, ModelCard
+from probes.cell import Settings
 from probes.data.regression_tasks import RegressionTask
 from probes.measurement import Array
-from probes.models.regression.construction import NetworkWeights
+from probes.models.regression.construction import NetworkWeights, construct
 
 
 class LinearAttention(nn.Module):
@@ -95,3 +97,9 @@ class LinearAttention(nn.Module):
 
 def _array(tensor: Tensor) -> Array:
     return np.asarray(tensor.detach().numpy(), dtype=np.float64)
+
+
+def load_constructed(card: ModelCard, _: Settings) -> LinearAttention:
+    """Write the weights of a construction into a network."""
+    assert isinstance(card.weights, Construction)
+    return LinearAttention(construct(card.weights))

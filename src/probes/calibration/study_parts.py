@@ -1,20 +1,17 @@
-"""``python -m probes.calibration`` runs the study and writes its report."""
+"""The parts of the calibration study, and how they are run side by side."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from probes.calibration import many_cells, stopping, study, whole_instrument
 from probes.calibration.simulations import WORLDS
 from probes.calibration.study import Outcome
-from probes.calibration.study_report import read_outcomes, write_summary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,41 +74,3 @@ def renewed(old: Iterable[Outcome], new: Sequence[Outcome]) -> list[Outcome]:
 
 def _line_of(o: Outcome) -> tuple[str, str, int, int, str]:
     return o.rule, o.world, o.n_sets, o.n_queries, o.truth
-
-
-def main() -> None:
-    """Run the study that the command line asks for."""
-    parser = argparse.ArgumentParser(
-        prog="python -m probes.calibration",
-        description="Measure how often verdicts are wrong on worlds of known truth.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.add_argument("--quick", action="store_true", help="an eighth of the runs")
-    parser.add_argument(
-        "--redraw", action="store_true", help="only write summary.json up again"
-    )
-    parser.add_argument(
-        "--only", default="", metavar="TEXT",
-        help="run the parts whose names hold the text, and keep the others' results",
-    )  # fmt: skip
-    parser.add_argument("--processes", type=int, default=2, help="worlds at once")
-    parser.add_argument(
-        "--folder", type=Path, default=Path("reports/calibration"), help="results"
-    )
-    parser.add_argument(
-        "--rows", type=Path, default=Path("reports/sample/results.jsonl"),
-        help="rows whose shares of variance are summed up",
-    )  # fmt: skip
-    given = parser.parse_args()
-    if given.redraw:
-        outcomes = read_outcomes(given.folder)
-    else:
-        sizes = QUICK if given.quick else FULL
-        outcomes = list(run(sizes, processes=given.processes, only=given.only))
-    if given.only:
-        outcomes = renewed(read_outcomes(given.folder), outcomes)
-    print(write_summary(outcomes, given.folder, rows=given.rows))
-
-
-if __name__ == "__main__":
-    main()

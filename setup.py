@@ -1,0 +1,11 @@
+"""Which packages are installed: ``src/probes``, and ``fixtures/`` under its own name."""
+
+from setuptools import find_packages, setup
+
+setup(
+    packages=[
+        *find_packages("src"),
+        *(f"probes_{name}" for name in find_packages(include=["fixtures*"])),
+    ],
+    package_dir={"": "src", "probes_fixtures": "fixtures"},
+)

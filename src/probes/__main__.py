@@ -1,0 +1,8 @@
+"""``python -m probes`` is the command ``probes``."""
+
+import sys
+
+from probes.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""Compare the results of two runs, cell by cell.
+
+Exit status: 1 if a verdict turned into its opposite or a cell was lost, 4 if a file
+cannot be read or written, else 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from probes.report.changes import Compared, changes_page
+from probes.report.matrix import plain
+from probes.results.comparison import (
+    GRAVE,
+    KINDS,
+    MOST_TOLD,
+    Change,
+    Standing,
+    compare,
+    comparison_lines,
+)
+from probes.results.reading import read_rows_of
+from probes.results.record import differences
+from probes.results.rows import row_id, write_text
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``probes compare``."""
+    width = max(map(len, KINDS))
+    kinds = "\n".join(f"  {kind:<{width}}  {text}" for kind, text in KINDS.items())
+    parser.epilog = f"Kinds of change:\n{kinds}"
+    parser.add_argument("before", type=Path, help="the earlier results.jsonl")
+    parser.add_argument("after", type=Path, help="the later results.jsonl")
+    parser.add_argument(
+        "--page", type=Path, metavar="FILE", help="also draw the changes as a page"
+    )
+
+
+def run(given: argparse.Namespace) -> int:
+    """Print what changed, and draw it if a page was asked for.
+
+    Returns:
+        The exit status: 1 if any change is opposite or lost, else 0.
+
+    Raises:
+        ProbesError: A file cannot be read or written.
+    """
+    before, after = (
+        {row_id(row): row for row in read_rows_of(path)}
+        for path in (given.before, given.after)
+    )
+    changes = compare(
+        *(
+            {cell: Standing.of(row) for cell, row in rows.items()}
+            for rows in (before, after)
+        )
+    )
+    if given.page is not None:
+        _draw(given, changes, before, after)
+    # Rows come from anywhere: nothing in them may steer the terminal.
+    print("\n".join(plain(line, MOST_TOLD) for line in comparison_lines(changes)))
+    return int(any(change.kind in GRAVE for change in changes))
+
+
+def _draw(
+    given: argparse.Namespace,
+    changes: Sequence[Change],
+    before: Mapping[str, Mapping[str, Any]],
+    after: Mapping[str, Mapping[str, Any]],
+) -> None:
+    compared = Compared(
+        before=str(given.before),
+        after=str(given.after),
+        changes=changes,
+        rows={cell: dict(row) for cell, row in {**before, **after}.items()},
+        differs=differences(before.values(), after.values()),
+    )
+    write_text(changes_page(compared), given.page)

@@ -1,0 +1,181 @@
+"""Which modules a module reaches by import, and a digest of what their code says.
+
+Source is read as a syntax tree, without comments and docstrings, and nothing is run.
+Followed are modules of this project, modules in the package of the one that was asked
+for, and modules that are not installed. The standard library and installed packages are
+left out.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import site
+import sysconfig
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+
+OURS = frozenset({"probes", "probes_fixtures"})
+INSTALLED = tuple(
+    {
+        *(str(Path(sysconfig.get_path(name))) for name in ("stdlib", "purelib")),
+        *map(str, map(Path, [*site.getsitepackages(), site.getusersitepackages()])),
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A module as it was read.
+
+    Attributes:
+        digest: Of its syntax tree without docstrings.
+        imports: Names it imports when it is loaded or when a function of it runs.
+        exports: For a package, where its names come from: name and module.
+    """
+
+    digest: str
+    imports: tuple[tuple[str, str], ...]
+    exports: tuple[tuple[str, str], ...]
+
+
+@lru_cache(maxsize=4096)
+def code_digest(roots: frozenset[str]) -> str:
+    """Hash the code of modules and of all that they reach by import."""
+    hashed = hashlib.sha256()
+    for name in sorted(reached_from(roots)):
+        source = _read(name)
+        assert source is not None
+        hashed.update(f"{name}:{source.digest}\n".encode())
+    return hashed.hexdigest()[:32]
+
+
+def reached_from(roots: Iterable[str]) -> frozenset[str]:
+    """List the modules that are reached by import, the roots included.
+
+    An import of a name from a package leads to the module that defines the name: the
+    package's other modules are not reached by it.
+    """
+    reached: set[str] = set()
+    waiting = [name for name in roots if _read(name) is not None]
+    packages = OURS | {name.partition(".")[0] for name in waiting}
+    while waiting:
+        name = waiting.pop()
+        if name in reached:
+            continue
+        reached.add(name)
+        waiting += _followed(name, packages)
+    return frozenset(reached)
+
+
+def imported_names(
+    tree: ast.Module, module: str, *, is_package: bool, with_types: bool = False
+) -> Iterator[tuple[str, str]]:
+    """Give every import of a syntax tree as (module, name); the name may be empty.
+
+    Args:
+        tree: Of the module.
+        module: Its dotted name, from which relative imports are resolved.
+        is_package: Whether it is the ``__init__`` of a package.
+        with_types: Also give what is imported under ``if TYPE_CHECKING:``.
+    """
+    for node in _running(tree, with_types=with_types):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            home = _absolute(node, module, is_package=is_package)
+            yield from ((home, alias.name) for alias in node.names)
+
+
+def _followed(module: str, packages: frozenset[str]) -> Iterator[str]:
+    source = _read(module)
+    assert source is not None
+    for home, name in source.imports:
+        target = _defining(home, name)
+        if target is None:
+            continue
+        if target.partition(".")[0] in packages or not _is_installed(target):
+            yield target
+
+
+def _defining(home: str, name: str) -> str | None:
+    """Find the module that defines a name, through the packages that hand it on."""
+    if name and _read(f"{home}.{name}") is not None:
+        return f"{home}.{name}"
+    source = _read(home)
+    if source is None:
+        return None
+    handed_on = dict(source.exports).get(name)
+    return home if handed_on is None else _defining(handed_on, name)
+
+
+def _absolute(node: ast.ImportFrom, module: str, *, is_package: bool) -> str:
+    if not node.level:
+        return node.module or ""
+    parts = module.split(".")
+    above = parts[: len(parts) - node.level + is_package]
+    return ".".join([*above, *filter(None, [node.module])])
+
+
+def _running(tree: ast.AST, *, with_types: bool) -> Iterator[ast.AST]:
+    """Give the nodes of a tree, without those that only a type checker reads."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        children = list(ast.iter_child_nodes(node))
+        if isinstance(node, ast.If) and _is_for_types(node) and not with_types:
+            children = list(node.orelse)
+        waiting += children
+
+
+def _is_for_types(node: ast.If) -> bool:
+    test = node.test
+    return isinstance(test, ast.Name) and test.id == "TYPE_CHECKING"
+
+
+@cache
+def _read(module: str) -> Source | None:
+    path = _file_of(module)
+    if path is None:
+        return None
+    tree = ast.parse(path.read_bytes())
+    is_package = path.name == "__init__.py"
+    imports = tuple(imported_names(tree, module, is_package=is_package))
+    exports = tuple((name, home) for home, name in imports if name and is_package)
+    _drop_docstrings(tree)
+    digest = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    return Source(digest=digest, imports=imports, exports=exports)
+
+
+@cache
+def _file_of(module: str) -> Path | None:
+    """Find the source of a module; None where there is none that Python could read."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError, AttributeError):
+        return None
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        return None
+    return Path(spec.origin)
+
+
+def _is_installed(module: str) -> bool:
+    path = _file_of(module)
+    return path is None or str(path).startswith(INSTALLED)
+
+
+def _drop_docstrings(tree: ast.Module) -> None:
+    """Empty every docstring, also those that stand after a constant or a field."""
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [part for part in body if not _is_text(part)]  # type: ignore[attr-defined]
+
+
+def _is_text(node: ast.AST) -> bool:
+    value = node.value if isinstance(node, ast.Expr) else None
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
