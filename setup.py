@@ -1,4 +1,4 @@
-"""Which packages are installed: ``src/probes``, and ``fixtures/`` under its own name."""
+"""What is installed: ``src/probes``, and ``fixtures/`` as ``probes_fixtures``."""
 
 from setuptools import find_packages, setup
 

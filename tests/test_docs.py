@@ -19,8 +19,11 @@ BLOCK = re.compile(r"^```(\w+) ?(.*?)\n(.*?)^```$", flags=re.DOTALL | re.MULTILI
 def runs(line: str, folder: Path, status: int) -> str:
     """Run a line as a reader types it; return what it prints."""
     program, *words = shlex.split(line)
-    asked = ["-m", "pytest", "-p", "no:cacheprovider"] if program == "pytest" else []
-    assert program in ("pytest", "python")
+    asked = {
+        "pytest": ["-m", "pytest", "-p", "no:cacheprovider"],
+        "probes": ["-m", "probes"],
+        "python": [],
+    }[program]
     done = python(*asked, *words, cwd=folder, env=as_installed())
     text = done.stdout + done.stderr
     assert done.returncode == status, text

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from probes.cards import TextRows
 from probes.cell import Settings
-from probes.data import labelled_rows
+from probes.data import datasets
 from probes.engine.store import Store, StoreWarning
 from probes.engine.store_inventory import parse_size
 from probes.errors import ProbesError
@@ -182,7 +182,7 @@ b = "Good"
 def read(path: Path, description: Path | None = None) -> Any:
     told = None if description is None else str(description)
     source = TextRows(location=str(path), description=told)
-    return labelled_rows._read.__wrapped__("moods", source, None)
+    return datasets._read.__wrapped__("moods", source, None)
 
 
 @FUZZ

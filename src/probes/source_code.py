@@ -33,11 +33,13 @@ class Source:
 
     Attributes:
         digest: Of its syntax tree without docstrings.
+        is_package: Whether it is the ``__init__`` of a package.
         imports: Names it imports when it is loaded or when a function of it runs.
         exports: For a package, where its names come from: name and module.
     """
 
     digest: str
+    is_package: bool
     imports: tuple[tuple[str, str], ...]
     exports: tuple[tuple[str, str], ...]
 
@@ -94,20 +96,21 @@ def _followed(module: str, packages: frozenset[str]) -> Iterator[str]:
     source = _read(module)
     assert source is not None
     for home, name in source.imports:
-        target = _defining(home, name)
-        if target is None:
-            continue
-        if target.partition(".")[0] in packages or not _is_installed(target):
-            yield target
+        top = home.partition(".")[0]
+        if top in packages or not _is_installed(top):
+            target = _defining(home, name)
+            if target is not None:
+                yield target
 
 
 def _defining(home: str, name: str) -> str | None:
     """Find the module that defines a name, through the packages that hand it on."""
-    if name and _read(f"{home}.{name}") is not None:
-        return f"{home}.{name}"
     source = _read(home)
     if source is None:
         return None
+    # Only a package has modules inside; asking a module for one would run it.
+    if source.is_package and name and _read(f"{home}.{name}") is not None:
+        return f"{home}.{name}"
     handed_on = dict(source.exports).get(name)
     return home if handed_on is None else _defining(handed_on, name)
 
@@ -148,7 +151,9 @@ def _read(module: str) -> Source | None:
     exports = tuple((name, home) for home, name in imports if name and is_package)
     _drop_docstrings(tree)
     digest = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-    return Source(digest=digest, imports=imports, exports=exports)
+    return Source(
+        digest=digest, is_package=is_package, imports=imports, exports=exports
+    )
 
 
 @cache
@@ -163,6 +168,7 @@ def _file_of(module: str) -> Path | None:
     return Path(spec.origin)
 
 
+@cache
 def _is_installed(module: str) -> bool:
     path = _file_of(module)
     return path is None or str(path).startswith(INSTALLED)

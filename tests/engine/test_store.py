@@ -24,6 +24,7 @@ from probes.errors import NumericsError, ShapeError, StoreError
 from probes.observations.observation import Observation
 from probes.observations.request import LearnerContext, Request
 from tests.support.cards import SPEC, dataset, network
+from tests.support.sources import forget_sources
 
 KEY = "ab" + "0" * 30
 OTHER = "cd" + "0" * 30
@@ -123,9 +124,10 @@ def test_a_learner_of_another_repository_is_keyed_by_its_own_code_too(
         module = importlib.util.module_from_spec(spec)
         monkeypatch.setitem(sys.modules, "theirs", module)
         spec.loader.exec_module(module)
+        forget_sources()
         return request(learner=module.Theirs()).key
 
-    assert key(THEIRS) == key(THEIRS) != key(THEIRS + "# another version")
+    assert key(THEIRS) == key(THEIRS + "# a comment") != key(THEIRS + "other = 1")
 
 
 def test_what_is_put_is_what_is_got(store: Store) -> None:

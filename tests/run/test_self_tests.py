@@ -17,7 +17,7 @@ from tests.support.running import ROOT, Ran, run
 
 CONSTRUCTION, ORDER, TWICE, SPOILED = SELF_TESTS
 BREAKS = """
-from probes import self_tests
+from probes.run import self_tests
 
 def pytest_configure():
     self_tests.SPOILED = self_tests.CONSTRUCTED  # a copy that is not spoiled

@@ -88,8 +88,8 @@ def page(outcomes: Sequence[Outcome]) -> str:
             "# How often a verdict is wrong",
             "",
             "Written by `make calibration`. Worlds are crossed sets × queries whose "
-            "true mean is known (`calibration/simulations.py`); rules are in "
-            "`rules.py`. "
+            "true mean is known (`src/probes/calibration/simulations.py`); rules are "
+            "in `rules.py`. "
             f"{runs} matrices for each line ({slow} for rules that "
             f"resample): the Monte Carlo error of 5 % is "
             f"{100 * (0.05 * 0.95 / runs) ** 0.5:.2f} % "

@@ -88,7 +88,8 @@ from probes.run.grid import MODELS
 from probes.engine.store import Store
 from probes.models.causal_lm.loading import load_causal_lm
 from probes.observations.observation import Observation
-from probes.cards import Checkpoint, Settings, Untrained
+from probes.cards import Checkpoint, Untrained
+from probes.cell import Settings
 import numpy as np
 
 seen = []

@@ -20,12 +20,12 @@ from probes.models.llama import inference
 from probes.models.llama.prefix_tree import tree_of
 from probes.models.runtime import thread_pool as threads
 from probes.models.runtime.thread_pool import abreast, n_abreast, require_wanted
-from probes.models.training import optimizers
 from probes.models.training import trainer as training_module
 from probes.models.training.label_batches import Lessons
 from probes.models.training.lora import training_of
 from probes.models.training.trainer import Training
 from probes.models.training.training_runs import Trial
+from probes.models.weights import stacks
 from probes.models.weights.parameter_groups import parameters_of
 from tests.benchmarks.test_descent import lessons_of
 from tests.models.llama.test_model import (
@@ -192,7 +192,7 @@ def test_an_even_cut_loses_no_prompt(
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every stack be of one, as if weights filled the cache."""
-    monkeypatch.setattr(optimizers, "STACKED_BYTES", {"cpu": 1})
+    monkeypatch.setattr(stacks, "STACKED_BYTES", {"cpu": 1})
 
 
 @pytest.mark.parametrize("kind", FAMILY)
@@ -203,7 +203,7 @@ def test_members_asked_side_by_side_answer_as_a_stack_does(
     stack = disturbed(parameters_of(model.model, "all"), n=5)
     prompts = group(20, [3, 5, 1, 4])
     together = model.log_probs_of_stack(stack, prompts)
-    monkeypatch.setattr(optimizers, "STACKED_BYTES", {"cpu": 1})
+    monkeypatch.setattr(stacks, "STACKED_BYTES", {"cpu": 1})
     np.testing.assert_allclose(
         model.log_probs_of_stack(stack, prompts), together, atol=2e-6
     )

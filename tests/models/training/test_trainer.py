@@ -18,12 +18,12 @@ from probes.learners import GradientLearner
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.causal_lm.frozen_layers import Replay
 from probes.models.causal_lm.loading import load_causal_lm
-from probes.models.training import optimizers
 from probes.models.training import trainer as training_module
 from probes.models.training.label_batches import encode_lessons
 from probes.models.training.optimizers import Descent
 from probes.models.training.trainer import Training
 from probes.models.training.training_runs import Trained, Trial, fault_of
+from probes.models.weights import stacks
 from probes.models.weights.gradients import Product, formed
 from probes.models.weights.parameter_groups import lowest_layer, parameters_of
 from probes.run.grid import MODELS, dataset_named
@@ -152,9 +152,9 @@ def test_stacks_keep_to_their_bytes(
     lessons = encode_lessons(llama, task, labels, task.demonstrations)
     training = Training(llama, LEARNERS["gd"], lessons)
     held = sum(p.numel() * 8 for p in training.start.values())
-    monkeypatch.setattr(optimizers, "STACKED_BYTES", {"cpu": 2 * held + 1})
+    monkeypatch.setattr(stacks, "STACKED_BYTES", {"cpu": 2 * held + 1})
     assert [len(g) for g in training.groups(TRIALS)] == [2, 2, 2]
-    monkeypatch.setattr(optimizers, "STACKED_BYTES", {"cpu": held - 1})
+    monkeypatch.setattr(stacks, "STACKED_BYTES", {"cpu": held - 1})
     assert [len(g) for g in training.groups(TRIALS)] == [1] * 6
 
 

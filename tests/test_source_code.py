@@ -1,0 +1,142 @@
+"""A key covers the code that its learner reaches by import, all of it and no more."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from probes_fixtures.hmm_reference import HiddenMarkovPosterior
+
+from probes import source_code
+from probes.cards import ModelCard
+from probes.learners import Activations, GradientLearner, InContext, LinearLearner
+from probes.observations.request import Learner, code_of
+from probes.source_code import code_digest, reached_from
+from tests.support.cards import model, network
+from tests.support.running import ROOT
+from tests.support.sources import forget_sources
+
+GD = GradientLearner(rates=(0.1,), passes=(1,))
+
+
+@pytest.fixture
+def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Give the file of a module in a copy, from which sources are read."""
+    shutil.copytree(ROOT / "src/probes", tmp_path / "probes")
+    real = source_code._file_of
+
+    def copied(name: str) -> Path | None:
+        path = real(name)
+        if path is None or not name.startswith("probes."):
+            return path
+        return tmp_path / path.relative_to(ROOT / "src")
+
+    copied.cache_clear = real.cache_clear  # type: ignore[attr-defined]
+    monkeypatch.setattr(source_code, "_file_of", copied)
+    forget_sources()
+
+    def found(name: str) -> Path:
+        path = copied(name)
+        assert path is not None
+        return path
+
+    yield found
+    forget_sources()
+
+
+def reached(learner: Learner, card: ModelCard) -> frozenset[str]:
+    seen: list[frozenset[str]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "probes.observations.request.code_digest",
+            lambda roots: seen.append(roots) or "",
+        )
+        code_of(learner, card)
+    return reached_from(seen[0])
+
+
+@pytest.mark.parametrize(
+    ("learner", "card"),
+    [
+        (LinearLearner(algorithm="gd", steps=1), network("gd_1")),
+        (Activations(of=GD), model("llama")),
+    ],
+    ids=["regression", "text"],
+)
+def test_an_edit_of_any_module_that_is_reached_changes_the_key(
+    edit: Callable[[str], Path], learner: Learner, card: ModelCard
+) -> None:
+    before = code_of(learner, card)
+    for name in sorted(reached(learner, card)):
+        path = edit(name)
+        text = path.read_text("utf-8")
+        path.write_text(f"{text}\nedited = 1\n", "utf-8")
+        forget_sources()
+        assert code_of(learner, card) != before, name
+        path.write_text(text, "utf-8")
+    forget_sources()
+    assert code_of(learner, card) == before
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        ("probes.learners.in_context", "\n", "\n# a comment\n"),
+        ("probes.learners.in_context", '"""', '"""Another docstring. '),
+        ("probes.report.matrix", "\n", "\nedited = 1\n"),
+        ("probes.learners.task_vector", "\n", "\nedited = 1\n"),
+        ("probes.models.training.trainer", "\n", "\nedited = 1\n"),
+    ],
+)
+def test_comments_docstrings_and_other_modules_leave_the_key_as_it_is(
+    edit: Callable[[str], Path], module: str, old: str, new: str
+) -> None:
+    card = model("llama")
+    before = code_of(InContext(), card)
+    path = edit(module)
+    text = path.read_text("utf-8")
+    at = text.index("from __future__ import annotations\n") if old == "\n" else 0
+    path.write_text(text[:at] + text[at:].replace(old, new, 1), "utf-8")
+    forget_sources()
+    assert path.read_text("utf-8") != text
+    assert code_of(InContext(), card) == before
+
+
+def test_what_a_learner_answers_with_is_reached() -> None:
+    names = reached(Activations(of=GD), model("llama"))
+    assert {
+        "probes.observations.observation",
+        "probes.learners.gradient",  # the learner in its field
+        "probes.models.training.trainer",  # imported when it runs
+        "probes.models.llama.model",  # by what loads the model
+        "probes.data.tokenization",
+    } <= names
+    assert "probes.learners.task_vector" not in names  # beside it in the package
+    assert not any(name.startswith("probes.report") for name in names)
+
+
+def test_a_regression_learner_does_not_reach_text_models() -> None:
+    names = reached(InContext(), network("gd_1"))
+    assert "probes.models.regression.linear_attention" in names
+    assert not any(name.startswith("probes.models.llama") for name in names)
+
+
+def test_a_learner_from_elsewhere_reaches_what_it_imports() -> None:
+    names = reached(HiddenMarkovPosterior(), model("llama"))
+    assert "probes_fixtures.training.hmm_process" in names
+
+
+def test_modules_of_ones_own_are_followed_and_installed_ones_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.py").write_text("import helper\nimport numpy\n")
+    (tmp_path / "helper.py").write_text("size = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    forget_sources()
+    assert reached_from(["mine"]) == {"mine", "helper"}
+    before = code_digest(frozenset({"mine"}))
+    (tmp_path / "helper.py").write_text("size = 2\n")
+    forget_sources()
+    assert code_digest(frozenset({"mine"})) != before
