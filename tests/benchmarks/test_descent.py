@@ -63,7 +63,7 @@ def sweep(
     model: CausalLM, learner: GradientLearner, given: Prompts, orders: Orders
 ) -> Any:
     """Train at every rate in every order, and ask: our way."""
-    training = Training(model, learner, lessons_of(given, orders))
+    training = Training(model, learner.training, lessons_of(given, orders))
     trials = [
         Trial(index=order, rate=rate, seed=0)
         for rate in learner.rates
@@ -151,7 +151,7 @@ def test_whole_model_gd_on_a_larger_model(table: Table, threads: int) -> None:
     given, _ = drawn(8)
     orders = [list(range(8))]
     learner = GradientLearner(rates=(0.001,), passes=(narrowed(3, 1),))
-    training = Training(model, learner, lessons_of(given, orders))
+    training = Training(model, learner.training, lessons_of(given, orders))
     trials = [Trial(index=0, rate=0.001, seed=0)]
     table.compare(
         "GD steps, Llama 100 M, all, full batch of 8",

@@ -79,7 +79,7 @@ def test_training_counts_alike_however_its_gradients_are_added(
     model = CausalLM(built("grouped_queries", torch.float32), None)
     learner = GradientLearner(rates=(0.1,), passes=(2,), weights=weights)
     trials = [Trial(index=i, rate=0.1, seed=0) for i in range(n_trials)]
-    training = Training(model, learner, lessons())
+    training = Training(model, learner.training, lessons())
     added = counted(lambda: training.run(trials, 2))
     monkeypatch.setattr(Descent, "_is_addable", lambda *_: False)
     assert added == counted(lambda: training.run(trials, 2)) > 0

@@ -369,7 +369,7 @@ def gradients(observer: Observer, kind: type[Training], scale: float = 1.0) -> A
     task, model = context.text_task(), context.model
     labels = verbalize(model.tokenizer, task)
     lessons = encode_lessons(model, task, labels, task.demonstrations)
-    training = kind(model, CAUSAL, lessons)
+    training = kind(model, CAUSAL.training, lessons)
     weights = {name: p.detach().clone() for name, p in training.start.items()}
     weights["model.layers.3.self_attn.o_proj.weight"] *= scale
     found: dict[str, torch.Tensor] = {}
@@ -402,7 +402,7 @@ def test_layer_causal_gd_trains_one_stack_as_it_trains_one_set(
     task, model = context.text_task(), context.model
     labels = verbalize(model.tokenizer, task)
     lessons = encode_lessons(model, task, labels, task.demonstrations[2:3])
-    training = LayerCausalTraining(model, CAUSAL, lessons)
+    training = LayerCausalTraining(model, CAUSAL.training, lessons)
     alone = training.run([Trial(index=0, rate=0.1, seed=0)], 2).of(0)
     for name, found in alone.items():
         torch.testing.assert_close(found, weights[2][name], atol=1e-6, rtol=1e-4)

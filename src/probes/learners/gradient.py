@@ -17,6 +17,7 @@ from probes.data.tokenization import verbalize
 from probes.errors import NumericsError, OptionError
 from probes.hashing import seed_of
 from probes.learners.in_context import ask_set, ask_stack, text_observation
+from probes.models.training.settings import TrainingSettings
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
@@ -64,6 +65,16 @@ class GradientLearner:
             )
 
     @property
+    def training(self) -> TrainingSettings:
+        """How the weights move, apart from rate and passes."""
+        return TrainingSettings(
+            optimizer=self.optimizer,
+            batch_size=self.batch_size,
+            reshuffled=self.reshuffled,
+            weights=self.weights,
+        )
+
+    @property
     def choice(self) -> Learner:
         """Who chooses rate and passes, on calibration queries."""
         return Selection(of=self)
@@ -82,7 +93,7 @@ class GradientLearner:
         task, model = context.text_task(), context.model
         labels = verbalize(model.tokenizer, task)
         lessons = encode_lessons(model, task, labels, task.demonstrations)
-        training = training_of(model, self, lessons)
+        training = training_of(model, self.training, lessons)
         trials = [
             Trial(index=index, rate=chosen["rate"], seed=training_seed(context, index))
             for index in range(len(task.demonstrations))
@@ -129,7 +140,7 @@ class Selection:
             encode_lessons(model, task, labels, [sets[i] for i in used])
             for sets in (task.demonstrations, task.queries)
         )
-        training = training_of(model, self.of, shown)
+        training = training_of(model, self.of.training, shown)
         trials = [
             Trial(index=index, rate=rate, seed=training_seed(context, index))
             for rate in self.of.rates
@@ -181,7 +192,7 @@ class RandomUpdate:
         task, model = context.text_task(), context.model
         labels = verbalize(model.tokenizer, task)
         lessons = encode_lessons(model, task, labels, task.demonstrations)
-        training = training_of(model, self.matched_to, lessons)
+        training = training_of(model, self.matched_to.training, lessons)
         answered = []
         for index, asked in enumerate(task.queries):
             norms = matched["update_norms"][index].tolist()

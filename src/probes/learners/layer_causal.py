@@ -137,4 +137,4 @@ def _training(context: LearnerContext, learner: GradientLearner) -> Any:
     labels = verbalize(model.tokenizer, task)
     lessons = encode_lessons(model, task, labels, task.demonstrations)
     kind = LayerCausalTraining if isinstance(learner, LayerCausal) else training_of
-    return kind(model, learner, lessons)
+    return kind(model, learner.training, lessons)

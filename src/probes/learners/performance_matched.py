@@ -126,7 +126,7 @@ class Trajectory:
         labels = verbalize(model.tokenizer, task)
         shown = task.demonstrations[:SELECTION_SETS]
         lessons = encode_lessons(model, task, labels, shown)
-        training = training_of(model, self.of, lessons)
+        training = training_of(model, self.of.training, lessons)
         trials = [
             Trial(index=index, rate=rate, seed=training_seed(context, index))
             for index in range(len(shown))

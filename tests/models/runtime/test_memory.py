@@ -128,7 +128,7 @@ def test_training_without_room_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     labels = verbalize(model.tokenizer, task)
     learner = GradientLearner(rates=(0.1,), passes=(1,))
     lessons = encode_lessons(model, task, labels, task.demonstrations)
-    training = Training(model, learner, lessons)
+    training = Training(model, learner.training, lessons)
     monkeypatch.setattr(memory, "free_bytes", lambda device: 1000)
     with pytest.raises(ModelError, match="Training all by gd, 1 trials at once, needs"):
         training.run([Trial(index=0, rate=0.1, seed=0)], 1)

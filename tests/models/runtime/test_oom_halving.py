@@ -126,7 +126,7 @@ def test_halved_trainings_end_as_stacked_ones_do(
     trials = [Trial(index=i, rate=0.1, seed=i) for i in range(4)]
 
     def outcome() -> list[Any]:
-        training = Training(llama, learner, lessons)
+        training = Training(llama, learner.training, lessons)
         if method == "run":
             return [training.run(trials, 2).weights]
         losses, faults = training.losses(trials, (1, 2), asked)

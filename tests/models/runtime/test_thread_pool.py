@@ -222,7 +222,7 @@ def lessons() -> Lessons:
 @pytest.mark.parametrize("name", LEARNERS)
 def test_trials_side_by_side_take_the_steps_of_trials_in_turn(name: str) -> None:
     model = CausalLM(built("tied"), None)
-    training = training_of(model, LEARNERS[name], lessons())
+    training = training_of(model, LEARNERS[name].training, lessons())
     assert [len(g) for g in training.groups(TRIALS)] == [N_THREADS] * 2
     assert [len(s) for s in training.stacks(TRIALS)] == [1] * 6
     before = model.n_forward
@@ -240,7 +240,7 @@ def test_trials_side_by_side_take_the_steps_of_trials_in_turn(name: str) -> None
 @pytest.mark.usefixtures("alone")
 def test_losses_side_by_side_are_those_of_trials_in_turn() -> None:
     model = CausalLM(built("grouped_queries"), None)
-    training = Training(model, LEARNERS["sgd_fixed"], lessons())
+    training = Training(model, LEARNERS["sgd_fixed"].training, lessons())
     many, _ = training.losses(TRIALS, (1, 3), lessons())
     torch.set_num_threads(1)
     ones = [training.losses([trial], (1, 3), lessons())[0] for trial in TRIALS]
@@ -252,7 +252,7 @@ def test_losses_side_by_side_are_those_of_trials_in_turn() -> None:
 def test_room_is_asked_for_once_for_all_that_run_at_once(name: str) -> None:
     """A vanishing update included: its gradient is found without another copy."""
     model = CausalLM(built("tied"), None)
-    training = training_of(model, LEARNERS[name], lessons())
+    training = training_of(model, LEARNERS[name].training, lessons())
     tiny = [Trial(index=0, rate=1e-40, seed=0)] * 2
     with mock.patch.object(training, "_require_room") as asked:
         assert all("vanishes" in fault for fault in training.run(tiny, 1).faults)
@@ -262,7 +262,9 @@ def test_room_is_asked_for_once_for_all_that_run_at_once(name: str) -> None:
 
 
 def test_training_looks_at_every_step_whether_it_is_wanted() -> None:
-    training = Training(CausalLM(built("tied"), None), LEARNERS["sgd_fixed"], lessons())
+    training = Training(
+        CausalLM(built("tied"), None), LEARNERS["sgd_fixed"].training, lessons()
+    )
     looking = mock.Mock(side_effect=[None, None, CancelledError])
     before = training.model.n_forward
     with (

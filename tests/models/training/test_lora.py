@@ -77,7 +77,7 @@ def plainly(model: CausalLM, lessons: Lessons, training: Training, index: int) -
 def test_lora_takes_the_steps_of_a_plain_loop_over_its_factors(
     llama: CausalLM, lessons: Lessons
 ) -> None:
-    training = training_of(llama, learner(), lessons)
+    training = training_of(llama, learner().training, lessons)
     trained = training.run(TRIALS, 3)
     trained.require_usable()
     for index in range(2):
@@ -90,7 +90,7 @@ def test_lora_takes_the_steps_of_a_plain_loop_over_its_factors(
 def test_every_change_has_the_rank_of_its_factors(
     llama: CausalLM, lessons: Lessons
 ) -> None:
-    training = training_of(llama, learner(), lessons)
+    training = training_of(llama, learner().training, lessons)
     for name, tensor in training.run(TRIALS, 3).of(0).items():
         singular = torch.linalg.svdvals(tensor - training.start[name])
         assert singular[RANK] < 1e-12 < singular[0]
@@ -99,7 +99,7 @@ def test_every_change_has_the_rank_of_its_factors(
 def test_lora_moves_the_projections_of_self_attention_and_nothing_else(
     llama: CausalLM, lessons: Lessons
 ) -> None:
-    training = training_of(llama, learner(), lessons)
+    training = training_of(llama, learner().training, lessons)
     projections = {f"{PLACE}.{letter}_proj.weight" for letter in "qkvo"}
     assert set(training.run(TRIALS, 1).weights) == projections
     everywhere = parameters_of(llama.model, "lora@all")
@@ -109,7 +109,7 @@ def test_lora_moves_the_projections_of_self_attention_and_nothing_else(
 def test_a_random_update_is_as_large_as_that_of_lora(
     llama: CausalLM, lessons: Lessons
 ) -> None:
-    training = training_of(llama, learner(), lessons)
+    training = training_of(llama, learner().training, lessons)
     norms = training.update_norms(training.run(TRIALS, 3).of(1))
     moved = training.moved_randomly(norms, seed=1)
     assert training.update_norms(moved) == pytest.approx(norms, rel=1e-5)
@@ -119,7 +119,7 @@ def test_a_rate_of_zero_leaves_every_projection_as_it_was(
     llama: CausalLM, lessons: Lessons
 ) -> None:
     still = Trial(index=0, rate=0.0, seed=0)
-    trained = training_of(llama, learner(), lessons).run([still], 2)
+    trained = training_of(llama, learner().training, lessons).run([still], 2)
     trained.require_usable()
     start = parameters_of(llama.model, "lora@middle")
     assert all(torch.equal(t, start[name]) for name, t in trained.of(0).items())
@@ -129,7 +129,7 @@ def test_changes_that_rounding_swallows_are_told() -> None:
     narrow = replace(SETTINGS, dtype="bfloat16")
     model = load_causal_lm(MODELS.get("hmm_llama"), narrow)
     tiny, large = (Trial(index=0, rate=rate, seed=0) for rate in (1e-6, 3.0))
-    training = training_of(model, learner(), encoded(model))
+    training = training_of(model, learner().training, encoded(model))
     assert "vanishes" in training.run([tiny], 2).faults[0]
     assert training.run([large], 2).faults == [""]
 
@@ -137,8 +137,8 @@ def test_changes_that_rounding_swallows_are_told() -> None:
 def test_only_a_sub_model_of_that_name_is_lora(
     llama: CausalLM, lessons: Lessons
 ) -> None:
-    assert isinstance(training_of(llama, learner(), lessons), LoRATraining)
-    plain = training_of(llama, learner(weights="W_V@middle"), lessons)
+    assert isinstance(training_of(llama, learner().training, lessons), LoRATraining)
+    plain = training_of(llama, learner(weights="W_V@middle").training, lessons)
     assert type(plain) is Training
     with pytest.raises(OptionError, match="lora"):
-        training_of(llama, learner(weights="lora@nowhere"), lessons)
+        training_of(llama, learner(weights="lora@nowhere").training, lessons)

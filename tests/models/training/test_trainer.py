@@ -102,7 +102,7 @@ def trained(
     model: CausalLM, learner: GradientLearner, task: TextTask, labels: Verbalized
 ) -> list[dict[str, torch.Tensor]]:
     lessons = encode_lessons(model, task, labels, task.demonstrations)
-    training = Training(model, learner, lessons)
+    training = Training(model, learner.training, lessons)
     found: list[dict[str, torch.Tensor]] = []
     for group in training.groups(TRIALS):
         done = training.run(group, max(learner.passes))
@@ -150,7 +150,7 @@ def test_stacks_keep_to_their_bytes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lessons = encode_lessons(llama, task, labels, task.demonstrations)
-    training = Training(llama, LEARNERS["gd"], lessons)
+    training = Training(llama, LEARNERS["gd"].training, lessons)
     held = sum(p.numel() * 8 for p in training.start.values())
     monkeypatch.setattr(stacks, "STACKED_BYTES", {"cpu": 2 * held + 1})
     assert [len(g) for g in training.groups(TRIALS)] == [2, 2, 2]
@@ -162,7 +162,7 @@ def test_one_trial_that_diverges_spoils_no_other(
     llama: CausalLM, task: TextTask, labels: Verbalized
 ) -> None:
     lessons = encode_lessons(llama, task, labels, task.demonstrations)
-    training = Training(llama, LEARNERS["gd"], lessons)
+    training = Training(llama, LEARNERS["gd"].training, lessons)
     wild = Trial(index=0, rate=1e200, seed=0)
     found, faults = training.losses([wild, TRIALS[0]], (1, 3), lessons)
     assert np.isinf(found[0]).all()
@@ -214,7 +214,7 @@ def test_a_vanishing_update_tells_how_large_its_gradient_is(
     learner = LEARNERS[name]
     lessons = encode_lessons(llama, task, labels, task.demonstrations)
     tiny_rate = Trial(index=1, rate=1e-40, seed=0)
-    (fault,) = Training(llama, learner, lessons).run([tiny_rate], 2).faults
+    (fault,) = Training(llama, learner.training, lessons).run([tiny_rate], 2).faults
     moving: dict[str, Any] = parameters_of(llama.model, learner.weights)
     for p in moving.values():
         p.requires_grad_(True)

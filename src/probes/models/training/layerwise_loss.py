@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,11 +18,9 @@ from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.causal_lm.frozen_layers import Replay
 from probes.models.llama.backward import Take
 from probes.models.training.label_batches import Lessons
+from probes.models.training.settings import TrainingSettings
 from probes.models.training.trainer import Training
 from probes.models.weights.stacks import Weights
-
-if TYPE_CHECKING:
-    from probes.learners.gradient import GradientLearner
 
 
 class LayerCausalTraining(Training):
@@ -33,14 +31,14 @@ class LayerCausalTraining(Training):
 
     Args:
         model: The loaded model; its weights stay as they are.
-        learner: Optimizer and batch size; it names all weights.
+        settings: Optimizer and batch size; it names all weights.
         lessons: The demonstrations of every set.
     """
 
     def __init__(
-        self, model: CausalLM, learner: GradientLearner, lessons: Lessons
+        self, model: CausalLM, settings: TrainingSettings, lessons: Lessons
     ) -> None:
-        super().__init__(model, learner, lessons)
+        super().__init__(model, settings, lessons)
         self.start = {n: p for n, p in self.start.items() if re.search(r"\.\d+\.", n)}
         n_layers = int(model.model.config.get_text_config().num_hidden_layers)
         self.head = Replay(model.model, n_layers)  # norm and unembedding only

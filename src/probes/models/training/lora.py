@@ -5,8 +5,6 @@ Hu et al. 2021, arXiv:2106.09685: a projection W becomes W + BA, of which B and 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
@@ -15,12 +13,10 @@ from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.llama.backward import Take
 from probes.models.runtime.memory import bytes_to_train, require_room
 from probes.models.training.label_batches import Lessons
+from probes.models.training.settings import TrainingSettings
 from probes.models.training.trainer import Training
 from probes.models.weights.gradients import Gradient, formed
 from probes.models.weights.stacks import Weights
-
-if TYPE_CHECKING:
-    from probes.learners.gradient import GradientLearner
 
 RANK = 4
 """From 1 to 64 the authors see little difference (their Table 6)."""
@@ -28,17 +24,17 @@ PREFIX = "lora@"
 
 
 def training_of(
-    model: CausalLM, learner: GradientLearner, lessons: Lessons
+    model: CausalLM, settings: TrainingSettings, lessons: Lessons
 ) -> Training:
-    """Give the training that a learner's sub-model wants.
+    """Give the training that a sub-model wants.
 
     Args:
         model: The loaded model; its weights stay as they are.
-        learner: Optimizer, batch size and sub-model.
+        settings: Optimizer, batch size and sub-model.
         lessons: The demonstrations of every set.
     """
-    kind = LoRATraining if learner.weights.startswith(PREFIX) else Training
-    return kind(model, learner, lessons)
+    kind = LoRATraining if settings.weights.startswith(PREFIX) else Training
+    return kind(model, settings, lessons)
 
 
 class LoRATraining(Training):
@@ -49,12 +45,12 @@ class LoRATraining(Training):
 
     Args:
         model: The loaded model; its weights stay as they are.
-        learner: Optimizer, batch size and which layers, "lora@all" or "lora@middle".
+        settings: Optimizer, batch size and which layers, "lora@all" or "lora@middle".
         lessons: The demonstrations of every set.
     """
 
     def _require_room(self, n_trials: int) -> None:
-        optimizer = self.learner.optimizer
+        optimizer = self.settings.optimizer
         require_room(
             bytes_to_train(self.start, n_trials=n_trials, optimizer=optimizer),
             self.model.device,

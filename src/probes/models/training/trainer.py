@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -29,13 +29,11 @@ from probes.models.runtime.thread_pool import abreast, n_abreast, require_wanted
 from probes.models.training.label_batches import Lessons
 from probes.models.training.label_loss import Taught
 from probes.models.training.optimizers import Descent
+from probes.models.training.settings import TrainingSettings
 from probes.models.training.training_runs import Trained, Trial, fault_of
 from probes.models.weights.gradients import Gradient, formed
 from probes.models.weights.parameter_groups import lowest_layer, parameters_of
 from probes.models.weights.stacks import Weights, bytes_of, n_stacked, unstacked
-
-if TYPE_CHECKING:
-    from probes.learners.gradient import GradientLearner
 
 Found = TypeVar("Found")
 
@@ -53,15 +51,15 @@ class Training:
 
     Args:
         model: The loaded model; its weights stay as they are.
-        learner: Optimizer, batch size and sub-model.
+        settings: Optimizer, batch size and sub-model.
         lessons: The demonstrations of every set.
     """
 
     def __init__(
-        self, model: CausalLM, learner: GradientLearner, lessons: Lessons
+        self, model: CausalLM, settings: TrainingSettings, lessons: Lessons
     ) -> None:
-        self.model, self.learner = model, learner
-        self.start = parameters_of(model.model, learner.weights)
+        self.model, self.settings = model, settings
+        self.start = parameters_of(model.model, settings.weights)
         layer = lowest_layer(self.start)
         self.replay = Replay(model.model, layer) if layer else None
         self.taught = (
@@ -76,7 +74,7 @@ class Training:
 
     def stacks(self, trials: Sequence[Trial]) -> Iterator[Sequence[Trial]]:
         """Cut trials into stacks, whose weights are moved together."""
-        size = self.learner.batch_size or self.lessons.n_examples
+        size = self.settings.batch_size or self.lessons.n_examples
         held, tokens = bytes_of(self.start), size * self.lessons.n_tokens
         if self.taught is not None:
             stacked = n_stacked(held, self.model.device)
@@ -145,7 +143,7 @@ class Training:
         masters = self._masters(trials)
         moving = unstacked(masters)
         sets = torch.tensor([t.index for t in trials], device=self.model.device)
-        descent = Descent(optimizer=self.learner.optimizer, rates=self._rates(trials))
+        descent = Descent(optimizer=self.settings.optimizer, rates=self._rates(trials))
         finite = torch.ones(len(trials)).bool()
         for turn, batches in enumerate(self._orders(trials, passes), start=1):
             for picked in batches:
@@ -275,7 +273,7 @@ class Training:
 
     def _require_room(self, n_trials: int) -> None:
         """Refuse what would run out of memory, before so many trials are begun."""
-        moved, optimizer = self.learner.weights, self.learner.optimizer
+        moved, optimizer = self.settings.weights, self.settings.optimizer
         require_room(
             bytes_to_train(
                 self.start,
@@ -317,10 +315,10 @@ class Training:
     ) -> Iterator[tuple[Tensor, ...]]:
         """Give, for each pass, the examples of every step, shape (n_trials, size)."""
         n = self.lessons.n_examples
-        size = self.learner.batch_size or n
+        size = self.settings.batch_size or n
         draws = [np.random.default_rng(trial.seed) for trial in trials]
         for turn in range(passes):
-            shuffle = turn > 0 and self.learner.reshuffled
+            shuffle = turn > 0 and self.settings.reshuffled
             orders = [rng.permutation(n) if shuffle else np.arange(n) for rng in draws]
             picked = torch.from_numpy(np.stack(orders)).to(self.model.device)
             yield torch.split(picked, size, dim=1)
