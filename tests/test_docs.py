@@ -13,6 +13,14 @@ from tests.support.spawning import python
 
 DOCS = ROOT / "docs"
 PAGES = sorted(path.name for path in DOCS.glob("*.md"))
+TO_COME = {"docs/architecture.md", "architecture.md"}
+"""TODO-RENAME: pages that others link to before they are written; then remove this."""
+LINKING = [
+    "README.md",
+    "CHANGELOG.md",
+    "reports/findings.md",
+    *(f"docs/{page}" for page in PAGES),
+]
 BLOCK = re.compile(r"^```(\w+) ?(.*?)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
 
 
@@ -48,10 +56,11 @@ def test_every_example_of_a_page_runs_and_prints_what_it_says(
                 assert " ".join(line.split()) in printed
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", LINKING)
 def test_every_link_of_a_page_leads_somewhere(page: str) -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", (DOCS / page).read_text("utf-8")):
-        assert (DOCS / target).exists(), target
+    text = (ROOT / page).read_text("utf-8")
+    for target in set(re.findall(r"\]\(([^)#:]+)[^):]*\)", text)) - TO_COME:
+        assert (ROOT / page).parent.joinpath(target).exists(), target
 
 
 def test_the_index_names_every_page() -> None:
