@@ -148,7 +148,8 @@ def _read(module: str) -> Source | None:
     tree = ast.parse(path.read_bytes())
     is_package = path.name == "__init__.py"
     imports = tuple(imported_names(tree, module, is_package=is_package))
-    exports = tuple((name, home) for home, name in imports if name and is_package)
+    handed_on = imported_names(tree, module, is_package=is_package, with_types=True)
+    exports = tuple((name, home) for home, name in handed_on if name and is_package)
     _drop_docstrings(tree)
     digest = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
     return Source(
