@@ -10,6 +10,11 @@ LEVEL = 1 - 2 * ALPHA
 
 """Level of intervals: two one-sided tests at ALPHA are one 90 % interval."""
 
+TENTH = 0.1
+
+"""The margin of every claim that compares a similarity with its floor and ceiling: a
+tenth of the way from no learning to ICL's likeness to itself in another order."""
+
 TAIL = 3.5
 
 """How often skewness counts against a verdict: ten sets show less than a third of a
