@@ -14,7 +14,7 @@ from probes.measures import (
     weight_distance,
     worst_disagreement,
 )
-from probes.measures.step_matching import plain_matching, tell_matching
+from probes.measures.step_matching import matching_details, matching_remark
 from probes.observations.observation import Observation
 from probes.verdicts.judge import Judge
 
@@ -49,10 +49,10 @@ def test_one_layer_is_one_step(
     untrained_pairs: list[list[Observation]],
     judge: Judge,
 ) -> None:
-    judge.notes(worst_case.facts["counterexample"])
+    judge.record(worst_case.facts["counterexample"])
     distance = prediction_distance(icl, gd)
     bare = [prediction_distance(*pair) for pair in untrained_pairs]
-    judge.contrasts(distance, bare, better="nearer 0")
+    judge.control(distance, bare, better="nearer 0")
     judge.vanishes(
         distance,
         tolerance=ROUNDING,
@@ -78,9 +78,9 @@ def test_same_sensitivity(
     judge: Judge,
 ) -> None:
     cosine = sensitivity_cosine(icl, gd)
-    judge.shows(cosine)
+    judge.record(cosine)
     bare = [sensitivity_cosine(*pair) for pair in untrained_pairs]
-    judge.contrasts(cosine, bare, better="higher")
+    judge.control(cosine, bare, better="higher")
     judge.vanishes(sensitivity_distance(icl, gd), tolerance=ROUNDING, margin=CLOSE * 2)
 
 
@@ -103,11 +103,11 @@ def test_k_layers_are_k_steps(
     untrained_pairs: list[list[Observation]],
     judge: Judge,
 ) -> None:
-    judge.shows(sensitivity_cosine(icl, gd))
-    judge.notes(worst_case.facts["counterexample"])
+    judge.record(sensitivity_cosine(icl, gd))
+    judge.record(worst_case.facts["counterexample"])
     distance = prediction_distance(icl, gd)
     bare = [prediction_distance(*pair) for pair in untrained_pairs]
-    judge.contrasts(distance, bare, better="nearer 0")
+    judge.control(distance, bare, better="nearer 0")
     judge.vanishes(
         distance,
         tolerance=ROUNDING,
@@ -135,11 +135,13 @@ def test_which_algorithm(
 ) -> None:
     distance = squared_distance(icl, gd)
     fewer = {name: squared_distance(icl, o) for name, o in gd_fewer_steps.items()}
-    judge.shows(linearity(icl), GD=distance, **fewer)
-    judge.shows(GD=weight_distance(icl, gd))
-    judge.shows(**{name: weight_distance(icl, rival) for name, rival in rivals.items()})
+    judge.record(linearity(icl), GD=distance, **fewer)
+    judge.record(GD=weight_distance(icl, gd))
+    judge.record(
+        **{name: weight_distance(icl, rival) for name, rival in rivals.items()}
+    )
     bare = [squared_distance(*pair) for pair in untrained_pairs]
-    judge.contrasts(distance, bare, better="nearer 0")
+    judge.control(distance, bare, better="nearer 0")
     judge.is_nearest(
         distance,
         {name: squared_distance(icl, rival) for name, rival in rivals.items()},
@@ -168,10 +170,10 @@ def test_depth_is_steps(
 ) -> None:
     pairs = list(zip(icl_layers, gd_steps, strict=False))
     distances = [prediction_distance(layer, step) for layer, step in pairs]
-    judge.shows(*distances)
+    judge.record(*distances)
     matched = {name: step_matching(icl_layers, run) for name, run in step_runs.items()}
-    judge.attaches(step_matching=plain_matching(matched))
-    judge.notes(tell_matching(matched))
+    judge.record(step_matching=matching_details(matched))
+    judge.record(matching_remark(matched))
     judge.vanishes(
         max(distances, key=lambda d: d.mean), tolerance=ROUNDING, margin=CLOSE
     )
@@ -192,7 +194,7 @@ def test_depth_is_steps(
 def test_same_rule_elsewhere(
     icl: Observation, gd_from_home: Observation, judge: Judge
 ) -> None:
-    judge.shows(sensitivity_cosine(icl, gd_from_home))
+    judge.record(sensitivity_cosine(icl, gd_from_home))
     judge.vanishes(
         prediction_distance(icl, gd_from_home), tolerance=ROUNDING, margin=CLOSE
     )
@@ -230,7 +232,7 @@ def test_weights_are_the_construction(
     icl_to_construction: list[Observation], judge: Judge
 ) -> None:
     path = [explained_share(mixed) for mixed in icl_to_construction]
-    judge.shows(*path)
+    judge.record(*path)
     best = max(path[0], path[-1], key=lambda end: end.mean)
     worst = min(path, key=lambda mixed: mixed.mean)
     judge.vanishes(best.minus(worst), tolerance=ROUNDING, margin=FLAT)

@@ -22,6 +22,6 @@ ROUNDING = 1e-10  # float64 has 16 digits; six are left for sums, and for small 
 def test_context_is_a_rank_one_patch(
     context_patch: Observation, untrained_context_patch: Observation, judge: Judge
 ) -> None:
-    judge.shows(untrained=patch_error(untrained_context_patch))
+    judge.record(untrained=patch_error(untrained_context_patch))
     error = patch_error(context_patch)
     judge.vanishes(error, tolerance=ROUNDING, margin=ROUNDING)

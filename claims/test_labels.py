@@ -28,7 +28,7 @@ def test_labels_move_icl_as_they_move_gd(
     relabelled_arms: dict[str, tuple[Pair, Pair]],
     judge: Judge,
 ) -> None:
-    judge.shows(ICL=change_size(*icl_relabelled), GD=change_size(*gd_relabelled))
+    judge.record(ICL=change_size(*icl_relabelled), GD=change_size(*gd_relabelled))
     judge.reaches_ceiling(
         change_agreement(icl_relabelled, gd_relabelled),
         floors={

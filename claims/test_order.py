@@ -5,10 +5,10 @@ from __future__ import annotations
 from probes.claims import claim
 from probes.measures import (
     answer_order_sensitivity,
+    distance_reduction,
     jensen_shannon,
     label_accuracy,
     label_order_sensitivity,
-    nearer_by,
     order_sensitivity,
     relative_order_sensitivity,
 )
@@ -40,16 +40,16 @@ def test_same_order_sensitivity(
     gd_other_demonstrations: Observation,
     judge: Judge,
 ) -> None:
-    judge.shows(
+    judge.record(
         ICL=relative_order_sensitivity(icl_orders, icl_other_demonstrations),
         GD=relative_order_sensitivity(gd_orders, gd_other_demonstrations),
     )
-    judge.shows(ICL=label_order_sensitivity(icl_orders))
-    judge.shows(GD=label_order_sensitivity(gd_orders))
+    judge.record(ICL=label_order_sensitivity(icl_orders))
+    judge.record(GD=label_order_sensitivity(gd_orders))
     ours, theirs = order_sensitivity(icl_orders), order_sensitivity(gd_orders)
-    judge.shows(ICL=ours, GD=theirs)
+    judge.record(ICL=ours, GD=theirs)
     bare = [order_sensitivity(orders) for orders in untrained_icl_orders]
-    judge.contrasts(ours, bare, better="higher")
+    judge.control(ours, bare, better="higher")
     judge.agrees(ours.minus(theirs), margin=0.03)  # a fifth of ICL's .150 in the paper
 
 
@@ -71,13 +71,13 @@ def test_order_divides_icl_from_gd(
     without_learning_from_order: dict[str, Observation],
     judge: Judge,
 ) -> None:
-    judge.shows(ICL=label_accuracy(icl), without_order=label_accuracy(orderless_icl))
-    judge.shows(ICL=jensen_shannon(icl, plain_gd))
-    judge.shows(without_order=jensen_shannon(orderless_icl, plain_gd))
-    ours = nearer_by(icl, orderless_icl, plain_gd)
+    judge.record(ICL=label_accuracy(icl), without_order=label_accuracy(orderless_icl))
+    judge.record(ICL=jensen_shannon(icl, plain_gd))
+    judge.record(without_order=jensen_shannon(orderless_icl, plain_gd))
+    ours = distance_reduction(icl, orderless_icl, plain_gd)
     arms = without_learning_from_order.items()
-    others = {name: nearer_by(icl, orderless_icl, arm) for name, arm in arms}
-    judge.shows(GD=ours, **others)
+    others = {name: distance_reduction(icl, orderless_icl, arm) for name, arm in arms}
+    judge.record(GD=ours, **others)
     mixing = max(others.values(), key=lambda gain: gain.mean)
     judge.exceeds(ours.minus(mixing), margin=0.015)  # a tenth of Shen's .150 for ICL
 
@@ -103,7 +103,7 @@ def test_same_order_sensitivity_in_regression(
     judge: Judge,
 ) -> None:
     ours, theirs = map(answer_order_sensitivity, (icl_orders, gd_orders))
-    judge.shows(ICL=ours, GD=theirs)
+    judge.record(ICL=ours, GD=theirs)
     bare = [answer_order_sensitivity(orders) for orders in untrained_icl_orders]
-    judge.contrasts(ours, bare, better="higher")
+    judge.control(ours, bare, better="higher")
     judge.agrees(ours.minus(theirs), margin=0.01)  # a hundredth of the answers' size

@@ -65,9 +65,9 @@ def test_same_accuracy(
 ) -> None:
     ours, theirs = label_accuracy(icl), label_accuracy(gd)
     bare = label_accuracy(untrained_icl).minus(label_accuracy(untrained_gd))
-    judge.contrasts(ours.minus(theirs), [bare], better="nearer 0")
-    judge.shows(ICL=ours, GD=theirs, base=label_accuracy(base))
-    judge.shows(ICL=accuracy(icl), GD=accuracy(gd), base=accuracy(base))
+    judge.control(ours.minus(theirs), [bare], better="nearer 0")
+    judge.record(ICL=ours, GD=theirs, base=label_accuracy(base))
+    judge.record(ICL=accuracy(icl), GD=accuracy(gd), base=accuracy(base))
     judge.agrees(ours.minus(theirs), margin=0.1)  # a third of the .29 that Shen reports
 
 
@@ -91,8 +91,8 @@ def test_same_top_tokens(
     illustration: Observation,
     judge: Judge,
 ) -> None:
-    judge.illustrates(illustration)
-    judge.shows(other_demonstrations=token_overlap(icl, icl_other_demonstrations))
+    judge.record(illustration)
+    judge.record(other_demonstrations=token_overlap(icl, icl_other_demonstrations))
     judge.reaches_ceiling(
         token_overlap(icl, gd),
         floors={name: token_overlap(*pair) for name, pair in arms.items()},
@@ -119,8 +119,8 @@ def test_same_confidence(
     arms: dict[str, tuple[Observation, Observation]],
     judge: Judge,
 ) -> None:
-    judge.shows(GD=overlap_similarity(icl, gd))
-    judge.shows(another_order=overlap_similarity(icl, icl_reordered))
+    judge.record(GD=overlap_similarity(icl, gd))
+    judge.record(another_order=overlap_similarity(icl, icl_reordered))
     judge.reaches_ceiling(
         overlap_cosine(icl, gd),  # OCS itself is capped at 1/√(K − |O|)
         floors={name: overlap_cosine(*pair) for name, pair in arms.items()},
@@ -148,9 +148,9 @@ def test_same_distribution(
     illustration: Observation,
     judge: Judge,
 ) -> None:
-    judge.illustrates(illustration)
-    judge.shows(GD=total_variation(icl, gd))
-    judge.shows(GD=label_jensen_shannon(icl, gd))
+    judge.record(illustration)
+    judge.record(GD=total_variation(icl, gd))
+    judge.record(GD=label_jensen_shannon(icl, gd))
     judge.reaches_ceiling(
         jensen_shannon(icl, gd),
         floors={name: jensen_shannon(*pair) for name, pair in arms.items()},
@@ -176,12 +176,12 @@ def test_same_data_efficiency(
     judge: Judge,
 ) -> None:
     curves = {**icl_by_number, **gd_by_number}
-    judge.shows(**{name: label_accuracy(point) for name, point in curves.items()})
-    judge.shows(base=label_accuracy(base))
+    judge.record(**{name: label_accuracy(point) for name, point in curves.items()})
+    judge.record(base=label_accuracy(base))
     ours = accuracy_over_numbers(list(icl_by_number.values()))
     theirs = accuracy_over_numbers(list(gd_by_number.values()))
     bare = {arm: accuracy_over_numbers(o) for arm, o in untrained_by_number.items()}
-    judge.contrasts(
+    judge.control(
         ours.minus(theirs), [bare["ICL"].minus(bare["GD"])], better="nearer 0"
     )
     judge.agrees(ours.minus(theirs), margin=0.1)  # as for test_same_accuracy
@@ -209,8 +209,8 @@ def test_same_data_efficiency_with_more(
 ) -> None:
     ours, theirs = label_accuracy(icl), label_accuracy(gd_on_more)
     bare = label_accuracy(untrained_icl).minus(label_accuracy(untrained_gd_on_more))
-    judge.contrasts(ours.minus(theirs), [bare], better="nearer 0")
-    judge.shows(ICL=ours, GD=theirs, base=label_accuracy(base))
+    judge.control(ours.minus(theirs), [bare], better="nearer 0")
+    judge.record(ICL=ours, GD=theirs, base=label_accuracy(base))
     judge.agrees(ours.minus(theirs), margin=0.1)  # as for test_same_accuracy
 
 
@@ -234,10 +234,10 @@ def test_which_algorithm_on_text(
     judge: Judge,
 ) -> None:
     distance = label_total_variation(icl, gd)
-    judge.shows(GD=distance)
+    judge.record(GD=distance)
     bare = label_total_variation(untrained_icl, untrained_gd)
-    judge.contrasts(distance, [bare], better="nearer 0")
-    judge.shows(another_order=label_total_variation(icl, icl_reordered))
+    judge.control(distance, [bare], better="nearer 0")
+    judge.record(another_order=label_total_variation(icl, icl_reordered))
     judge.is_nearest(
         distance,
         {name: label_total_variation(icl, o) for name, o in explanations.items()},

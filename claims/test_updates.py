@@ -42,7 +42,7 @@ def test_icl_covers_gd(
     correcting_without_learning: Arms,
     judge: Judge,
 ) -> None:
-    judge.shows(gd_corrects)
+    judge.record(gd_corrects)
     arms = correcting_without_learning
     floors = {name: coverage(*arm) for name, arm in arms.items()}
     floors["where GD corrects nothing"] = coverage_elsewhere(icl, gd, base)
@@ -74,10 +74,10 @@ def test_same_update(
     judge: Judge,
 ) -> None:
     rival = update_cosine(inside_icl, inside_layer_causal_gd, inside_base)
-    judge.shows(**{"layer-causal GD": rival})
-    judge.shows(GD=normalised_update_cosine(inside_icl, inside_gd, inside_base))
+    judge.record(**{"layer-causal GD": rival})
+    judge.record(GD=normalised_update_cosine(inside_icl, inside_gd, inside_base))
     arms = without_learning
-    judge.shows(**{name: normalised_update_cosine(*arm) for name, arm in arms.items()})
+    judge.record(**{name: normalised_update_cosine(*arm) for name, arm in arms.items()})
     judge.reaches_ceiling(
         update_cosine(inside_icl, inside_gd, inside_base),
         floors={name: update_cosine(*arm) for name, arm in arms.items()},
@@ -106,11 +106,11 @@ def test_same_attention_change(
     judge: Judge,
 ) -> None:
     rival = attention_change_cosine(inside_icl, inside_layer_causal_gd, inside_base)
-    judge.shows(**{"layer-causal GD": rival})
+    judge.record(**{"layer-causal GD": rival})
     arms = without_learning
-    judge.shows(GD=attention_cosine(inside_icl, inside_gd))
-    judge.shows(zero_shot=attention_cosine(inside_icl, inside_base))
-    judge.shows(**{name: attention_cosine(*arm[:2]) for name, arm in arms.items()})
+    judge.record(GD=attention_cosine(inside_icl, inside_gd))
+    judge.record(zero_shot=attention_cosine(inside_icl, inside_base))
+    judge.record(**{name: attention_cosine(*arm[:2]) for name, arm in arms.items()})
     judge.reaches_ceiling(
         attention_change_cosine(inside_icl, inside_gd, inside_base),
         floors={name: attention_change_cosine(*arm) for name, arm in arms.items()},
@@ -165,12 +165,12 @@ def test_layer_causal_gd_is_closer(
     judge: Judge,
 ) -> None:
     arms = without_learning.items()
-    judge.shows(**{name: update_cosine(*arm) for name, arm in arms})
+    judge.record(**{name: update_cosine(*arm) for name, arm in arms})
     causal, plain = (
         update_cosine(inside_icl, learner, inside_base)
         for learner in (inside_layer_causal_gd, inside_gd)
     )
-    judge.shows(layer_causal=causal, plain=plain)
+    judge.record(layer_causal=causal, plain=plain)
     judge.exceeds(causal.minus(plain), margin=CLOSER)
 
 
@@ -193,10 +193,10 @@ def test_same_activations(
     judge: Judge,
 ) -> None:
     rival = activation_cosine(inside_icl, inside_layer_causal_gd)
-    judge.shows(**{"layer-causal GD": rival})
+    judge.record(**{"layer-causal GD": rival})
     arms = {name: arm[:2] for name, arm in without_learning.items()}
     arms["the model that learned nothing"] = (inside_icl, inside_base)
-    judge.shows(GD=activation_norm_ratio(inside_icl, inside_gd))
+    judge.record(GD=activation_norm_ratio(inside_icl, inside_gd))
     judge.reaches_ceiling(
         activation_cosine(inside_icl, inside_gd),
         floors={name: activation_cosine(*arm) for name, arm in arms.items()},

@@ -14,12 +14,12 @@ from probes.calibration.simulations import World
 from probes.calibration.study import ERRORS_TO_MARGIN, HOME, TRUTHS, Outcome
 from probes.hashing import seed_of
 from probes.measurement import Array
-from probes.verdicts.group_sequential import Looks
+from probes.verdicts.group_sequential import GroupSequentialDesign
 from probes.verdicts.thresholds import ALPHA
 
-LOOKS = Looks(sizes=(10, 20, 40, 80))
+LOOKS = GroupSequentialDesign(sizes=(10, 20, 40, 80))
 TELLING = {
-    "looking again": LOOKS.nominal(ALPHA),
+    "looking again": LOOKS.nominal_level(ALPHA),
     "looking again, each look at 5 %": ALPHA,
 }
 """The level of each look; the second is a mistake that is there to be seen."""

@@ -124,7 +124,7 @@ def ratios(*, runs: int) -> Iterator[Outcome]:
     """Judge similarities between a floor and a ceiling that have errors of their own.
 
     The decision is on the contrast similarity − floor − (1 − margin)(ceiling − floor),
-    as in ``verdict.judge_ceiling``; a tenth of the way may be missing.
+    as in ``verdicts.ceiling.ceiling_test``; a tenth of the way may be missing.
     """
     missing, room = 0.1, 4.0
     for profile, shares in PROFILES.items():

@@ -16,7 +16,7 @@ from probes.measurement import UNBOUNDED, Array, Measurement
 from probes.observations.common_support import NOTHING, Common
 
 
-def with_divergence_ends(similarity: Measurement, shared: Common) -> Measurement:
+def bound_divergence(similarity: Measurement, shared: Common) -> Measurement:
     """Bound 1 − the Jensen–Shannon divergence of two answers.
 
     The divergence is I(Z; X), the bits that an answer X tells of which learner Z gave
@@ -53,7 +53,7 @@ def _known_alone(shared: Common) -> tuple[Array, Array]:
     )
 
 
-def with_variation_ends(distance: Measurement, shared: Common) -> Measurement:
+def bound_total_variation(distance: Measurement, shared: Common) -> Measurement:
     """Bound a total variation distance.
 
     As measured the rests add ½|p − q|. Apart they add ½(p + q), the smaller of the two
@@ -74,7 +74,7 @@ def hidden_spread(rests: Sequence[Array], *, ddof: int = 0) -> Array:
     return np.asarray(np.mean(rests, axis=0) * np.sqrt((n - 1) * n / (n - ddof)))
 
 
-def with_spread_ends(spread: Measurement, shared: Common) -> Measurement:
+def bound_spread(spread: Measurement, shared: Common) -> Measurement:
     """Bound a sum over tokens of standard deviations over R answers.
 
     A standard deviation is a seminorm: rests add at most their own to it, or take it
@@ -84,7 +84,7 @@ def with_spread_ends(spread: Measurement, shared: Common) -> Measurement:
     return shared.bounded(spread, below=widest + merged, above=widest - merged)
 
 
-def with_relative_ends(
+def bound_relative_spread(
     ratio: Measurement, scale: float, orders: Common, others: Common
 ) -> Measurement:
     """Bound a sum of standard deviations relative to another's mean.
@@ -109,7 +109,7 @@ def with_relative_ends(
     return replace(ratio, least=least, most=(spread + reach) / lowest)
 
 
-def with_agreement_ends(
+def bound_agreement(
     agreement: Measurement, changes: Sequence[Array], shared: Common
 ) -> Measurement:
     """Bound ⟨a, b⟩ over the larger of ‖a‖² and ‖b‖².

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from probes.measurement import Array, Measurement
-from probes.measures.bounds import with_divergence_ends, with_variation_ends
+from probes.measures.bounds import bound_divergence, bound_total_variation
 from probes.observations.common_support import common
 from probes.observations.observation import Observation, require_same_cells
 
@@ -28,7 +28,7 @@ def jensen_shannon(ours: Observation, theirs: Observation) -> Measurement:
     shared = common(ours, theirs)
     p, q = shared.log_probs
     found = _similarity(p, q, "vocabulary")
-    return with_divergence_ends(found, shared)
+    return bound_divergence(found, shared)
 
 
 def label_jensen_shannon(ours: Observation, theirs: Observation) -> Measurement:
@@ -89,10 +89,10 @@ def total_variation(ours: Observation, theirs: Observation) -> Measurement:
         zero="the same distribution",
         one="disjoint distributions",
     )
-    return with_variation_ends(found, shared)
+    return bound_total_variation(found, shared)
 
 
-def nearer_by(
+def distance_reduction(
     before: Observation, after: Observation, target: Observation
 ) -> Measurement:
     """Measure by how much an answer comes nearer to a target, in total variation.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from probes.measurement import Measurement
-from probes.measures.bounds import with_agreement_ends, with_variation_ends
+from probes.measures.bounds import bound_agreement, bound_total_variation
 from probes.observations.common_support import common
 from probes.observations.observation import Observation
 
@@ -27,7 +27,7 @@ def change_size(before: Observation, after: Observation) -> Measurement:
         zero="no change",
         one="disjoint answers",
     )
-    return with_variation_ends(found, shared)
+    return bound_total_variation(found, shared)
 
 
 def change_agreement(ours: Pair, theirs: Pair) -> Measurement:
@@ -59,4 +59,4 @@ def change_agreement(ours: Pair, theirs: Pair) -> Measurement:
         one="the same change",
         chance=0.0,
     )
-    return with_agreement_ends(found, (a, b), shared)
+    return bound_agreement(found, (a, b), shared)

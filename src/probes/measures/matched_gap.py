@@ -8,7 +8,7 @@ from probes.observations.observation import Observation
 UNITS = {"accuracy": "fraction", "loss": "nats", "change": "probability"}
 
 
-def gap_at_match(choice: Observation, quantity: str) -> Measurement:
+def gap_after_matching(choice: Observation, quantity: str) -> Measurement:
     """Measure a quantity of GD − that of ICL at the nearest point of GD's trajectory.
 
     Args:

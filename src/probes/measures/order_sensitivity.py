@@ -8,7 +8,7 @@ import numpy as np
 
 from probes.errors import ShapeError
 from probes.measurement import Array, Measurement
-from probes.measures.bounds import with_relative_ends, with_spread_ends
+from probes.measures.bounds import bound_relative_spread, bound_spread
 from probes.observations.common_support import common
 from probes.observations.observation import Observation, require_same_cells
 
@@ -34,7 +34,7 @@ def order_sensitivity(orders: Sequence[Observation]) -> Measurement:
     shared = common(*_checked(orders))
     spread = _spread([np.exp(p) for p in shared.log_probs]).sum(-1)
     found = _measured("order sensitivity", spread, "probability")
-    return with_spread_ends(found, shared)
+    return bound_spread(found, shared)
 
 
 def label_order_sensitivity(orders: Sequence[Observation]) -> Measurement:
@@ -74,7 +74,7 @@ def relative_order_sensitivity(
     scale = float(_spread([np.exp(p) for p in pair.log_probs], ddof=1).sum(-1).mean())
     values = spread / scale if scale > 0 else np.zeros_like(spread)
     found = _measured("order sensitivity relative to demonstrations", values, "ratio")
-    return with_relative_ends(found, scale, shared, pair)
+    return bound_relative_spread(found, scale, shared, pair)
 
 
 def answer_order_sensitivity(orders: Sequence[Observation]) -> Measurement:

@@ -102,14 +102,14 @@ def _resampled(gaps: Array) -> Array:
     return found.reshape(RESAMPLES, *sizes).round(ROUNDING)
 
 
-def tell_matching(found: Mapping[str, StepMatching]) -> str:
+def matching_remark(found: Mapping[str, StepMatching]) -> str:
     """Write the nearest number of steps for each layer, by algorithm."""
     return "nearest number of steps for each layer: " + "; ".join(
         f"{name} {matching.told()}" for name, matching in found.items()
     )
 
 
-def plain_matching(found: Mapping[str, StepMatching]) -> dict[str, Any]:
+def matching_details(found: Mapping[str, StepMatching]) -> dict[str, Any]:
     """Put matchings with several algorithms into plain values, for a row.
 
     Args:

@@ -50,7 +50,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     item.stash.setdefault(STARTED, time.perf_counter())  # a later look adds to it
     if card is not None and found is not None:
         looks = item.config.stash[RUN].looks
-        item.stash[JUDGE] = Judge(card, found, looks=looks)
+        item.stash[JUDGE] = Judge(card, found, design=looks)
     try:
         yield
     except Undecided:

@@ -106,7 +106,7 @@ def _passes(run: Run, item: Any, gate: tuple[str, ...], stage: int) -> bool:
         return True  # its own test says why
     try:
         _, require = GATES[card.on][stage]
-        require(Judge(card, cell, looks=run.looks), *seen)
+        require(Judge(card, cell, design=run.looks), *seen)
     except Undecided:
         return False
     except ProbesError:

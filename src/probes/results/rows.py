@@ -53,7 +53,7 @@ def build_row(
     """Put one judged cell into plain JSON values."""
     cell, card, found = judge.cell, judge.claim, judge.judgement
     failed = error is not None or found is None
-    effects = [] if found is None else [found.effect, *judge.beside]
+    effects = [] if found is None else [found.effect, *judge.secondary_effects]
     return {
         "claim": card.id_of(cell.variant),
         "sentence": card.sentence,
@@ -78,7 +78,7 @@ def build_row(
         "note": judge.note or None,
         "example": judge.example,
         "details": judge.details or None,
-        "looks": judge.looks.taken(cell.settings.n_sets, ALPHA),
+        "looks": judge.design.to_row(cell.settings.n_sets, ALPHA),
         "observations": list(observations),
         "seconds": round(seconds, 6),
         "provenance": provenance,

@@ -16,7 +16,7 @@ from probes.errors import OptionError, ProbesError
 from probes.learners import InContext
 from probes.observations.request import Request
 from probes.verdicts.crossed_means import variance_components
-from probes.verdicts.group_sequential import Looks
+from probes.verdicts.group_sequential import GroupSequentialDesign
 from probes.verdicts.judge import Judge
 from probes.verdicts.judgement import Judgement
 from probes.verdicts.power import power
@@ -27,7 +27,7 @@ a cell is not measured again; as trials that are stopped for futility use. Stopp
 makes no verdict wrong: the cell stays *not applicable*."""
 
 
-def looks_of(option: Any) -> Looks | None:
+def looks_of(option: Any) -> GroupSequentialDesign | None:
     """Read ``--until-decided``; None without it.
 
     Raises:
@@ -41,7 +41,7 @@ def looks_of(option: Any) -> Looks | None:
             f"--until-decided {most} and --update-expected were both given. Expected "
             f"a record of cells that were all judged at the same size. Leave one away."
         )
-    return Looks.doubled(option.sets, most)
+    return GroupSequentialDesign.doubling(option.sets, most)
 
 
 def next_look(judge: Judge) -> Cell | None:
@@ -51,7 +51,7 @@ def next_look(judge: Judge) -> Cell | None:
     last look, and where its rows suffice for no more sets, which is noted in the row.
     """
     found, cell = judge.judgement, judge.cell
-    size = judge.looks.after(cell.settings.n_sets)
+    size = judge.design.next_size(cell.settings.n_sets)
     if size is None or found is None or not _is_open(found, judge):
         return None
     larger = replace(cell, settings=replace(cell.settings, n_sets=size))
@@ -59,7 +59,7 @@ def next_look(judge: Judge) -> Cell | None:
         try:
             Request.of(larger, InContext()).text_task(lambda rows: rows)
         except ProbesError as error:
-            judge.notes(f"not looked at again: {error}")
+            judge.record(f"not looked at again: {error}")
             return None
     return larger
 
@@ -81,7 +81,7 @@ def _is_open(found: Judgement, judge: Judge) -> bool:
     chance = power(
         parts,
         gap=gain.mean,
-        n_sets=judge.looks.sizes[-1],
+        n_sets=judge.design.sizes[-1],
         n_queries=gain.n_queries,
         alpha=judge.alpha,
     )

@@ -20,8 +20,8 @@ from probes.engine.store_inventory import entries
 from probes.observations.request import Request
 from probes.results.rows import row_id
 from probes.verdicts.crossed_means import Components
-from probes.verdicts.group_sequential import Looks
-from probes.verdicts.power import sets_needed, sets_needed_within
+from probes.verdicts.group_sequential import GroupSequentialDesign
+from probes.verdicts.power import sets_for_equivalence, sets_needed
 from probes.verdicts.thresholds import ALPHA, FEW_SETS, LEAST_SETS, POWER
 
 MOST_NAMED = 10
@@ -177,10 +177,14 @@ def needed_sets(effect: Mapping[str, Any], n_queries: int) -> int | None:
         effect: A row's first, with its margin and its components.
         n_queries: Queries of each set.
     """
-    sizes: dict[str, Any] = {"n_queries": n_queries, "alpha": ALPHA, "wanted": POWER}
+    sizes: dict[str, Any] = {
+        "n_queries": n_queries,
+        "alpha": ALPHA,
+        "target_power": POWER,
+    }
     parts = Components(**effect["components"])
     if effect.get("has_two_sides"):
-        return sets_needed_within(parts, effect=0.0, margin=effect["margin"], **sizes)
+        return sets_for_equivalence(parts, effect=0.0, margin=effect["margin"], **sizes)
     return sets_needed(parts, gap=effect["margin"], **sizes)
 
 
@@ -199,7 +203,7 @@ def _named(row: Mapping[str, Any], needed: int | None) -> str:
     return f"{where} · {row['n_demonstrations']} demonstrations: {told}"
 
 
-def look_lines(looks: Looks | None) -> list[str]:
+def look_lines(looks: GroupSequentialDesign | None) -> list[str]:
     """Say at which sizes a run looks again, and that the plan is of the first."""
     if looks is None:
         return []
@@ -207,5 +211,5 @@ def look_lines(looks: Looks | None) -> list[str]:
     return [
         f"This is the first look. Cells that stay undecided are measured again at "
         f"{later} sets, each time in full; every look is judged at level "
-        f"{looks.nominal(ALPHA):.4f}."
+        f"{looks.nominal_level(ALPHA):.4f}."
     ]

@@ -27,7 +27,7 @@ from probes.run.interim_analysis import looks_of
 from probes.run.options import grid_of
 from probes.run.paths import Places, places_of
 from probes.run.plan import look_lines, plan_work, power_lines, work_lines
-from probes.verdicts.group_sequential import Looks
+from probes.verdicts.group_sequential import GroupSequentialDesign
 
 
 class Prepared:
@@ -62,7 +62,7 @@ class Prepared:
         return grid_of(self.option)
 
     @cached_property
-    def looks(self) -> Looks | None:
+    def looks(self) -> GroupSequentialDesign | None:
         """At how many sets cells may be judged; None: at one number."""
         return looks_of(self.option)
 
