@@ -1,6 +1,6 @@
 """Measures: pure functions from observations to one Measurement each.
 
-``step_matching`` alone compares many at once, and returns what ``steps`` puts in a row.
+Only ``step_matching`` compares many at once; it returns a table of distances.
 """
 
 from probes.measures.coverage import corrected, coverage, coverage_elsewhere

@@ -22,7 +22,7 @@ def order_sensitivity(orders: Sequence[Observation]) -> Measurement:
     Returns:
         Standard deviation (of R values, divisor R) over orders for each vocabulary
         entry, summed over the vocabulary; shape (n_sets, n_queries); 0 is indifference.
-        Where answers are kept in part, with the ends between which the truth lies.
+        It has bounds if only part of the answers is kept.
 
     Raises:
         ShapeError: There are fewer than two orders, or they answer other queries.
@@ -59,11 +59,11 @@ def relative_order_sensitivity(
 
     Args:
         orders: The same learner after R >= 2 orders of the same demonstrations.
-        other_demonstrations: It after other demonstrations of the same number.
+        other_demonstrations: The learner after as many other demonstrations.
 
     Returns:
-        A ratio; 1 means that order matters as much as the choice of demonstrations, and
-        0 is also returned where other demonstrations change nothing at all.
+        A ratio; 1 means that order matters as much as the choice of demonstrations. It
+        is also 0 if other demonstrations change nothing at all.
 
     Raises:
         ShapeError: There are fewer than two orders, or they answer other queries.
@@ -95,8 +95,8 @@ def answer_order_sensitivity(orders: Sequence[Observation]) -> Measurement:
 def _checked(orders: Sequence[Observation]) -> Sequence[Observation]:
     if len(orders) < 2:
         raise ShapeError(
-            f"Order sensitivity was asked of {len(orders)} orders. Expected at least "
-            f"2. Pass --orders 2 or more."
+            f"Order sensitivity was measured over {len(orders)} order(s). Expected at "
+            f"least 2. Pass --orders 2 or more."
         )
     require_same_cells(*orders)
     return orders
