@@ -38,7 +38,7 @@ def picture() -> str:
 
 def _floors(sizes: dict[str, int]) -> list[str]:
     edge = "+" + "-" * WIDTH + "+"
-    lines, n = [edge], sizes
+    lines = [edge]
     for floor in reversed(FLOORS):
         names = [
             f"{room} ({sizes[room]})" if sizes[room] > 1 else room for room in floor
