@@ -15,15 +15,15 @@ from probes_fixtures.activations import (
     inside_gd_unrelated_text,
     without_learning,
 )
-from probes_fixtures.untrained_but_embeddings import (
-    untrained_but_embeddings,
-    inside_untrained_but_embeddings,
-    tells_left_out,
-)
 from probes_fixtures.observations import arms, gd_unrelated_text
 from probes_fixtures.relabelled import (
-    untrained_but_embeddings_relabelled,
     relabelled_arms,
+    untrained_but_embeddings_relabelled,
+)
+from probes_fixtures.untrained_but_embeddings import (
+    inside_untrained_but_embeddings,
+    notes_left_out_arm,
+    untrained_but_embeddings,
 )
 from probes_fixtures.variants import gradient_learner
 
@@ -125,7 +125,7 @@ def test_an_unknown_architecture_has_no_such_arm_and_the_row_says_so(
             assert recipe.recipe(cell(model)) == []
         assert untrained_but_embeddings_relabelled.recipe(cell(model, "flipped")) == []
     told: list[str] = []
-    inspect.unwrap(tells_left_out)(cell(novel), SimpleNamespace(notes=told.append))
+    inspect.unwrap(notes_left_out_arm)(cell(novel), SimpleNamespace(notes=told.append))
     assert told == [
         f"{UNTRAINED_BUT_EMBEDDINGS} is left out: which weights of novel these are is "
         f"not known"
@@ -133,7 +133,7 @@ def test_an_unknown_architecture_has_no_such_arm_and_the_row_says_so(
 
 
 def test_a_known_architecture_has_the_arm_and_says_nothing() -> None:
-    inspect.unwrap(tells_left_out)(cell(), SimpleNamespace())
+    inspect.unwrap(notes_left_out_arm)(cell(), SimpleNamespace())
     assert parts_are_known(HMM)
     assert parts_are_known(model_named(TWIN))
     for recipe in (untrained_but_embeddings, inside_untrained_but_embeddings):

@@ -178,7 +178,7 @@ def test_unknown_model_far_from_all_suggests_nothing() -> None:
 
 @pytest.mark.parametrize("given", ["./org/name", "/org/name", "a/b/c", "~/name"])
 def test_path_that_is_not_there_is_no_hub_id(given: str) -> None:
-    with pytest.raises(UnknownNameError, match="No folder is at"):
+    with pytest.raises(UnknownNameError, match="There is no folder"):
         parse_models(given)
 
 
