@@ -39,8 +39,8 @@ class Registry(Generic[Card]):
         if not card.name.isidentifier():
             raise OptionError(
                 f"The {self.what} name {card.name!r} is no identifier. Expected "
-                f"letters, digits and underscores, because hyphens join the names in the "
-                f"id of a cell. Rename it, for instance {_identifier(card.name)!r}."
+                f"letters, digits and underscores, because hyphens join the names in "
+                f"the id of a cell. Rename it, for instance {_identifier(card.name)!r}."
             )
         if card.name in self._cards:
             raise OptionError(
