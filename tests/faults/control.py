@@ -37,7 +37,7 @@ def note(key: str, word: str) -> None:
 
 
 def claim_once(name: str) -> bool:
-    """Say whether this process is the first that asks for the name in this experiment."""
+    """Say whether this process is the first of the experiment to ask for the name."""
     log = read().get("log")
     try:
         Path(f"{log}.{name}").touch(exist_ok=False)
