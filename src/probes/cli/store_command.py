@@ -94,9 +94,9 @@ def _export(store: Store, given: argparse.Namespace) -> int:
     target = Store(given.folder)
     n_copied = 0
     for entry in entries(store):
-        found = store.get(entry.key)
-        if found is not None and target.get(entry.key) is None:
-            target.put(found)
+        observation = store.get(entry.key)
+        if observation is not None and target.get(entry.key) is None:
+            target.put(observation)
             n_copied += 1
     print(f"{n_copied} observations copied to {given.folder}")
     return 0

@@ -227,9 +227,9 @@ def _distinct(cards: Iterable[Either]) -> tuple[Either, ...]:
     return tuple(distinct.values())
 
 
-def _identifier(short: str, given: str, taken: Container[object]) -> str:
+def _identifier(short: str, given: str, registered: Container[object]) -> str:
     kept = "".join(c if c.isalnum() and c.isascii() else "_" for c in short)
     name = kept if kept[:1].isalpha() else f"m_{kept}"
-    if name in taken:
+    if name in registered:
         name += "_" + hashlib.sha256(given.encode()).hexdigest()[:4]
     return name

@@ -21,7 +21,7 @@ class RunOption:
     Attributes:
         name: As on the command line, such as ``--sets``.
         help: What it does, without the default.
-        metavar: What stands for its value in the help; None for a switch.
+        metavar: Name of its value in the help; None for a switch or with choices.
         kind: The type of its value; bool for a switch.
         default: Its value if neither the command line nor the file gives it.
         without: What happens then, in words; empty to show the default itself.
