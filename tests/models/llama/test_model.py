@@ -373,7 +373,7 @@ def test_keys_of_a_prefix_are_cached_once() -> None:
     llama = Llama(model)
     with torch.no_grad():
         llama.logits(llama.embed(attention.layout.ids, {}), attention, {})
-    assert {tuple(k.shape) for k, _ in attention.kept.values()} == {(1, 1, 30, 2, 8)}
+    assert {tuple(k.shape) for k, _ in attention.cache.values()} == {(1, 1, 30, 2, 8)}
 
 
 def test_a_grid_gives_back_what_it_spread() -> None:

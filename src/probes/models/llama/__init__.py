@@ -11,6 +11,7 @@ The model:
 - ``architecture``: which models of the library this code is right for.
 - ``rotary``: rotary position embeddings.
 - ``rms_norm``: RMS normalization and its gradient.
+- ``linear_maps``: the weights by name, and products with them.
 - ``axes``: splitting axes, selecting tokens, and products of stacks.
 - ``prepacked_linear``: products with frozen weights.
 

@@ -19,7 +19,8 @@ from probes.models.llama.backward_parts import (
     add_gradients,
     through,
 )
-from probes.models.llama.model import EMBEDDING, Llama, NamedWeights
+from probes.models.llama.linear_maps import EMBEDDING, NamedWeights
+from probes.models.llama.model import Llama
 from probes.models.llama.packed_attention import PackedAttention
 from probes.models.llama.rotary import RotaryAngles
 from probes.models.weights.gradients import GradientReceiver, add_rows
@@ -134,13 +135,7 @@ class BackwardPass:
         """Attend, in the last layer only from the tokens that are read."""
         at = f"model.layers.{layer}.self_attn."
         window, of_rows = self.llama.windows[layer], layer == self.llama.n_layers - 1
-        asking, asking_angles = x, self.angles.scaled_for_queries
-        if of_rows:
-            asking = select_tokens(x, self.rows)
-            asking_angles = asking_angles.map(lambda t: select_tokens(t, self.rows))
-        query, to_query = self.parts.rotated_heads(
-            asking, at + "q_proj", asking_angles, wanted, of_rows=of_rows
-        )
+        query, to_query = self._query(x, at + "q_proj", wanted, of_rows)
         key, to_key = self.parts.rotated_heads(x, at + "k_proj", self.angles, wanted)
         of_scores = not (to_query is None and to_key is None)
         is_frozen = not wanted and not of_scores
@@ -170,6 +165,16 @@ class BackwardPass:
             return new
 
         return seen, backward
+
+    def _query(
+        self, x: Tensor, name: str, wanted: bool, of_rows: bool
+    ) -> tuple[Tensor, Backward]:
+        """Compute scaled queries, of all tokens or of those that are read."""
+        angles = self.angles.scaled_for_queries
+        if of_rows:
+            x = select_tokens(x, self.rows)
+            angles = angles.map(lambda t: select_tokens(t, self.rows))
+        return self.parts.rotated_heads(x, name, angles, wanted, of_rows=of_rows)
 
     def _can_apply_values_late(self, name: str) -> bool:
         """Check that only a stack of W_V is trained, without its bias."""

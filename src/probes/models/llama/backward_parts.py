@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from probes.models.llama.axes import split
-from probes.models.llama.model import EMBEDDING, Llama, NamedWeights
+from probes.models.llama.linear_maps import EMBEDDING, NamedWeights
+from probes.models.llama.model import Llama
 from probes.models.llama.packed_sequences import PackedSequences
 from probes.models.llama.rms_norm import rms_normalize, rms_normalize_backward
 from probes.models.llama.rotary import RotaryAngles

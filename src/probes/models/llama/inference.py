@@ -12,7 +12,8 @@ from torch import Tensor
 
 from probes.errors import NumericsError
 from probes.models.llama.architecture import is_llama_family
-from probes.models.llama.model import EMBEDDING, Llama, NamedWeights
+from probes.models.llama.linear_maps import EMBEDDING, NamedWeights
+from probes.models.llama.model import Llama
 from probes.models.llama.prefix_attention import PrefixAttention
 from probes.models.llama.prefix_tree import (
     PrefixTree,

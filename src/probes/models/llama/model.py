@@ -7,8 +7,6 @@ which token attends to which.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from copy import copy
 from typing import Any
 
 import numpy as np
@@ -19,22 +17,17 @@ from torch.nn import functional as F  # noqa: N812 - its usual name
 from probes.models.llama.architecture import attention_windows
 from probes.models.llama.attention_layout import AttentionLayout
 from probes.models.llama.axes import select_tokens, split
-from probes.models.llama.prepacked_linear import PrepackedWeight, prepack
+from probes.models.llama.linear_maps import EMBEDDING, LinearMaps, NamedWeights
 from probes.models.llama.rms_norm import rms_normalize
 from probes.models.llama.rotary import RotaryAngles
 from probes.models.weights.parameter_groups import lowest_layer
 
-EMBEDDING = "model.embed_tokens.weight"
 
-NamedWeights = Mapping[str, Tensor]
-
-
-class Llama:
+class Llama(LinearMaps):
     """A model of the Llama family.
 
-    Weights have the names that the library gives them. In methods, ``weights`` replace
-    the model's own. A weight with one axis more than the model's is a stack of
-    n_stacks, and everything above it is computed for every member.
+    In methods, ``weights`` replace the model's own. Everything above a stack of weights
+    is computed for every member.
 
     Args:
         model: A Hugging Face causal language model of the family (see
@@ -52,37 +45,13 @@ class Llama:
         )
         self.epsilon = float(config.rms_norm_eps)
         self.windows = attention_windows(config)
-        self.own: dict[str, Tensor] = dict(model.named_parameters())
-        self.prepacked = prepack(self.own, self.d_head)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return self.own[EMBEDDING].device
-
-    @property
-    def n_bytes(self) -> int:
-        """The size of the weights, without their packed copies."""
-        return sum(w.numel() * w.element_size() for w in self.own.values())
+        super().__init__(dict(model.named_parameters()), self.d_head)
 
     @property
     def head(self) -> str:
         """The name of the unembedding; it is the embedding's if they are tied."""
         head = "lm_head"
         return head if f"{head}.weight" in self.own else EMBEDDING.rpartition(".")[0]
-
-    def n_stacks(self, weights: NamedWeights) -> int:
-        """Count the members of a stack of weights; 1 if none is stacked."""
-        stacked = [w for n, w in weights.items() if w.dim() > self.own[n].dim()]
-        return len(stacked[0]) if stacked else 1
-
-    def with_weights(self, weights: NamedWeights) -> Llama:
-        """Make the model whose own weights these are; none may be a stack."""
-        llama = copy(self)
-        kept = {name: p for name, p in self.prepacked.items() if name not in weights}
-        llama.own = {**self.own, **weights}
-        llama.prepacked = {**kept, **prepack(weights, self.d_head)}
-        return llama
 
     def share_of_layers_above(self, weights: NamedWeights) -> float:
         """Compute the share of layers that run for every member of a stack."""
@@ -192,58 +161,6 @@ class Llama:
         )
         gate = _times(gate, self.linear(normalized, at + "mlp.up_proj", weights))
         return _plus(self.linear(gate, at + "mlp.down_proj", weights), hidden)
-
-    def weight(self, name: str, weights: NamedWeights) -> Tensor:
-        """Find a weight among those given, or else the model's own."""
-        given = weights.get(name)
-        return self.own[name] if given is None else given
-
-    def linear(self, x: Tensor, name: str, weights: NamedWeights) -> Tensor:
-        """Multiply tokens by a matrix and add its bias, if it has one.
-
-        Args:
-            x: Shape (n_stacks or 1, n_tokens, d_in).
-            name: The matrix, without ``.weight``.
-            weights: They replace the model's own.
-
-        Returns:
-            Shape (n_stacks or 1, n_tokens, d_out). The halves of heads are interleaved
-            if :meth:`is_interleaved`.
-        """
-        weight = self.weight(name + ".weight", weights)
-        bias = weights.get(name + ".bias", self.own.get(name + ".bias"))
-        prepacked = self._find_prepacked(x, name, weights)
-        if prepacked is not None:
-            return prepacked(x, bias)
-        if weight.dim() == 2 and (bias is None or bias.dim() == 1):
-            return F.linear(x, weight, bias)
-        product = x @ weight.transpose(-1, -2)
-        if bias is None:
-            return product
-        return product + (bias if bias.dim() == 1 else bias[:, None])
-
-    def linear_backward(
-        self, gradient: Tensor, name: str, weights: NamedWeights
-    ) -> Tensor:
-        """Compute the gradient of :meth:`linear`'s input from that of its output."""
-        prepacked = self._find_prepacked(gradient, name, weights)
-        if prepacked is not None:
-            return prepacked.backward(gradient)
-        return gradient @ self.weight(name + ".weight", weights)
-
-    def _find_prepacked(
-        self, x: Tensor, name: str, weights: NamedWeights
-    ) -> PrepackedWeight | None:
-        """Find the packed copy of a matrix that ``weights`` do not replace."""
-        if name + ".weight" in weights or name + ".bias" in weights:
-            return None
-        packed = self.prepacked.get(name + ".weight")
-        return packed if packed is not None and packed.supports(x) else None
-
-    def is_interleaved(self, x: Tensor, name: str, weights: NamedWeights) -> bool:
-        """Check whether :meth:`linear` interleaves the halves of every head."""
-        packed = self._find_prepacked(x, name, weights)
-        return packed is not None and packed.is_interleaved
 
     def _rotated_heads(
         self, x: Tensor, name: str, weights: NamedWeights, angles: RotaryAngles

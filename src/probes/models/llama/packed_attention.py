@@ -107,11 +107,27 @@ class PackedAttention:
             fused = self._fused(query, key, value, window)
             if fused is not None:
                 return fused
+        mask = self.sequences.mask(query, window, of_rows=of_rows)
+        return self._plain(
+            query, key, value, mask, of_rows=of_rows, of_scores=of_scores
+        )
+
+    def _plain(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        mask: Tensor,
+        *,
+        of_rows: bool,
+        of_scores: bool,
+    ) -> tuple[Tensor, AttentionBackward]:
+        """Attend with scores written (see :meth:`with_backward`)."""
         groups = query.shape[2] // key.shape[2]
         asking = self._by_example(query, groups, of_rows)
         keys, values = self._by_example(key), self._by_example(value)
         scores = split(asking @ keys.transpose(-1, -2), 3, groups, -1)
-        scores += self.sequences.mask(scores, window, of_rows=of_rows)
+        scores += mask
         weights = torch.softmax(scores, dim=-1).flatten(3, 4)
 
         def backward(gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor]:

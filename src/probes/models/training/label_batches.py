@@ -27,9 +27,9 @@ class Lessons:
         reads: Column that predicts each answer token, (n_sets, n_examples, n_answer).
         targets: The answer tokens, same shape.
         shares: Weight of each answer token; an example's sum to 1. Same shape.
-        hidden: What enters the lowest layer that is trained, and perhaps what of it
-            stays (see ``Taught.record``), shape (n_sets, n_examples, n_tokens, d); None
-            where the whole model computes.
+        hidden: The input of the lowest layer that is trained, and perhaps its frozen
+            projections (see ``LlamaBackend.record``), shape (n_sets, n_examples,
+            n_tokens, d); None if the whole model is trained.
     """
 
     ids: Tensor

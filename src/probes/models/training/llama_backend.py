@@ -12,7 +12,8 @@ from torch import Tensor
 
 from probes.models.llama.axes import split
 from probes.models.llama.backward import BackwardPass
-from probes.models.llama.model import EMBEDDING, Llama
+from probes.models.llama.linear_maps import EMBEDDING
+from probes.models.llama.model import Llama
 from probes.models.llama.packed_attention import PackedAttention
 from probes.models.llama.rotary import RotaryAngles
 from probes.models.runtime.thread_pool import n_threads_for
