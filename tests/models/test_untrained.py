@@ -32,7 +32,7 @@ from probes.models.untrained import KNOWN_PARTS, parts_are_known, untrained_twin
 from probes.observations.observation import Observation
 from probes.run.grid import dataset_named, model_named
 from probes.verdicts.negative_controls import UNTRAINED, UNTRAINED_BUT_EMBEDDINGS
-from tests.models.causal_lm.test_causal_lm import HMM, SETTINGS
+from tests.support.tiny_models import HMM, SETTINGS
 
 TWIN = "untrained_but_embeddings:hmm_llama"
 VOCABULARY, CONTEXT = 61, 59  # like no other size

@@ -18,7 +18,8 @@ from probes.models.llama.prepacked_linear import PrepackedWeight
 from probes.models.training.llama_backend import LlamaBackend
 from probes.models.weights.parameter_groups import parameters_of
 from probes.models.weights.stacks import unstacked
-from tests.models.llama.test_model import (
+from tests.support.gradient_receivers import collect_into
+from tests.support.llamas import (
     FAMILY,
     GROUPS,
     built,
@@ -28,7 +29,6 @@ from tests.models.llama.test_model import (
     plain_loss,
     wanted,
 )
-from tests.support.gradient_receivers import collect_into
 
 pytestmark = pytest.mark.skipif(
     not prepacked_linear.has_packing_operators(),

@@ -61,8 +61,8 @@ class Lessons:
         """Choose sets, and examples of each: ids, reads, targets, shares (, hidden).
 
         Args:
-            sets: Indices of sets, shape (n_trials,).
-            picked: Indices of examples, shape (n_trials, n_picked); None takes all.
+            sets: Indices of sets, shape (n_runs,).
+            picked: Indices of examples, shape (n_runs, n_picked); None takes all.
         """
         tensors = [self.ids, self.reads, self.targets, self.shares]
         if self.hidden is not None:
