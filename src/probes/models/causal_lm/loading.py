@@ -15,6 +15,7 @@ import torch
 from probes.cards import Checkpoint, ModelCard, Untrained
 from probes.cell import Settings
 from probes.errors import ModelError
+from probes.models.architectures import architecture_of
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.files.fingerprint import resolve
 from probes.models.files.safetensors_headers import count_parameters, require_usable
@@ -216,13 +217,12 @@ def _embeddings_and_norms(trained: Any) -> dict[str, torch.Tensor]:
 
 
 def kept_names(model: Any) -> Iterator[str]:
-    """Name the parameters of the embeddings, of the output's and of all norms."""
-    output = model.get_output_embeddings()
-    for place, module in model.named_modules():
-        is_norm = "norm" in type(module).__name__.lower()
-        if is_norm or isinstance(module, torch.nn.Embedding) or module is output:
+    """Name the parameters of the embeddings, of what forms the logits, and of norms."""
+    architecture, output = architecture_of(model), model.get_output_embeddings()
+    for path, module in model.named_modules():
+        if module is output or architecture.is_embedding_or_norm(path, module):
             for name, _ in module.named_parameters(recurse=False):
-                yield f"{place}.{name}"
+                yield f"{path}.{name}"
 
 
 def _require_fit(folder: Path, model: Any, tokenizer: Any, *, least: float) -> None:

@@ -17,13 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
+from probes.models.architectures import architecture_of
 from probes.models.llama.axes import split
 from probes.models.llama.prepacked_linear import Packed, packed
 from probes.models.llama.rms_norm import normed
 from probes.models.llama.rotary import Turns
 from probes.models.weights.parameter_groups import lowest_layer
 
-FAMILY = ("llama", "mistral", "qwen2")
 ROTATIONS = ("default", "linear", "llama3")  # those that do not change with the length
 
 EMBEDDING = "model.embed_tokens.weight"
@@ -333,7 +333,7 @@ def is_written(model: Any) -> bool:
     config = model.config.get_text_config()
     rope = getattr(config, "rope_parameters", None) or {}
     return (
-        config.model_type in FAMILY
+        architecture_of(model).is_written_out
         and config.hidden_act == "silu"
         and rope.get("rope_type") in ROTATIONS
         and float(rope.get("partial_rotary_factor") or 1.0) == 1.0

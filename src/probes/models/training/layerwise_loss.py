@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from probes.models.causal_lm.causal_lm import CausalLM
-from probes.models.causal_lm.frozen_layers import Replay
+from probes.models.causal_lm.frozen_layers import FrozenLayers
 from probes.models.llama.backward import Take
 from probes.models.training.label_batches import Lessons
 from probes.models.training.settings import TrainingSettings
@@ -41,7 +41,7 @@ class LayerCausalTraining(Training):
         super().__init__(model, settings, lessons)
         self.start = {n: p for n, p in self.start.items() if re.search(r"\.\d+\.", n)}
         n_layers = int(model.model.config.get_text_config().num_hidden_layers)
-        self.head = Replay(model.model, n_layers)  # norm and unembedding only
+        self.head = FrozenLayers(model.model, n_layers)  # norm and unembedding only
         self.head.record(lessons.ids[0, :1])  # it learns what layers hand over
         self._learns = False
         self.taught = None  # it reads every layer's output

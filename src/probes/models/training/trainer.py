@@ -21,7 +21,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from probes.measurement import Array
 from probes.models.causal_lm.causal_lm import CausalLM
-from probes.models.causal_lm.frozen_layers import Replay
+from probes.models.causal_lm.frozen_layers import FrozenLayers
 from probes.models.llama.backward import Take
 from probes.models.runtime.memory import bytes_to_train, require_room
 from probes.models.runtime.oom_halving import in_halves
@@ -61,7 +61,7 @@ class Training:
         self.model, self.settings = model, settings
         self.start = parameters_of(model.model, settings.weights)
         layer = lowest_layer(self.start)
-        self.replay = Replay(model.model, layer) if layer else None
+        self.replay = FrozenLayers(model.model, layer) if layer else None
         self.taught = (
             None if model.written is None else Taught(model.written, self.start)
         )
