@@ -79,6 +79,11 @@ class Untrained:
     seed: int = 0
     keeps: Keeps = "nothing"
 
+    @property
+    def keeps_trained_parts(self) -> bool:
+        """Whether some of the weights are the trained model's."""
+        return self.keeps != "nothing"
+
 
 Weights = Construction | Checkpoint | Learned | Untrained
 
@@ -133,12 +138,17 @@ class ModelCard:
         return self.family == dataset.family and self.language == dataset.language
 
     @property
+    def original_weights(self) -> Construction | Checkpoint | Learned:
+        """The weights that name the architecture: an untrained model's original's."""
+        return self.weights.of if isinstance(self.weights, Untrained) else self.weights
+
+    @property
     def attends_to_pairs(self) -> bool:
         """Whether it is linear self-attention on tokens (x, y), as GD's is."""
-        home = self.weights.of if isinstance(self.weights, Untrained) else self.weights
-        if isinstance(home, Construction):
-            return home.algorithm != "newton"  # whose tokens carry a memory
-        return isinstance(home, Learned) and home.architecture == "linear"
+        original = self.original_weights
+        if isinstance(original, Construction):
+            return original.algorithm != "newton"  # whose tokens carry a memory
+        return isinstance(original, Learned) and original.architecture == "linear"
 
     def settings_for(self, algorithm: str) -> tuple[float, ...] | None:
         """Return the settings declared for an algorithm, or None."""

@@ -27,14 +27,16 @@ from probes_fixtures.variants import gradient_learner
 from probes.cards import Checkpoint, ModelCard
 from probes.cell import Cell, Settings
 from probes.learners import Activations
-from probes.models.causal_lm.loading import kept_names, load_causal_lm
-from probes.models.untrained import KNOWN_PARTS, parts_are_known, untrained_twin
+from probes.models.architectures import ARCHITECTURES
+from probes.models.causal_lm.loading import embeddings_and_norms, load_causal_lm
+from probes.models.untrained import embeddings_are_known, untrained_model
 from probes.observations.observation import Observation
 from probes.run.grid import dataset_named, model_named
 from probes.verdicts.negative_controls import UNTRAINED, UNTRAINED_BUT_EMBEDDINGS
 from tests.models.causal_lm.test_causal_lm import HMM, SETTINGS
 
 TWIN = "untrained_but_embeddings:hmm_llama"
+DESCRIBED = [kind for described in ARCHITECTURES for kind in described.model_types]
 VOCABULARY, CONTEXT = 61, 59  # like no other size
 
 
@@ -54,7 +56,7 @@ def weights(card: ModelCard) -> dict[str, torch.Tensor]:
 
 def test_embeddings_and_norms_are_the_trained_ones_and_no_other_matrix_is() -> None:
     trained = weights(HMM)
-    twin = weights(untrained_twin(HMM, keeps="embeddings_and_norms"))
+    twin = weights(untrained_model(HMM, keeps="embeddings_and_norms"))
     assert twin.keys() == trained.keys()
     alike = {name for name in trained if torch.equal(trained[name], twin[name])}
     kept = ("norm.weight", "embed_tokens.weight", "lm_head.weight")
@@ -64,7 +66,7 @@ def test_embeddings_and_norms_are_the_trained_ones_and_no_other_matrix_is() -> N
 
 def test_the_rest_is_as_random_as_in_the_untrained_network() -> None:
     twin, bare = (
-        weights(untrained_twin(HMM, keeps=keeps))
+        weights(untrained_model(HMM, keeps=keeps))
         for keeps in ("embeddings_and_norms", "nothing")
     )
     name = "model.layers.1.mlp.up_proj.weight"
@@ -89,10 +91,10 @@ def built(kind: str) -> Any:
         return AutoModelForCausalLM.from_config(config)
 
 
-@pytest.mark.parametrize("kind", KNOWN_PARTS)
+@pytest.mark.parametrize("kind", DESCRIBED)
 def test_what_is_kept_of_a_known_architecture_is_told_by_shapes_too(kind: str) -> None:
     model = built(kind)
-    kept = {id(model.get_parameter(name)) for name in kept_names(model)}
+    kept = {id(p) for p in embeddings_and_norms(model).values()}
     scales = {n.removesuffix(".weight") for n, p in named(model) if is_scale(n, p)}
     assert scales
     for name, parameter in named(model):
@@ -116,8 +118,8 @@ def test_an_unknown_architecture_has_no_such_arm_and_the_row_says_so(
     (tmp_path / "config.json").write_text('{"model_type": "novel"}')
     novel = replace(HMM, name="novel", weights=Checkpoint(location=str(tmp_path)))
     nowhere = replace(HMM, weights=Checkpoint(location=str(tmp_path / "nowhere")))
-    for model in (novel, nowhere, untrained_twin(HMM)):
-        assert not parts_are_known(model)
+    for model in (novel, nowhere, untrained_model(HMM)):
+        assert not embeddings_are_known(model)
         for recipe in (but_embeddings, inside_but_embeddings):
             assert recipe.recipe(cell(model)) == []
         assert but_embeddings_relabelled.recipe(cell(model, "flipped")) == []
@@ -131,8 +133,8 @@ def test_an_unknown_architecture_has_no_such_arm_and_the_row_says_so(
 
 def test_a_known_architecture_has_the_arm_and_says_nothing() -> None:
     inspect.unwrap(tells_left_out)(cell(), SimpleNamespace())
-    assert parts_are_known(HMM)
-    assert parts_are_known(model_named(TWIN))
+    assert embeddings_are_known(HMM)
+    assert embeddings_are_known(model_named(TWIN))
     for recipe in (but_embeddings, inside_but_embeddings):
         (asked,) = recipe.recipe(cell(variant="adam"))
         assert list(asked) == ["icl", "gd", "base"]

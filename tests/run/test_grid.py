@@ -20,7 +20,7 @@ from probes.cards import (
 from probes.cell import Settings
 from probes.claims import ClaimCard
 from probes.errors import OptionError, UnknownNameError
-from probes.models.untrained import untrained_twin
+from probes.models.untrained import untrained_model
 from probes.registry import Registry
 from probes.run import grid
 from probes.run.grid import (
@@ -100,7 +100,7 @@ def test_untrained_twin_has_random_weights_and_all_else_alike() -> None:
 
 def test_twin_of_an_untrained_model_is_itself() -> None:
     twin = model_named("untrained:llama")
-    assert untrained_twin(twin) is twin
+    assert untrained_model(twin) is twin
     assert model_named("untrained:untrained:llama") == twin
 
 

@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from probes.cards import Checkpoint, DatasetCard, ModelCard, Untrained
+from probes.cards import Checkpoint, DatasetCard, ModelCard
 from probes.cell import Settings
 from probes.errors import ProbesError
 from probes.learners import (
@@ -237,8 +237,8 @@ def _lengths(
 
 
 def _tokenizer_file(model: ModelCard) -> Path | None:
-    home = model.weights.of if isinstance(model.weights, Untrained) else model.weights
-    if not isinstance(home, Checkpoint):
+    original = model.original_weights
+    if not isinstance(original, Checkpoint):
         return None
-    file = resolve(home) / "tokenizer.json"
+    file = resolve(original) / "tokenizer.json"
     return file if file.is_file() else None

@@ -16,7 +16,7 @@ from probes.observations.observation import Observation
 from probes.observations.request import LearnerContext, Request
 
 if TYPE_CHECKING:
-    from probes.models.model_cache import ModelPool
+    from probes.models.model_cache import ModelCache
 
 REMEMBERED = 1 << 30  # bytes of observations kept in memory
 
@@ -27,7 +27,7 @@ class Observer:
     Args:
         store: Where observations are kept.
         announce: Called with each request that is about to be measured.
-        pool: Models that may be loaded already; None for a pool of its own.
+        models: Cache of models to share; None for a cache of its own.
 
     Attributes:
         measured: Keys measured by this process.
@@ -39,37 +39,37 @@ class Observer:
         store: Store,
         *,
         announce: Callable[[Request], None] | None = None,
-        pool: ModelPool | None = None,
+        models: ModelCache | None = None,
     ) -> None:
         self.store = store
         self.announce = announce or (lambda request: None)
         self.measured: set[str] = set()
         self.reused: set[str] = set()
-        self._pool = pool
+        self._models = models
         self._failed: dict[str, ProbesError] = {}
         self._memory: OrderedDict[str, Observation] = OrderedDict()
         self._held = 0  # bytes
         self._spent = 0.0  # seconds of measuring
 
     @property
-    def pool(self) -> ModelPool:
+    def models(self) -> ModelCache:
         """The loaded models; torch is imported when the first is asked for."""
-        if self._pool is None:
-            from probes.models.model_cache import ModelPool
+        if self._models is None:
+            from probes.models.model_cache import ModelCache
 
-            self._pool = ModelPool()
-        return self._pool
+            self._models = ModelCache()
+        return self._models
 
     @property
     def n_forward(self) -> int:
         """Forward passes made by this process."""
-        return 0 if self._pool is None else self._pool.n_forward
+        return 0 if self._models is None else self._models.n_forward
 
     def context(self, request: Request) -> LearnerContext:
         """Give a learner what it may use to answer a request."""
         return LearnerContext(
             request=request,
-            load=lambda card: self.pool.get(card, request.settings),
+            load=lambda card: self.models.get(card, request.settings),
             answer=self.observe,
         )
 
@@ -107,7 +107,7 @@ class Observer:
     def _measure(self, request: Request) -> Observation:
         self.announce(request)
         if request.learner.needs_model and request.model.family == "text":
-            self.pool.get(request.model, request.settings)  # loading is timed apart
+            self.models.get(request.model, request.settings)  # loading is timed apart
         started, others = time.perf_counter(), self._spent
         answered = request.learner.observe(self.context(request))
         _require_finite(answered, request)

@@ -14,7 +14,7 @@ from probes.cell import Cell, Settings
 from probes.claims import ClaimCard
 from probes.data.row_files import SUFFIXES
 from probes.errors import OptionError, UnknownNameError
-from probes.models.untrained import TWINS, untrained_twin
+from probes.models.untrained import UNTRAINED_PREFIXES, untrained_model
 from probes.registry import Registry
 
 MODELS: Registry[ModelCard] = Registry("model")
@@ -91,10 +91,10 @@ def model_named(name: str) -> ModelCard:
         UnknownNameError: It is none of these.
         OptionError: The name cannot stand in a cell's id.
     """
-    for keeps, prefix in TWINS.items():
+    for keeps, prefix in UNTRAINED_PREFIXES.items():
         if name.startswith(f"{prefix}:"):
             of = model_named(name.removeprefix(f"{prefix}:"))
-            return untrained_twin(of, keeps=keeps)
+            return untrained_model(of, keeps=keeps)
     if name in MODELS:
         return MODELS.get(name)
     folder = _path_of(name)

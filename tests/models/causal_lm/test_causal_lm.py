@@ -22,7 +22,7 @@ from probes.learners import Base, GradientLearner, InContext, RandomUpdate
 from probes.measures import order_sensitivity
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.causal_lm.loading import load_causal_lm
-from probes.models.untrained import untrained_twin
+from probes.models.untrained import untrained_model
 from probes.observations.request import Request
 from probes.run.grid import MODELS, dataset_named, model_named
 
@@ -81,7 +81,7 @@ def test_other_architectures_answer_as_whole_prompts_do(kind: str) -> None:
     lm = CausalLM(model, None)
     asked = prompts([3, 9, 1, 4], 30)
     wanted = [plainly(lm, prompt) for prompt in asked]
-    for answers in (lm.next_token_log_probs(asked), lm._plainly(asked)):
+    for answers in (lm.next_token_log_probs(asked), lm.log_probs_by_library(asked)):
         np.testing.assert_allclose(answers, wanted, atol=2e-6)
 
 
@@ -122,7 +122,7 @@ def test_the_prefix_is_run_once(llama: CausalLM) -> None:
     before = llama.n_forward
     llama.next_token_log_probs(prompts([3] * 30, 40))
     assert llama.n_forward - before == 1  # beginning and queries in one pass
-    llama._plainly(prompts([3] * 30, 40))
+    llama.log_probs_by_library(prompts([3] * 30, 40))
     assert llama.n_forward - before == 3
 
 
@@ -145,7 +145,7 @@ def test_rate_zero_is_the_base_model(observer: Observer) -> None:
 
 
 def test_training_gives_every_weight_back(observer: Observer) -> None:
-    model = observer.pool.get(HMM, SETTINGS)
+    model = observer.models.get(HMM, SETTINGS)
     assert isinstance(model, CausalLM)
     before = {n: p.clone() for n, p in model.model.named_parameters()}
     observer.observe(ask(GradientLearner(rates=(0.2,), passes=(3,))))
@@ -193,7 +193,7 @@ def test_a_rate_that_diverges_is_an_error(observer: Observer) -> None:
 
 
 def test_the_untrained_twin_has_other_weights_and_the_same_each_time() -> None:
-    twin = untrained_twin(HMM)
+    twin = untrained_model(HMM)
     first, second = (load_causal_lm(twin, SETTINGS) for _ in range(2))
     trained = load_causal_lm(HMM, SETTINGS)
     a, b, c = (m.model.model.embed_tokens.weight for m in (first, second, trained))
@@ -219,7 +219,7 @@ def test_hmm_llama_learns_in_context_and_its_twin_does_not(observer: Observer) -
 
     rising = [accuracy(n, HMM) for n in (0, 4, 16)]
     assert rising[0] + 0.15 < rising[1] < rising[2] - 0.05
-    assert accuracy(16, untrained_twin(HMM)) < 0.15
+    assert accuracy(16, untrained_model(HMM)) < 0.15
 
 
 @pytest.fixture
@@ -298,7 +298,7 @@ def test_a_tokenizer_of_another_model_is_refused(copied: Path) -> None:
         load(copied)
 
 
-@pytest.mark.parametrize("way", ["next_token_log_probs", "_plainly"])
+@pytest.mark.parametrize("way", ["next_token_log_probs", "log_probs_by_library"])
 def test_logits_that_are_nan_are_refused(llama: CausalLM, way: str) -> None:
     name = "model.layers.0.mlp.up_proj.weight"
     broken = {name: torch.full_like(llama.model.get_parameter(name), float("nan"))}

@@ -17,14 +17,14 @@ from probes.measures import patch_error
 from probes.models.causal_lm import implicit_weight_update
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.causal_lm.implicit_weight_update import patch_errors, rank_one_patch
-from probes.models.untrained import untrained_twin
+from probes.models.untrained import untrained_model
 from probes.observations.observation import Observation
 from tests.models.causal_lm.test_causal_lm import HMM, ask, prompts, tiny
 
 EXACT = Settings(n_sets=2, n_queries=3, n_calibration=6, dtype="float64")
 
 
-@pytest.mark.parametrize("model", [HMM, untrained_twin(HMM)])
+@pytest.mark.parametrize("model", [HMM, untrained_model(HMM)])
 def test_the_patch_is_exact_on_trained_and_untrained_alike(
     tmp_path: Any, model: Any
 ) -> None:

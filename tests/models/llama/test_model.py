@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from probes.models.architectures import PARAMETER_ROLES
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.llama import inference, rms_norm
 from probes.models.llama.inference import ask, written_out
@@ -21,7 +22,7 @@ from probes.models.llama.ragged import RaggedRows
 from probes.models.llama.rotary import Turns
 from probes.models.training.label_loss import Taught
 from probes.models.weights.gradients import Gradient, formed
-from probes.models.weights.parameter_groups import ROLES, parameters_of
+from probes.models.weights.parameter_groups import parameters_of
 from probes.models.weights.stacks import unstacked
 from tests.models.causal_lm.test_causal_lm import tiny
 from tests.support.gradient_takers import into
@@ -127,7 +128,7 @@ def test_a_stack_of_weights_answers_as_each_alone(kind: str, weights: str) -> No
     together = model.log_probs_of_stack(stack, prompts)
     for place in range(3):
         with model.tuned({name: w[place] for name, w in stack.items()}):
-            plain = model._plainly(prompts)
+            plain = model.log_probs_by_library(prompts)
         np.testing.assert_allclose(together[place], plain, atol=2e-6)
 
 
@@ -139,7 +140,9 @@ def disturbed(weights: dict[str, Any], n: int = 3) -> dict[str, Tensor]:
     }
 
 
-SUBMODELS = [f"{role}@{place}" for role in ROLES for place in ("first", "last")]
+SUBMODELS = [
+    f"{role}@{place}" for role in PARAMETER_ROLES for place in ("first", "last")
+]
 
 
 @pytest.mark.parametrize("n_trials", [1, 3])

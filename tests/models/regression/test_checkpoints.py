@@ -38,14 +38,14 @@ from probes.learners.fitting import fit
 from probes.learners.in_context import InContext, regression_observation
 from probes.measures import explained_share
 from probes.models.files.fingerprint import fingerprint
-from probes.models.model_cache import ModelPool
+from probes.models.model_cache import ModelCache
 from probes.models.regression.checkpoints import (
     LinearShape,
     trained_network,
     untrained_network,
 )
 from probes.models.regression.softmax_attention import SoftmaxAttention, SoftmaxShape
-from probes.models.untrained import untrained_twin
+from probes.models.untrained import untrained_model
 from probes.observations.request import Request
 from probes.run.grid import DATASETS, MODELS, model_named
 from probes.verdicts.equivalence import is_gained
@@ -73,7 +73,7 @@ def source_of(name: str) -> Learned:
 
 
 def network(name: str) -> Any:
-    return ModelPool().get(model_named(name), Settings())
+    return ModelCache().get(model_named(name), Settings())
 
 
 def small_softmax() -> SoftmaxAttention:
@@ -181,7 +181,7 @@ def test_untrained_twin_is_drawn_from_its_seed_alone(name: str) -> None:
 
 def test_contents_tell_networks_and_twins_apart() -> None:
     cards = [MODELS.get(name) for name in NAMES]
-    cards += [untrained_twin(card) for card in cards]
+    cards += [untrained_model(card) for card in cards]
     told = {json.dumps(fingerprint(card)) for card in cards}
     assert len(told) == len(cards)
 

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from probes.models.causal_lm.causal_lm import TOKENS_A_BATCH, CausalLM, padded
+from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.causal_lm.hooks import Act, Visit, hooked
+from probes.models.causal_lm.library_forward import in_batches, padded
 
 States = NDArray[np.float32]
 LogProbs = NDArray[np.float32]
@@ -58,9 +59,8 @@ def log_probs_with(
         Natural logarithms, shape (n_prompts, n_vocab), float32.
     """
     answers = []
-    size = max(1, TOKENS_A_BATCH // max(map(len, prompts)))
-    for start in range(0, len(prompts), size):
-        ids, lengths = padded(prompts[start : start + size], model.device)
+    for batch in in_batches(prompts):
+        ids, lengths = padded(batch, model.device)
         last = lengths - 1
         columns = torch.unique(last)  # sorted
         patch = _patch_at(last, state, form)

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from probes.errors import ModelError
-from probes.models.causal_lm.causal_lm import TOKENS_A_BATCH, CausalLM, padded
+from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.causal_lm.hooks import Visit, hooked, modules_at
+from probes.models.causal_lm.library_forward import in_batches, padded
 
 RECORDING = "probes_recording"  # our name in the library's table of attention functions
 
@@ -100,9 +101,9 @@ class AttentionRecorder:
             ModelError: The architecture does not use the library's attention functions.
         """
         with torch.inference_mode():
-            return [read for batch in _batches(prompts) for read in self._run(batch)]
+            return [read for batch in in_batches(prompts) for read in self._run(batch)]
 
-    def _run(self, prompts: list[Sequence[int]]) -> Iterator[Attention]:
+    def _run(self, prompts: Sequence[Sequence[int]]) -> Iterator[Attention]:
         ids, lengths = padded(prompts, self.model.device)
         self._last = lengths - 1
         self._inputs, self._outputs, self._scores = {}, {}, {}
@@ -166,9 +167,3 @@ class AttentionRecorder:
         masked = products if attention_mask is None else products + attention_mask
         weights = torch.softmax(masked, dim=-1, dtype=torch.float32).to(value.dtype)
         return (weights @ value).transpose(1, 2).contiguous(), None
-
-
-def _batches(prompts: Sequence[Sequence[int]]) -> Iterator[list[Sequence[int]]]:
-    size = max(1, TOKENS_A_BATCH // max(map(len, prompts)))
-    for start in range(0, len(prompts), size):
-        yield list(prompts[start : start + size])

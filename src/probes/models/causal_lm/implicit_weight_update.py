@@ -16,7 +16,7 @@ from torch.func import functional_call
 
 from probes.errors import ModelError
 from probes.models.architectures import architecture_of
-from probes.models.causal_lm.causal_lm import CausalLM, expanded
+from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.causal_lm.hooks import (
     Act,
     Visit,
@@ -24,6 +24,7 @@ from probes.models.causal_lm.hooks import (
     hooked_modules,
     modules_at,
 )
+from probes.models.causal_lm.library_forward import expanded
 
 
 def rank_one_patch(weight: Tensor, bare: Tensor, change: Tensor) -> Tensor:

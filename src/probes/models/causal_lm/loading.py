@@ -6,7 +6,6 @@ quietly fill with random numbers is an error.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +37,11 @@ def load_causal_lm(card: ModelCard, settings: Settings) -> CausalLM:
         ModelError: The folder holds no whole safetensors, lacks tensors, asks for its
             own code, has weights that are NaN, or a tokenizer of another model.
     """
-    source = card.weights
+    source, original = card.weights, card.original_weights
     assert isinstance(source, Checkpoint | Untrained)
-    is_random = isinstance(source, Untrained) and not keeps_some(source)
-    home = source.of if isinstance(source, Untrained) else source
-    assert isinstance(home, Checkpoint)
-    folder = resolve(home)
+    assert isinstance(original, Checkpoint)
+    is_random = isinstance(source, Untrained) and not source.keeps_trained_parts
+    folder = resolve(original)
     require_usable(folder, needs_weights=not is_random)
     _require_room(card, folder, settings)
     try:
@@ -96,7 +94,7 @@ def _require_room(card: ModelCard, folder: Path, settings: Settings) -> None:
     stored = 0 if isinstance(card.weights, Untrained) else count_parameters(folder)
     built, buffers, kept = _count(folder)
     known = card.n_parameters or max(stored, built)
-    if isinstance(card.weights, Untrained) and keeps_some(card.weights):
+    if isinstance(card.weights, Untrained) and card.weights.keeps_trained_parts:
         buffers += kept  # held while the trained model makes room for the random one
     dtype = getattr(torch, settings.dtype)
     require_room(
@@ -127,13 +125,8 @@ def _count(folder: Path) -> tuple[int, int, int]:
         ) from error
     parts = (model.parameters(), model.buffers())
     n_parameters, n_buffers = (sum(x.numel() for x in part) for part in parts)
-    n_kept = sum(model.get_parameter(name).numel() for name in kept_names(model))
+    n_kept = sum(p.numel() for p in embeddings_and_norms(model).values())
     return n_parameters, n_buffers, n_kept
-
-
-def keeps_some(source: Untrained) -> bool:
-    """Say whether a twin takes some of its weights from the trained model."""
-    return source.keeps != "nothing"
 
 
 def _model(folder: Path, source: Checkpoint | Untrained, settings: Settings) -> Any:
@@ -141,8 +134,12 @@ def _model(folder: Path, source: Checkpoint | Untrained, settings: Settings) -> 
     if isinstance(source, Checkpoint):
         return _trained(folder, dtype, settings.device)
     place = "cpu" if settings.device == SPREAD else settings.device
-    # Read before anything is drawn: two whole models would be twice the memory.
-    kept = _embeddings_and_norms(_trained(folder, dtype)) if keeps_some(source) else {}
+    kept = {}
+    if source.keeps_trained_parts:
+        # Copied before anything is drawn: two whole models would be twice the memory.
+        trained = embeddings_and_norms(_trained(folder, dtype))
+        kept = {name: weight.detach().clone() for name, weight in trained.items()}
+        del trained
     model = _random(folder, dtype, torch.device(place), source.seed)
     with torch.no_grad():
         for name, tensor in kept.items():
@@ -211,18 +208,15 @@ def _random(folder: Path, dtype: torch.dtype, device: torch.device, seed: int) -
         return _transformers().AutoModelForCausalLM.from_config(config, dtype=dtype)
 
 
-def _embeddings_and_norms(trained: Any) -> dict[str, torch.Tensor]:
-    named = {name: trained.get_parameter(name) for name in kept_names(trained)}
-    return {name: parameter.detach().clone() for name, parameter in named.items()}
-
-
-def kept_names(model: Any) -> Iterator[str]:
-    """Name the parameters of the embeddings, of what forms the logits, and of norms."""
+def embeddings_and_norms(model: Any) -> dict[str, torch.Tensor]:
+    """Find the parameters of embeddings, of norms, and of what forms the logits."""
     architecture, output = architecture_of(model), model.get_output_embeddings()
-    for path, module in model.named_modules():
-        if module is output or architecture.is_embedding_or_norm(path, module):
-            for name, _ in module.named_parameters(recurse=False):
-                yield f"{path}.{name}"
+    return {
+        f"{path}.{name}": parameter
+        for path, module in model.named_modules()
+        if module is output or architecture.is_embedding_or_norm(path, module)
+        for name, parameter in module.named_parameters(recurse=False)
+    }
 
 
 def _require_fit(folder: Path, model: Any, tokenizer: Any, *, least: float) -> None:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from probes.errors import ModelError, NumericsError
-from probes.models.causal_lm.causal_lm import CausalLM, padded
+from probes.models.causal_lm.causal_lm import CausalLM
+from probes.models.causal_lm.library_forward import padded
 
 Tokens = Sequence[int]
 LogProbs = NDArray[np.float32]
