@@ -44,7 +44,7 @@ from probes.run.catalogue_page import catalogue_page
 from probes.run.ini_options import complete
 from probes.run.options import GRID_OPTIONS, PLACE_OPTIONS, grid_of
 from probes.run.paths import places_of
-from tests.report.test_report import effect, row, run_of
+from tests.support.rows import effect, row, run_of
 
 MANY = int(os.environ.get("PROBES_FUZZ", "0"))
 FUZZ = settings(

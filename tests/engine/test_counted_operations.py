@@ -18,8 +18,7 @@ from probes.models.training.optimizers import Descent
 from probes.models.training.trainer import Training
 from probes.models.training.training_runs import Trial
 from tests.benchmarks.sides import COUNTED
-from tests.models.llama.test_model import built
-from tests.models.runtime.test_thread_pool import lessons
+from tests.support.llamas import built, lessons
 
 
 def counted(work: Callable[[], Any]) -> int:

@@ -48,11 +48,11 @@ from probes.observations.observation import Observation
 from probes.observations.request import LearnerContext
 from probes.run.grid import dataset_named
 from probes.verdicts.judge import Judge
-from tests.models.causal_lm.test_causal_lm import GD, HMM, SETTINGS, ask, prompts, tiny
+from tests.support.activations import ARMS, three
 from tests.support.gradient_takers import into
 from tests.support.published import vectors
+from tests.support.tiny_models import GD, HMM, SETTINGS, ask, prompts, tiny
 
-ARMS = {"icl": "icl", "gd": "ftzs", "base": "zs"}  # our name: the file's
 CAUSAL = LayerCausal(rates=(0.1,), passes=(2,))
 
 
@@ -64,22 +64,6 @@ def observer(tmp_path_factory: pytest.TempPathFactory) -> Observer:
 @pytest.fixture
 def dai() -> dict[str, Any]:
     return vectors("lmops_metrics")
-
-
-def inside(file: dict[str, Any], arm: str, layer: int) -> Observation:
-    """One layer of the file's records, as one demonstration set of 40 queries."""
-    named = ARMS[arm]
-    return Observation(
-        arrays={
-            "outputs": file[f"{named}_hidden"][None, :, layer : layer + 1],
-            "maps": file[f"{named}_attn_map_leftpad0"][None, :, layer : layer + 1],
-            "query_lengths": file["query_len"][None],
-        }
-    )
-
-
-def three(file: dict[str, Any], layer: int) -> list[Observation]:
-    return [inside(file, arm, layer) for arm in ARMS]
 
 
 def answered(right: Any) -> Observation:

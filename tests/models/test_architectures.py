@@ -36,7 +36,8 @@ from probes.models.undescribed_architecture import UndescribedArchitecture
 from probes.models.untrained import embeddings_are_known, untrained_model
 from probes.models.weights.parameter_groups import parameters_of
 from probes.run.grid import model_named
-from tests.models.test_untrained import DESCRIBED, built
+from tests.support import described_models
+from tests.support.described_models import DESCRIBED
 
 KEPT = {"table.weight", "end.weight", "out.weight"}
 """Outside the layers; a layer's two norms come on top."""
@@ -149,7 +150,7 @@ def test_a_description_makes_hooks(card: ModelCard) -> None:
 
 @pytest.mark.parametrize("kind", DESCRIBED)
 def test_a_description_agrees_with_the_model_that_the_library_builds(kind: str) -> None:
-    model, architecture = built(kind), described_architecture(kind)
+    model, architecture = described_models.described(kind), described_architecture(kind)
     assert architecture is not None
     names = {name for name, _ in model.named_parameters()}
     layers = architecture.layers_of(model)
@@ -176,7 +177,7 @@ def test_no_two_descriptions_are_of_one_model_type() -> None:
 
 def test_a_fused_matrix_is_named_where_a_submodel_is_refused() -> None:
     with pytest.raises(OptionError, match="W_Q, W_K and W_V are one matrix, c_attn"):
-        parameters_of(built("gpt2"), "W_Q@first")
+        parameters_of(described_models.described("gpt2"), "W_Q@first")
 
 
 def test_descriptions_need_no_torch() -> None:

@@ -36,7 +36,7 @@ from probes.models.llama import inference
 from probes.models.runtime.memory import free_bytes
 from probes.observations.request import Request
 from probes.run.grid import dataset_named, model_named
-from tests.models.causal_lm.test_causal_lm import prompts, tiny
+from tests.support.tiny_models import prompts, tiny
 
 pytestmark = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="needs a GPU that torch sees"

@@ -27,17 +27,15 @@ from probes_fixtures.variants import gradient_learner
 from probes.cards import Checkpoint, ModelCard
 from probes.cell import Cell, Settings
 from probes.learners import Activations
-from probes.models.architectures import ARCHITECTURES
 from probes.models.causal_lm.loading import embeddings_and_norms, load_causal_lm
 from probes.models.untrained import embeddings_are_known, untrained_model
 from probes.observations.observation import Observation
 from probes.run.grid import dataset_named, model_named
 from probes.verdicts.negative_controls import UNTRAINED, UNTRAINED_BUT_EMBEDDINGS
-from tests.models.causal_lm.test_causal_lm import HMM, SETTINGS
+from tests.support.described_models import CONTEXT, DESCRIBED, VOCABULARY, described
+from tests.support.tiny_models import HMM, SETTINGS
 
 TWIN = "untrained_but_embeddings:hmm_llama"
-DESCRIBED = [kind for described in ARCHITECTURES for kind in described.model_types]
-VOCABULARY, CONTEXT = 61, 59  # like no other size
 
 
 def cell(model: ModelCard = HMM, variant: str | None = None) -> Cell:
@@ -74,26 +72,9 @@ def test_the_rest_is_as_random_as_in_the_untrained_network() -> None:
     assert not torch.equal(twin["model.norm.weight"], bare["model.norm.weight"])
 
 
-def built(kind: str) -> Any:
-    """Build a small network of an architecture, without its numbers."""
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    names = {
-        "vocab_size": VOCABULARY,
-        "hidden_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "max_position_embeddings": CONTEXT,
-        "pad_token_id": 0,
-    }
-    config = AutoConfig.for_model(kind, **names)
-    with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(config)
-
-
 @pytest.mark.parametrize("kind", DESCRIBED)
 def test_what_is_kept_of_a_known_architecture_is_told_by_shapes_too(kind: str) -> None:
-    model = built(kind)
+    model = described(kind)
     kept = {id(p) for p in embeddings_and_norms(model).values()}
     scales = {n.removesuffix(".weight") for n, p in named(model) if is_scale(n, p)}
     assert scales

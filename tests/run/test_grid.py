@@ -104,7 +104,7 @@ def test_twin_of_an_untrained_model_is_itself() -> None:
     assert model_named("untrained:untrained:llama") == twin
 
 
-def test_constructed_model_has_no_untrained_twin() -> None:
+def test_constructed_model_has_no_untrained_form() -> None:
     with pytest.raises(OptionError, match=r"untrained:gd_1 .* gd_1 is constructed"):
         parse_models("untrained:gd_1")
 

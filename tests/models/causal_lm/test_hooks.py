@@ -10,7 +10,7 @@ from torch import Tensor
 
 from probes.errors import ModelError
 from probes.models.causal_lm.hooks import Point, Visit, hooked, modules_at, skipped
-from tests.models.causal_lm.test_causal_lm import tiny
+from tests.support.tiny_models import tiny
 
 POINTS = get_args(Point)
 KINDS = ["grouped_queries", "tied", "sliding", "neox", "gptj"]

@@ -15,8 +15,8 @@ from probes.models.llama.packed_sequences import Blocks
 from probes.models.training.label_loss import Taught
 from probes.models.weights.parameter_groups import parameters_of
 from probes.models.weights.stacks import unstacked
-from tests.models.llama.test_model import FAMILY, TOLERANCE, built, disturbed, examples
 from tests.support.gradient_takers import into
+from tests.support.llamas import FAMILY, TOLERANCE, built, disturbed, examples
 
 pytestmark = pytest.mark.skipif(
     not hasattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu_backward"),

@@ -15,7 +15,7 @@ from probes.models.llama.model import Llama
 from probes.models.llama.prefix_attention import Forest
 from probes.models.llama.prefix_tree import tree_of
 from probes.models.weights.parameter_groups import parameters_of
-from tests.models.llama.test_model import TOLERANCE, built, disturbed, group
+from tests.support.llamas import TOLERANCE, built, disturbed, group
 
 pytestmark = pytest.mark.skipif(
     not hasattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu"),

@@ -18,7 +18,8 @@ from probes.models.llama.prepacked_linear import Packed
 from probes.models.training.label_loss import Taught
 from probes.models.weights.parameter_groups import parameters_of
 from probes.models.weights.stacks import unstacked
-from tests.models.llama.test_model import (
+from tests.support.gradient_takers import into
+from tests.support.llamas import (
     FAMILY,
     GROUPS,
     built,
@@ -28,7 +29,6 @@ from tests.models.llama.test_model import (
     plain_loss,
     wanted,
 )
-from tests.support.gradient_takers import into
 
 pytestmark = pytest.mark.skipif(
     not prepacked_linear.is_possible(), reason="this torch has no oneDNN products"

@@ -105,7 +105,7 @@ def test_a_model_without_room_is_refused_before_it_is_read(nothing_free: None) -
         load_causal_lm(MODELS.get("hmm_llama"), SETTINGS)
 
 
-def test_a_twin_that_keeps_some_weights_needs_room_for_these_twice(
+def test_an_untrained_model_that_keeps_some_weights_needs_room_for_these_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[int] = []

@@ -21,23 +21,22 @@ from probes.models.llama.prefix_tree import tree_of
 from probes.models.runtime import thread_pool as threads
 from probes.models.runtime.thread_pool import abreast, n_abreast, require_wanted
 from probes.models.training import trainer as training_module
-from probes.models.training.label_batches import Lessons
 from probes.models.training.lora import training_of
 from probes.models.training.trainer import Training
 from probes.models.training.training_runs import Trial
 from probes.models.weights import stacks
 from probes.models.weights.parameter_groups import parameters_of
-from tests.benchmarks.test_descent import lessons_of
-from tests.models.llama.test_model import (
+from tests.support.llamas import (
     FAMILY,
     GROUPS,
     built,
     disturbed,
     group,
+    lessons,
     wanted,
 )
-from tests.models.training.test_trainer import LEARNERS as PLAIN
-from tests.models.training.test_trainer import TRIALS
+from tests.support.trainings import LEARNERS as PLAIN
+from tests.support.trainings import TRIALS
 
 N_THREADS = 3
 LEARNERS = {
@@ -207,15 +206,6 @@ def test_members_asked_side_by_side_answer_as_a_stack_does(
     np.testing.assert_allclose(
         model.log_probs_of_stack(stack, prompts), together, atol=2e-6
     )
-
-
-def lessons() -> Lessons:
-    from tests.benchmarks.llamas import Prompts
-
-    drawn = Prompts.draw(4, 1, seed=2)
-    narrow = [[t % 60 for t in shown] for shown in drawn.demonstrations]
-    few = Prompts(demonstrations=narrow, queries=[], labels=drawn.labels)
-    return lessons_of(few, [[0, 1, 2, 3], [3, 1, 0, 2], [2, 3, 1, 0]])
 
 
 @pytest.mark.usefixtures("alone")

@@ -27,19 +27,10 @@ from probes.models.weights import stacks
 from probes.models.weights.gradients import Product, formed
 from probes.models.weights.parameter_groups import lowest_layer, parameters_of
 from probes.run.grid import MODELS, dataset_named
-from tests.models.causal_lm.test_causal_lm import tiny
+from tests.support.tiny_models import tiny
+from tests.support.trainings import LEARNERS, TRIALS
 
 SETTINGS = Settings(n_sets=3, n_queries=4, n_calibration=6, dtype="float64")
-TRIALS = [Trial(index=s, rate=rate, seed=s) for rate in (0.03, 0.3) for s in range(3)]
-LEARNERS = {
-    "gd": GradientLearner(rates=(0.1,), passes=(3,)),
-    "sgd_fixed": GradientLearner(rates=(0.1,), passes=(3,), batch_size=1),
-    "sgd_pairs": GradientLearner(
-        rates=(0.1,), passes=(3,), batch_size=2, reshuffled=True
-    ),
-    "adam": GradientLearner(optimizer="adam", rates=(0.1,), passes=(3,), batch_size=1),
-    "gd_middle_W_V": GradientLearner(rates=(0.1,), passes=(3,), weights="W_V@middle"),
-}
 
 ROUNDING = {"gd": 1e-10, "adam": 4e-8}
 """Adam divides by |g| + 1e-8: a gradient of 0 that is rounded to 1e-16 moves a weight
