@@ -27,7 +27,7 @@ from probes.data import datasets
 from probes.engine.store import Store, StoreWarning
 from probes.engine.store_inventory import parse_size
 from probes.errors import ProbesError
-from probes.models.files.safetensors_headers import require_usable
+from probes.models.files.safetensors_headers import require_loadable
 from probes.observations.observation import Observation
 from probes.report.changes import Compared, changes_page
 from probes.report.curves import PLANS, panels_of
@@ -382,7 +382,7 @@ def test_folders_of_models(place: Path, data: Any) -> None:
         if not (folder / name).exists():
             (folder / name).write_bytes(valid)
     (folder / broken).write_bytes(content)
-    refused("model folders", lambda: require_usable(folder, needs_weights=True))
+    refused("model folders", lambda: require_loadable(folder, needs_weights=True))
     (folder / broken).write_bytes(files[broken])
 
 

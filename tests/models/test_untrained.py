@@ -1,4 +1,4 @@
-"""The second kind of untrained network: what it keeps, and whose floor it is."""
+"""Untrained models that keep their embeddings and norms, and the floors they give."""
 
 from __future__ import annotations
 
@@ -54,26 +54,26 @@ def weights(card: ModelCard) -> dict[str, torch.Tensor]:
 
 def test_embeddings_and_norms_are_the_trained_ones_and_no_other_matrix_is() -> None:
     trained = weights(HMM)
-    twin = weights(untrained_model(HMM, keeps="embeddings_and_norms"))
-    assert twin.keys() == trained.keys()
-    alike = {name for name in trained if torch.equal(trained[name], twin[name])}
+    untrained = weights(untrained_model(HMM, keeps="embeddings_and_norms"))
+    assert untrained.keys() == trained.keys()
+    alike = {name for name in trained if torch.equal(trained[name], untrained[name])}
     kept = ("norm.weight", "embed_tokens.weight", "lm_head.weight")
     assert alike == {name for name in trained if name.endswith(kept)}
     assert len(alike) < len(trained) / 2
 
 
 def test_the_rest_is_as_random_as_in_the_untrained_network() -> None:
-    twin, bare = (
+    untrained, bare = (
         weights(untrained_model(HMM, keeps=keeps))
         for keeps in ("embeddings_and_norms", "nothing")
     )
     name = "model.layers.1.mlp.up_proj.weight"
-    assert torch.equal(twin[name], bare[name])
-    assert not torch.equal(twin["model.norm.weight"], bare["model.norm.weight"])
+    assert torch.equal(untrained[name], bare[name])
+    assert not torch.equal(untrained["model.norm.weight"], bare["model.norm.weight"])
 
 
 @pytest.mark.parametrize("kind", DESCRIBED)
-def test_what_is_kept_of_a_known_architecture_is_told_by_shapes_too(kind: str) -> None:
+def test_shapes_agree_on_what_a_described_architecture_keeps(kind: str) -> None:
     model = described(kind)
     kept = {id(p) for p in embeddings_and_norms(model).values()}
     scales = {n.removesuffix(".weight") for n, p in named(model) if is_scale(n, p)}
@@ -104,9 +104,9 @@ def test_an_unknown_architecture_has_no_such_arm_and_the_row_says_so(
         for recipe in (but_embeddings, inside_but_embeddings):
             assert recipe.recipe(cell(model)) == []
         assert but_embeddings_relabelled.recipe(cell(model, "flipped")) == []
-    told: list[str] = []
-    inspect.unwrap(tells_left_out)(cell(novel), SimpleNamespace(notes=told.append))
-    assert told == [
+    notes: list[str] = []
+    inspect.unwrap(tells_left_out)(cell(novel), SimpleNamespace(notes=notes.append))
+    assert notes == [
         f"{UNTRAINED_BUT_EMBEDDINGS} is left out: which weights of novel these are is "
         f"not known"
     ]
@@ -150,7 +150,7 @@ def answered(name: str) -> Observation:
 
 
 def given(name: str) -> Any:
-    """Stand for what a fixture's argument of a name holds."""
+    """Make an observation for a fixture's argument of a name."""
     parts = {part: answered(f"{name} {part}") for part in ICL_GD_BASE}
     if "but_embeddings" in name:
         return [parts]
@@ -158,7 +158,7 @@ def given(name: str) -> Any:
 
 
 def names_in(fixture: Any) -> dict[str, list[str]]:
-    """Tell which observations a fixture makes an arm of."""
+    """Name the observations that a fixture makes arms of."""
     function = inspect.unwrap(fixture)
     found = function(**{n: given(n) for n in inspect.signature(function).parameters})
     return {arm: [o.facts["name"] for o in parts] for arm, parts in found.items()}

@@ -27,7 +27,7 @@ from probes.learners import (
     RandomUpdate,
 )
 from probes.learners.gradient import SELECTION_SETS
-from probes.models.files.fingerprint import resolve
+from probes.models.files.fingerprint import local_folder
 from probes.models.parameter_count import n_parameters
 from probes.observations.request import Request
 
@@ -240,5 +240,5 @@ def _tokenizer_file(model: ModelCard) -> Path | None:
     original = model.original_weights
     if not isinstance(original, Checkpoint):
         return None
-    file = resolve(original) / "tokenizer.json"
+    file = local_folder(original) / "tokenizer.json"
     return file if file.is_file() else None

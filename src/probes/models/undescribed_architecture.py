@@ -53,14 +53,16 @@ class UndescribedArchitecture:
             ModelError: There is not one of them per layer.
         """
         n_layers = int(model.config.get_text_config().num_hidden_layers)
-        found = [m for m in model.modules() if type(m).__name__.endswith("Attention")]
-        if len(found) != n_layers:
+        attentions = [
+            m for m in model.modules() if type(m).__name__.endswith("Attention")
+        ]
+        if len(attentions) != n_layers:
             raise ModelError(
-                f"{type(model).__name__} has {len(found)} attention modules and "
+                f"{type(model).__name__} has {len(attentions)} attention modules and "
                 f"{n_layers} layers. Expected one self-attention per layer. Leave the "
                 f"claims about attention out for this model."
             )
-        return found
+        return attentions
 
     def mlps_of(self, model: Any) -> list[Any]:
         """Find the MLP of every layer: children with a class named ``…MLP``.
@@ -84,10 +86,10 @@ class UndescribedArchitecture:
 
 
 def _mlp_of(layer: Any) -> Any:
-    found = [m for m in layer.children() if type(m).__name__.endswith("MLP")]
-    if len(found) != 1:
+    mlps = [m for m in layer.children() if type(m).__name__.endswith("MLP")]
+    if len(mlps) != 1:
         raise ModelError(
-            f"{type(layer).__name__} has {len(found)} modules named as an MLP. "
+            f"{type(layer).__name__} has {len(mlps)} modules named as an MLP. "
             f"Expected one. Leave the claim about rank-one patches out for this model."
         )
-    return found[0]
+    return mlps[0]

@@ -7,8 +7,8 @@ from dataclasses import replace
 from probes.cards import Checkpoint, Construction, Keeps, ModelCard, Untrained
 from probes.errors import OptionError, ProbesError
 from probes.models.architectures import described_architecture
-from probes.models.files.fingerprint import resolve
-from probes.models.files.untrusted_config import json_of
+from probes.models.files.fingerprint import local_folder
+from probes.models.files.untrusted_config import read_json_object
 
 UNTRAINED_PREFIXES: dict[Keeps, str] = {
     "nothing": "untrained",
@@ -92,5 +92,7 @@ def model_type_of(checkpoint: Checkpoint) -> str:
     Raises:
         ModelError: The model's folder or its configuration cannot be read.
     """
-    model_type = json_of(resolve(checkpoint) / "config.json").get("model_type")
+    model_type = read_json_object(local_folder(checkpoint) / "config.json").get(
+        "model_type"
+    )
     return model_type if isinstance(model_type, str) else ""

@@ -85,7 +85,7 @@ def parse_models(text: str | None) -> tuple[ModelCard, ...]:
 
 
 def model_named(name: str) -> ModelCard:
-    """Find a model: registered, an untrained twin, a local folder or a Hub id.
+    """Find a model: registered, untrained, a local folder or a Hub id.
 
     Raises:
         UnknownNameError: It is none of these.

@@ -49,9 +49,9 @@ def test_a_shared_prefix_answers_as_whole_prompts_do(
     llama: CausalLM, shared: int
 ) -> None:
     asked = prompts([3, 9, 1, 4, 4, 17], shared)
-    found = llama.next_token_log_probs(asked)
+    answers = llama.next_token_log_probs(asked)
     wanted = [plainly(llama, prompt) for prompt in asked]
-    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    np.testing.assert_allclose(answers, wanted, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["grouped_queries", "tied", "sliding", "neox", "gptj"])
@@ -87,8 +87,8 @@ def test_one_pass_sgd_and_icl_do_not(observer: Observer) -> None:
 
 def test_rate_zero_is_the_base_model(observer: Observer) -> None:
     still = GradientLearner(rates=(0.0,), passes=(1,))
-    found, base = observer.observe(ask(still)), observer.observe(ask(Base()))
-    np.testing.assert_allclose(found["log_probs"], base["log_probs"], atol=1e-5)
+    answers, base = observer.observe(ask(still)), observer.observe(ask(Base()))
+    np.testing.assert_allclose(answers["log_probs"], base["log_probs"], atol=1e-5)
 
 
 def test_training_gives_every_weight_back(observer: Observer) -> None:
@@ -139,16 +139,18 @@ def test_a_rate_that_diverges_is_an_error(observer: Observer) -> None:
         observer.observe(ask(large))
 
 
-def test_the_untrained_twin_has_other_weights_and_the_same_each_time() -> None:
-    twin = untrained_model(HMM)
-    first, second = (load_causal_lm(twin, SETTINGS) for _ in range(2))
+def test_the_untrained_model_has_other_weights_and_the_same_each_time() -> None:
+    untrained = untrained_model(HMM)
+    first, second = (load_causal_lm(untrained, SETTINGS) for _ in range(2))
     trained = load_causal_lm(HMM, SETTINGS)
     a, b, c = (m.model.model.embed_tokens.weight for m in (first, second, trained))
     assert torch.equal(a, b)
     assert not torch.equal(a, c)
 
 
-def test_hmm_llama_learns_in_context_and_its_twin_does_not(observer: Observer) -> None:
+def test_hmm_llama_learns_in_context_and_untrained_it_does_not(
+    observer: Observer,
+) -> None:
     from probes.measures import label_accuracy
 
     settings = Settings(n_sets=16, n_queries=30)
