@@ -148,7 +148,7 @@ def test_the_untrained_model_has_other_weights_and_the_same_each_time() -> None:
     assert not torch.equal(a, c)
 
 
-def test_hmm_llama_learns_in_context_and_untrained_it_does_not(
+def test_hmm_llama_learns_in_context_only_if_it_was_trained(
     observer: Observer,
 ) -> None:
     from probes.measures import label_accuracy
