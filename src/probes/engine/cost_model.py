@@ -237,7 +237,7 @@ def _lengths(
 
 
 def _tokenizer_file(model: ModelCard) -> Path | None:
-    original = model.original_weights
+    original = model.architecture_source
     if not isinstance(original, Checkpoint):
         return None
     file = local_folder(original) / "tokenizer.json"

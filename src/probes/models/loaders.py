@@ -14,5 +14,5 @@ LOADERS = {
 
 def loader_path(card: ModelCard) -> tuple[str, str]:
     """Name the module and the function that load a card's model."""
-    module, _, function = LOADERS[type(card.original_weights)].partition(":")
+    module, _, function = LOADERS[type(card.architecture_source)].partition(":")
     return module, function

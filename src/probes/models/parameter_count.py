@@ -26,7 +26,7 @@ def n_parameters(card: ModelCard) -> int | None:
     """
     if card.n_parameters is not None:
         return card.n_parameters
-    source = card.original_weights
+    source = card.architecture_source
     if isinstance(source, Construction):
         layers = construct(source).layers
         return sum(int(m.size) for layer in layers for m in asdict(layer).values())

@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 from probes.models.causal_lm.library_forward import LibraryForward
-from probes.models.llama.inference import LogProbs, ask, written_out
-from probes.models.llama.model import Llama, is_written
+from probes.models.llama.architecture import is_llama_family
+from probes.models.llama.inference import LogProbs, ask, llama_if_equivalent
+from probes.models.llama.model import Llama
 from probes.models.llama.prefix_tree import Prompt
-from probes.models.runtime.thread_pool import abreast, n_abreast
-from probes.models.weights.stacks import bytes_of, stacks_of, unstacked
+from probes.models.runtime.thread_pool import n_threads_for, run_in_threads
+from probes.models.weights.stacks import bytes_of, split_stack, unstacked
 
 
 class CausalLM(LibraryForward):
@@ -40,7 +41,7 @@ class CausalLM(LibraryForward):
     def n_bytes(self) -> int:
         """The size of the weights in memory, those packed for products included."""
         written: Llama | None = self.__dict__.get("written")
-        packed = sum(w.n_bytes for w in written.packed.values()) if written else 0
+        packed = sum(w.n_bytes for w in written.prepacked.values()) if written else 0
         return packed + self.n_weight_bytes
 
     @property
@@ -51,8 +52,8 @@ class CausalLM(LibraryForward):
     @cached_property
     def written(self) -> Llama | None:
         """The written-out model; None if there is none, or it answers otherwise."""
-        self.count(2 if is_written(self.model) else 0)
-        return written_out(self.model)
+        self.count(2 if is_llama_family(self.model) else 0)
+        return llama_if_equivalent(self.model)
 
     def next_token_log_probs(self, prompts: Sequence[Prompt]) -> LogProbs:
         """Compute the next-token log-probabilities after each prompt.
@@ -105,11 +106,11 @@ class CausalLM(LibraryForward):
                 with self.tuned({name: w[member] for name, w in weights.items()}):
                     answers.append(self.log_probs_by_library(prompts))
             return np.stack(answers)
-        stacks = stacks_of(weights)
-        answers = abreast(
+        stacks = split_stack(weights)
+        answers = run_in_threads(
             lambda stack: self._ask([prompts], unstacked(stack))[0],
             stacks,
-            n=n_abreast(self.n_weight_bytes, self.device),
+            n=n_threads_for(self.n_weight_bytes, self.device),
         )
         return np.concatenate(answers)
 

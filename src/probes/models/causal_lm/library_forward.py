@@ -18,9 +18,9 @@ from torch import Tensor
 from torch.func import functional_call
 
 from probes.models.llama.inference import LogProbs, log_probs_of
-from probes.models.llama.prefix_tree import Prompt, shared_beginning
-from probes.models.runtime.memory import keep_freed
-from probes.models.runtime.oom_halving import in_halves
+from probes.models.llama.prefix_tree import Prompt, shared_prefix_length
+from probes.models.runtime.memory import retain_freed_memory
+from probes.models.runtime.oom_halving import with_oom_backoff
 
 TOKENS_A_BATCH = 8192
 COUNTING = threading.Lock()
@@ -35,7 +35,7 @@ class LibraryForward:
     """
 
     def __init__(self, model: Any) -> None:
-        keep_freed()
+        retain_freed_memory()
         self.model = model.eval().requires_grad_(False)
         self.n_forward = 0
         self._tuned: Mapping[str, Tensor] = {}
@@ -99,7 +99,7 @@ class LibraryForward:
         Raises:
             NumericsError: The model answered NaN or infinite logits.
         """
-        shared = shared_beginning(prompts)
+        shared = shared_prefix_length(prompts)
         prefix = list(prompts[0][:shared])
         with torch.inference_mode():
             cache = self.prefill(prefix) if prefix else None
@@ -109,7 +109,7 @@ class LibraryForward:
                 return self._answer([prompts[i][shared:] for i in chunk], cache, shared)
 
             for chunk in _by_length([p[shared:] for p in prompts], shared):
-                for part, answers in in_halves(chunk, answer, what="one prompt"):
+                for part, answers in with_oom_backoff(chunk, answer, what="one prompt"):
                     by_prompt.update(zip(part, log_probs_of(answers), strict=True))
         return np.stack([by_prompt[i] for i in range(len(prompts))])
 

@@ -18,7 +18,7 @@ from probes.models.architectures import architecture_of
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.files.fingerprint import local_folder
 from probes.models.files.safetensors_headers import count_parameters, require_loadable
-from probes.models.runtime.memory import require_room
+from probes.models.runtime.memory import require_free_memory
 
 SPREAD = "auto"
 """The value of --device that spreads a model over all GPUs."""
@@ -37,7 +37,7 @@ def load_causal_lm(card: ModelCard, settings: Settings) -> CausalLM:
         ModelError: The folder lacks tensors, has torn files or none in safetensors,
             asks for its own code, or has NaN weights or another model's tokenizer.
     """
-    source, original = card.weights, card.original_weights
+    source, original = card.weights, card.architecture_source
     assert isinstance(source, Checkpoint | Untrained)
     assert isinstance(original, Checkpoint)
     is_random = isinstance(source, Untrained) and not source.keeps_trained_parts
@@ -99,11 +99,11 @@ def _require_room(card: ModelCard, folder: Path, settings: Settings) -> None:
     if isinstance(card.weights, Untrained) and card.weights.keeps_trained_parts:
         buffers += kept  # held while the trained model makes room for the random one
     dtype = getattr(torch, settings.dtype)
-    require_room(
+    require_free_memory(
         (known + buffers) * dtype.itemsize,
         torch.device(settings.device),
         what=f"Loading {card.name}, {known:,} parameters in {settings.dtype},",
-        mending="Pass a narrower --dtype, another --device, or a smaller model.",
+        fix="Pass a narrower --dtype, another --device, or a smaller model.",
     )
 
 
