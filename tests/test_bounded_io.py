@@ -27,7 +27,7 @@ from probes.models.files.safetensors_headers import (
 )
 from probes.models.files.untrusted_config import json_of, require_no_code
 from probes.models.regression.checkpoints import read_shape
-from probes.results.reading import read_rows_of
+from probes.results.reading import read_results
 from probes.results.record import Record
 from probes.run.grid import parse_datasets, parse_models
 from tests.support.running import ROOT
@@ -65,7 +65,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "rows.csv": rows_of,
     "rows.toml": lambda path: describe(path.with_suffix(".jsonl"), None),
     "expected.json": lambda path: Record(path, Settings()),
-    "results.jsonl": read_rows_of,
+    "results.jsonl": read_results,
     "config.json": learned,
     "tokenizer.json": json_of,
     "model.safetensors.index.json": lambda path: weight_files(path.parent),

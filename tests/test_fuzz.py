@@ -37,9 +37,10 @@ from probes.report.short_summary import short_summary
 from probes.report.step_maps import maps_of
 from probes.report.terminal import matrix_lines
 from probes.results.comparison import Standing, compare, comparison_lines
-from probes.results.reading import read_rows_of
+from probes.results.reading import read_results
 from probes.results.record import Record, differences
-from probes.results.rows import CELL, row_id
+from probes.results.row_shape import CELL
+from probes.results.rows import row_id
 from probes.run.catalogue_page import catalogue_page
 from probes.run.ini_options import complete
 from probes.run.options import GRID_OPTIONS, PLACE_OPTIONS, grid_of
@@ -316,7 +317,7 @@ def test_results_and_everything_that_is_drawn_of_them(
 ) -> None:
     path = place / "results.jsonl"
     path.write_bytes(content)
-    found = refused("results", lambda: read_rows_of(path))
+    found = refused("results", lambda: read_results(path))
     if found is None:
         return
     Record(path, Settings()).compare([FULL], FULL["provenance"])
@@ -394,7 +395,7 @@ def test_the_valid_inputs_that_are_edited_are_read(place: Path, entry: bytes) ->
     assert len(read(folder / "r.jsonl").labels) == 2
     assert len(read(folder / "c.csv").labels) == 2
     (folder / "results.jsonl").write_text(json.dumps(FULL))
-    assert set(CELL) <= set(read_rows_of(folder / "results.jsonl")[0])
+    assert set(CELL) <= set(read_results(folder / "results.jsonl")[0])
     (folder / "expected.json").write_text(json.dumps(EXPECTED))
     assert Record(folder / "expected.json", Settings()).made_with
     store = Store(place / "store")

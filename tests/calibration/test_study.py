@@ -26,7 +26,7 @@ from probes.engine.store import Store
 from probes.measurement import Array
 from probes.measures import prediction_distance
 from probes.observations.request import Request
-from probes.results import rows as results_rows
+from probes.results.matrix_correction import correct_verdicts
 from probes.verdicts import equivalence
 from probes.verdicts.crossed_means import estimate_mean, variance_components
 from tests.support.running import ROOT
@@ -177,7 +177,7 @@ def test_forgetting_multiplicity_is_seen(correction: str, name: str) -> None:
 def test_rows_are_corrected_as_the_study_corrects() -> None:
     p = [1e-9, 0.001, 0.02, 0.03, 0.2, 0.045]
     rows = [row(f"claim_{i % 2}", value) for i, value in enumerate(p)]
-    results_rows.correct(rows)
+    correct_verdicts(rows)
     found = [r["effects"][0]["p_adjusted"] for r in rows]
     assert found == pytest.approx(adjusted(p, OURS, 2))
     kept = [r["verdict"] == "supported" for r in rows]

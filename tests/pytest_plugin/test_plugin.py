@@ -24,7 +24,7 @@ GD = (
     "--demos",
     "10",
 )
-SCHEMA = json.loads((ROOT / "src/probes/report/row.schema.json").read_text())
+SCHEMA = json.loads((ROOT / "src/probes/results/row.schema.json").read_text())
 CONSTRUCTION = "claims/test_construction.py"
 
 

@@ -14,7 +14,7 @@ from probes.errors import OptionError
 from probes.report.curves import PLANS, panels_of
 from probes.report.figures import draw_figures
 from probes.report.step_maps import STEP_MATCHING, Best, maps_of
-from probes.results.reading import read_rows_of
+from probes.results.reading import read_results
 from probes.results.rows import Row
 from tests.report.test_report import HOSTILE, effect, row
 from tests.support.running import ROOT
@@ -40,7 +40,7 @@ def accuracy_rows(**given: Any) -> list[Row]:
 
 def test_every_figure_is_drawn_from_the_sample_as_svg_and_pdf(tmp_path: Path) -> None:
     few = {("hmm_llama", "hmm"), ("learned_lsa_2_looped", "linear")}  # all take minutes
-    rows = read_rows_of(SAMPLE)
+    rows = read_results(SAMPLE)
     rows = [found for found in rows if (found["model"], found["dataset"]) in few]
     drawn, lacking = draw_figures([*rows, *matched()], tmp_path)
     assert lacking == []

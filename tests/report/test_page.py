@@ -43,7 +43,7 @@ pytestmark = needs_browser
 __all__ = ["as_new", "browser"]  # fixtures, for pytest to find
 
 SCHEMA = json.loads(
-    (Path(__file__).parents[2] / "src/probes/report/row.schema.json").read_text()
+    (Path(__file__).parents[2] / "src/probes/results/row.schema.json").read_text()
 )
 
 

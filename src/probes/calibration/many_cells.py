@@ -19,7 +19,7 @@ from probes.verdicts.false_discovery import benjamini_hochberg, holm
 from probes.verdicts.thresholds import ALPHA, least_p
 
 OURS = "Benjamini–Hochberg with a least p"
-"""What ``probes.results.rows.correct`` does."""
+"""What ``probes.results.matrix_correction.correct_verdicts`` does."""
 CORRECTIONS = (
     "none",
     "Benjamini–Hochberg by claim",

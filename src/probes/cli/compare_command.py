@@ -22,7 +22,7 @@ from probes.results.comparison import (
     compare,
     comparison_lines,
 )
-from probes.results.reading import read_rows_of
+from probes.results.reading import read_results
 from probes.results.record import differences
 from probes.results.rows import row_id, write_text
 
@@ -49,7 +49,7 @@ def run(given: argparse.Namespace) -> int:
         ProbesError: A file cannot be read or written.
     """
     before, after = (
-        {row_id(row): row for row in read_rows_of(path)}
+        {row_id(row): row for row in read_results(path)}
         for path in (given.before, given.after)
     )
     changes = compare(

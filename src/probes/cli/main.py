@@ -22,7 +22,7 @@ LONGEST_MESSAGE = 2000  # characters of an error that quotes somebody's file
 COMMANDS = {
     "store": "list, verify, export, prune or clean the stored observations",
     "compare": "compare the results of two runs, cell by cell",
-    "report": "draw the figures of a paper from the results of a run",
+    "report": "draw the figures of a paper, or print the schema of results.jsonl",
     "calibrate": "measure how often verdicts are wrong on worlds of known truth",
     "catalogue": "write the page of all claims, with what a run found",
 }

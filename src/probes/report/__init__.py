@@ -23,7 +23,7 @@ def write_report(rows: Sequence[Row], run: Mapping[str, Any], folder: Path) -> N
     """Write the three drawings of a run.
 
     Args:
-        rows: Corrected and ordered, see ``row.schema.json``.
+        rows: Corrected and ordered, see :mod:`probes.results.row_shape`.
         run: What ``run.json`` holds.
         folder: Where ``matrix.md``, ``summary.md`` and ``index.html`` go.
 

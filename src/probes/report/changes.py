@@ -32,7 +32,8 @@ from probes.results.comparison import (
     moved_by,
 )
 from probes.results.record import Record
-from probes.results.rows import CELL, Row, row_id, write_text
+from probes.results.row_shape import CELL
+from probes.results.rows import Row, row_id, write_text
 
 PAGE = "changes.html"
 MOST_DRAWN = 600

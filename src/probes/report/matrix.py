@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from probes.results.rows import VERDICTS, Row, is_unexpected
+from probes.results.row_shape import VERDICTS
+from probes.results.rows import Row, is_unexpected
 
 LETTERS = {
     "supported": "S",

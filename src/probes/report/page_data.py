@@ -20,7 +20,8 @@ from probes.report.matrix import (
     rerun_command,
     split_variant,
 )
-from probes.results.rows import VERDICTS, Row, is_unexpected
+from probes.results.row_shape import VERDICTS
+from probes.results.rows import Row, is_unexpected
 
 REASON_LIMIT = 2000
 PROMPT_LIMIT = 600

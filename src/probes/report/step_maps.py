@@ -1,7 +1,7 @@
 """Gather step-matching maps from rows: each layer against each number of steps.
 
 Pure: rows in, numbers out, as :mod:`probes.report.curves` does for curves. A row holds
-them in its details, see ``step_matching`` in ``row.schema.json``.
+them in its details, see ``step_matching`` in :mod:`probes.results.row_shape`.
 """
 
 from __future__ import annotations

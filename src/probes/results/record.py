@@ -17,8 +17,9 @@ from probes.results.comparison import (
     comparison_lines,
     count,
 )
-from probes.results.reading import read_rows_of
-from probes.results.rows import VERDICTS, Row, order_rows, row_id, write_text
+from probes.results.reading import read_results
+from probes.results.row_shape import VERDICTS
+from probes.results.rows import Row, order_rows, row_id, write_text
 from probes.verdicts.outcomes import Expectation
 
 LARGEST = 64_000_000
@@ -63,7 +64,7 @@ class Record:
         self.standings: dict[str, Standing] = {}
         self._is_strict = path.suffix != ".jsonl"
         if path.suffix == ".jsonl":
-            rows = read_rows_of(path)
+            rows = read_results(path)
             for row in rows:
                 for fact, value in _facts(row["provenance"]).items():
                     self.made_with.setdefault(fact, set()).add(value)

@@ -20,7 +20,7 @@ from probes.engine.store import Store
 from probes.engine.time_limit import Watch, WatchedObserver
 from probes.errors import OptionError, ProbesError
 from probes.observations.request import Request
-from probes.results.reading import read_rows_of
+from probes.results.reading import read_results
 from probes.results.record import Record
 from probes.run.grid import Grid
 from probes.run.interim_analysis import looks_of
@@ -164,6 +164,6 @@ class Prepared:
         """
         work = plan_work(self.planned.values(), self.store)
         earlier = self.places.reports / "results.jsonl"
-        rows = read_rows_of(earlier) if earlier.is_file() else []
+        rows = read_results(earlier) if earlier.is_file() else []
         told = power_lines(rows, cells=cells, settings=self.grid.settings)
         return [*work_lines(len(cells), work), *look_lines(self.looks), "", *told]

@@ -15,11 +15,11 @@ from typing import Any
 
 from probes.data.label_counts import censuses
 from probes.engine.throughput import achieved
+from probes.results.matrix_correction import correct_verdicts
 from probes.results.provenance import provenance
 from probes.results.record import Record, write_record
 from probes.results.rows import (
     Row,
-    correct,
     crashed_row,
     is_unexpected,
     order_rows,
@@ -129,7 +129,7 @@ class Run(Prepared):
         from probes.run.self_tests import run_self_tests
 
         rows = order_rows(self.rows.values())
-        correct(rows)
+        correct_verdicts(rows)
         self_tests = run_self_tests(self.observer)
         work = self.work_since_last_report()
         self.take(None, work)
