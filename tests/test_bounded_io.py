@@ -338,7 +338,7 @@ def test_a_description_that_leads_out_of_its_folder_is_refused(tmp_path: Path) -
     "key", ["../../etc/passwd", "/etc/passwd", "a\0", "", "A" * 32]
 )
 def test_no_key_names_a_file_outside_the_store(key: str, tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="is no key of a store"):
+    with pytest.raises(StoreError, match="is not a key of a store"):
         Store(tmp_path).path(key)
 
 

@@ -16,7 +16,7 @@ from probes.cell import Settings
 from probes.engine.cost_model import Cost, cost_of
 from probes.engine.progress import duration
 from probes.engine.store import Store
-from probes.engine.store_inventory import entries
+from probes.engine.store_inventory import list_observations
 from probes.observations.request import Request
 from probes.results.rows import row_id
 from probes.verdicts.crossed_means import Components
@@ -77,7 +77,7 @@ def plan_work(requests: Iterable[Request], store: Store) -> dict[str, Work]:
 def times_by_kind(store: Store) -> dict[str, float]:
     """Average the seconds for each set of what was stored last, by kind."""
     known: dict[str, list[float]] = defaultdict(list)
-    for entry in entries(store)[-MOST_READ:]:
+    for entry in list_observations(store)[-MOST_READ:]:
         facts = store.facts(entry.key)
         if {"kind", "seconds", "n_sets"} <= facts.keys():
             known[facts["kind"]].append(facts["seconds"] / facts["n_sets"])

@@ -14,10 +14,10 @@ from typing import Any
 
 from probes.data.label_counts import census
 from probes.engine.engine_choice import parse_engine, parse_shard
-from probes.engine.progress import Status
+from probes.engine.progress import ProgressFile
 from probes.engine.run_store import RunStore
 from probes.engine.store import Store
-from probes.engine.time_limit import Watch, WatchedObserver
+from probes.engine.time_limit import TimeLimit, TimeLimitedObserver
 from probes.errors import OptionError, ProbesError
 from probes.observations.request import Request
 from probes.results.reading import read_results
@@ -94,9 +94,9 @@ class Prepared:
         return folder
 
     @cached_property
-    def status(self) -> Status:
+    def status(self) -> ProgressFile:
         """The progress of this process."""
-        return Status(self.status_folder, self.worker or "main")
+        return ProgressFile(self.status_folder, self.worker or "main")
 
     @cached_property
     def store(self) -> RunStore:
@@ -104,11 +104,12 @@ class Prepared:
         return RunStore(self.places.store)
 
     @cached_property
-    def observer(self) -> WatchedObserver:
+    def observer(self) -> TimeLimitedObserver:
         """Makes this process's observations."""
-        is_replaced = self.worker is not None
-        watch = Watch(self.option.time_limit, is_replaced=is_replaced)
-        return WatchedObserver(self.store, watch=watch, announce=self.status.announce)
+        may_exit = self.worker is not None
+        limit = TimeLimit(self.option.time_limit, may_exit=may_exit)
+        announce = self.status.announce
+        return TimeLimitedObserver(self.store, limit=limit, announce=announce)
 
     def check(self) -> None:
         """Refuse what no cell could be made of, before anything is collected.
@@ -118,7 +119,7 @@ class Prepared:
                 or no model that was asked for reads a dataset that was.
         """
         _ = self.grid, self.looks, self.places, self.record
-        Watch(self.option.time_limit)
+        TimeLimit(self.option.time_limit)
         if self.option.store is not None and not self.places.store.is_dir():
             Store(self.places.store)  # what cannot be made is told before anything runs
         if self.worker is not None:

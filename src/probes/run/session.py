@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from probes.data.label_counts import censuses
-from probes.engine.throughput import achieved
+from probes.engine.throughput import measured_throughput
 from probes.results.matrix_correction import correct_verdicts
 from probes.results.provenance import provenance
 from probes.results.record import Record, write_record
@@ -148,7 +148,7 @@ class Run(Prepared):
                 self.grid.settings.data_dir,
             ),
             "record": self.record and self._compared(self.record, rows),
-            "speed": achieved(self.observer.store, sorted(self.measured)),
+            "speed": measured_throughput(self.observer.store, sorted(self.measured)),
             "seconds": round(time.perf_counter() - self.started, 3),
             "complete": not (interrupted or self.missing),
             "provenance": self.provenance,
