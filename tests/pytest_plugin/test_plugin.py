@@ -169,8 +169,8 @@ def test_lists_import_no_torch(option: str, tmp_path: Path) -> None:
         (("--sets", "0"), "--sets is 0"),
         (("--data-dir", "nowhere"), "which is no folder"),
         (("--expect", "nowhere.json"), "which is no file"),
-        (("--expect", "pyproject.toml"), "is no record of verdicts: Expecting value"),
-        (("--expect", "reports/sample/run.json"), "holds no 'settings' and 'cells'"),
+        (("--expect", "pyproject.toml"), "is not a record of verdicts: Expecting"),
+        (("--expect", "reports/sample/run.json"), "has no 'settings' and 'cells'"),
         (("--expect", "fixtures/rows/hmm/test.jsonl"), "line 1 lacks claim"),
         (("--datasets", "nowhere/rows.jsonl"), "there is no such file"),
         (

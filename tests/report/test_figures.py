@@ -158,7 +158,7 @@ def test_rows_without_the_claims_are_refused_in_one_sentence(
     assert (
         main(["report", "figures", str(tmp_path / "nowhere.jsonl"), str(tmp_path)]) == 4
     )
-    assert "is no record of verdicts" in capsys.readouterr().err
+    assert "is not a record of verdicts" in capsys.readouterr().err
 
 
 def test_without_matplotlib_the_extra_is_named(

@@ -88,7 +88,7 @@ def test_a_broken_file_is_told_in_one_short_line(
     for command in commands:
         assert command() in (2, 4)
         told = capsys.readouterr().err
-        assert "is no record of verdicts" in told
+        assert "is not a record of verdicts" in told
         assert told.count("\n") == 1
         assert len(told) < 2100
 
@@ -119,7 +119,7 @@ def test_a_record_of_something_else_is_refused_in_words(
         if is_good:
             Record(path, Settings())
             continue
-        with pytest.raises(OptionError, match="is no recorded verdict"):
+        with pytest.raises(OptionError, match="is not a recorded verdict"):
             Record(path, Settings())
 
 

@@ -137,4 +137,4 @@ def test_a_file_that_holds_no_rows_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["catalogue", "--results", str(tmp_path / "nowhere.jsonl")]) == 4
-    assert "is no record of verdicts" in capsys.readouterr().err
+    assert "is not a record of verdicts" in capsys.readouterr().err

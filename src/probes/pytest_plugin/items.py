@@ -45,5 +45,5 @@ def expected_of(item: Any) -> Expectation | None:
     name, record = name_of(item), item.config.stash[RUN].record
     if name is None or record is None:
         return None
-    found: Expectation | None = record.of(name)
+    found: Expectation | None = record.expectation(name)
     return found

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from probes.report.markdown import markdown
-from probes.report.page import page
+from probes.report.markdown import matrix_markdown
+from probes.report.page import matrix_page
 from probes.report.short_summary import short_summary
 from probes.results.rows import Row, write_text
 
@@ -30,6 +30,6 @@ def write_report(rows: Sequence[Row], run: Mapping[str, Any], folder: Path) -> N
     Raises:
         StoreError: The folder cannot be written.
     """
-    write_text(markdown(rows, run), folder / "matrix.md")
+    write_text(matrix_markdown(rows, run), folder / "matrix.md")
     write_text(short_summary(rows, run), folder / "summary.md")
-    write_text(page(rows, run), folder / "index.html")
+    write_text(matrix_page(rows, run), folder / "index.html")

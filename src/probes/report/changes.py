@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from probes.report.interval_axis import draw_span
+from probes.report.interval_axis import place_intervals
 from probes.report.matrix import (
     ID_LIMIT,
     LETTERS,
@@ -24,12 +24,12 @@ from probes.report.matrix import (
 )
 from probes.report.page import render
 from probes.results.comparison import (
+    CHANGE_KINDS,
     GRAVE,
-    KINDS,
+    CellResult,
     Change,
-    Standing,
-    count,
-    moved_by,
+    count_changes,
+    effect_shift,
 )
 from probes.results.record import Record
 from probes.results.row_shape import CELL
@@ -51,7 +51,7 @@ TONES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compared:
+class RunComparison:
     """Two runs, cell by cell.
 
     Attributes:
@@ -69,10 +69,10 @@ class Compared:
     differs: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-def changes_page(compared: Compared) -> str:
+def changes_page(compared: RunComparison) -> str:
     """Draw counts by kind and by claim, and every cell that is not the same."""
     changes = compared.changes
-    counts = count(changes)
+    counts = count_changes(changes)
     moved = [change for change in changes if change.kind != "same"]
     grave: dict[str, int] = {kind: counts[kind] for kind in GRAVE if counts[kind]}
     return render(
@@ -84,7 +84,7 @@ def changes_page(compared: Compared) -> str:
         after=plain(compared.after),
         differs={plain(k, 80): [plain(v) for v in p] for k, p in _pairs(compared)},
         counts=counts,
-        meanings=KINDS,
+        meanings=CHANGE_KINDS,
         tones=TONES,
         claims=_claims(changes),
         lines=[_line(c, compared.rows.get(c.cell, {})) for c in moved[:MOST_DRAWN]],
@@ -92,7 +92,7 @@ def changes_page(compared: Compared) -> str:
     )
 
 
-def _pairs(compared: Compared) -> list[tuple[str, Sequence[str]]]:
+def _pairs(compared: RunComparison) -> list[tuple[str, Sequence[str]]]:
     return list(compared.differs.items())
 
 
@@ -116,7 +116,7 @@ def _claims(changes: Sequence[Change]) -> list[tuple[str, list[int]]]:
         claim = split_variant(change.cell.partition("|")[0])[0]
         found.setdefault(claim, Counter())[change.kind] += 1
     return [
-        (plain(claim), [counts[kind] for kind in KINDS])
+        (plain(claim), [counts[kind] for kind in CHANGE_KINDS])
         for claim, counts in sorted(found.items())
     ]
 
@@ -134,14 +134,14 @@ def _line(change: Change, row: Row) -> dict[str, Any]:
         "before": _side(change.before),
         "after": _side(change.after),
         "moved": _moved(change),
-        "span": draw_span(change.before, change.after, row),
+        "span": place_intervals(change.before, change.after, row),
         "sentence": plain(row.get("sentence")),
         "reason": plain(row.get("reason"), 2000, lines=True),
         "command": rerun_command(row)[:ID_LIMIT] if "test" in row else "",
     }
 
 
-def _side(standing: Standing | None) -> dict[str, str]:
+def _side(standing: CellResult | None) -> dict[str, str]:
     if standing is None:
         return {"letter": "", "tone": "N", "verdict": "no cell", "effect": ""}
     letter = LETTERS[standing.verdict]
@@ -160,7 +160,7 @@ def _side(standing: Standing | None) -> dict[str, str]:
 
 def _moved(change: Change) -> str:
     """Say by how much the effect moved, also in half-widths of the earlier interval."""
-    difference, in_widths = moved_by(change)
+    difference, in_widths = effect_shift(change)
     if difference is None:
         return "–"
     told = f"{difference:+.3g}".replace("-", "−")
@@ -189,7 +189,7 @@ def write_changes(
     if record is None or not told or not record.applies:
         path.unlink(missing_ok=True)
         return None
-    compared = Compared(
+    compared = RunComparison(
         before=told["file"],
         after=str(folder / "results.jsonl"),
         changes=record.changes(rows, told["missing"]),

@@ -32,7 +32,7 @@ Panels = dict[str, dict[str, list[Point]]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class CurveFigure:
     """What one figure shows.
 
     Attributes:
@@ -86,14 +86,14 @@ def over_layers(row: Row) -> Iterable[tuple[str, float, Mapping[str, Any]]]:
 
 DEMONSTRATIONS = "demonstrations"
 PLANS = (
-    Plan(
+    CurveFigure(
         name="order_sensitivity",
         claims=("same_order_sensitivity", "same_order_sensitivity_in_regression"),
         x=DEMONSTRATIONS,
         y="order sensitivity",
         read=over_demonstrations("order sensitivity"),
     ),
-    Plan(
+    CurveFigure(
         name="sparsity",
         claims=(
             "weights_are_sparse_as_constructed",
@@ -104,28 +104,28 @@ PLANS = (
         read=over_thresholds,
         is_log=True,
     ),
-    Plan(
+    CurveFigure(
         name="accuracy",
         claims=("same_accuracy",),
         x=DEMONSTRATIONS,
         y="label accuracy",
         read=over_demonstrations("label accuracy"),
     ),
-    Plan(
+    CurveFigure(
         name="token_overlap",
         claims=("same_top_tokens",),
         x=DEMONSTRATIONS,
         y="token overlap with ICL",
         read=over_demonstrations("token overlap"),
     ),
-    Plan(
+    CurveFigure(
         name="overlap_cosine_similarity",
         claims=("same_confidence",),
         x=DEMONSTRATIONS,
         y="overlap cosine similarity with ICL",
         read=over_demonstrations("overlap cosine similarity"),
     ),
-    Plan(
+    CurveFigure(
         name="layers_against_steps",
         claims=("depth_is_steps",),
         x="layer = GD step",
@@ -136,7 +136,7 @@ PLANS = (
 """Every figure that can be drawn."""
 
 
-def panels_of(plan: Plan, rows: Iterable[Row]) -> Panels:
+def panels_of(plan: CurveFigure, rows: Iterable[Row]) -> Panels:
     """Gather the curves of a figure: a panel for each model on a dataset.
 
     Variants of a claim repeat the arms that they share; the first one counts.

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from probes.errors import OptionError, StoreError
-from probes.report.curves import PLANS, Panels, Plan, Point, panels_of
+from probes.report.curves import PLANS, CurveFigure, Panels, Point, panels_of
 from probes.report.heatmaps import heat_maps, size_of
-from probes.report.step_maps import STEP_MATCHING, MapPlan, maps_of
+from probes.report.step_maps import STEP_MATCHING, MapFigure, maps_of
 from probes.results.rows import Row
 
 FORMATS = ("svg", "pdf")
@@ -32,7 +32,7 @@ MOST_LINES = len(MARKERS)
 
 def draw_figures(
     rows: Sequence[Row], folder: Path
-) -> tuple[list[Path], list[Plan | MapPlan]]:
+) -> tuple[list[Path], list[CurveFigure | MapFigure]]:
     """Draw every figure that the rows hold.
 
     Args:
@@ -61,14 +61,14 @@ def draw_figures(
             f"one of: {claims}. Run one of these claims and pass its results.jsonl."
         )
     drawn = [path for plan in PLANS for path in _curves(plan, found[plan], folder)]
-    lacking: list[Plan | MapPlan] = [plan for plan in PLANS if not found[plan]]
+    lacking: list[CurveFigure | MapFigure] = [plan for plan in PLANS if not found[plan]]
     if maps:
         fill = partial(heat_maps, found=maps)
         drawn += _draw(STEP_MATCHING.name, size_of(maps), fill, folder)
     return drawn, lacking if maps else [*lacking, STEP_MATCHING]
 
 
-def _curves(plan: Plan, panels: Panels, folder: Path) -> list[Path]:
+def _curves(plan: CurveFigure, panels: Panels, folder: Path) -> list[Path]:
     """Draw a figure of curves into its files; none without panels."""
     if not panels:
         return []
@@ -110,7 +110,9 @@ def _quiet() -> warnings.catch_warnings:
     return warnings.catch_warnings(action="ignore", category=UserWarning)
 
 
-def _panel(axis: Any, plan: Plan, title: str, lines: dict[str, list[Point]]) -> None:
+def _panel(
+    axis: Any, plan: CurveFigure, title: str, lines: dict[str, list[Point]]
+) -> None:
     for marker, (name, points) in zip(MARKERS, lines.items(), strict=False):
         x, y = [p.x for p in points], [p.value for p in points]
         style = "--" if name.startswith(("floor", "ceiling", "base")) else "-"

@@ -37,7 +37,7 @@ def held_of(matrix: Matrix, models: Iterable[str]) -> tuple[int, int]:
     return entries.count(True), len(entries) - entries.count(None)
 
 
-def standing(matrix: Matrix) -> str:
+def claims_that_hold(matrix: Matrix) -> str:
     """Say in one sentence how many claims hold, and on what kind of network."""
     kinds: dict[str, list[str]] = {}
     for model, kind in matrix.models.items():

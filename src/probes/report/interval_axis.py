@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from probes.report.page_data import scale_of
-from probes.results.comparison import Standing
+from probes.results.comparison import CellResult
 from probes.results.rows import Row
 
 WIDTH = 240
@@ -49,7 +49,9 @@ class Span:
     is_log: bool
 
 
-def draw_span(before: Standing | None, after: Standing | None, row: Row) -> Span | None:
+def place_intervals(
+    before: CellResult | None, after: CellResult | None, row: Row
+) -> Span | None:
     """Place two effects; None where they cannot share an axis.
 
     Args:
@@ -106,7 +108,7 @@ def _axis(known: list[float], *, is_log: bool) -> Callable[[float], float]:
     return place
 
 
-def _bar(standing: Standing | None, place: Callable[[float], float]) -> Bar | None:
+def _bar(standing: CellResult | None, place: Callable[[float], float]) -> Bar | None:
     if standing is None or standing.effect is None or not _finite(standing.effect):
         return None
     ends = [standing.low, standing.high]

@@ -18,9 +18,9 @@ from probes.report.matrix import (
     alarms,
     arrange,
     effect_text,
-    headline,
     number,
     plain,
+    summary_line,
     verdict_text,
 )
 from probes.results.rows import Row, is_unexpected
@@ -54,7 +54,7 @@ LONG_NOTE = 40
 """Longer notes that several cells share are told once, above the table."""
 
 
-def markdown(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
+def matrix_markdown(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
     """Draw title, settings, matrix and one table for each claim.
 
     Args:
@@ -63,7 +63,7 @@ def markdown(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
     """
     matrix, warned = arrange(rows), alarms(rows, run)
     lines = [f"# {escape(' '.join(warned) or TITLE, 2000)}", ""]
-    lines += [escape(headline(rows, run), 2000), ""]
+    lines += [escape(summary_line(rows, run), 2000), ""]
     lines += ["## How to read this", "", *_legend(matrix), ""]
     lines += ["## The run", "", *_settings(rows, run), ""]
     lines += ["## Matrix", "", *_matrix_table(matrix), "", "## Claims", ""]

@@ -133,12 +133,12 @@ def alarms(rows: Sequence[Row], run: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def headline(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
+def summary_line(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
     """Sum the run up in one sentence, after whatever forbids to trust it."""
-    return " ".join([*alarms(rows, run), f"{summary(rows)}; {tests_passed(run)}."])
+    return " ".join([*alarms(rows, run), f"{counts_text(rows)}; {tests_passed(run)}."])
 
 
-def summary(rows: Sequence[Row]) -> str:
+def counts_text(rows: Sequence[Row]) -> str:
     """Count cells, models and verdicts."""
     counts = count_verdicts(rows)
     said = ", ".join(f"{counts.get(n, 0)} {n}" for n in VERDICTS if n != "error")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from probes.report.appendix import speed_lines
-from probes.report.headline import held_of, standing
+from probes.report.headline import claims_that_hold, held_of
 from probes.report.matrix import (
     LETTERS,
     MEANINGS,
@@ -27,9 +27,9 @@ from probes.report.matrix import (
     alarms,
     arrange,
     count_verdicts,
+    counts_text,
     plain,
     split_variant,
-    summary,
     tests_passed,
 )
 from probes.report.page_data import REASON_LIMIT, pack
@@ -41,7 +41,7 @@ COUNTS = ("observations_measured", "observations_stored", "forward_passes", "sec
 MAIN_PACKAGES = ("python", "torch", "transformers")
 
 
-def page(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
+def matrix_page(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
     """Draw the page.
 
     Args:
@@ -50,13 +50,13 @@ def page(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
     """
     matrix = arrange(rows)
     warned = alarms(rows, run)
-    first = [*warned, f"{standing(matrix)}; {tests_passed(run)}."]
+    first = [*warned, f"{claims_that_hold(matrix)}; {tests_passed(run)}."]
     return render(
         "page.html",
         scripts=SCRIPTS,
         headline=plain(" ".join(first), REASON_LIMIT),
         is_alarming=bool(warned),
-        summary=plain(summary(rows)),
+        summary=plain(counts_text(rows)),
         self_tests={plain(name, 80): ok for name, ok in run["self_tests"].items()},
         letters=LETTERS,
         meanings=MEANINGS,

@@ -31,7 +31,7 @@ _BOUNDS = ("margin", "floor", "ceiling", "p", "p_adjusted")
 EFFECT_FIELDS = ("name", "unit", *_NUMBERS, *_BOUNDS, "sets")
 
 
-class Shared:
+class SharedValues:
     """Values that many rows share, each kept once and named by its index."""
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Shared:
         return [json.loads(text) for text in self.found]
 
 
-class Texts(Shared):
+class SharedTexts(SharedValues):
     """Texts that many rows share, safe to draw."""
 
     def of(self, value: object, limit: int = REASON_LIMIT) -> int | None:
@@ -64,7 +64,7 @@ def pack(rows: Sequence[Row], matrix: Matrix, run: Mapping[str, Any]) -> dict[st
         matrix: The rows, arranged.
         run: What ``run.json`` holds.
     """
-    strings, provenances, examples = Texts(), Shared(), Shared()
+    strings, provenances, examples = SharedTexts(), SharedValues(), SharedValues()
     provenances.index(_tame(run["provenance"]))
     claims = {name: i for i, name in enumerate(matrix.claims)}
     models = {name: i for i, name in enumerate(matrix.models)}
@@ -138,7 +138,7 @@ def _claim(claim: str, first: Row) -> list[Any]:
     return [*names, sentence, source, papers_of(source)]
 
 
-def _values(row: Row, strings: Texts) -> dict[str, Any]:
+def _values(row: Row, strings: SharedTexts) -> dict[str, Any]:
     """Shorten a row to what the page shows: indices of texts, rounded numbers."""
     differs = row["alone"] != row["verdict"]
     place, bracket, cell = plain(row["test"], ID_LIMIT).partition("[")
@@ -167,7 +167,7 @@ def _values(row: Row, strings: Texts) -> dict[str, Any]:
     }
 
 
-def _effect(effect: Mapping[str, Any], strings: Texts) -> list[Any]:
+def _effect(effect: Mapping[str, Any], strings: SharedTexts) -> list[Any]:
     values: dict[str, Any] = {key: _round(effect[key]) for key in (*_NUMBERS, *_BOUNDS)}
     values |= {key: strings.of(effect[key], 300) for key in ("name", "unit")}
     values["sets"] = [_round(x) for x in effect.get("sets") or ()] or None

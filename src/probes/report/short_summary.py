@@ -13,11 +13,11 @@ from probes.report.matrix import (
     alarms,
     arrange,
     count_verdicts,
+    counts_text,
     effect_text,
     plain,
     several,
     split_variant,
-    summary,
     tests_passed,
     verdict_text,
 )
@@ -41,7 +41,7 @@ def short_summary(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
     lines = [f"### {escape(title, 2000)}", ""]
     lines += [text for alarm in warned[1:] for text in (escape(alarm), "")]
     lines += _unexpected(unexpected)
-    lines += [escape(f"{summary(rows)}; {tests_passed(run)}."), ""]
+    lines += [escape(f"{counts_text(rows)}; {tests_passed(run)}."), ""]
     lines += [text for line in record_lines(rows, run) for text in (escape(line), "")]
     lines += _counts(rows)
     while sum(len(line) + 1 for line in lines) > MOST_LETTERS:

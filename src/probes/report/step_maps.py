@@ -17,7 +17,7 @@ from probes.results.rows import Row
 
 
 @dataclass(frozen=True, kw_only=True)
-class MapPlan:
+class MapFigure:
     """A figure of maps.
 
     Attributes:
@@ -29,7 +29,7 @@ class MapPlan:
     claims: tuple[str, ...]
 
 
-STEP_MATCHING = MapPlan(name="step_matching", claims=("depth_is_steps",))
+STEP_MATCHING = MapFigure(name="step_matching", claims=("depth_is_steps",))
 
 
 @dataclass(frozen=True, kw_only=True)

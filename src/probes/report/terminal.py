@@ -22,10 +22,10 @@ from probes.report.matrix import (
     alarms,
     arrange,
     effect_text,
-    headline,
     plain,
     quote,
     rerun_words,
+    summary_line,
     verdict_text,
 )
 from probes.results.rows import Row, is_unexpected
@@ -63,7 +63,7 @@ def matrix_lines(
     told = [*dataset_lines(run), *record_lines(rows, run), *speed_lines(run)]
     lines += [line for text in told for line in fold(text, width)]
     lines += [""] if told else []
-    return [*lines, *fold(headline(rows, run), width)]
+    return [*lines, *fold(summary_line(rows, run), width)]
 
 
 def _reason_lines(rows: Sequence[Row], width: int) -> list[str]:

@@ -35,8 +35,8 @@ def read_results(path: Path) -> list[Row]:
             raise UnreadableError("it has no rows")
     except (OSError, ValueError) as error:
         raise OptionError(
-            f"{path} is no record of verdicts: {error}. Expected the results.jsonl of "
-            f"a run, or a record that --update-expected wrote. Check the path."
+            f"{path} is not a record of verdicts: {error}. Expected the results.jsonl "
+            f"of a run, or a record that --update-expected wrote. Check the path."
         ) from error
     return rows
 

@@ -39,7 +39,6 @@ def cell_id(claim_id: str, cell: Cell) -> str:
 def build_row(
     judge: Judge,
     *,
-    file: str,
     test: str,
     outcome: str,
     error: str | None,
@@ -52,19 +51,18 @@ def build_row(
 
     Args:
         judge: The judge of the cell, with its verdict if it reached one.
-        file: The file of the claim.
         test: The test id of the cell.
-        outcome: What pytest reports of the test.
-        error: The error that ended the test; None if it ended with a verdict.
+        outcome: What pytest reports.
+        error: The error that ended the test; None if a verdict ended it.
         expected: What is recorded for the cell.
-        observations: Content keys of the observations that the cell used.
-        seconds: How long the test took.
+        observations: Content keys of the cell's observations.
+        seconds: Duration of the test.
         provenance: The code, machine and settings of the run.
     """
     cell = judge.cell
     values = {
         "claim": judge.claim.id_of(cell.variant),
-        "file": file,
+        "file": test.partition("::")[0],
         "test": test,
         "dataset": cell.dataset.name,
         "n_demonstrations": cell.n_demonstrations,

@@ -89,7 +89,7 @@ class Run(Prepared):
             card=find_claim(
                 self.tests / file, claim.partition("[")[0], self.option.file_or_dir
             ),
-            expected=None if self.record is None else self.record.of(cell),
+            expected=None if self.record is None else self.record.expectation(cell),
             provenance=self.provenance,
         )
 
