@@ -1,12 +1,11 @@
-"""Measure how often verdicts are wrong on worlds of known truth."""
+"""Measure how often verdicts are wrong, on simulations of known truth."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from probes.calibration.study_parts import FULL, QUICK, renewed
-from probes.calibration.study_parts import run as run_parts
+from probes.calibration.study_parts import FULL, QUICK, replace_renewed, run_study
 from probes.calibration.study_report import read_outcomes, write_summary
 
 
@@ -23,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run the parts whose names contain the text; keep the others' results",
     )
     parser.add_argument(
-        "--processes", type=int, default=2, help="worlds at once (default: 2)"
+        "--processes", type=int, default=2, help="simulations at once (default: 2)"
     )
     parser.add_argument(
         "--folder",
@@ -46,8 +45,8 @@ def run(given: argparse.Namespace) -> int:
         outcomes = read_outcomes(given.folder)
     else:
         sizes = QUICK if given.quick else FULL
-        outcomes = list(run_parts(sizes, processes=given.processes, only=given.only))
+        outcomes = list(run_study(sizes, processes=given.processes, only=given.only))
     if given.only:
-        outcomes = renewed(read_outcomes(given.folder), outcomes)
+        outcomes = replace_renewed(read_outcomes(given.folder), outcomes)
     print(write_summary(outcomes, given.folder, rows=given.rows))
     return 0
