@@ -64,7 +64,7 @@ def test_without_a_record_a_refuted_cell_fails(small: Ran) -> None:
     assert "REFUTED, NO RECORD" in small.text
     refuted = sum(row["verdict"] == "refuted" for row in small.rows)
     assert refuted >= 3
-    assert f"{refuted} refuted cells failed for want of a record" in small.text
+    assert f"{refuted} refuted cells failed, because the record" in small.text
     assert "R!" not in small.text
 
 
@@ -99,7 +99,7 @@ def test_a_run_says_what_it_was_compared_with(again: Ran) -> None:
     n_cells = len(again.rows)
     assert (found["compared"], found["new"], found["not_run"]) == (n_cells, 0, 0)
     assert found["differs"] == {}
-    told = f"{n_cells} cells; 0 not in it; 0 in it that did not run."
+    told = f"{n_cells} cells in both, 0 only here, 0 only there."
     assert told in " ".join(again.text.split())
 
 

@@ -126,7 +126,7 @@ def test_the_gravest_are_drawn_and_the_rest_is_counted(
     monkeypatch.setattr("probes.report.changes.MOST_DRAWN", 2)
     text = changes_page(compared(*two_runs()))
     assert [line.split()[0] for line in lines_of(text)] == ["opposite", "lost"]
-    assert "4 more changes are not drawn here, none graver than these." in text
+    assert "4 more changes are not drawn here. None is more serious than these." in text
 
 
 def change(before: CellResult | None, after: CellResult | None) -> Change:

@@ -153,7 +153,7 @@ def test_hostile_names_show_as_text_and_break_no_figure(
 def test_rows_without_the_claims_are_refused_in_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(OptionError, match="None of the 1 rows holds what a figure"):
+    with pytest.raises(OptionError, match="None of the 1 rows can be drawn"):
         draw_figures([row()], tmp_path)
     assert (
         main(["report", "figures", str(tmp_path / "nowhere.jsonl"), str(tmp_path)]) == 4

@@ -346,7 +346,7 @@ def test_an_exclamation_mark_needs_a_record() -> None:
     refuted = row(verdict="refuted", outcome="failed")
     assert summarise([refuted]) == "R"
     assert summarise([refuted | {"expected": "supported"}]) == "R!"
-    told = "1 refuted cell failed for want of a record"
+    told = "1 refuted cell failed, because the record"
     assert told in terminal([refuted], run_of([refuted]))
     recorded = refuted | {"expected": "supported"}
     assert told not in terminal([recorded], run_of([recorded]))
@@ -360,15 +360,15 @@ RECORD |= {"changes": {"opposite": 1, "same": 2}, "changed": ["opposite: a: S �
 @pytest.mark.parametrize("draw", [terminal, matrix_markdown])
 def test_a_comparison_says_what_was_compared_and_what_differs(draw: Draw) -> None:
     text = draw([row()], run_of([row()], record=RECORD))
-    assert "old.jsonl: 3 cells; 1 not in it; 2 in it that did not run." in text
-    assert "It was made with seed 1 (here 0)." in text
+    assert "old.jsonl: 3 cells in both, 1 only here, 2 only there." in text
+    assert "That run had seed 1 (here 0)." in text
     assert "Changes: 1 opposite, 2 same." in text
     assert "opposite: a: S → R" in text.replace("\\", "")
     text = draw([row()], run_of([row()], record=RECORD | {"applies": False}))
-    assert "Nothing was compared: old.jsonl is of another run." in text
+    assert "Nothing was compared: old.jsonl was recorded with other settings." in text
     empty = RECORD | {"compared": 0, "not_run": 0, "changes": {}}
     text = draw([row()], run_of([row()], record=empty))
-    assert "Nothing was compared: old.jsonl holds no cell." in text
+    assert "Nothing was compared: old.jsonl has no cells." in text
 
 
 @pytest.mark.parametrize("draw", [terminal, matrix_markdown])
@@ -382,7 +382,7 @@ def test_labels_are_counted_and_repeated_rows_warned_of(draw: Draw) -> None:
 @pytest.mark.parametrize("draw", [terminal, matrix_markdown])
 def test_an_identity_is_marked_as_evidence_of_nothing(draw: Draw) -> None:
     assert "≡ same_answer" in draw([row(identity=True)], run_of([row()]))
-    assert "evidence of nothing" in draw([row(identity=True)], run_of([row()]))
+    assert "it is no evidence" in draw([row(identity=True)], run_of([row()]))
     assert "≡" not in draw([row()], run_of([row()]))
 
 
