@@ -1,1 +1,1 @@
-"""The instrument tested: each test a theorem."""
+"""The instrument tested: each test is a theorem. The folders mirror src/probes."""

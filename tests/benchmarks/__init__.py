@@ -1,1 +1,1 @@
-"""Speed, run without workers: make bench."""
+"""Speed next to peers; make bench runs it."""

@@ -18,14 +18,13 @@ import torch
 
 from probes.learners import GradientLearner
 from probes.models.causal_lm.causal_lm import CausalLM
-from probes.models.training.label_batches import Lessons
-from probes.models.training.trainer import Training
-from probes.models.training.training_runs import Trial
+from probes.models.training.trainer import trainer_for
+from probes.models.training.training_runs import TrainingRun
 from probes.models.weights.parameter_groups import parameters_of
 from tests.benchmarks.llamas import Prompts, llama
+from tests.benchmarks.loops import Orders, last_logits, lessons_of, sweep
 from tests.benchmarks.quick import QUICK, least, narrowed
 from tests.benchmarks.sides import Table
-from tests.benchmarks.test_in_context import _last
 
 RATES = (0.0003, 0.001, 0.003, 0.01)
 N_ORDERS, N_DEMONSTRATIONS, N_PASSES = 4, 10, narrowed(5, 1)
@@ -33,48 +32,11 @@ N_QUERIES = narrowed(200, 24)
 WANTED = {"last": 20.0, "middle": 5.0, "first": 3.0}
 PARTS = [f"{role}@{place}" for place in WANTED for role in ("W_Q", "W_K", "W_V")]
 PEER = "HF, torch.optim"
-Orders = list[list[int]]
 
 
 @pytest.fixture(scope="module")
 def small() -> CausalLM:
     return llama("7 M")
-
-
-def lessons_of(given: Prompts, orders: Orders) -> Lessons:
-    """Put demonstrations into tensors, a set for each order."""
-    shown = [[0, *given.demonstrations[i]] for i in range(len(given.demonstrations))]
-    longest = max(map(len, shown))
-    ids = torch.tensor([[*s, *[0] * (longest - len(s))] for s in shown])
-    last = torch.tensor([[len(s) - 1] for s in shown])
-    columns, reads = torch.unique(last, return_inverse=True)
-    labels = torch.tensor([[given.label(i)] for i in range(len(shown))])
-    picked = torch.tensor(orders)
-    return Lessons(
-        ids=ids[picked],
-        columns=columns,
-        reads=reads[picked],
-        targets=labels[picked],
-        shares=torch.ones(len(orders), len(shown), 1, dtype=torch.float64),
-    )
-
-
-def sweep(
-    model: CausalLM, learner: GradientLearner, given: Prompts, orders: Orders
-) -> Any:
-    """Train at every rate in every order, and ask: our way."""
-    training = Training(model, learner.training, lessons_of(given, orders))
-    trials = [
-        Trial(index=order, rate=rate, seed=0)
-        for rate in learner.rates
-        for order in range(len(orders))
-    ]
-    queries, answers = [[0, *q] for q in given.queries], []
-    for group in training.groups(trials):
-        weights = training.run(group, max(learner.passes)).weights
-        found = model.log_probs_of_stack(weights, queries)
-        answers.append(found[..., list(given.labels)])
-    return np.concatenate(answers)
 
 
 def plainly(
@@ -102,7 +64,7 @@ def plainly(
 
 
 def _loss(model: Any, given: Prompts, picked: list[int]) -> Any:
-    logits = _last(model, [[0, *given.demonstrations[i]] for i in picked])
+    logits = last_logits(model, [[0, *given.demonstrations[i]] for i in picked])
     labels = torch.tensor([given.label(i) for i in picked])
     return torch.nn.functional.cross_entropy(logits, labels)
 
@@ -111,7 +73,7 @@ def _ask(model: Any, given: Prompts) -> Any:
     queries, answers = [[0, *q] for q in given.queries], []
     with torch.inference_mode():
         for start in range(0, len(queries), 32):
-            answers.append(_last(model, queries[start : start + 32]))
+            answers.append(last_logits(model, queries[start : start + 32]))
     log_probs = torch.log_softmax(torch.cat(answers), -1)
     return log_probs[:, list(given.labels)].numpy()
 
@@ -151,11 +113,11 @@ def test_whole_model_gd_on_a_larger_model(table: Table, threads: int) -> None:
     given, _ = drawn(8)
     orders = [list(range(8))]
     learner = GradientLearner(rates=(0.001,), passes=(narrowed(3, 1),))
-    training = Training(model, learner.training, lessons_of(given, orders))
-    trials = [Trial(index=0, rate=0.001, seed=0)]
+    training = trainer_for(model, learner.training, lessons_of(given, orders))
+    runs = [TrainingRun(index=0, rate=0.001, seed=0)]
     table.compare(
         "GD steps, Llama 100 M, all, full batch of 8",
-        lambda: training.run(trials, max(learner.passes)),
+        lambda: training.run(runs, max(learner.passes)),
         threads=threads,
         share_wanted=0.6,
         rounds=least(2),

@@ -20,9 +20,9 @@ import torch
 from probes.learners import GradientLearner
 from tests.benchmarks.conftest import ROOT
 from tests.benchmarks.llamas import Prompts, llama
+from tests.benchmarks.loops import lessons_of, sweep
 from tests.benchmarks.quick import QUICK, least
 from tests.benchmarks.sides import Table
-from tests.benchmarks.test_descent import lessons_of, sweep
 
 SIZES = (1, 2) if QUICK else (1, 2, 4, 8, 16)
 Series = dict[str, list[float]]

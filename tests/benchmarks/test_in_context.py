@@ -17,6 +17,7 @@ import pytest
 
 from probes.models.causal_lm.causal_lm import CausalLM
 from tests.benchmarks.llamas import N_VOCAB, Prompts, llama
+from tests.benchmarks.loops import last_logits
 from tests.benchmarks.quick import least, narrowed
 from tests.benchmarks.sides import Table
 
@@ -149,7 +150,7 @@ def test_ten_orders(table: Table, threads: int) -> None:
         answers = []
         with torch.inference_mode():
             for start in range(0, N_QUERIES, 16):
-                answers.append(_last(model.model, groups[0][start : start + 16]))
+                answers.append(last_logits(model.model, groups[0][start : start + 16]))
         found = torch.log_softmax(torch.cat(answers), -1)[:, labels].numpy()
         return found[None]
 
@@ -161,14 +162,3 @@ def test_ten_orders(table: Table, threads: int) -> None:
         rounds=least(1),
         part=(1, 10),
     )
-
-
-def _last(model: Any, prompts: list[list[int]]) -> Any:
-    """Run a batch padded on the right, and read every prompt's last token."""
-    import torch
-
-    longest = max(map(len, prompts))
-    ids = torch.tensor([[*p, *[0] * (longest - len(p))] for p in prompts])
-    seen = torch.tensor([[1] * len(p) + [0] * (longest - len(p)) for p in prompts])
-    logits = model(input_ids=ids, attention_mask=seen).logits
-    return logits[torch.arange(len(prompts)), seen.sum(1) - 1]

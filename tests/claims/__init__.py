@@ -1,1 +1,1 @@
-"""TODO."""
+"""Tests of claims as a whole, on worlds and answers that are known."""

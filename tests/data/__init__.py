@@ -1,1 +1,1 @@
-"""TODO."""
+"""Tests of rows, templates and tasks."""

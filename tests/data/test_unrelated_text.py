@@ -19,7 +19,7 @@ from probes.learners import Activations, GradientLearner, InContext
 from probes.measures import attention_rank_correlation, update_cosine
 from probes.observations.observation import Observation
 from probes.run.grid import dataset_named
-from tests.models.causal_lm.test_causal_lm import ask
+from tests.support.tiny_models import ask
 
 SIZES = Settings(n_sets=5, n_queries=5, n_calibration=6)
 CHOOSY = GradientLearner(rates=(0.03, 0.3), passes=(1, 4))

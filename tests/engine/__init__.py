@@ -1,1 +1,1 @@
-"""TODO."""
+"""Tests of engines, the store and the observer."""

@@ -5,20 +5,16 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
-import signal
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import numpy as np
 import pytest
 
-from probes.cards import Checkpoint, LinearTasks
-from probes.cell import Settings
+from probes.cards import Checkpoint
 from probes.engine.engine_choice import EngineChoice, parse_engine, parse_shard
 from probes.engine.local_pool import LocalPool
 from probes.engine.protocol import RequestResult, given_up, receive, send
@@ -37,49 +33,9 @@ from probes.engine.worker import WorkerSettings
 from probes.errors import EngineError, NumericsError, OptionError
 from probes.learners import GradientLearner
 from probes.learners.gradient import Selection
-from probes.observations.observation import Observation
 from probes.observations.request import Request
-from tests.support.cards import dataset, network
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scripted:
-    """Answers its number; writes each attempt to a file, and follows a script.
-
-    Attributes:
-        number: What it answers.
-        log: A file that gets a line for each attempt.
-        deaths: How many attempts kill their process.
-        fails: Whether it then raises an error of ours.
-    """
-
-    number: float
-    log: str
-    deaths: int = 0
-    fails: bool = False
-    needs_model: bool = False
-
-    def observe(self, context: Any) -> Observation:
-        with Path(self.log).open("a") as file:
-            file.write(f"{self.number}\n")
-        n_attempts = Path(self.log).read_text().split().count(str(self.number))
-        if n_attempts <= self.deaths:
-            os.kill(os.getpid(), signal.SIGKILL)
-        if self.fails:
-            raise NumericsError("It is no number. Expected one. Mend it.")
-        sizes = context.request.settings
-        values = np.full((sizes.n_sets, sizes.n_queries), self.number)
-        return Observation(arrays={"predictions": values})
-
-
-def request(model: str = "a", **learner: Any) -> Request:
-    return Request(
-        learner=Scripted(**{"number": 1.0, "log": "nowhere", **learner}),
-        model=network(model),
-        dataset=dataset("linear", family="regression", rows=LinearTasks(n_inputs=4)),
-        n_demonstrations=4,
-        settings=Settings(n_sets=2, n_queries=3),
-    )
+from tests.support.cards import network
+from tests.support.engines import Scripted, attempts, by_key, request, scripts
 
 
 def asked(*models: str) -> list[Request]:
@@ -298,21 +254,6 @@ def pools(place: WorkerSettings, tmp_path: Path) -> Iterator[Any]:
     yield make
     for pool in made:
         pool.close()
-
-
-def by_key(answers: Any) -> dict[str, RequestResult]:
-    found = list(answers)
-    assert len({a.key for a in found}) == len(found)
-    return {a.key: a for a in found}
-
-
-def scripts(tmp_path: Path, *given: dict[str, Any]) -> list[Request]:
-    log = str(tmp_path / "log")
-    return [request(number=float(i), log=log, **g) for i, g in enumerate(given)]
-
-
-def attempts(tmp_path: Path) -> list[str]:
-    return sorted((tmp_path / "log").read_text().split())
 
 
 def test_a_plan_is_measured_whatever_its_workers_die_of(

@@ -13,7 +13,7 @@ import pytest
 from probes.engine.store import Store
 from probes.engine.worker import WorkerSettings
 from probes.errors import EngineError
-from tests.engine.test_engine import attempts, by_key, scripts
+from tests.support.engines import attempts, by_key, scripts
 
 pytestmark = pytest.mark.skipif(
     find_spec("ray") is None, reason="the extra ray is not installed"

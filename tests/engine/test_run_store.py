@@ -16,7 +16,7 @@ from probes.engine.store import Store, StoreWarning
 from probes.engine.store_inventory import clean
 from probes.engine.time_limit import TimeLimit, TimeLimitedObserver
 from probes.observations.observation import Observation
-from tests.engine.test_time_limit import Slow, request
+from tests.support.slow_learner import Slow, request
 
 KEY = "ab" + "0" * 30
 

@@ -9,47 +9,19 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from probes.cards import LinearTasks
-from probes.cell import Settings
 from probes.engine.store import Store
 from probes.engine.time_limit import TimeLimit, TimeLimitedObserver
 from probes.errors import NumericsError, OptionError, TimeLimitError
 from probes.observations.observation import Observation
 from probes.observations.request import Request
-from tests.support.cards import dataset, network
 from tests.support.running import ROOT, environment
-
-
-@dataclass(frozen=True, kw_only=True)
-class Slow:
-    """Answers after some seconds, before which another may be asked."""
-
-    seconds: float
-    needs: float | None = None
-    needs_model: bool = False
-
-    def observe(self, context: Any) -> Observation:
-        if self.needs is not None:
-            context.observe(Slow(seconds=self.needs))
-        time.sleep(self.seconds)
-        return Observation(arrays={"predictions": np.ones((2, 3))})
-
-
-def request(learner: Slow) -> Request:
-    return Request(
-        learner=learner,
-        model=network("gd_1"),
-        dataset=dataset("linear", family="regression", rows=LinearTasks(n_inputs=4)),
-        n_demonstrations=4,
-        settings=Settings(n_sets=2, n_queries=3),
-    )
+from tests.support.slow_learner import Slow, request
 
 
 def observer(folder: Path, seconds: float | None) -> TimeLimitedObserver:
@@ -120,7 +92,7 @@ def test_a_limit_that_is_none_is_refused(seconds: float) -> None:
 
 HANGS = """
 from probes.engine.time_limit import TimeLimit
-from tests.engine.test_time_limit import Slow, request
+from tests.support.slow_learner import Slow, request
 with TimeLimit(0.2, may_exit=True).measuring(request(Slow(seconds=0.0))):
     sum(range(10**12))  # hours in which no alarm is heard
 """

@@ -1,6 +1,6 @@
 """``python -m tests.faults``: the fault matrix, kills at random, sizes and speeds.
 
-Writes ``summary.json`` and ``README.md`` into a folder, as each context ends.
+Writes ``summary.json`` and ``README.md`` into a folder, as each experiment ends.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def write(home: Path, **orders: Any) -> None:
 
 
 def note(key: str, word: str) -> None:
-    """Append a line to the log of the context: a key, a word, a time."""
+    """Append a line to the log of the experiment: a key, a word, a time."""
     log = read().get("log")
     if log is not None:
         with Path(log).open("a") as file:
@@ -37,7 +37,7 @@ def note(key: str, word: str) -> None:
 
 
 def claim_once(name: str) -> bool:
-    """Say whether this process is the first that asks for the name in this context."""
+    """Say whether this process is the first of the experiment to ask for the name."""
     log = read().get("log")
     try:
         Path(f"{log}.{name}").touch(exist_ok=False)

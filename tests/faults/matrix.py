@@ -28,7 +28,7 @@ class Result:
         recomputed: Measurements beyond one for each observation.
         allowed: Those that were being measured when it struck, which may be repeated.
         how: What was injected, in words.
-        seconds: Of the context.
+        seconds: Of the experiment.
         broken: What was seen that should not have been.
     """
 
@@ -70,7 +70,7 @@ class Matrix:
     """Plays acts on engines.
 
     Args:
-        home: A folder for all scenes.
+        home: A folder for all experiments.
         play: What most acts are played on.
         cluster: Two Ray nodes; None leaves Ray out.
     """

@@ -1,4 +1,4 @@
-"""One context: a run that a fault strikes, the run after it, and what came of them."""
+"""One experiment: a run that a fault strikes, the run after it, and their outcome."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Stage:
 
     Args:
         home: The folder of the orders, which every process reads.
-        name: Of the context.
+        name: Of the experiment.
         play: What is run.
         engine: "local", "xdist", "ray", or "none" for one process.
         cluster: The Ray nodes, for "ray".
@@ -89,7 +89,7 @@ class Stage:
         self.order()
 
     def order(self, **orders: Any) -> None:
-        """Order a fault of every process of this context; without any, end it."""
+        """Order a fault of every process of this experiment; without any, end it."""
         control.write(self.home, log=str(self.log), store=str(self.store), **orders)
 
     def start(self, *more: str, reports: str = "reports") -> Running:

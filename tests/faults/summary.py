@@ -56,7 +56,7 @@ class Summary:
         return survived and all(figure.holds for figure in self.figures)
 
     def take(self, found: Result | Figure) -> None:
-        """Take in what a context came to, and tell it."""
+        """Take in what an experiment came to, and print it."""
         if isinstance(found, Result):
             self.results.append(found)
         else:
@@ -90,7 +90,7 @@ class Summary:
         if self.is_quick:
             lines.append("This is a quick run, in small.\n")
         lines += [f"Not played here: {text}\n" for text in self.left_out]
-        lines.append(f"{len(self.results)} scenes, {seconds / 60:.1f} minutes.\n")
+        lines.append(f"{len(self.results)} experiments, {seconds / 60:.1f} minutes.\n")
         lines += [f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
         lines += map(_row, self.results)
         lines += ["\n## Sizes and speeds\n", "| measured | value | bound | kept |"]

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Tests of what adapts to demonstrations."""

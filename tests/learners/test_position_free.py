@@ -22,7 +22,7 @@ from probes.observations.mixture import averaged
 from probes.observations.observation import Observation
 from probes.observations.request import Request
 from probes.run.grid import dataset_named, model_named
-from tests.models.causal_lm.test_causal_lm import tiny
+from tests.support.tiny_models import tiny
 
 SIZES = Settings(n_sets=2, n_queries=3, n_calibration=2)
 PAIRS = [("hmm_llama", "hmm"), ("text_llama", "inferences")]

@@ -24,7 +24,7 @@ from probes.models.regression.construction import (
 )
 from probes.models.regression.linear_attention import LinearAttention
 from probes.observations.observation import Observation
-from tests.measures.test_update_similarity import inside, three
+from tests.support.activations import inside, three
 from tests.support.published import vectors
 
 CONSTRUCTIONS = ("lr1_w0zero", "lr2.5_w0rand", "lr6_gdpp")

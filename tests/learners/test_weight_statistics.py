@@ -47,7 +47,7 @@ from probes.observations.request import Request
 from probes.run.grid import MODELS, dataset_named
 from probes.verdicts.judge import Judge
 from probes.verdicts.negative_controls import UNTRAINED
-from tests.models.causal_lm.test_causal_lm import HMM, SETTINGS, ask, tiny
+from tests.support.tiny_models import HMM, SETTINGS, ask, tiny
 
 FAMOUS = ((0, 0.343), (1, 0.035), (2, 0.0035))  # CLAIMS: Gaussian of σ = .0225
 

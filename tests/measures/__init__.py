@@ -1,1 +1,1 @@
-"""TODO."""
+"""Tests of measures against known answers."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Tests of requests and of what was answered."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Tests of whole runs through pytest."""

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.report.test_report import HOSTILE
+from tests.support.rows import HOSTILE
 from tests.support.running import as_installed
 from tests.support.spawning import python
 

@@ -16,7 +16,6 @@ from probes.report.interval_axis import WIDTH, place_intervals, zone_of
 from probes.results.comparison import CellResult, Change, compare_cells, effect_shift
 from probes.results.record import Record
 from probes.results.rows import Row, row_id
-from tests.report.test_report import HOSTILE, Reader, effect, hostile_row, row, run_of
 from tests.support.browser import (
     as_new,
     browser,
@@ -28,6 +27,7 @@ from tests.support.browser import (
     sent_addresses,
     show_text,
 )
+from tests.support.rows import HOSTILE, Reader, effect, hostile_row, row, run_of
 
 __all__ = ["as_new", "browser"]  # fixtures, for pytest to find
 

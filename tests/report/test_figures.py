@@ -16,7 +16,7 @@ from probes.report.figures import draw_figures
 from probes.report.step_maps import STEP_MATCHING, Best, maps_of
 from probes.results.reading import read_results
 from probes.results.rows import Row
-from tests.report.test_report import HOSTILE, effect, row
+from tests.support.rows import HOSTILE, effect, row
 from tests.support.running import ROOT
 
 SAMPLE = ROOT / "reports/sample/results.jsonl"

@@ -18,14 +18,6 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from probes.report.page import matrix_page
 from probes.results.rows import Row
-from tests.report.test_report import (
-    HOSTILE,
-    effect,
-    hostile_row,
-    hostile_run,
-    row,
-    run_of,
-)
 from tests.support.browser import (
     as_new,
     browser,
@@ -38,6 +30,7 @@ from tests.support.browser import (
     show,
     wait_until_ready,
 )
+from tests.support.rows import HOSTILE, effect, hostile_row, hostile_run, row, run_of
 
 pytestmark = needs_browser
 __all__ = ["as_new", "browser"]  # fixtures, for pytest to find

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Tests of rows, their files and their comparison."""

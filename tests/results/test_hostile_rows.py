@@ -17,7 +17,7 @@ from probes.results.reading import read_results
 from probes.results.record import Record
 from probes.results.rows import write_rows
 from probes.run.catalogue_page import catalogue_page
-from tests.report.test_report import HOSTILE, effect, hostile_row, hostile_run
+from tests.support.rows import HOSTILE, effect, hostile_row, hostile_run
 
 STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Tests of the grid, the plan and a run."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Helpers that tests share. No test module imports another."""

@@ -16,7 +16,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from probes.report.page import matrix_page
 from probes.results.rows import Row
-from tests.report.test_report import run_of
+from tests.support.rows import run_of
 
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
 LEAST_CONTRAST = 4.5  # WCAG 2.1, success criterion 1.4.3, level AA

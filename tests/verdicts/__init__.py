@@ -1,1 +1,1 @@
-"""TODO."""
+"""Tests of verdicts and their statistics."""

@@ -35,14 +35,14 @@ def products(side: int, device: str, dtype: str) -> list[Callable[[], Any]]:
     """Return every way in which this package multiplies two square matrices."""
     import torch
 
-    from probes.models.llama.prepacked_linear import packed
+    from probes.models.llama.prepacked_linear import prepack
 
     # Random numbers: a GPU multiplies constants faster, since fewer bits flip.
     generator = torch.Generator(device).manual_seed(0)
     drawn = torch.randn(2, side, side, device=device, generator=generator)
     a, b = drawn.to(getattr(torch, dtype))
     ways = [lambda: a @ b]
-    ways += [partial(way, a, None) for way in packed({"b": b}).values()]
+    ways += [partial(way, a, None) for way in prepack({"b": b}).values()]
     return ways
 
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Tests of Hugging Face causal language models."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -24,12 +22,10 @@ from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.causal_lm.loading import load_causal_lm
 from probes.models.untrained import untrained_twin
 from probes.observations.request import Request
-from probes.run.grid import MODELS, dataset_named, model_named
+from probes.run.grid import dataset_named, model_named
+from tests.support.tiny_models import GD, HMM, SETTINGS, ask, prompts, tiny
 
-SETTINGS = Settings(n_sets=4, n_queries=5, n_calibration=6, n_orders=3)
-HMM = MODELS.get("hmm_llama")
 FOLDER = Path(HMM.weights.location)  # type: ignore[union-attr]
-GD = GradientLearner(rates=(0.1,), passes=(2,))
 
 
 @pytest.fixture(scope="module")
@@ -42,27 +38,10 @@ def observer(tmp_path_factory: pytest.TempPathFactory) -> Observer:
     return Observer(Store(tmp_path_factory.mktemp("store")))
 
 
-def ask(learner: Any, settings: Settings = SETTINGS, **changes: Any) -> Request:
-    return Request(
-        learner=learner,
-        model=changes.pop("model", HMM),
-        dataset=dataset_named("hmm"),
-        n_demonstrations=4,
-        settings=settings,
-        **changes,
-    )
-
-
 def plainly(model: CausalLM, prompt: list[int]) -> np.ndarray:
     with torch.no_grad():
         logits = model.model(torch.tensor([prompt])).logits[0, -1]
     return torch.log_softmax(logits.double(), -1).numpy()
-
-
-def prompts(lengths: list[int], shared: int) -> list[list[int]]:
-    rng = np.random.default_rng(0)
-    prefix = rng.integers(3, 50, shared).tolist()
-    return [[0, *prefix, *rng.integers(3, 50, n).tolist()] for n in lengths]
 
 
 @pytest.mark.parametrize("shared", [0, 3, 20, 60])
@@ -83,38 +62,6 @@ def test_other_architectures_answer_as_whole_prompts_do(kind: str) -> None:
     wanted = [plainly(lm, prompt) for prompt in asked]
     for answers in (lm.next_token_log_probs(asked), lm._plainly(asked)):
         np.testing.assert_allclose(answers, wanted, atol=2e-6)
-
-
-def tiny(kind: str) -> Any:
-    from transformers import (
-        AutoModelForCausalLM,
-        GPTJConfig,
-        GPTNeoXConfig,
-        LlamaConfig,
-        MistralConfig,
-    )
-
-    torch.manual_seed(0)
-    sizes: dict[str, Any] = {
-        "vocab_size": 64,
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "max_position_embeddings": 128,
-    }
-    configs: dict[str, Callable[[], Any]] = {
-        "grouped_queries": lambda: LlamaConfig(**sizes, num_key_value_heads=2),
-        "tied": lambda: LlamaConfig(**sizes, tie_word_embeddings=True),
-        "sliding": lambda: MistralConfig(
-            **sizes, num_key_value_heads=2, sliding_window=8
-        ),
-        "neox": lambda: GPTNeoXConfig(**sizes),
-        "gptj": lambda: GPTJConfig(
-            vocab_size=64, n_embd=32, n_layer=2, n_head=4, n_positions=128, rotary_dim=4
-        ),
-    }
-    return AutoModelForCausalLM.from_config(configs[kind]())
 
 
 def test_the_prefix_is_run_once(llama: CausalLM) -> None:

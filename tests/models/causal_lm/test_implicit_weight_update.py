@@ -19,7 +19,7 @@ from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.causal_lm.implicit_weight_update import patch_errors, rank_one_patch
 from probes.models.untrained import untrained_twin
 from probes.observations.observation import Observation
-from tests.models.causal_lm.test_causal_lm import HMM, ask, prompts, tiny
+from tests.support.tiny_models import HMM, ask, prompts, tiny
 
 EXACT = Settings(n_sets=2, n_queries=3, n_calibration=6, dtype="float64")
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Tests of the files of a model."""

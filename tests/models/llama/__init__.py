@@ -1,1 +1,1 @@
-"""TODO."""
+"""Tests of the written-out Llama family."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Tests of networks for regression tasks."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Tests of memory and threads."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Tests of training on demonstrations."""
