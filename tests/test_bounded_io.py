@@ -27,7 +27,7 @@ from probes.models.files.safetensors_headers import (
 )
 from probes.models.files.untrusted_config import read_json_object, require_harmless
 from probes.models.regression.checkpoints import read_shape
-from probes.results.reading import read_rows_of
+from probes.results.reading import read_results
 from probes.results.record import Record
 from probes.run.grid import parse_datasets, parse_models
 from tests.support.running import ROOT
@@ -65,7 +65,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "rows.csv": rows_of,
     "rows.toml": lambda path: describe(path.with_suffix(".jsonl"), None),
     "expected.json": lambda path: Record(path, Settings()),
-    "results.jsonl": read_rows_of,
+    "results.jsonl": read_results,
     "config.json": learned,
     "tokenizer.json": read_json_object,
     "model.safetensors.index.json": lambda path: weight_files(path.parent),
@@ -338,7 +338,7 @@ def test_a_description_that_leads_out_of_its_folder_is_refused(tmp_path: Path) -
     "key", ["../../etc/passwd", "/etc/passwd", "a\0", "", "A" * 32]
 )
 def test_no_key_names_a_file_outside_the_store(key: str, tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="is no key of a store"):
+    with pytest.raises(StoreError, match="is not a key of a store"):
         Store(tmp_path).path(key)
 
 
