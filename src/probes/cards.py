@@ -64,6 +64,9 @@ class Learned:
     architecture: Literal["linear", "softmax"]
 
 
+TrainedWeights = Checkpoint | Learned
+
+
 @dataclass(frozen=True, kw_only=True)
 class Untrained:
     """The architecture of another model with seeded random weights.
@@ -75,12 +78,12 @@ class Untrained:
             output's) and the normalisations (Deutch et al. 2023, arXiv:2311.07772).
     """
 
-    of: Checkpoint | Learned
+    of: TrainedWeights
     seed: int = 0
     keeps: Keeps = "nothing"
 
 
-Weights = Construction | Checkpoint | Learned | Untrained
+Weights = Construction | TrainedWeights | Untrained
 
 
 class Reference(Protocol):
@@ -129,16 +132,50 @@ class ModelCard:
     reference: Reference | None = None
 
     def answers(self, dataset: DatasetCard) -> bool:
-        """Say whether the model reads the language that the dataset is written in."""
+        """Say whether the model can read a dataset: same family, same language."""
         return self.family == dataset.family and self.language == dataset.language
+
+    @property
+    def answers_text(self) -> bool:
+        """Whether it is a language model; the others answer regression tasks."""
+        return self.family == "text"
+
+    @property
+    def decided_by_algebra(self) -> bool:
+        """Whether its weights were written by hand, so that rounding is the only error.
+
+        It does an algorithm or it does not, which needs no evidence of learning.
+        """
+        return self.kind == "constructed"
+
+    @property
+    def has_untrained_twin(self) -> bool:
+        """Whether its weights were trained, so that random ones are a control."""
+        return self.kind != "constructed"
+
+    @property
+    def reads_any_number(self) -> bool:
+        """Whether no number of demonstrations is too long for the network."""
+        return self.kind == "constructed"
+
+    @property
+    def architecture_source(self) -> TrainedWeights | Construction:
+        """The weights that fix its architecture; of an untrained model, the trained."""
+        return self.weights.of if isinstance(self.weights, Untrained) else self.weights
 
     @property
     def attends_to_pairs(self) -> bool:
         """Whether it is linear self-attention on tokens (x, y), as GD's is."""
-        home = self.weights.of if isinstance(self.weights, Untrained) else self.weights
-        if isinstance(home, Construction):
-            return home.algorithm != "newton"  # whose tokens carry a memory
-        return isinstance(home, Learned) and home.architecture == "linear"
+        source = self.architecture_source
+        if isinstance(source, Construction):
+            return source.algorithm != "newton"  # whose tokens carry a memory
+        return isinstance(source, Learned) and source.architecture == "linear"
+
+    @property
+    def n_setup_layers(self) -> int:
+        """Layers before the first step: Newton's first layer writes its start, M_0."""
+        source = self.weights
+        return int(isinstance(source, Construction) and source.algorithm == "newton")
 
     def settings_for(self, algorithm: str) -> tuple[float, ...] | None:
         """Return the settings declared for an algorithm, or None."""
@@ -212,6 +249,11 @@ class DatasetCard:
     full_only: bool = False
     demonstrations: tuple[int, ...] = (4, 8)
     full_demonstrations: tuple[int, ...] = ()
+
+    @property
+    def has_finite_rows(self) -> bool:
+        """Whether its rows may run out; regression tasks are drawn without end."""
+        return isinstance(self.rows, TextRows)
 
     def demonstrations_of(self, size: GridSize) -> tuple[int, ...]:
         """List the numbers of demonstrations that a grid of a size runs."""

@@ -1,9 +1,9 @@
-"""Which modules a module reaches by import, and a digest of what their code says.
+"""Which modules a module reaches by import, and a digest of their code.
 
-Source is read as a syntax tree, without comments and docstrings, and nothing is run.
-Followed are modules of this project, modules in the package of the one that was asked
-for, and modules that are not installed. The standard library and installed packages are
-left out.
+Source is read as a syntax tree, without comments and docstrings. Nothing is run. The
+search follows modules of this project, modules in the packages of the roots, and
+modules that are not installed. It leaves out the standard library and all packages
+that pip installed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
-import site
 import sysconfig
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,12 +18,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 OURS = frozenset({"probes", "probes_fixtures"})
-INSTALLED = tuple(
-    {
-        *(str(Path(sysconfig.get_path(name))) for name in ("stdlib", "purelib")),
-        *map(str, map(Path, [*site.getsitepackages(), site.getusersitepackages()])),
-    }
-)
+STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +105,8 @@ def _defining(home: str, name: str) -> str | None:
     # Only a package has modules inside; asking a module for one would run it.
     if source.is_package and name and _read(f"{home}.{name}") is not None:
         return f"{home}.{name}"
-    handed_on = dict(source.exports).get(name)
-    return home if handed_on is None else _defining(handed_on, name)
+    origin = dict(source.exports).get(name, home)
+    return home if origin == home else _defining(origin, name)
 
 
 def _absolute(node: ast.ImportFrom, module: str, *, is_package: bool) -> str:
@@ -170,9 +164,17 @@ def _file_of(module: str) -> Path | None:
 
 
 @cache
-def _is_installed(module: str) -> bool:
-    path = _file_of(module)
-    return path is None or str(path).startswith(INSTALLED)
+def _is_installed(package: str) -> bool:
+    """Say whether a top-level package is Python's own, or was put there by pip.
+
+    pip writes a .dist-info folder next to what it installs. The folder's own name says
+    less: ``pip install --target`` takes any, and environments share folders.
+    """
+    path = _file_of(package)
+    if path is None or path.is_relative_to(STANDARD_LIBRARY):
+        return True
+    home = path.parents[1] if path.name == "__init__.py" else path.parent
+    return next(home.glob("*.dist-info"), None) is not None
 
 
 def _drop_docstrings(tree: ast.Module) -> None:

@@ -14,6 +14,7 @@ from probes.observations.request import Request
 from probes.pytest_plugin.fixtures import requests_of
 from probes.pytest_plugin.items import RUN, cell_of, claim_of, expected_of, name_of
 from probes.pytest_plugin.judging import offered
+from probes.run.icl_gate import gate_observations
 from probes.verdicts.outcomes import Refuted
 
 
@@ -22,9 +23,10 @@ def pytest_pycollect_makeitem(collector: Any, name: str, obj: object) -> None:
     """Let a claim about learning in context pass through the gate first."""
     card = getattr(obj, "claim", None)
     if isinstance(card, ClaimCard):
-        gate = "icl_gate" if card.on == "text" else "icl_gate_in_regression"
-        needed = ["cell", "judge", *([gate] if card.needs_icl else [])]
-        pytest.mark.usefixtures(*needed)(obj)
+        # The gate comes first and asks for its observations one by one; they are also
+        # named here, so that the plan knows of them.
+        gate = ["icl_gate", *gate_observations(card.on)] if card.needs_icl else []
+        pytest.mark.usefixtures("cell", "judge", *gate)(obj)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

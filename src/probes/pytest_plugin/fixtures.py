@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from probes.cell import Cell
-from probes.measures import explained_share, gold_probability
-from probes.observations.observation import Observation
 from probes.observations.request import Request
 from probes.pytest_plugin.items import JUDGE, KEYS, RUN
+from probes.run.icl_gate import ICL_GATES
 from probes.verdicts.judge import Judge
 
 Recipe = Callable[[Cell], Any]
@@ -81,63 +79,12 @@ def judge(request: pytest.FixtureRequest) -> Judge:
 
 
 @pytest.fixture
-def icl_learns(icl: Observation, base: Observation, judge: Judge) -> None:
-    """Dismiss the cell where demonstrations teach nothing."""
-    require_gain(judge, icl, base)
+def icl_gate(judge: Judge, request: pytest.FixtureRequest) -> None:
+    """Dismiss a cell in which the model learns nothing in context.
 
-
-@pytest.fixture
-def icl_gate(
-    icl_learns: None, icl: Observation, icl_shuffled_labels: Observation, judge: Judge
-) -> None:
-    """Dismiss the cell where demonstrations teach nothing or labels do not matter.
-
-    Shuffled labels are not measured where demonstrations teach nothing.
+    Observations are asked for one after the other, so that a cell that is dismissed by
+    the first requirement measures nothing for the next.
     """
-    require_gain_by_labels(judge, icl, icl_shuffled_labels)
-
-
-def require_gain(judge: Judge, icl: Observation, base: Observation) -> None:
-    """Require a gain of ICL over zero-shot.
-
-    Raises:
-        Undecided: There is none.
-    """
-    _require_gain(judge, icl, base, "zero-shot")
-
-
-def require_gain_by_labels(
-    judge: Judge, icl: Observation, shuffled: Observation
-) -> None:
-    """Require a gain of ICL over redrawn labels.
-
-    Raises:
-        Undecided: There is none.
-    """
-    _require_gain(judge, icl, shuffled, "shuffled labels")
-
-
-def _require_gain(judge: Judge, icl: Observation, other: Observation, arm: str) -> None:
-    learned, theirs = map(gold_probability, (icl, other))
-    gain = replace(learned.minus(theirs), name=f"gain of ICL over {arm}")
-    judge.requires(gain, otherwise=f"ICL gains nothing over {arm}: nothing to explain")
-
-
-@pytest.fixture
-def icl_gate_in_regression(icl: Observation, judge: Judge) -> None:
-    """Dismiss the cell of a network that errs as much as the answer 0 would."""
-    require_icl_in_regression(judge, icl)
-
-
-def require_icl_in_regression(judge: Judge, icl: Observation) -> None:
-    """Require smaller errors than those of the answer 0.
-
-    Not on constructed networks: what algebra decides needs no evidence of learning.
-
-    Raises:
-        Undecided: They are not smaller.
-    """
-    gain = explained_share(icl)
-    if not judge.is_exact:
-        told = "ICL errs as much as the answer 0: nothing to explain"
-        judge.requires(gain, otherwise=told)
+    for requirement in ICL_GATES[judge.claim.on]:
+        found = map(request.getfixturevalue, requirement.observations)
+        requirement.check(judge, *found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,28 +9,13 @@ import pytest
 from probes.errors import ProbesError
 from probes.observations.request import Request
 from probes.pytest_plugin.collection import planned
-from probes.pytest_plugin.fixtures import (
-    requests_of,
-    require_gain,
-    require_gain_by_labels,
-    require_icl_in_regression,
-)
+from probes.pytest_plugin.fixtures import requests_of
 from probes.pytest_plugin.items import RUN, cell_of, claim_of
+from probes.run.icl_gate import ICL_GATES
 from probes.run.prefetch import Measuring
 from probes.run.session import Run
 from probes.verdicts.judge import Judge
 from probes.verdicts.outcomes import Undecided
-
-Gate = tuple[tuple[str, ...], Callable[..., None]]
-
-GATES: dict[str, tuple[Gate, ...]] = {
-    "text": (
-        (("icl", "base"), require_gain),
-        (("icl", "icl_shuffled_labels"), require_gain_by_labels),
-    ),
-    "regression": ((("icl",), require_icl_in_regression),),
-}
-"""One after the other: what a gate looks at, and the gate; see ``fixtures``."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -60,7 +44,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 def measure(measuring: Measuring, items: list[pytest.Item]) -> None:
     """Measure what gates look at, then what the cells need that they let through."""
     run, cells = measuring.run, [item for item in items if cell_of(item)]
-    for stage in range(max(map(len, GATES.values()))):
+    for stage in range(max(map(len, ICL_GATES.values()))):
         cells = _let_through(measuring, cells, stage)
     keys = {run.key_of(request) for item in cells for request in planned(item)}
     measuring.measure({key for key in keys if key is not None})
@@ -85,8 +69,8 @@ def _gate(run: Run, item: Any, stage: int) -> tuple[str, ...]:
     if card is None or cell is None or not card.needs_icl:
         return ()
     known, keys = item._fixtureinfo.name2fixturedefs, []
-    for names, _ in GATES[card.on][stage : stage + 1]:
-        for name in names:
+    for requirement in ICL_GATES[card.on][stage : stage + 1]:
+        for name in requirement.observations:
             recipe = getattr(known[name][-1].func, "recipe", None)
             request = None if recipe is None else requests_of(cell, recipe(cell))
             key = run.key_of(request) if isinstance(request, Request) else None
@@ -105,8 +89,8 @@ def _passes(run: Run, item: Any, gate: tuple[str, ...], stage: int) -> bool:
     if len(seen) < len(gate):
         return True  # its own test says why
     try:
-        _, require = GATES[card.on][stage]
-        require(Judge(card, cell, looks=run.looks), *seen)
+        judge = Judge(card, cell, looks=run.looks)
+        ICL_GATES[card.on][stage].check(judge, *seen)
     except Undecided:
         return False
     except ProbesError:

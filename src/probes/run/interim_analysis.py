@@ -55,7 +55,7 @@ def next_look(judge: Judge) -> Cell | None:
     if size is None or found is None or not _is_open(found, judge):
         return None
     larger = replace(cell, settings=replace(cell.settings, n_sets=size))
-    if cell.dataset.family == "text":
+    if cell.dataset.has_finite_rows:
         try:
             Request.of(larger, InContext()).text_task(lambda rows: rows)
         except ProbesError as error:
