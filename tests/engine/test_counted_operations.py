@@ -18,7 +18,7 @@ from probes.models.training.optimizers import Descent
 from probes.models.training.trainer import Training
 from probes.models.training.training_runs import Trial
 from tests.benchmarks.sides import COUNTED
-from tests.support.llamas import built, lessons
+from tests.support.llamas import batches, built
 
 
 def counted(work: Callable[[], Any]) -> int:
@@ -78,7 +78,7 @@ def test_training_counts_alike_however_its_gradients_are_added(
     model = CausalLM(built("grouped_queries", torch.float32), None)
     learner = GradientLearner(rates=(0.1,), passes=(2,), weights=weights)
     trials = [Trial(index=i, rate=0.1, seed=0) for i in range(n_trials)]
-    training = Training(model, learner.training, lessons())
+    training = Training(model, learner.training, batches())
     added = counted(lambda: training.run(trials, 2))
     monkeypatch.setattr(Descent, "_is_addable", lambda *_: False)
     assert added == counted(lambda: training.run(trials, 2)) > 0

@@ -24,7 +24,7 @@ from probes.learners import (
     Disturbed,
     InContext,
     LayerCausal,
-    Matched,
+    PerformanceMatched,
     PositionFree,
     RandomUpdate,
     RankOnePatch,
@@ -66,7 +66,7 @@ LEARNERS: dict[str, Any] = {
         )
     },
     "random_update": RandomUpdate(matched_to=gd("gd")),
-    "matched": Matched(rates=(0.01,), passes=(1, 2), at="loss"),
+    "matched": PerformanceMatched(rates=(0.01,), passes=(1, 2), quantity="loss"),
     "layer_causal": Activations(of=LayerCausal(rates=(0.01,), passes=(2,))),
     "inside_icl": Activations(of=InContext()),
     "inside_gd": Activations(of=gd("gd_middle_W_V")),

@@ -240,12 +240,12 @@ def _shuffled(rows: tuple[Row, ...], group: str, seed: int) -> tuple[Row, ...]:
     return tuple(found[i] for i in order)
 
 
-def group_by_set(
-    items: Sequence[Sequence[Example]],
+def places_of(
+    sets: Sequence[Sequence[Example]],
 ) -> dict[Example, list[tuple[int, int]]]:
-    """Map each distinct example to the places (set, position) where it is asked."""
+    """Map each distinct example to the places (set, position) where it occurs."""
     places: dict[Example, list[tuple[int, int]]] = defaultdict(list)
-    for s, examples in enumerate(items):
+    for s, examples in enumerate(sets):
         for q, example in enumerate(examples):
             places[example].append((s, q))
     return places

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from probes.data.tokenization import verbalize
-from probes.learners.encoded_prompts import Texts
-from probes.learners.in_context import text_observation
+from probes.learners.in_context import reads_once, text_observation
+from probes.observations.learner_cost import LearnerCost, PromptSizes
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
@@ -40,11 +40,15 @@ class PositionFree:
         """
         from probes.models.causal_lm.parallel_context_windows import log_probs_after
 
-        task, model = context.text_task(), context.model
-        labels = verbalize(model.tokenizer, task)
-        texts = Texts(model, task, labels)
+        prompts = context.prompts().with_room_for_answers()
         answered = [
-            log_probs_after(model, *texts.side_by_side(index))
-            for index in range(len(task.queries))
+            log_probs_after(context.model, *prompts.side_by_side(index))
+            for index in range(len(prompts.task.queries))
         ]
-        return text_observation(task, labels, np.stack(answered))
+        return text_observation(prompts, np.stack(answered))
+
+    def cost(
+        self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None
+    ) -> LearnerCost:
+        """Count a set's demonstrations once for all its queries."""
+        return reads_once(sizes)

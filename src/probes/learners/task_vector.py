@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from probes.data.tokenization import verbalize
 from probes.errors import DataError
-from probes.learners.encoded_prompts import Texts
-from probes.learners.gradient import SELECTION_SETS
 from probes.learners.in_context import text_observation
+from probes.learners.training_trials import SELECTION_SETS
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
+    from probes.data.prompt_encoding import EncodedPrompts
+    from probes.data.text_tasks import TextTask
     from probes.observations.request import LearnerContext
 
 Form = Literal["replaced", "added"]
@@ -54,12 +54,16 @@ class TaskVector:
         chosen = context.choose(choice)
         layer = chosen["layer"]
         states = context.observe(TaskStates(), queries="calibration")[self.form]
-        texts, model = _texts(context), context.model
+        prompts = context.prompts().with_room_for_answers()
         answered = [
-            log_probs_with(model, texts.queries(i), layer, vector, form=self.form)
-            for i, vector in enumerate(states[:, layer])
+            log_probs_with(
+                context.model, prompts.alone(queries), layer, vector, form=self.form
+            )
+            for queries, vector in zip(
+                prompts.task.queries, states[:, layer], strict=True
+            )
         ]
-        return text_observation(texts.task, texts.labels, np.stack(answered), **chosen)
+        return text_observation(prompts, np.stack(answered), **chosen)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,17 +85,15 @@ class TaskStates:
         """
         from probes.models.causal_lm.activation_patching import states_at_the_end
 
-        texts, model = _texts(context), context.model
-        n = n_dummies(texts)
-        after, alone = (
-            np.stack(
-                [
-                    states_at_the_end(model, prompts(index)[:n]).mean(axis=0)
-                    for index in range(len(texts.task.queries))
-                ]
-            )
-            for prompts in (texts.queries_in_context, texts.queries)
-        )
+        prompts = context.prompts().with_room_for_answers()
+        n = n_dummies(prompts.task)
+
+        def mean_states(encoded: list[list[int]]) -> Any:
+            return states_at_the_end(context.model, encoded[:n]).mean(axis=0)
+
+        sets = range(len(prompts.task.queries))
+        after = np.stack([mean_states(prompts.in_context(i)) for i in sets])
+        alone = np.stack([mean_states(prompts.alone(q)) for q in prompts.task.queries])
         return Observation(arrays={"replaced": after, "added": after - alone})
 
 
@@ -113,10 +115,11 @@ class LayerChoice:
         Raises:
             DataError: A prompt is too long, or there are too few queries.
         """
-        texts, states = _texts(context), context.observe(TaskStates())[self.form]
+        prompts = context.prompts().with_room_for_answers()
+        states = context.observe(TaskStates())[self.form]
         losses = [
             [
-                _loss(context.model, texts, index, layer, vector, self.form)
+                _loss(context.model, prompts, index, layer, vector, self.form)
                 for layer, vector in enumerate(vectors)
             ]
             for index, vectors in enumerate(states[:SELECTION_SETS])
@@ -126,13 +129,13 @@ class LayerChoice:
         return Observation(arrays={}, facts=facts)
 
 
-def n_dummies(texts: Texts) -> int:
+def n_dummies(task: TextTask) -> int:
     """Count the queries of each set that are dummies.
 
     Raises:
         DataError: None would be left to choose a layer by.
     """
-    n_queries = len(texts.task.queries[0])
+    n_queries = len(task.queries[0])
     if n_queries < 2:
         raise DataError(
             f"A task vector needs a calibration query to read it after, and others to "
@@ -143,18 +146,19 @@ def n_dummies(texts: Texts) -> int:
 
 
 def _loss(
-    model: Any, texts: Texts, index: int, layer: int, vector: Any, form: Form
+    model: Any,
+    prompts: EncodedPrompts,
+    index: int,
+    layer: int,
+    vector: Any,
+    form: Form,
 ) -> float:
     """Average the right label's loss over a set's queries but the dummies, in nats."""
     from probes.models.causal_lm.activation_patching import log_probs_with
 
-    n = n_dummies(texts)
-    asked = texts.task.queries[index][n:]
-    found = log_probs_with(model, texts.queries(index)[n:], layer, vector, form=form)
-    gold = [texts.labels.first_tokens[query.label] for query in asked]
-    return float(-found[np.arange(len(asked)), gold].mean(dtype=np.float64))
-
-
-def _texts(context: LearnerContext) -> Texts:
-    task, model = context.text_task(), context.model
-    return Texts(model, task, verbalize(model.tokenizer, task))
+    queries = prompts.task.queries[index]
+    n = n_dummies(prompts.task)
+    encoded = prompts.alone(queries)[n:]
+    log_probs = log_probs_with(model, encoded, layer, vector, form=form)
+    gold = [prompts.labels.first_tokens[query.label] for query in queries[n:]]
+    return float(-log_probs[np.arange(len(gold)), gold].mean(dtype=np.float64))

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from probes.cards import ModelCard
-from probes.data.tokenization import verbalize
 from probes.errors import OptionError
 from probes.hashing import seed_of
-from probes.learners.encoded_prompts import Texts
 from probes.learners.in_context import regression_observation, text_observation
 from probes.observations.observation import Observation
 
@@ -83,21 +81,19 @@ class Disturbed:
             DataError: A prompt is too long or the labels collide.
             NumericsError: The disturbed model answers NaN or infinite logits.
         """
-        if context.request.model.family == "regression":
+        if not context.request.model.answers_text:
             return self._on_regression(context)
-        task, model = context.text_task(), context.model
-        labels = verbalize(model.tokenizer, task)
-        texts = Texts(model, task, labels)
+        prompts, model = context.prompts().with_room_for_answers(), context.model
         answered = []
-        for index in range(len(task.queries)):
+        for index in range(len(prompts.task.queries)):
             with model.tuned(self._noisy(model.model, context, index)):
-                prompts = texts.queries_in_context(index)
-                answered.append(model.next_token_log_probs(prompts))
-        return text_observation(task, labels, np.stack(answered))
+                encoded = prompts.in_context(index)
+                answered.append(model.next_token_log_probs(encoded))
+        return text_observation(prompts, np.stack(answered))
 
     def _on_regression(self, context: LearnerContext) -> Observation:
         tasks = context.request.regression_task()
-        found = []
+        answers = []
         for index in range(len(tasks.x)):
             one = slice(index, index + 1)
             model = copy.deepcopy(context.model)
@@ -109,8 +105,8 @@ class Disturbed:
                 queries=tasks.queries[one],
                 answers=tasks.answers[one],
             )
-            found.append(model.answer(single))
-        predictions, sensitivities = map(np.concatenate, zip(*found, strict=True))
+            answers.append(model.answer(single))
+        predictions, sensitivities = map(np.concatenate, zip(*answers, strict=True))
         return regression_observation(tasks, predictions, sensitivities)
 
     def _noisy(

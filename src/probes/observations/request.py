@@ -11,6 +11,7 @@ from probes.cards import DatasetCard, LinearTasks, ModelCard
 from probes.cell import Cell, Settings
 from probes.data.datasets import read_rows
 from probes.data.labelled_rows import LabelledRows
+from probes.data.prompt_encoding import EncodedPrompts
 from probes.data.regression_tasks import RegressionTask, draw_nested_tasks, draw_tasks
 from probes.data.text_tasks import Labels, Queries, TextTask, draw_text
 from probes.data.tokenization import without_long_rows
@@ -183,6 +184,14 @@ class LearnerContext:
         return request.text_task(
             lambda rows: without_long_rows(rows, model.tokenizer, share)
         )
+
+    def prompts(self) -> EncodedPrompts:
+        """Draw the texts of the request and encode them for its model.
+
+        Raises:
+            DataError: There are too few rows, or two labels begin with the same token.
+        """
+        return EncodedPrompts.of(self.model, self.text_task())
 
     def observe(self, learner: Learner, **changes: Any) -> Observation:
         """Ask another learner in the same cell; ``changes`` set other fields."""

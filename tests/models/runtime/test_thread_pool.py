@@ -29,10 +29,10 @@ from probes.models.weights.parameter_groups import parameters_of
 from tests.support.llamas import (
     FAMILY,
     GROUPS,
+    batches,
     built,
     disturbed,
     group,
-    lessons,
     wanted,
 )
 from tests.support.trainings import LEARNERS as PLAIN
@@ -212,7 +212,7 @@ def test_members_asked_side_by_side_answer_as_a_stack_does(
 @pytest.mark.parametrize("name", LEARNERS)
 def test_trials_side_by_side_take_the_steps_of_trials_in_turn(name: str) -> None:
     model = CausalLM(built("tied"), None)
-    training = training_of(model, LEARNERS[name].training, lessons())
+    training = training_of(model, LEARNERS[name].training, batches())
     assert [len(g) for g in training.groups(TRIALS)] == [N_THREADS] * 2
     assert [len(s) for s in training.stacks(TRIALS)] == [1] * 6
     before = model.n_forward
@@ -230,10 +230,10 @@ def test_trials_side_by_side_take_the_steps_of_trials_in_turn(name: str) -> None
 @pytest.mark.usefixtures("alone")
 def test_losses_side_by_side_are_those_of_trials_in_turn() -> None:
     model = CausalLM(built("grouped_queries"), None)
-    training = Training(model, LEARNERS["sgd_fixed"].training, lessons())
-    many, _ = training.losses(TRIALS, (1, 3), lessons())
+    training = Training(model, LEARNERS["sgd_fixed"].training, batches())
+    many, _ = training.losses(TRIALS, (1, 3), batches())
     torch.set_num_threads(1)
-    ones = [training.losses([trial], (1, 3), lessons())[0] for trial in TRIALS]
+    ones = [training.losses([trial], (1, 3), batches())[0] for trial in TRIALS]
     assert np.array_equal(many, np.concatenate(ones))
 
 
@@ -242,18 +242,18 @@ def test_losses_side_by_side_are_those_of_trials_in_turn() -> None:
 def test_room_is_asked_for_once_for_all_that_run_at_once(name: str) -> None:
     """A vanishing update included: its gradient is found without another copy."""
     model = CausalLM(built("tied"), None)
-    training = training_of(model, LEARNERS[name].training, lessons())
+    training = training_of(model, LEARNERS[name].training, batches())
     tiny = [Trial(index=0, rate=1e-40, seed=0)] * 2
     with mock.patch.object(training, "_require_room") as asked:
         assert all("vanishes" in fault for fault in training.run(tiny, 1).faults)
-        training.losses(TRIALS, (1,), lessons())
+        training.losses(TRIALS, (1,), batches())
         training.run(tiny[:1], 1, after_pass=lambda *_: None)
     assert asked.call_args_list == [mock.call(2), mock.call(N_THREADS), mock.call(1)]
 
 
 def test_training_looks_at_every_step_whether_it_is_wanted() -> None:
     training = Training(
-        CausalLM(built("tied"), None), LEARNERS["sgd_fixed"].training, lessons()
+        CausalLM(built("tied"), None), LEARNERS["sgd_fixed"].training, batches()
     )
     looking = mock.Mock(side_effect=[None, None, CancelledError])
     before = training.model.n_forward

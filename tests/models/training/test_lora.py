@@ -11,13 +11,14 @@ import torch
 
 from probes.cell import Settings
 from probes.data.datasets import read_rows
+from probes.data.prompt_encoding import EncodedPrompts
 from probes.data.text_tasks import draw_text
 from probes.data.tokenization import verbalize
 from probes.errors import OptionError
 from probes.learners import GradientLearner
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.causal_lm.loading import load_causal_lm
-from probes.models.training.label_batches import Lessons, encode_lessons
+from probes.models.training.label_batches import LabelBatches, encode_label_batches
 from probes.models.training.lora import RANK, LoRATraining, training_of
 from probes.models.training.trainer import Training
 from probes.models.training.training_runs import Trial
@@ -40,15 +41,17 @@ def llama() -> CausalLM:
     return load_causal_lm(MODELS.get("hmm_llama"), SETTINGS)
 
 
-def encoded(model: CausalLM) -> Lessons:
+def encoded(model: CausalLM) -> LabelBatches:
     rows = read_rows(dataset_named("hmm"), None)
     task = draw_text(rows, SETTINGS, n_demonstrations=2)
     labels = verbalize(model.tokenizer, task)
-    return encode_lessons(model, task, labels, task.demonstrations)
+    return encode_label_batches(
+        model, EncodedPrompts.of(model, task, labels), task.demonstrations
+    )
 
 
 @pytest.fixture(scope="module")
-def lessons(llama: CausalLM) -> Lessons:
+def batches(llama: CausalLM) -> LabelBatches:
     return encoded(llama)
 
 
@@ -56,7 +59,9 @@ def merged(start: Any, factors: Any) -> Any:
     return {n: p + factors[f"{n}:B"] @ factors[f"{n}:A"] for n, p in start.items()}
 
 
-def plainly(model: CausalLM, lessons: Lessons, training: Training, index: int) -> Any:
+def plainly(
+    model: CausalLM, batches: LabelBatches, training: Training, index: int
+) -> Any:
     """Train A and B by autograd, through W + BA, with torch's own optimiser."""
     start = training.start
     factors = {
@@ -64,10 +69,10 @@ def plainly(model: CausalLM, lessons: Lessons, training: Training, index: int) -
         for name, value in training._masters([TRIALS[index]]).items()
     }
     optimizer = torch.optim.SGD(factors.values(), lr=0.5)
-    ids, targets = lessons.ids[index], lessons.targets[index][:, 0]
+    ids, targets = batches.ids[index], batches.targets[index][:, 0]
     for _ in range(3):
         with model.tuned(merged(start, factors)):
-            logits = model.logits(ids, lessons.columns)[:, -1]
+            logits = model.logits(ids, batches.columns)[:, -1]
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(logits, targets).backward()
         optimizer.step()
@@ -75,31 +80,31 @@ def plainly(model: CausalLM, lessons: Lessons, training: Training, index: int) -
 
 
 def test_lora_takes_the_steps_of_a_plain_loop_over_its_factors(
-    llama: CausalLM, lessons: Lessons
+    llama: CausalLM, batches: LabelBatches
 ) -> None:
-    training = training_of(llama, learner().training, lessons)
+    training = training_of(llama, learner().training, batches)
     trained = training.run(TRIALS, 3)
     trained.require_usable()
     for index in range(2):
-        wanted = plainly(llama, lessons, training, index)
+        wanted = plainly(llama, batches, training, index)
         for name, tensor in trained.of(index).items():
             np.testing.assert_allclose(tensor, wanted[name], atol=1e-10)
             assert not torch.equal(tensor, training.start[name])
 
 
 def test_every_change_has_the_rank_of_its_factors(
-    llama: CausalLM, lessons: Lessons
+    llama: CausalLM, batches: LabelBatches
 ) -> None:
-    training = training_of(llama, learner().training, lessons)
+    training = training_of(llama, learner().training, batches)
     for name, tensor in training.run(TRIALS, 3).of(0).items():
         singular = torch.linalg.svdvals(tensor - training.start[name])
         assert singular[RANK] < 1e-12 < singular[0]
 
 
 def test_lora_moves_the_projections_of_self_attention_and_nothing_else(
-    llama: CausalLM, lessons: Lessons
+    llama: CausalLM, batches: LabelBatches
 ) -> None:
-    training = training_of(llama, learner().training, lessons)
+    training = training_of(llama, learner().training, batches)
     projections = {f"{PLACE}.{letter}_proj.weight" for letter in "qkvo"}
     assert set(training.run(TRIALS, 1).weights) == projections
     everywhere = parameters_of(llama.model, "lora@all")
@@ -107,19 +112,19 @@ def test_lora_moves_the_projections_of_self_attention_and_nothing_else(
 
 
 def test_a_random_update_is_as_large_as_that_of_lora(
-    llama: CausalLM, lessons: Lessons
+    llama: CausalLM, batches: LabelBatches
 ) -> None:
-    training = training_of(llama, learner().training, lessons)
+    training = training_of(llama, learner().training, batches)
     norms = training.update_norms(training.run(TRIALS, 3).of(1))
     moved = training.moved_randomly(norms, seed=1)
     assert training.update_norms(moved) == pytest.approx(norms, rel=1e-5)
 
 
 def test_a_rate_of_zero_leaves_every_projection_as_it_was(
-    llama: CausalLM, lessons: Lessons
+    llama: CausalLM, batches: LabelBatches
 ) -> None:
     still = Trial(index=0, rate=0.0, seed=0)
-    trained = training_of(llama, learner().training, lessons).run([still], 2)
+    trained = training_of(llama, learner().training, batches).run([still], 2)
     trained.require_usable()
     start = parameters_of(llama.model, "lora@middle")
     assert all(torch.equal(t, start[name]) for name, t in trained.of(0).items())
@@ -135,10 +140,10 @@ def test_changes_that_rounding_swallows_are_told() -> None:
 
 
 def test_only_a_sub_model_of_that_name_is_lora(
-    llama: CausalLM, lessons: Lessons
+    llama: CausalLM, batches: LabelBatches
 ) -> None:
-    assert isinstance(training_of(llama, learner().training, lessons), LoRATraining)
-    plain = training_of(llama, learner(weights="W_V@middle").training, lessons)
+    assert isinstance(training_of(llama, learner().training, batches), LoRATraining)
+    plain = training_of(llama, learner(weights="W_V@middle").training, batches)
     assert type(plain) is Training
     with pytest.raises(OptionError, match="lora"):
-        training_of(llama, learner(weights="lora@nowhere").training, lessons)
+        training_of(llama, learner(weights="lora@nowhere").training, batches)

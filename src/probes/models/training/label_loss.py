@@ -71,7 +71,7 @@ class Taught:
         Args:
             weights: Those that move, shape (n_trials, …), or of one trial alone.
             columns: The positions that ``reads`` counts in, shape (n_columns,).
-            batch: What ``Lessons.take`` gives; of one trial, if all see the same.
+            batch: What ``LabelBatches.take`` gives; of one trial, if all see the same.
 
         Returns:
             Shape (n_trials,).
@@ -127,7 +127,7 @@ class Taught:
         Args:
             weights: Those that move, shape (n_trials, …), or of one trial alone.
             columns: The positions that ``reads`` counts in, shape (n_columns,).
-            batch: What ``Lessons.take`` gives.
+            batch: What ``LabelBatches.take`` gives.
             take: Called with a name and its gradient, in the weight's shape; not called
                 for weights that the losses do not depend on.
 

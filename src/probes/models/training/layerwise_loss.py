@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.causal_lm.frozen_layers import Replay
 from probes.models.llama.backward import Take
-from probes.models.training.label_batches import Lessons
+from probes.models.training.label_batches import LabelBatches
 from probes.models.training.settings import TrainingSettings
 from probes.models.training.trainer import Training
 from probes.models.weights.stacks import Weights
@@ -32,17 +32,17 @@ class LayerCausalTraining(Training):
     Args:
         model: The loaded model; its weights stay as they are.
         settings: Optimizer and batch size; it names all weights.
-        lessons: The demonstrations of every set.
+        batches: The demonstrations of every set.
     """
 
     def __init__(
-        self, model: CausalLM, settings: TrainingSettings, lessons: Lessons
+        self, model: CausalLM, settings: TrainingSettings, batches: LabelBatches
     ) -> None:
-        super().__init__(model, settings, lessons)
+        super().__init__(model, settings, batches)
         self.start = {n: p for n, p in self.start.items() if re.search(r"\.\d+\.", n)}
         n_layers = int(model.model.config.get_text_config().num_hidden_layers)
         self.head = Replay(model.model, n_layers)  # norm and unembedding only
-        self.head.record(lessons.ids[0, :1])  # it learns what layers hand over
+        self.head.record(batches.ids[0, :1])  # it learns what layers hand over
         self._learns = False
         self.taught = None  # it reads every layer's output
 

@@ -12,7 +12,7 @@ from probes.hashing import seed_of
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.llama.backward import Take
 from probes.models.runtime.memory import bytes_to_train, require_room
-from probes.models.training.label_batches import Lessons
+from probes.models.training.label_batches import LabelBatches
 from probes.models.training.settings import TrainingSettings
 from probes.models.training.trainer import Training
 from probes.models.weights.gradients import Gradient, formed
@@ -24,17 +24,17 @@ PREFIX = "lora@"
 
 
 def training_of(
-    model: CausalLM, settings: TrainingSettings, lessons: Lessons
+    model: CausalLM, settings: TrainingSettings, batches: LabelBatches
 ) -> Training:
     """Give the training that a sub-model wants.
 
     Args:
         model: The loaded model; its weights stay as they are.
         settings: Optimizer, batch size and sub-model.
-        lessons: The demonstrations of every set.
+        batches: The demonstrations of every set.
     """
     kind = LoRATraining if settings.weights.startswith(PREFIX) else Training
-    return kind(model, settings, lessons)
+    return kind(model, settings, batches)
 
 
 class LoRATraining(Training):
@@ -46,7 +46,7 @@ class LoRATraining(Training):
     Args:
         model: The loaded model; its weights stay as they are.
         settings: Optimizer, batch size and which layers, "lora@all" or "lora@middle".
-        lessons: The demonstrations of every set.
+        batches: The demonstrations of every set.
     """
 
     def _require_room(self, n_trials: int) -> None:

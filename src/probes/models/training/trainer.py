@@ -26,7 +26,7 @@ from probes.models.llama.backward import Take
 from probes.models.runtime.memory import bytes_to_train, require_room
 from probes.models.runtime.oom_halving import in_halves
 from probes.models.runtime.thread_pool import abreast, n_abreast, require_wanted
-from probes.models.training.label_batches import Lessons
+from probes.models.training.label_batches import LabelBatches
 from probes.models.training.label_loss import Taught
 from probes.models.training.optimizers import Descent
 from probes.models.training.settings import TrainingSettings
@@ -52,11 +52,11 @@ class Training:
     Args:
         model: The loaded model; its weights stay as they are.
         settings: Optimizer, batch size and sub-model.
-        lessons: The demonstrations of every set.
+        batches: The demonstrations of every set.
     """
 
     def __init__(
-        self, model: CausalLM, settings: TrainingSettings, lessons: Lessons
+        self, model: CausalLM, settings: TrainingSettings, batches: LabelBatches
     ) -> None:
         self.model, self.settings = model, settings
         self.start = parameters_of(model.model, settings.weights)
@@ -65,7 +65,7 @@ class Training:
         self.taught = (
             None if model.written is None else Taught(model.written, self.start)
         )
-        self.lessons = self._replayed(lessons)
+        self.batches = self._replayed(batches)
 
     def groups(self, trials: Sequence[Trial]) -> Iterator[Sequence[Trial]]:
         """Cut trials into groups that are trained at once, stacked or side by side."""
@@ -74,8 +74,8 @@ class Training:
 
     def stacks(self, trials: Sequence[Trial]) -> Iterator[Sequence[Trial]]:
         """Cut trials into stacks, whose weights are moved together."""
-        size = self.settings.batch_size or self.lessons.n_examples
-        held, tokens = bytes_of(self.start), size * self.lessons.n_tokens
+        size = self.settings.batch_size or self.batches.n_examples
+        held, tokens = bytes_of(self.start), size * self.batches.n_tokens
         if self.taught is not None:
             stacked = n_stacked(held, self.model.device)
             fits = min(stacked, WRITTEN_TOKENS // tokens)
@@ -148,7 +148,7 @@ class Training:
         for turn, batches in enumerate(self._orders(trials, passes), start=1):
             for picked in batches:
                 require_wanted()
-                batch = self.lessons.take(sets, picked)
+                batch = self.batches.take(sets, picked)
                 descent.begin_step()
                 losses = self._learn(moving, batch, partial(descent.move, moving))
                 finite &= torch.isfinite(losses).cpu()
@@ -177,13 +177,13 @@ class Training:
 
         for batches in self._orders([trial], 1):
             for picked in batches:
-                self._learn(start, self.lessons.take(sets, picked), note)
+                self._learn(start, self.batches.take(sets, picked), note)
                 if max(sizes) > 0:
                     return max(sizes)
         return 0.0
 
     def losses(
-        self, trials: Sequence[Trial], passes: Sequence[int], asked: Lessons
+        self, trials: Sequence[Trial], passes: Sequence[int], asked: LabelBatches
     ) -> tuple[Array, list[str]]:
         """Train a group once and measure the label loss of queries after some passes.
 
@@ -211,7 +211,7 @@ class Training:
         )
 
     def _losses(
-        self, trials: Sequence[Trial], passes: Sequence[int], asked: Lessons
+        self, trials: Sequence[Trial], passes: Sequence[int], asked: LabelBatches
     ) -> tuple[Array, list[str]]:
         found: dict[int, Array] = {}
 
@@ -226,7 +226,7 @@ class Training:
         return np.where(np.isfinite(values), values, np.inf), trained.faults
 
     def _losses_of(
-        self, trials: Sequence[Trial], weights: Weights, asked: Lessons
+        self, trials: Sequence[Trial], weights: Weights, asked: LabelBatches
     ) -> Array:
         """Measure every trial's loss on the queries of its set, shape (n_trials,)."""
         sets = torch.tensor([t.index for t in trials], device=self.model.device)
@@ -242,7 +242,7 @@ class Training:
         return np.array([float(loss) for loss in losses])
 
     def _taught_losses(
-        self, sets: Tensor, weights: Weights, asked: Lessons
+        self, sets: Tensor, weights: Weights, asked: LabelBatches
     ) -> Iterator[Tensor]:
         """Give losses in turn, so many trials at once as their tokens allow."""
         assert self.taught is not None
@@ -298,13 +298,13 @@ class Training:
             for name, p in self._at_start().items()
         }
 
-    def _replayed(self, lessons: Lessons) -> Lessons:
+    def _replayed(self, batches: LabelBatches) -> LabelBatches:
         if self.replay is None:
-            return lessons
-        self.model.count(len(lessons.ids))
+            return batches
+        self.model.count(len(batches.ids))
         if self.taught is not None:
-            return replace(lessons, hidden=self.taught.record(lessons.ids))
-        return lessons.replayed(self.replay)
+            return replace(batches, hidden=self.taught.record(batches.ids))
+        return batches.replayed(self.replay)
 
     def _rates(self, trials: Sequence[Trial]) -> Tensor:
         rates = [trial.rate for trial in trials]
@@ -314,7 +314,7 @@ class Training:
         self, trials: Sequence[Trial], passes: int
     ) -> Iterator[tuple[Tensor, ...]]:
         """Give, for each pass, the examples of every step, shape (n_trials, size)."""
-        n = self.lessons.n_examples
+        n = self.batches.n_examples
         size = self.settings.batch_size or n
         draws = [np.random.default_rng(trial.seed) for trial in trials]
         for turn in range(passes):
@@ -332,7 +332,7 @@ class Training:
         weights = self._working(moving)
         if self.taught is not None:
             self.model.count(1)
-            return self.taught.teach(weights, self.lessons.columns, batch, take)
+            return self.taught.teach(weights, self.batches.columns, batch, take)
         gradients, losses = self._stacked_gradients(weights, batch)
         for name, gradient in gradients.items():
             take(name, gradient)
@@ -344,7 +344,7 @@ class Training:
         """Take gradients through the library's modules."""
 
         def loss(moving: Weights, *one: Tensor) -> Tensor:
-            return self._loss(moving, self.lessons.columns, *one)
+            return self._loss(moving, self.batches.columns, *one)
 
         if len(batch[0]) == 1:
             found, value = grad_and_value(loss)(weights, *(t[0] for t in batch))
