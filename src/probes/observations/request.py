@@ -9,11 +9,12 @@ from typing import Any, Protocol
 
 from probes.cards import DatasetCard, LinearTasks, ModelCard
 from probes.cell import Cell, Settings
+from probes.data.changed_labels import Labels
 from probes.data.datasets import read_rows
 from probes.data.labelled_rows import LabelledRows
 from probes.data.prompt_encoding import EncodedPrompts
 from probes.data.regression_tasks import RegressionTask, draw_nested_tasks, draw_tasks
-from probes.data.text_tasks import Labels, Queries, TextTask, draw_text
+from probes.data.text_tasks import Queries, TextTask, draw_text
 from probes.data.tokenization import without_long_rows
 from probes.data.unrelated_text import Wording
 from probes.hashing import canonical, digest_of_json, seed_of

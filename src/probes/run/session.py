@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from probes.data.label_counts import censuses
+from probes.data.label_counts import counts_by_dataset
 from probes.engine.throughput import achieved
 from probes.results.provenance import provenance
 from probes.results.record import Record, write_record
@@ -143,7 +143,7 @@ class Run(Prepared):
             "observations_stored": len(self.reused - self.measured),
             "forward_passes": self.n_forward,
             "self_tests": self_tests,
-            "datasets": censuses(
+            "datasets": counts_by_dataset(
                 (c for c in self.grid.datasets if c.name in ran),
                 self.grid.settings.data_dir,
             ),
