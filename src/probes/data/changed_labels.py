@@ -9,8 +9,16 @@ from typing import Literal
 import numpy as np
 
 from probes.data.labelled_rows import LabelledRows
+from probes.data.template import Row
 
 Labels = Literal["gold", "shuffled", "flipped", "abstract"]
+"""The labels of demonstrations.
+
+- "gold": the rows' own.
+- "shuffled": drawn from the labels of all train rows.
+- "flipped": the next label in the place of every label, the first in that of the last.
+- "abstract": other words for all labels, also in the queries' right answers.
+"""
 
 NEUTRAL_WORDS = ("foo", "bar", "zip", "dog", "cup", "map", "sun")
 """Words for abstract labels: short, and in English BPE vocabularies of different first
@@ -18,22 +26,21 @@ tokens. Labels that collide all the same are refused when they are tokenised."""
 
 
 def changed(
-    gold: Sequence[str], labels: Labels, rows: LabelledRows, rng: np.random.Generator
+    chosen: Sequence[Row], labels: Labels, rows: LabelledRows, rng: np.random.Generator
 ) -> list[str]:
     """Change the labels of a set's demonstrations.
 
     Args:
-        gold: The demonstrations' own labels.
-        labels: "shuffled" draws from the train labels, "flipped" takes the next label;
-            the others leave labels as they are.
+        chosen: The demonstrations.
+        labels: Which labels; "abstract" keeps them, as only their words change.
         rows: The dataset.
         rng: Draws shuffled labels.
     """
     if labels == "shuffled":
-        return [rows.train[rng.integers(len(rows.train))].label for _ in gold]
+        return [rows.train[rng.integers(len(rows.train))].label for _ in chosen]
     if labels == "flipped":
-        return [flipped(rows.labels, label) for label in gold]
-    return list(gold)
+        return [flipped(rows.labels, row.label) for row in chosen]
+    return [row.label for row in chosen]
 
 
 def flipped(labels: Sequence[str], label: str) -> str:

@@ -117,10 +117,8 @@ def draw_nested_tasks(
     )
     blocks = [draw(seed=seed)]
     for index in range(1, -(-n_sets // SETS_PER_BLOCK)):
-        query_inputs = blocks[0].queries[0]
-        blocks.append(
-            draw(seed=seed_of("block", seed, index), query_inputs=query_inputs)
-        )
+        inputs = blocks[0].queries[0]
+        blocks.append(draw(seed=seed_of("block", seed, index), query_inputs=inputs))
 
     def joined(name: str) -> Array:
         return np.concatenate([getattr(block, name) for block in blocks])[:n_sets]

@@ -95,12 +95,8 @@ def draw_text(
         n_demonstrations: Demonstrations in each set.
         draw: 0 draws the cell's sets. Another number draws other rows of the same group
             for each set, to compare ICL with ICL after other demonstrations.
-        labels: "shuffled" redraws each demonstration's label from the train labels.
-            "flipped" replaces every label by the next one, the last by the first.
-            "abstract" gives every label another word, also as the queries' right
-            answer (see ``changed_labels``).
-        wording: "unrelated" replaces the words of each demonstration's input, not its
-            label, by words that say nothing about the label (see ``unrelated_text``).
+        labels: The demonstrations' labels (see ``changed_labels``).
+        wording: The demonstrations' words (see ``unrelated_text``).
         queries: "calibration" asks train rows that never demonstrate.
 
     Raises:
@@ -108,26 +104,16 @@ def draw_text(
     """
     if labels == "abstract":
         rows = abstracted(rows)
-    pools = [
-        RowPool.of(rows, settings, group, n_demonstrations) for group in groups_of(rows)
-    ]
+    pools = [RowPool.of(rows, settings, g, n_demonstrations) for g in groups_of(rows)]
     pool_of_set = [pools[index % len(pools)] for index in range(settings.n_sets)]
     rng = np.random.default_rng(seed_of("labels", settings.seed, draw))
-    demonstrations = []
-    for index, chosen in enumerate(
-        _demonstrating_rows(rows, settings.seed, pool_of_set, draw, wording)
-    ):
-        given = changed([row.label for row in chosen], labels, rows, rng)
-        demonstrations.append(_examples(rows, chosen, given))
+    sets = _demonstrating_rows(rows, settings.seed, pool_of_set, draw, wording)
     return TextTask(
-        demonstrations=tuple(demonstrations),
-        queries=tuple(
-            _examples(rows, chosen, [row.label for row in chosen])
-            for chosen in (
-                pool.queries if queries == "verdict" else pool.calibration
-                for pool in pool_of_set
-            )
+        demonstrations=tuple(
+            _examples(rows, chosen, changed(chosen, labels, rows, rng))
+            for chosen in sets
         ),
+        queries=tuple(_queries(rows, pool, queries) for pool in pool_of_set),
         answers=tuple(_answer(rows, label) for label in rows.labels),
         description=rows.description,
     )
@@ -149,6 +135,13 @@ def _demonstrating_rows(
             own_seed = seed_of("words", seed, draw, index)
             chosen = with_unrelated_words(chosen, words, own_seed)
         yield chosen
+
+
+def _queries(
+    rows: LabelledRows, pool: RowPool, queries: Queries
+) -> tuple[Example, ...]:
+    chosen = pool.queries if queries == "verdict" else pool.calibration
+    return _examples(rows, chosen, [row.label for row in chosen])
 
 
 def _examples(

@@ -16,6 +16,7 @@ import numpy as np
 from probes.data.template import Row
 
 Wording = Literal["own", "unrelated"]
+"""The words of demonstrations' inputs: their own, or words unrelated to the label."""
 Words = Mapping[str, Sequence[str]]
 
 WORD = re.compile(r"\S+")
