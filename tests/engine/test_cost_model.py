@@ -171,8 +171,12 @@ TRAINED = GradientLearner(rates=(0.1, 0.2), passes=(1, 8))
 
 @pytest.mark.parametrize(
     ("learner", "read"),
-    [(InContext(), 350), (PositionFree(), 350), (Base(), 30)]
-    + [(RandomUpdate(matched_to=TRAINED), 150)],
+    [
+        (InContext(), 350),
+        (PositionFree(), 350),
+        (Base(), 30),
+        (RandomUpdate(matched_to=TRAINED), 150),
+    ],
 )
 def test_a_learner_counts_the_tokens_that_it_reads(learner: Any, read: int) -> None:
     counted = learner.cost(COUNTED)

@@ -21,9 +21,9 @@ from probes.engine.store import Store
 from probes.learners import (
     Activations,
     Base,
-    Disturbed,
     InContext,
     LayerCausal,
+    NoisyWeights,
     PerformanceMatched,
     PositionFree,
     RandomUpdate,
@@ -73,7 +73,7 @@ LEARNERS: dict[str, Any] = {
     "patch": RankOnePatch(),
     "task_vector": TaskVector(),
     "neighbours": RepresentationNeighbours(),
-    "disturbed": Disturbed(by=0.1),
+    "disturbed": NoisyWeights(noise=0.1),
 }
 
 

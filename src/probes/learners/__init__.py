@@ -42,14 +42,14 @@ from probes.learners.regression_algorithms import LinearLearner
 from probes.learners.regression_baselines import NearestNeighbours, OnePassSGD
 from probes.learners.task_vector import TaskVector
 from probes.learners.text_baselines import LabelPrior, RepresentationNeighbours
-from probes.learners.trajectories import Steps
-from probes.learners.weight_statistics import Disturbed, Drift, WeightStatistics
+from probes.learners.trajectories import AlgorithmTrajectory
+from probes.learners.weight_statistics import Drift, NoisyWeights, WeightStatistics
 from probes.learners.worst_case import WorstCase
 
 __all__ = [
     "Activations",
+    "AlgorithmTrajectory",
     "Base",
-    "Disturbed",
     "Drift",
     "GradientLearner",
     "Illustration",
@@ -60,13 +60,13 @@ __all__ = [
     "LinearLearner",
     "MatchedSelection",
     "NearestNeighbours",
+    "NoisyWeights",
     "OnePassSGD",
     "PerformanceMatched",
     "PositionFree",
     "RandomUpdate",
     "RankOnePatch",
     "RepresentationNeighbours",
-    "Steps",
     "TaskVector",
     "WeightStatistics",
     "WorstCase",

@@ -1,4 +1,4 @@
-"""Learning in context without an order: demonstrations stand side by side."""
+"""Learning in context without an order: demonstrations are side by side."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class PositionFree:
-    """Answer each query after demonstrations at one place that do not see each other.
+    """Answer each query after demonstrations that share positions, none seeing another.
 
-    What is left of ICL when the order of its demonstrations is taken away: the answer
-    is the same after every order, to rounding. The model was not trained to read so.
+    This is ICL without the order of its demonstrations: the answer is the same after
+    every order, to rounding. The model was not trained to read this way.
 
     Reference:
         Ratner et al. 2022, arXiv:2212.10947, "parallel context windows", each window

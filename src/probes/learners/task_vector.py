@@ -1,11 +1,12 @@
-"""A task vector: ICL squeezed into one hidden state, as a rival of GD.
+"""A task vector: ICL compressed into one hidden state, an alternative to GD.
 
-Hendel, Geva and Globerson 2023, arXiv:2310.15916: the demonstrations and a dummy query
-are read once; the hidden state that a middle layer has at the last token is put in its
-place while the query is answered alone. Where the prompt ends with a token that says
-nothing, such as a colon, that takes nothing from the query. Where it ends with the
-query's own words, the state takes their place; there what the demonstrations added to
-the state can be added instead (Liu et al. 2023, arXiv:2311.06668).
+Hendel, Geva and Globerson 2023, arXiv:2310.15916: the model reads the demonstrations
+and a dummy query once. A middle layer's hidden state at the last token then replaces
+the state at the last token of the query, which is answered alone. If the prompt ends
+with an empty token such as a colon, the query loses nothing. If it ends with the
+query's own words, the replaced state loses them. In that case the change that the
+demonstrations made to the state can be added instead (Liu et al. 2023,
+arXiv:2311.06668).
 """
 
 from __future__ import annotations
@@ -26,24 +27,24 @@ if TYPE_CHECKING:
     from probes.observations.request import LearnerContext
 
 Form = Literal["replaced", "added"]
-N_DUMMIES = 4  # the authors have one; a mean of several carries less of any
+N_DUMMIES = 4  # the authors use one; a mean of several carries less of any single one
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskVector:
-    """Answer the query alone, with the hidden state that demonstrations left behind.
+    """Answer the query alone, with a hidden state taken from the demonstrations.
 
     Attributes:
-        form: "replaced" puts the state after demonstrations and a dummy query in place
-            of the query's; "added" adds by how much it differs from that of the dummy
-            query alone.
+        form: "replaced" replaces the query's state by the state after demonstrations
+            and a dummy query; "added" adds the difference between that state and the
+            state of the dummy query alone.
     """
 
     form: Form = "replaced"
     needs_model: bool = True
 
     def observe(self, context: LearnerContext) -> Observation:
-        """Take one vector a set, and answer its queries with it.
+        """Take one vector for each set, and answer its queries with it.
 
         Raises:
             DataError: A prompt is too long, or there are too few calibration queries.
@@ -101,9 +102,9 @@ class TaskStates:
 class LayerChoice:
     """Choose the layer whose vectors give calibration queries the least label loss.
 
-    The authors choose by accuracy, in which layers often are alike. The choice is one
-    for the cell, by its first sets, on queries that are no dummies; its observation
-    holds no arrays.
+    The authors choose by accuracy, which is often equal for several layers. All sets of
+    a cell share one choice, made on the first sets with queries that are not dummies.
+    The observation holds no arrays.
     """
 
     form: Form
@@ -130,17 +131,17 @@ class LayerChoice:
 
 
 def n_dummies(task: TextTask) -> int:
-    """Count the queries of each set that are dummies.
+    """Count the dummy queries of each set.
 
     Raises:
-        DataError: None would be left to choose a layer by.
+        DataError: No other query is left to choose a layer.
     """
     n_queries = len(task.queries[0])
     if n_queries < 2:
         raise DataError(
-            f"A task vector needs a calibration query to read it after, and others to "
-            f"choose its layer by; there is {n_queries}. Expected at least 2. Pass "
-            f"--calibration 2 or more."
+            f"There are {n_queries} calibration queries, and a task vector needs one "
+            f"as the dummy query and others to choose its layer. Expected at least 2. "
+            f"Pass --calibration 2 or more."
         )
     return min(N_DUMMIES, n_queries // 2)
 
@@ -153,7 +154,7 @@ def _loss(
     vector: Any,
     form: Form,
 ) -> float:
-    """Average the right label's loss over a set's queries but the dummies, in nats."""
+    """Average the right label's loss over a set's other queries, in nats."""
     from probes.models.causal_lm.activation_patching import log_probs_with
 
     queries = prompts.task.queries[index]

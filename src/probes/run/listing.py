@@ -10,7 +10,7 @@ from typing import Any
 
 from probes.cards import DatasetCard, ModelCard
 from probes.claims import ClaimCard
-from probes.data.label_counts import label_count_lines
+from probes.data.label_counts import count_labels, label_count_lines
 from probes.errors import ClaimError, ProbesError
 from probes.models.parameter_count import told_size
 from probes.run.grid import DATASETS, MODELS, parse_datasets
