@@ -23,13 +23,14 @@ STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A module as it was read.
+    """The source of one module.
 
     Attributes:
-        digest: Of its syntax tree without docstrings.
+        digest: Hash of its syntax tree without docstrings.
         is_package: Whether it is the ``__init__`` of a package.
-        imports: Names it imports when it is loaded or when a function of it runs.
-        exports: For a package, where its names come from: name and module.
+        imports: What it imports when it is loaded or when a function runs, as (module,
+            name).
+        exports: For a package, the names it imports, as (name, module).
     """
 
     digest: str
@@ -40,7 +41,7 @@ class Source:
 
 @lru_cache(maxsize=4096)
 def code_digest(roots: frozenset[str]) -> str:
-    """Hash the code of modules and of all that they reach by import."""
+    """Hash the code of modules and of everything that they reach by import."""
     hashed = hashlib.sha256()
     for name in sorted(reached_from(roots)):
         source = _read(name)
@@ -50,10 +51,10 @@ def code_digest(roots: frozenset[str]) -> str:
 
 
 def reached_from(roots: Iterable[str]) -> frozenset[str]:
-    """List the modules that are reached by import, the roots included.
+    """List the modules that are reached by import, including the roots.
 
-    An import of a name from a package leads to the module that defines the name: the
-    package's other modules are not reached by it.
+    The import of a name from a package leads to the module that defines the name, not
+    to the package's other modules.
     """
     reached: set[str] = set()
     waiting = [name for name in roots if _read(name) is not None]
@@ -70,13 +71,13 @@ def reached_from(roots: Iterable[str]) -> frozenset[str]:
 def imported_names(
     tree: ast.Module, module: str, *, is_package: bool, with_types: bool = False
 ) -> Iterator[tuple[str, str]]:
-    """Give every import of a syntax tree as (module, name); the name may be empty.
+    """Yield every import of a syntax tree as (module, name); the name may be empty.
 
     Args:
-        tree: Of the module.
-        module: Its dotted name, from which relative imports are resolved.
+        tree: The syntax tree of a module.
+        module: Its dotted name, for relative imports.
         is_package: Whether it is the ``__init__`` of a package.
-        with_types: Also give what is imported under ``if TYPE_CHECKING:``.
+        with_types: Whether to include imports under ``if TYPE_CHECKING:``.
     """
     for node in _running(tree, with_types=with_types):
         if isinstance(node, ast.Import):
@@ -98,11 +99,11 @@ def _followed(module: str, packages: frozenset[str]) -> Iterator[str]:
 
 
 def _defining(home: str, name: str) -> str | None:
-    """Find the module that defines a name, through the packages that hand it on."""
+    """Find the module that defines a name, through packages that export it."""
     source = _read(home)
     if source is None:
         return None
-    # Only a package has modules inside; asking a module for one would run it.
+    # Only a package can have modules inside; find_spec would import a plain module.
     if source.is_package and name and _read(f"{home}.{name}") is not None:
         return f"{home}.{name}"
     origin = dict(source.exports).get(name, home)
@@ -118,7 +119,7 @@ def _absolute(node: ast.ImportFrom, module: str, *, is_package: bool) -> str:
 
 
 def _running(tree: ast.AST, *, with_types: bool) -> Iterator[ast.AST]:
-    """Give the nodes of a tree, without those that only a type checker reads."""
+    """Yield the nodes of a tree, without those that only a type checker reads."""
     waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop()
@@ -153,7 +154,7 @@ def _read(module: str) -> Source | None:
 
 @cache
 def _file_of(module: str) -> Path | None:
-    """Find the source of a module; None where there is none that Python could read."""
+    """Find the source file of a module; None if it has none."""
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError, AttributeError):
@@ -178,7 +179,7 @@ def _is_installed(package: str) -> bool:
 
 
 def _drop_docstrings(tree: ast.Module) -> None:
-    """Empty every docstring, also those that stand after a constant or a field."""
+    """Remove every docstring, including those after a constant or a field."""
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):

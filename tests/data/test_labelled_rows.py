@@ -270,7 +270,7 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     ),
     "empty text": (
         [GOOD, "", {**BAD, "text": "  "}],
-        r"a.jsonl line 3 has an empty 'text', which the template uses for\. Expected",
+        r"a.jsonl line 3 has an empty 'text', which the template uses\. Expected",
     ),
     "no text": (
         [GOOD, {"label": "bad", "txt": "x"}],

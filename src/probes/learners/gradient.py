@@ -29,7 +29,7 @@ from probes.observations.observation import Observation
 if TYPE_CHECKING:
     from probes.data.prompt_encoding import EncodedPrompts
     from probes.data.text_tasks import Example
-    from probes.models.training.trainer import Training
+    from probes.models.training.trainer import Trainer
     from probes.observations.request import Learner, LearnerContext
 
 
@@ -106,13 +106,13 @@ class GradientLearner:
         context: LearnerContext,
         prompts: EncodedPrompts,
         sets: Sequence[Sequence[Example]],
-    ) -> Training:
+    ) -> Trainer:
         """Set up the training on sets of demonstrations."""
         from probes.models.training.label_batches import encode_label_batches
-        from probes.models.training.lora import training_of
+        from probes.models.training.trainer import trainer_for
 
         batches = encode_label_batches(context.model, prompts, sets)
-        return training_of(context.model, self.training, batches)
+        return trainer_for(context.model, self.training, batches)
 
     def observe(self, context: LearnerContext) -> Observation:
         """Train each demonstration set at the chosen rate, and ask its queries.

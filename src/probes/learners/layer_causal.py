@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,12 +11,10 @@ from probes.errors import NumericsError
 from probes.learners.gradient import GradientLearner
 from probes.learners.in_context import ask_set, text_observation
 from probes.learners.training_trials import calibration_losses
+from probes.models.training.settings import TrainingSettings
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
-    from probes.data.prompt_encoding import EncodedPrompts
-    from probes.data.text_tasks import Example
-    from probes.models.training.trainer import Training
     from probes.observations.request import Learner, LearnerContext
 
 
@@ -30,18 +27,10 @@ class LayerCausal(GradientLearner):
         """The learner that chooses rate and passes on calibration queries."""
         return LayerSelection(of=self)
 
-    def prepare(
-        self,
-        context: LearnerContext,
-        prompts: EncodedPrompts,
-        sets: Sequence[Sequence[Example]],
-    ) -> Training:
-        """Set up the training of every layer on sets of demonstrations."""
-        from probes.models.training.label_batches import encode_label_batches
-        from probes.models.training.layerwise_loss import LayerCausalTraining
-
-        batches = encode_label_batches(context.model, prompts, sets)
-        return LayerCausalTraining(context.model, self.training, batches)
+    @property
+    def training(self) -> TrainingSettings:
+        """The settings of training other than rate and passes."""
+        return replace(super().training, loss="layerwise")
 
     def observe(self, context: LearnerContext) -> Observation:
         """Train each demonstration set at the chosen rate, and ask its queries.

@@ -26,11 +26,11 @@ from probes.observations.observation import Observation
 if TYPE_CHECKING:
     from probes.data.prompt_encoding import EncodedPrompts
     from probes.models.causal_lm.causal_lm import CausalLM
-    from probes.models.training.trainer import Training
-    from probes.models.training.training_runs import Trial
+    from probes.models.training.trainer import Trainer
+    from probes.models.training.training_runs import TrainingRun
     from probes.observations.request import Learner, LearnerContext
 
-Ask = Callable[["Trial", Mapping[str, Any]], Array]
+Ask = Callable[["TrainingRun", Mapping[str, Any]], Array]
 Quantity = Literal["accuracy", "loss", "change"]
 QUANTITIES = get_args(Quantity)
 FAILED = -1.0  # below every accuracy, loss and change
@@ -122,13 +122,13 @@ class GradientTrajectory:
         Raises:
             DataError: A prompt is too long or the labels collide.
         """
-        from probes.models.training.training_runs import Trial
+        from probes.models.training.training_runs import TrainingRun
 
         base, prompts = context.observe(Base()), context.prompts()
         demonstrations = prompts.task.demonstrations[:SELECTION_SETS]
         training = self.of.prepare(context, prompts, demonstrations)
         trials = [
-            Trial(index=index, rate=rate, seed=training_seed(context, index))
+            TrainingRun(index=index, rate=rate, seed=training_seed(context, index))
             for index in range(len(demonstrations))
             for rate in self.of.rates
         ]
@@ -183,7 +183,7 @@ def _change_in_the_rest(icl: Observation, base: Observation) -> float:
 def _asker(model: CausalLM, prompts: EncodedPrompts, base: Observation) -> Ask:
     """Return a function that measures a trial's quantities under some weights."""
 
-    def ask(trial: Trial, weights: Mapping[str, Any]) -> Array:
+    def ask(trial: TrainingRun, weights: Mapping[str, Any]) -> Array:
         with model.tuned(weights):
             answered = ask_set(model, prompts, prompts.task.queries[trial.index])
         alone = base.of_set(trial.index)
@@ -198,7 +198,7 @@ def _asker(model: CausalLM, prompts: EncodedPrompts, base: Observation) -> Ask:
 
 
 def _path(
-    training: Training, stack: Sequence[Trial], passes: list[int], ask: Ask
+    training: Trainer, stack: Sequence[TrainingRun], passes: list[int], ask: Ask
 ) -> Array:
     """Train a stack once, asking on the way: (n_trials, n_passes, n_quantities)."""
     points = np.full((len(stack), len(passes), len(QUANTITIES)), FAILED)

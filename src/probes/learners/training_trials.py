@@ -12,8 +12,8 @@ from probes.measurement import Array
 
 if TYPE_CHECKING:
     from probes.data.prompt_encoding import EncodedPrompts
-    from probes.models.training.trainer import Training
-    from probes.models.training.training_runs import Trial
+    from probes.models.training.trainer import Trainer
+    from probes.models.training.training_runs import TrainingRun
     from probes.observations.request import LearnerContext
 
 SELECTION_SETS = 4  # demonstration sets used to choose rate and passes
@@ -26,12 +26,12 @@ def training_seed(context: LearnerContext, index: int) -> int:
 
 def trials_of(
     context: LearnerContext, rates: Sequence[float], n_sets: int
-) -> list[Trial]:
+) -> list[TrainingRun]:
     """List a trial for every rate and each of the first sets, rate by rate."""
-    from probes.models.training.training_runs import Trial
+    from probes.models.training.training_runs import TrainingRun
 
     return [
-        Trial(index=index, rate=rate, seed=training_seed(context, index))
+        TrainingRun(index=index, rate=rate, seed=training_seed(context, index))
         for rate in rates
         for index in range(n_sets)
     ]
@@ -40,7 +40,7 @@ def trials_of(
 def calibration_losses(
     context: LearnerContext,
     prompts: EncodedPrompts,
-    training: Training,
+    training: Trainer,
     *,
     rates: Sequence[float],
     passes: Sequence[int],

@@ -1,4 +1,4 @@
-"""The fixtures that a claim may name, and how a recipe becomes one."""
+"""The fixtures that a claim may name, and the decorator that makes more of them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ Recipe = Callable[[Cell], Any]
 
 
 def observation(recipe: Recipe) -> Any:
-    """Turn a recipe into a fixture that is an observation.
+    """Make a fixture from a recipe: it gives the observations that the recipe names.
 
     Args:
         recipe: From a cell to a learner, a :class:`Request`, or a list or dict of them.
 
     Returns:
-        A fixture of the recipe's name that gives what the learners answered.
+        A fixture with the recipe's name. Its value is an observation, or a list or dict
+        of them, as the recipe returns.
     """
 
     def answer(cell: Cell, observe: Callable[[Any], Any]) -> Any:
@@ -35,7 +36,7 @@ def observation(recipe: Recipe) -> Any:
 
 
 def requests_of(cell: Cell, asked: Any) -> Any:
-    """Complete learners to requests, keeping lists and dicts."""
+    """Make a request of every learner; lists and dicts keep their form."""
     if isinstance(asked, Mapping):
         return {name: requests_of(cell, part) for name, part in asked.items()}
     if isinstance(asked, list | tuple):
@@ -46,10 +47,14 @@ def requests_of(cell: Cell, asked: Any) -> Any:
 @pytest.fixture
 def cell(request: pytest.FixtureRequest) -> Cell:
     """Give the model, dataset and number of demonstrations of this test."""
-    found = getattr(request, "param", None)
-    if not isinstance(found, Cell):
-        pytest.fail("Only a test under @claim has a cell. Decorate it.", pytrace=False)
-    return found
+    value = getattr(request, "param", None)
+    if not isinstance(value, Cell):
+        pytest.fail(
+            "This test asks for a cell and has none. Expected a test under @claim. "
+            "Decorate it.",
+            pytrace=False,
+        )
+    return value
 
 
 @pytest.fixture
@@ -63,28 +68,28 @@ def observe(cell: Cell, request: pytest.FixtureRequest) -> Callable[[Any], Any]:
             return {name: answer(part) for name, part in asked.items()}
         if isinstance(asked, list | tuple):
             return [answer(part) for part in asked]
-        found = observer.observe(requests_of(cell, asked))
-        if found.key not in keys:
-            keys.append(found.key)
-        return found
+        observation = observer.observe(requests_of(cell, asked))
+        if observation.key not in keys:
+            keys.append(observation.key)
+        return observation
 
     return answer
 
 
 @pytest.fixture
 def judge(request: pytest.FixtureRequest) -> Judge:
-    """Give what a claim hands its measurements to."""
-    found: Judge = request.node.stash[JUDGE]
-    return found
+    """Give the judge, which turns a claim's measurements into a verdict."""
+    judge: Judge = request.node.stash[JUDGE]
+    return judge
 
 
 @pytest.fixture
 def icl_gate(judge: Judge, request: pytest.FixtureRequest) -> None:
     """Dismiss a cell in which the model learns nothing in context.
 
-    Observations are asked for one after the other, so that a cell that is dismissed by
-    the first requirement measures nothing for the next.
+    It asks for one requirement's observations at a time: a cell that fails the first
+    requirement measures nothing for the second.
     """
     for requirement in ICL_GATES[judge.claim.on]:
-        found = map(request.getfixturevalue, requirement.observations)
-        requirement.check(judge, *found)
+        observations = map(request.getfixturevalue, requirement.observations)
+        requirement.check(judge, *observations)
