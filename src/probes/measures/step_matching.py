@@ -56,7 +56,7 @@ def step_matching(layers: Sequence[Observation], run: Observation) -> StepMatchi
 
     Args:
         layers: A network's predictions after each layer.
-        run: One run of an algorithm, made by ``learners.Steps``.
+        run: One run of an algorithm, made by ``learners.AlgorithmTrajectory``.
 
     Raises:
         ShapeError: There is no layer, or the run answered other queries.

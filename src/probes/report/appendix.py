@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from probes.data.label_counts import census_lines
+from probes.data.label_counts import label_count_lines
 from probes.report.matrix import LETTERS, plain, several
 from probes.results.rows import Row
 
@@ -40,7 +40,7 @@ def dataset_lines(run: Mapping[str, Any]) -> list[str]:
     return [
         plain(line)
         for name, counted in datasets.items()
-        for line in census_lines(name, counted)
+        for line in label_count_lines(name, counted)
     ]
 
 

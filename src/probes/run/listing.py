@@ -10,7 +10,7 @@ from typing import Any
 
 from probes.cards import DatasetCard, ModelCard
 from probes.claims import ClaimCard
-from probes.data.label_counts import census, census_lines
+from probes.data.label_counts import count_labels, label_count_lines
 from probes.errors import ClaimError, ProbesError
 from probes.models.parameter_count import describe_size
 from probes.run.grid import DATASETS, MODELS, parse_datasets
@@ -65,8 +65,8 @@ def _dataset(card: DatasetCard) -> str:
 
 
 def _counted(card: DatasetCard, data_dir: str | None) -> str:
-    found = census(card, data_dir)
-    lines = [] if found is None else census_lines(card.name, found)
+    found = count_labels(card, data_dir)
+    lines = [] if found is None else label_count_lines(card.name, found)
     return "\n".join([_dataset(card), *(INDENT + line for line in lines)])
 
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from probes.data.label_counts import census
+from probes.data.label_counts import count_labels
 from probes.engine.engine_choice import parse_engine, parse_shard
 from probes.engine.progress import ProgressFile
 from probes.engine.run_store import RunStore
@@ -137,7 +137,7 @@ class RunSetup:
         if self.is_narrowed and not self.grid.can_exist:
             raise OptionError(self.grid.no_cell)
         for card in self.grid.datasets if self.option.datasets else ():
-            census(card, self.grid.settings.data_dir)
+            count_labels(card, self.grid.settings.data_dir)
 
     @property
     def is_narrowed(self) -> bool:

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from probes.data.label_counts import censuses
+from probes.data.label_counts import counts_by_dataset
 from probes.engine.throughput import measured_throughput
 from probes.results.matrix_correction import correct_verdicts
 from probes.results.provenance import provenance
@@ -159,7 +159,7 @@ class Run(RunSetup):
             "observations_stored": len(self.reused - self.measured),
             "forward_passes": self.n_forward,
             "self_tests": self_tests,
-            "datasets": censuses(datasets, self.grid.settings.data_dir),
+            "datasets": counts_by_dataset(datasets, self.grid.settings.data_dir),
             "record": self.record and self._compared(self.record, rows),
             "speed": measured_throughput(self.observer.store, sorted(self.measured)),
             "seconds": round(time.perf_counter() - self.started, 3),

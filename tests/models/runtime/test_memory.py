@@ -11,6 +11,7 @@ import torch
 
 from probes.cell import Settings
 from probes.data.datasets import read_rows
+from probes.data.prompt_encoding import EncodedPrompts
 from probes.data.text_tasks import draw_text
 from probes.data.tokenization import verbalize
 from probes.errors import ModelError
@@ -25,7 +26,7 @@ from probes.models.runtime.memory import (
     require_free_memory,
     retain_freed_memory,
 )
-from probes.models.training.label_batches import encode_lessons
+from probes.models.training.label_batches import encode_label_batches
 from probes.models.training.trainer import trainer_for
 from probes.models.training.training_runs import TrainingRun
 from probes.models.untrained import untrained_model
@@ -127,8 +128,10 @@ def test_training_without_room_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     )
     labels = verbalize(model.tokenizer, task)
     learner = GradientLearner(rates=(0.1,), passes=(1,))
-    lessons = encode_lessons(model, task, labels, task.demonstrations)
-    training = trainer_for(model, learner.training, lessons)
+    batches = encode_label_batches(
+        model, EncodedPrompts.of(model, task, labels), task.demonstrations
+    )
+    training = trainer_for(model, learner.training, batches)
     monkeypatch.setattr(memory, "free_bytes", lambda device: 1000)
     with pytest.raises(ModelError, match=r"Training all by gd \(1 at once\) needs"):
         training.run([TrainingRun(index=0, rate=0.1, seed=0)], 1)
