@@ -69,7 +69,7 @@ def test_the_index_names_every_page() -> None:
     assert all(f"({page})" in index for page in PAGES if page != "README.md")
 
 
-def test_the_picture_of_the_house_is_drawn_from_its_imports() -> None:
+def test_the_picture_of_the_layers_is_drawn_from_the_imports() -> None:
     page = PAGE.read_text("utf-8")
     assert renewed(page) == page, "run: python -m tests.support.picture"
 
