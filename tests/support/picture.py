@@ -1,4 +1,4 @@
-"""Draws the layers of the code from its imports: run ``python -m tests.support.picture``.
+"""Draws the layers of the code; run ``python -m tests.support.picture``.
 
 The picture is the block between two marks in ``docs/architecture.md``. A test compares
 it with what this module draws.
