@@ -5,10 +5,10 @@ from __future__ import annotations
 from probes.claims import claim
 from probes.measures import (
     answer_order_sensitivity,
+    distance_reduction,
     jensen_shannon,
     label_accuracy,
     label_order_sensitivity,
-    nearer_by,
     order_sensitivity,
     relative_order_sensitivity,
 )
@@ -29,9 +29,7 @@ BATCHES = ("sgd_batch_2", "sgd_batch_4")
     least_demonstrations=2,
     formula="Sen: standard deviation of each token's probability over orders, "
     "summed; ICL − learner",
-    refuted_if="a mean difference beyond ±.03",
-    controls="full-batch GD, which is 0; label-space Sen; Sen over other "
-    "demonstrations",
+    controls="full-batch GD, which is 0; label-space Sen",
     reported="ICL .150; Adam .062 to .017; SGD .054 to .010; GD 0 (LLaMA-7B, AG News)",
 )
 def test_same_order_sensitivity(
@@ -42,16 +40,16 @@ def test_same_order_sensitivity(
     gd_other_demonstrations: Observation,
     judge: Judge,
 ) -> None:
-    judge.shows(
+    judge.record(
         ICL=relative_order_sensitivity(icl_orders, icl_other_demonstrations),
         GD=relative_order_sensitivity(gd_orders, gd_other_demonstrations),
     )
-    judge.shows(ICL=label_order_sensitivity(icl_orders))
-    judge.shows(GD=label_order_sensitivity(gd_orders))
+    judge.record(ICL=label_order_sensitivity(icl_orders))
+    judge.record(GD=label_order_sensitivity(gd_orders))
     ours, theirs = order_sensitivity(icl_orders), order_sensitivity(gd_orders)
-    judge.shows(ICL=ours, GD=theirs)
+    judge.record(ICL=ours, GD=theirs)
     bare = [order_sensitivity(orders) for orders in untrained_icl_orders]
-    judge.contrasts(ours, bare, better="higher")
+    judge.control(ours, bare, better="higher")
     judge.agrees(ours.minus(theirs), margin=0.03)  # a fifth of ICL's .150 in the paper
 
 
@@ -64,9 +62,6 @@ def test_same_order_sensitivity(
     least_demonstrations=2,
     formula="½Σ|p_ICL − p_GD| − ½Σ|p̄ − p_GD|, p̄ ICL averaged over orders or after "
     "demonstrations side by side; minus the same with what learned nothing for GD",
-    refuted_if="a mean advantage below .015",
-    controls="the untouched model; a random update as large; ICL without order must "
-    "itself gain over zero-shot and over redrawn labels",
     reported="not measured",
 )
 def test_order_divides_icl_from_gd(
@@ -76,13 +71,13 @@ def test_order_divides_icl_from_gd(
     without_learning_from_order: dict[str, Observation],
     judge: Judge,
 ) -> None:
-    judge.shows(ICL=label_accuracy(icl), without_order=label_accuracy(orderless_icl))
-    judge.shows(ICL=jensen_shannon(icl, plain_gd))
-    judge.shows(without_order=jensen_shannon(orderless_icl, plain_gd))
-    ours = nearer_by(icl, orderless_icl, plain_gd)
+    judge.record(ICL=label_accuracy(icl), without_order=label_accuracy(orderless_icl))
+    judge.record(ICL=jensen_shannon(icl, plain_gd))
+    judge.record(without_order=jensen_shannon(orderless_icl, plain_gd))
+    ours = distance_reduction(icl, orderless_icl, plain_gd)
     arms = without_learning_from_order.items()
-    others = {name: nearer_by(icl, orderless_icl, arm) for name, arm in arms}
-    judge.shows(GD=ours, **others)
+    others = {name: distance_reduction(icl, orderless_icl, arm) for name, arm in arms}
+    judge.record(GD=ours, **others)
     mixing = max(others.values(), key=lambda gain: gain.mean)
     judge.exceeds(ours.minus(mixing), margin=0.015)  # a tenth of Shen's .150 for ICL
 
@@ -97,7 +92,6 @@ def test_order_divides_icl_from_gd(
     full_variants=BATCHES,
     formula="standard deviation of the answer over orders, over the answers' root mean "
     "square; ICL − learner",
-    refuted_if="a mean difference beyond ±.01",
     controls="full-batch GD, which is 0; constructions that are not GD and ignore "
     "order too",
     reported="not measured",
@@ -109,7 +103,7 @@ def test_same_order_sensitivity_in_regression(
     judge: Judge,
 ) -> None:
     ours, theirs = map(answer_order_sensitivity, (icl_orders, gd_orders))
-    judge.shows(ICL=ours, GD=theirs)
+    judge.record(ICL=ours, GD=theirs)
     bare = [answer_order_sensitivity(orders) for orders in untrained_icl_orders]
-    judge.contrasts(ours, bare, better="higher")
+    judge.control(ours, bare, better="higher")
     judge.agrees(ours.minus(theirs), margin=0.01)  # a hundredth of the answers' size

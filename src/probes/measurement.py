@@ -14,7 +14,7 @@ from probes.errors import ShapeError
 
 Array = NDArray[np.float64]
 UNBOUNDED = 1e6
-"""An end in place of none: far beyond every value of every measure."""
+"""A finite number instead of no bound: far beyond every value of every measure."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +26,11 @@ class Measurement:
         values: Shape (n_demonstration_sets, n_queries), float64, no NaN.
         unit: The unit of the values.
         zero: What the value 0 means.
-        one: What the value 1 means; empty where 1 is nothing special.
-        chance: The value that unrelated inputs have; None where it is not defined.
-        least: Values that the true ones are not below, where answers were kept in part;
-            None where the values are exact.
-        most: Values that the true ones are not above.
+        one: What the value 1 means; empty if 1 is nothing special.
+        chance: The value that unrelated inputs have; None if it is not defined.
+        least: Lower bounds of the true values, if only part of each answer was kept;
+            None if the values are exact.
+        most: Upper bounds of the true values.
 
     Raises:
         ShapeError: The values are not a non-empty matrix of finite numbers.
@@ -79,7 +79,7 @@ class Measurement:
 
     @property
     def set_means(self) -> tuple[float, ...]:
-        """The mean of each demonstration set, to four digits: what a report draws."""
+        """The mean of each demonstration set, to four digits, for reports."""
         return tuple(float(f"{mean:.4g}") for mean in self.values.mean(axis=1))
 
     @property
@@ -126,10 +126,10 @@ class Measurement:
 
 
 def lead_of_nearest(distances: Mapping[str, Measurement]) -> Measurement:
-    """Subtract the smallest of several distances from the next: whether it leads.
+    """Subtract the smallest of several distances from the next: its lead.
 
     Args:
-        distances: At least two of one quantity, by the names of what is near.
+        distances: At least two of one quantity, by the name of the learner.
     """
     first, second = sorted(distances, key=lambda name: distances[name].mean)[:2]
     lead = distances[second].minus(distances[first])

@@ -14,7 +14,7 @@ from probes.measurement import Measurement
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.causal_lm.loading import load_causal_lm
 from probes.run.grid import MODELS
-from probes.verdicts.equivalence import judge_within
+from probes.verdicts.equivalence import equivalence_test
 
 Benchmark = Callable[..., Any]
 
@@ -53,4 +53,4 @@ def test_whole_prompts_one_by_one(
 def test_a_verdict(benchmark: Benchmark) -> None:
     values = np.random.default_rng(0).normal(size=(10, 40))
     gap = Measurement(name="gap", values=values, unit="")
-    assert benchmark(judge_within, gap, margin=2.0).verdict == "supported"
+    assert benchmark(equivalence_test, gap, margin=2.0).verdict == "supported"

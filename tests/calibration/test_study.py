@@ -27,7 +27,7 @@ from probes.measurement import Array
 from probes.measures import prediction_distance
 from probes.observations.request import Request
 from probes.results.matrix_correction import correct_verdicts
-from probes.verdicts import equivalence
+from probes.verdicts import decision
 from probes.verdicts.crossed_means import estimate_mean, variance_components
 from tests.support.running import ROOT
 
@@ -131,7 +131,7 @@ def test_the_page_is_written_from_the_table() -> None:
 def at_margin(rule: rules.Rule, name: str, size: tuple[int, int] = HOME) -> float:
     """Count false *supported* of a rule at the margin."""
     values = simulation(name).values(np.random.default_rng(1), 2000, *size)
-    return float((rule(values, 0.0)[0] < equivalence.ALPHA).mean())
+    return float((rule(values, 0.0)[0] < decision.ALPHA).mean())
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_wrong_rule_is_seen(rule: str, name: str, n_sets: int) -> None:
 def test_a_rule_with_the_tail_on_the_wrong_side_is_seen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(equivalence, "TAIL", -equivalence.TAIL)
+    monkeypatch.setattr(decision, "TAIL", -decision.TAIL)
     found = at_margin(RULES["instrument"], "very skewed, typical")
     assert found > ALLOWED + 3 * error(0.06, 2000)
 
@@ -183,7 +183,7 @@ def test_rows_are_corrected_as_the_study_corrects() -> None:
     found = [r["effects"][0]["p_adjusted"] for r in rows]
     assert found == pytest.approx(adjusted(p, OURS, 2))
     kept = [r["verdict"] == "supported" for r in rows]
-    assert kept == [value < equivalence.ALPHA for value in found]
+    assert kept == [value < decision.ALPHA for value in found]
 
 
 def row(claim: str, p: float) -> dict[str, Any]:

@@ -132,8 +132,8 @@ def test_claims_of_distance_never_contradict_and_tell_their_width(
     assert ours.judgement is not None
     assert theirs.judgement is not None
     assert theirs.judgement.verdict in (ours.judgement.verdict, "inconclusive")
-    assert "answers are kept in part" in theirs.note
-    assert "answers are kept in part" not in ours.note
+    assert "only part of each answer is kept" in theirs.note
+    assert "only part of each answer is kept" not in ours.note
 
 
 def test_a_match_in_change_counts_what_the_rests_hide(

@@ -34,7 +34,7 @@ from probes.learners.performance_matched import (
     quantities_of,
 )
 from probes.learners.training_trials import SELECTION_SETS
-from probes.measures import gap_at_match, label_accuracy, total_variation
+from probes.measures import gap_after_matching, label_accuracy, total_variation
 from probes.observations.observation import Observation
 from probes.observations.request import LearnerContext, Request
 from probes.run.grid import dataset_named, model_named
@@ -185,9 +185,9 @@ def test_a_match_is_noted_and_goes_on_to_a_verdict() -> None:
 
 
 def test_the_gap_is_in_the_unit_of_its_quantity() -> None:
-    units = {at: gap_at_match(choice(), at).unit for at in QUANTITIES}
+    units = {at: gap_after_matching(choice(), at).unit for at in QUANTITIES}
     assert units == {"accuracy": "fraction", "loss": "nats", "change": "probability"}
-    assert gap_at_match(replace(choice()), "loss").mean == pytest.approx(-0.15)
+    assert gap_after_matching(replace(choice()), "loss").mean == pytest.approx(-0.15)
 
 
 def test_no_match_is_looked_for_before_the_gate() -> None:

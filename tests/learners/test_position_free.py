@@ -13,7 +13,7 @@ from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.errors import ModelError, ShapeError
 from probes.learners import Base, InContext, PositionFree
-from probes.measures import nearer_by, order_sensitivity, total_variation
+from probes.measures import distance_reduction, order_sensitivity, total_variation
 from probes.models.causal_lm import parallel_context_windows
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.causal_lm.loading import load_causal_lm
@@ -150,10 +150,12 @@ def test_answers_of_other_cells_are_not_averaged() -> None:
 
 def test_an_answer_comes_nearer_by_the_distance_that_it_loses() -> None:
     before, after, target = answered(0.9, 0.1), answered(0.6, 0.4), answered(0.5, 0.5)
-    assert nearer_by(before, after, target).mean == pytest.approx(0.3)
-    assert nearer_by(after, before, target).mean == pytest.approx(-0.3)
-    assert nearer_by(before, before, target).mean == 0
-    assert nearer_by(before, answered(0.1, 0.9), target).mean == pytest.approx(0)
+    assert distance_reduction(before, after, target).mean == pytest.approx(0.3)
+    assert distance_reduction(after, before, target).mean == pytest.approx(-0.3)
+    assert distance_reduction(before, before, target).mean == 0
+    assert distance_reduction(before, answered(0.1, 0.9), target).mean == pytest.approx(
+        0
+    )
 
 
 def test_a_mixture_is_nearer_to_any_target_than_its_parts_on_average() -> None:
@@ -161,5 +163,7 @@ def test_a_mixture_is_nearer_to_any_target_than_its_parts_on_average() -> None:
     parts = [answered(*rng.dirichlet(np.ones(5))) for _ in range(4)]
     for _ in range(20):
         target = answered(*rng.dirichlet(np.ones(5)))
-        gains = [nearer_by(part, averaged(parts), target).mean for part in parts]
+        gains = [
+            distance_reduction(part, averaged(parts), target).mean for part in parts
+        ]
         assert np.mean(gains) >= -1e-12

@@ -36,7 +36,7 @@ from probes.measures import prediction_distance
 from probes.models.regression.construction import NetworkWeights, construct
 from probes.models.regression.linear_attention import LinearAttention
 from probes.observations.request import Request
-from probes.verdicts.exact import judge_exactly
+from probes.verdicts.exact import tolerance_test
 
 D = 10
 RATE, SHRINKAGE, START = 0.06, 0.02, 2 / 30**2
@@ -320,7 +320,7 @@ def verdict_on(weights: NetworkWeights) -> str:
         gradient_descent(x, y, RATE, 1) for x, y in zip(task.x, task.y, strict=True)
     ]
     gd = linear_observation(task, np.array(weights_of_gd))
-    return judge_exactly(prediction_distance(icl, gd), tolerance=1e-12).verdict
+    return tolerance_test(prediction_distance(icl, gd), tolerance=1e-12).verdict
 
 
 def test_construction_of_one_step_is_supported() -> None:

@@ -19,7 +19,7 @@ from probes.learners.in_context import regression_observation
 from probes.learners.regression_algorithms import linear_observation
 from probes.learners.trajectories import DIVERGED
 from probes.measures import step_matching
-from probes.measures.step_matching import plain_matching, tell_matching
+from probes.measures.step_matching import matching_details, matching_remark
 from probes.models.regression.construction import construct
 from probes.models.regression.linear_attention import LinearAttention
 from probes.observations.observation import Observation
@@ -135,13 +135,13 @@ def test_matching_is_the_same_each_time_and_tells_plain_values() -> None:
     task = tasks()
     layers = [after(task, "gd", k, 0.1) for k in (1, 2)]
     one, again = ({"gd": step_matching(layers, run(task, "gd", 0.1))} for _ in range(2))
-    plain = plain_matching(one)
-    assert plain == plain_matching(again)
+    plain = matching_details(one)
+    assert plain == matching_details(again)
     assert plain["layers"] == [1, 2]
     assert plain["steps"] == list(STEPS)
     assert [len(row) for row in plain["algorithms"]["gd"]] == [len(STEPS)] * 2
     assert plain["best"]["gd"][1] == {"steps": 2, "low": 2, "high": 2}
-    assert tell_matching(one) == "nearest number of steps for each layer: gd 1, 2"
+    assert matching_remark(one) == "nearest number of steps for each layer: gd 1, 2"
 
 
 def test_layers_of_other_queries_are_refused() -> None:

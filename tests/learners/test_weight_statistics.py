@@ -333,7 +333,7 @@ def test_accuracy_that_never_learned_stays_the_same_too_and_is_told(
     icl = {"first": right(0.5), "last": right(0.75)}
     drift_claim(icl, {"last": apart}, [right(0.0), right(drawn_anew)], apart, judge)
     assert (f"{UNTRAINED} scores" in judge.note) == is_alike
-    shown = {e.name: e.value for e in judge.beside}
+    shown = {e.name: e.value for e in judge.secondary_effects}
     assert shown[f"label accuracy: {UNTRAINED}, drawn anew"] == drawn_anew
     assert shown[f"label accuracy difference: {UNTRAINED}"] == drawn_anew
     assert shown[f"relative distance of parameters: {UNTRAINED}, drawn anew"] == 1.4
@@ -345,7 +345,7 @@ def test_robustness_of_what_never_learned_is_told(left: float, is_alike: bool) -
     trained, untrained = ({"noise 0.1": right(x)} for x in (0.5, left))
     robustness_claim(right(0.75), trained, right(0.75), untrained, judge)
     assert (f"{UNTRAINED} scores" in judge.note) == is_alike
-    shown = {e.name: e.value for e in judge.beside}
+    shown = {e.name: e.value for e in judge.secondary_effects}
     assert shown[f"label accuracy difference: {UNTRAINED}"] == 0.75 - left
 
 

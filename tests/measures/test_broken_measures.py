@@ -116,7 +116,7 @@ SAME: tuple[tuple[tuple[str, ...], str, str], ...] = (
 
 READS = {
     "weight_drift": "reads one number; the formula is broken in test_weights",
-    "gap_at_match": "reads what learners.matched chose; tested in test_matched",
+    "gap_after_matching": "reads what learners.matched chose; tested in test_matched",
 }
 """Measures without a formula of their own."""
 

@@ -380,7 +380,9 @@ def test_other_demonstrations_answer_the_same_cells() -> None:
 
 @pytest.mark.parametrize("measure", [*TEXT_ORDERS.values(), answer_order_sensitivity])
 def test_one_order_has_no_sensitivity(measure: Orders) -> None:
-    wording = r"asked of 1 orders\. Expected at least 2\. Pass --orders 2 or more\."
+    wording = (
+        r"measured over 1 order\(s\)\. Expected at least 2\. Pass --orders 2 or more\."
+    )
     with pytest.raises(ShapeError, match=wording):
         measure([drawn_text(0)])
 

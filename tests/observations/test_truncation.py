@@ -87,7 +87,7 @@ BOUNDED = {
     "jensen_shannon": lambda o: m.jensen_shannon(*o[:2]),
     "total_variation": lambda o: m.total_variation(*o[:2]),
     "change_size": lambda o: m.change_size(*o[:2]),
-    "nearer_by": lambda o: m.nearer_by(*o[:3]),
+    "distance_reduction": lambda o: m.distance_reduction(*o[:3]),
     "order_sensitivity": m.order_sensitivity,
     "relative_order_sensitivity": lambda o: m.relative_order_sensitivity(o[:3], o[3]),
     "change_agreement": lambda o: m.change_agreement((o[0], o[1]), (o[2], o[3])),
@@ -255,10 +255,10 @@ BOUNDS: dict[str, tuple[Any, list[float]]] = {
         [0.2, 0.0, 0.2, 0.2828427, 0.0, 0.2828427],
     ),
     # mixing of .2 and .1; of .3 and .1, and of .5 and .2
-    "with_divergence_ends": (lambda f: reach(f(HALF, PAIR)), [0.1377444, 0.4643478]),
-    "with_variation_ends": (lambda f: reach(f(HALF, PAIR)), [0.2, 0.1]),
+    "bound_divergence": (lambda f: reach(f(HALF, PAIR)), [0.1377444, 0.4643478]),
+    "bound_total_variation": (lambda f: reach(f(HALF, PAIR)), [0.2, 0.1]),
     # .15 more and less the rests' own deviation of .05
-    "with_spread_ends": (lambda f: reach(f(HALF, PAIR)), [0.2, 0.1]),
+    "bound_spread": (lambda f: reach(f(HALF, PAIR)), [0.2, 0.1]),
 }
 
 

@@ -171,7 +171,7 @@ def test_hostile_effects_and_errors_leave_junit_well_formed(tmp_path: Path) -> N
     parts = [head]
     for name, text in HOSTILE.items():
         said = body.format(sentence=text).replace(
-            "    judge.", f"    judge.notes({text!r})\n    judge."
+            "    judge.", f"    judge.record({text!r})\n    judge."
         )
         raised = f"    raise ValueError({text!r})\n"
         parts += [f"@claim{said}".replace("mine", f"{name}_measured")]

@@ -25,7 +25,7 @@ from probes.report.page_data import scale_of
 from probes.report.short_summary import short_summary
 from probes.report.terminal import columns, matrix_lines
 from probes.results.rows import Row
-from probes.verdicts.equivalence import judge_within
+from probes.verdicts.equivalence import equivalence_test
 from tests.support.rows import (
     HOSTILE,
     PROVENANCE,
@@ -346,7 +346,7 @@ def test_the_zone_is_on_the_side_where_the_judge_supports(
         ("below", values, {"one_sided": True}),
         ("above", mirrored, {"one_sided": True}),
     ):
-        found = judge_within(told, margin=0.1, **asked)
+        found = equivalence_test(told, margin=0.1, **asked)
         shown = asdict(replace(found.effect, value=values.mean))
         p = {"p_supported": found.p_supported, "p_refuted": found.p_refuted}
         assert scale_of(row(verdict=found.verdict, effects=[shown], **p)) == kind

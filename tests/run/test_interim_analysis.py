@@ -26,14 +26,14 @@ from probes.measurement import Measurement
 from probes.observations.request import Request
 from probes.run.grid import DATASETS, MODELS
 from probes.run.interim_analysis import looks_of, next_look
-from probes.verdicts.group_sequential import Looks
+from probes.verdicts.group_sequential import GroupSequentialDesign
 from probes.verdicts.judge import Judge
 from probes.verdicts.outcomes import Undecided
 from tests.support.running import ROOT, run
 
 GD = GRADIENT_LEARNERS["gd"]
 CLAIM = ClaimCard(name="c", sentence="It is so.", source="§1", on="text")
-LOOKS = Looks(sizes=(6, 12, 24))
+LOOKS = GroupSequentialDesign(sizes=(6, 12, 24))
 
 
 def cell_with(model: str, dataset: str, **sizes: int) -> Cell:
@@ -118,8 +118,10 @@ def test_more_sets_are_answered_as_the_fewer_were(
 # ------------------------------------------------------------------------ another look
 
 
-def judged(mean: float, *, n_sets: int = 6, looks: Looks = LOOKS) -> Judge:
-    judge = Judge(CLAIM, cell_with("hmm_llama", "hmm", n_sets=n_sets), looks=looks)
+def judged(
+    mean: float, *, n_sets: int = 6, looks: GroupSequentialDesign = LOOKS
+) -> Judge:
+    judge = Judge(CLAIM, cell_with("hmm_llama", "hmm", n_sets=n_sets), design=looks)
     noise = np.random.default_rng(0).normal(size=(n_sets, 40))
     values = mean + noise - noise.mean()
     judge.agrees(Measurement(name="gap", unit="", values=values), margin=1.0)
@@ -141,7 +143,7 @@ def test_only_an_undecided_cell_is_looked_at_again(
 
 
 def dismissed(gain: float, *, spread: float = 1.0, n_sets: int = 6) -> Judge:
-    judge = Judge(CLAIM, cell_with("hmm_llama", "hmm", n_sets=n_sets), looks=LOOKS)
+    judge = Judge(CLAIM, cell_with("hmm_llama", "hmm", n_sets=n_sets), design=LOOKS)
     noise = np.random.default_rng(0).normal(size=(n_sets, 40))
     values = gain + spread * (noise - noise.mean())
     with pytest.raises(Undecided):
@@ -163,7 +165,7 @@ def test_a_cell_that_does_not_apply_goes_on_only_if_more_sets_may_show_a_gain(
 
 
 def test_a_cell_that_is_dismissed_for_what_it_is_stops() -> None:
-    judge = Judge(CLAIM, cell_with("hmm_llama", "hmm", n_sets=6), looks=LOOKS)
+    judge = Judge(CLAIM, cell_with("hmm_llama", "hmm", n_sets=6), design=LOOKS)
     gain = dismissed(0.1).lacking
     assert gain is not None
     with pytest.raises(Undecided):
@@ -173,7 +175,7 @@ def test_a_cell_that_is_dismissed_for_what_it_is_stops() -> None:
 
 def test_a_ceiling_is_looked_at_again_if_it_is_above_its_floor_at_all() -> None:
     for room, following in ((-0.1, None), (0.02, 12)):
-        judge = Judge(CLAIM, cell_with("hmm_llama", "hmm", n_sets=6), looks=LOOKS)
+        judge = Judge(CLAIM, cell_with("hmm_llama", "hmm", n_sets=6), design=LOOKS)
         noise = np.random.default_rng(0).normal(size=(6, 40))
         low, high = (
             Measurement(name="s", unit="", values=values)
@@ -191,18 +193,18 @@ def test_after_the_last_look_a_cell_stays_undecided() -> None:
 
 
 def test_a_cell_whose_rows_run_out_stops_and_says_so() -> None:
-    judge = judged(1.0, looks=Looks(sizes=(6, 10**6)))
+    judge = judged(1.0, looks=GroupSequentialDesign(sizes=(6, 10**6)))
     assert next_look(judge) is None
     assert "no further look: hmm has" in judge.note
 
 
 def test_one_of_several_looks_is_judged_more_strictly() -> None:
-    once, thrice = judged(0.4, looks=Looks(sizes=(6,))), judged(0.4)
+    once, thrice = judged(0.4, looks=GroupSequentialDesign(sizes=(6,))), judged(0.4)
     assert once.judgement is not None
     assert thrice.judgement is not None
     p, overall = once.judgement.p_supported, thrice.judgement.p_supported
     assert p is not None
-    assert overall == LOOKS.overall(p) > p
+    assert overall == LOOKS.overall_p(p) > p
     narrow, wide = once.judgement.effect, thrice.judgement.effect
     assert narrow.high is not None
     assert wide.high is not None

@@ -23,7 +23,7 @@ from probes.run.plan import (
     work_lines,
 )
 from probes.run.planned_power import needed_sets, power_lines
-from probes.verdicts.group_sequential import Looks
+from probes.verdicts.group_sequential import GroupSequentialDesign
 from tests.support.running import run
 
 SMALL = ("--sets", "4", "--queries", "6", "--calibration", "6", "--orders", "3")
@@ -149,7 +149,7 @@ def test_a_plan_counts_what_the_run_then_measures(tmp_path: Path) -> None:
 
 
 def test_a_plan_that_looks_again_says_that_it_is_of_the_first_look() -> None:
-    (line,) = look_lines(Looks(sizes=(10, 20, 40)))
+    (line,) = look_lines(GroupSequentialDesign(sizes=(10, 20, 40)))
     assert "again at 20, 40 sets" in line
     assert "level 0.0218" in line
     assert look_lines(None) == []

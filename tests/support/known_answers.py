@@ -159,11 +159,11 @@ KNOWN: dict[str, Answer] = {
     # ½(29/55 + 29/55)
     "label_total_variation": (lambda m: m(*PAIR), [29 / 55]),
     # ½(.15 + .05 + .1 + .04 + .06) − ½(.15 + .19 + .3 + .16 + .15 + .05)
-    "nearer_by": (
+    "distance_reduction": (
         lambda m: m(*PAIR, spread((0.25, 0.25, 0.1, 0.2, 0.1, 0.1))),
         [-0.3, 0],
     ),
-    "gap_at_match": (
+    "gap_after_matching": (
         lambda m: m(Observation(arrays={"gaps": np.array([[0.25]])}), "loss"),
         [0.25],
     ),

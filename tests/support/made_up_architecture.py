@@ -44,7 +44,7 @@ class MadeUpConfig(PretrainedConfig):  # type: ignore[misc]
 
 
 class Table(nn.Module):
-    """Looks tokens up."""
+    """GroupSequentialDesign tokens up."""
 
     def __init__(self, n_rows: int, width: int) -> None:
         super().__init__()

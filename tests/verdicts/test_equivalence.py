@@ -16,9 +16,11 @@ from probes.cell import Cell, Settings
 from probes.claims import ClaimCard
 from probes.errors import ClaimError, ShapeError
 from probes.measurement import Array, Measurement
+from probes.verdicts.ceiling import ceiling_test
 from probes.verdicts.crossed_means import estimate_mean
-from probes.verdicts.equivalence import describe, is_gained, judge_ceiling, judge_within
-from probes.verdicts.exact import judge_exactly, judge_whole
+from probes.verdicts.decision import is_clearly_positive
+from probes.verdicts.equivalence import describe, equivalence_test
+from probes.verdicts.exact import census_test, tolerance_test
 from probes.verdicts.judge import Judge, Undecided
 from probes.verdicts.judgement import Judgement
 from probes.verdicts.thresholds import (
@@ -78,12 +80,12 @@ def wide(mean: float) -> Measurement:
 
 
 JUDGES: dict[str, Callable[[float], Judgement]] = {
-    "within": lambda margin: judge_within(narrow(0.0), margin=margin),
-    "ceiling": lambda margin: judge_ceiling(
+    "within": lambda margin: equivalence_test(narrow(0.0), margin=margin),
+    "ceiling": lambda margin: ceiling_test(
         narrow(0.5), floors=[narrow(0.1)], ceiling=narrow(0.9), margin=margin
     ),
-    "exactly": lambda margin: judge_exactly(narrow(0.0), tolerance=margin),
-    "whole": lambda margin: judge_whole(narrow(0.0), margin=margin),
+    "exactly": lambda margin: tolerance_test(narrow(0.0), tolerance=margin),
+    "whole": lambda margin: census_test(narrow(0.0), margin=margin),
 }
 
 
@@ -93,7 +95,7 @@ JUDGES: dict[str, Callable[[float], Judgement]] = {
      (-1.1, "refuted"), (1.0, "inconclusive"), (-1.0, "inconclusive")],
 )  # fmt: skip
 def test_difference_is_judged_by_both_margins(mean: float, verdict: str) -> None:
-    assert judge_within(narrow(mean), margin=1.0).verdict == verdict
+    assert equivalence_test(narrow(mean), margin=1.0).verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -103,7 +105,7 @@ def test_difference_is_judged_by_both_margins(mean: float, verdict: str) -> None
 def test_one_sided_difference_may_be_below_by_any_amount(
     mean: float, verdict: str
 ) -> None:
-    assert judge_within(narrow(mean), margin=1.0, one_sided=True).verdict == verdict
+    assert equivalence_test(narrow(mean), margin=1.0, one_sided=True).verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -114,7 +116,7 @@ def test_one_sided_difference_may_be_below_by_any_amount(
 def test_similarity_is_judged_by_its_share_of_the_way(
     mean: float, verdict: str
 ) -> None:
-    found = judge_ceiling(
+    found = ceiling_test(
         narrow(mean, seed=1), floors=[narrow(0.1)], ceiling=narrow(0.9, seed=2),
         margin=0.2,
     )  # fmt: skip
@@ -124,7 +126,7 @@ def test_similarity_is_judged_by_its_share_of_the_way(
 
 @pytest.mark.parametrize("ceiling", [0.1, 0.05])
 def test_ceiling_that_is_not_above_the_floor_measures_nothing(ceiling: float) -> None:
-    found = judge_ceiling(
+    found = ceiling_test(
         narrow(0.1), floors=[narrow(0.1)], ceiling=narrow(ceiling), margin=0.2
     )
     assert found.verdict == "not_applicable"
@@ -134,23 +136,21 @@ def test_ceiling_that_is_not_above_the_floor_measures_nothing(ceiling: float) ->
 
 def test_ceiling_that_may_be_chance_measures_nothing() -> None:
     ceiling = wide(0.05)
-    found = judge_ceiling(
-        narrow(0.0), floors=[narrow(0.0)], ceiling=ceiling, margin=0.2
-    )
+    found = ceiling_test(narrow(0.0), floors=[narrow(0.0)], ceiling=ceiling, margin=0.2)
     assert ceiling.mean == pytest.approx(0.05)
     assert found.verdict == "not_applicable"
 
 
 def test_largest_floor_counts() -> None:
     floors = [narrow(0.1), narrow(0.5), narrow(0.3)]
-    found = judge_ceiling(narrow(0.8), floors=floors, ceiling=narrow(0.9), margin=0.5)
+    found = ceiling_test(narrow(0.8), floors=floors, ceiling=narrow(0.9), margin=0.5)
     assert found.effect.floor == pytest.approx(0.5)
     assert found.effect.value == pytest.approx(0.75)
 
 
 def test_ceilings_effect_has_fiellers_interval_around_it() -> None:
     floor, middle, ceiling = (world(s, s / 2) for s in (0, 1, 2))
-    found = judge_ceiling(middle, floors=[floor], ceiling=ceiling, margin=0.2).effect
+    found = ceiling_test(middle, floors=[floor], ceiling=ceiling, margin=0.2).effect
     expected = (middle.mean - floor.mean) / (ceiling.mean - floor.mean)
     assert found.value == pytest.approx(expected)
     assert found.low is not None
@@ -161,7 +161,7 @@ def test_ceilings_effect_has_fiellers_interval_around_it() -> None:
 @pytest.mark.parametrize("mean", [-1.2, -0.5, 0.3, 0.8, 1.4])
 def test_p_values_are_of_the_worse_margin_and_of_either_side(mean: float) -> None:
     found, estimate = (
-        judge_within(wide(mean), margin=1.0),
+        equivalence_test(wide(mean), margin=1.0),
         estimate_mean(wide(mean).values),
     )
     below, above = (
@@ -176,7 +176,7 @@ def test_p_values_are_of_the_worse_margin_and_of_either_side(mean: float) -> Non
 @pytest.mark.parametrize("n_sets", range(1, LEAST_SETS))
 @pytest.mark.parametrize("mean", [0.0, 5.0])
 def test_too_few_sets_decide_nothing(n_sets: int, mean: float) -> None:
-    found = judge_within(narrow(mean, (n_sets, 40)), margin=1.0)
+    found = equivalence_test(narrow(mean, (n_sets, 40)), margin=1.0)
     assert found.verdict == "inconclusive"
     assert f"{n_sets} demonstration sets" in found.reason
     assert "--sets" in found.reason
@@ -186,7 +186,7 @@ def test_too_few_sets_decide_nothing(n_sets: int, mean: float) -> None:
 @pytest.mark.parametrize("mean", [0.2, 0.5, 0.9])
 def test_too_few_sets_leave_a_similarity_undecided(n_sets: int, mean: float) -> None:
     middle, floor, ceiling = (narrow(m, (n_sets, 40)) for m in (mean, 0.1, 0.9))
-    found = judge_ceiling(middle, floors=[floor], ceiling=ceiling, margin=0.2)
+    found = ceiling_test(middle, floors=[floor], ceiling=ceiling, margin=0.2)
     assert found.verdict == "inconclusive"
     assert f"{n_sets} demonstration sets" in found.reason
 
@@ -194,23 +194,23 @@ def test_too_few_sets_leave_a_similarity_undecided(n_sets: int, mean: float) -> 
 @pytest.mark.parametrize("n_queries", range(1, LEAST_QUERIES))
 @pytest.mark.parametrize("mean", [0.0, 5.0])
 def test_too_few_queries_decide_nothing(n_queries: int, mean: float) -> None:
-    found = judge_within(narrow(mean, (10, n_queries)), margin=1.0)
+    found = equivalence_test(narrow(mean, (10, n_queries)), margin=1.0)
     assert found.verdict == "inconclusive"
-    assert f"{n_queries} queries cannot tell their spread" in found.reason
+    assert f"the spread of {n_queries} queries is unknown" in found.reason
     assert "--queries" in found.reason
 
 
 @pytest.mark.parametrize("few", [(9, 10), (10, 9), (9, 9)])
 def test_few_sets_or_queries_multiply_every_p(few: tuple[int, int]) -> None:
     values = world(3, 0.8, few).values
-    found = judge_within(measured(values), margin=1.0, one_sided=True)
+    found = equivalence_test(measured(values), margin=1.0, one_sided=True)
     plain = estimate_mean(values).p_below(1.0, tail=TAIL)
     assert found.p_supported == pytest.approx(min(1.0, FEW_FACTOR * float(plain)))
 
 
 def test_interval_just_outside_is_not_said_to_straddle() -> None:
     half = -estimate_mean(wide(0.0).values).interval(LEVEL)[0]
-    found = judge_within(wide(1.0 + 1.05 * half), margin=1.0)  # refuted needs more
+    found = equivalence_test(wide(1.0 + 1.05 * half), margin=1.0)  # refuted needs more
     assert found.verdict == "inconclusive"
     assert found.effect.low is not None
     assert found.effect.low > 1.0
@@ -219,7 +219,7 @@ def test_interval_just_outside_is_not_said_to_straddle() -> None:
 
 
 def test_one_set_has_no_interval_and_no_p_below_one() -> None:
-    found = judge_within(narrow(0.0, (1, 40)), margin=1.0)
+    found = equivalence_test(narrow(0.0, (1, 40)), margin=1.0)
     assert (found.effect.low, found.effect.high) == (None, None)
     assert (found.p_supported, found.p_refuted) == (1.0, 1.0)
 
@@ -229,14 +229,14 @@ def test_one_set_has_no_interval_and_no_p_below_one() -> None:
     [(0.0, "supported"), (0.5, "supported"), (1.0, "inconclusive"), (2.0, "refuted")],
 )
 def test_equal_values_are_judged_as_they_stand(value: float, verdict: str) -> None:
-    found = judge_within(measured(np.full((10, 12), value)), margin=1.0)
+    found = equivalence_test(measured(np.full((10, 12), value)), margin=1.0)
     assert found.verdict == verdict
     assert (found.effect.low, found.effect.high) == (value, value)
 
 
 def test_equal_arms_are_judged_as_they_stand() -> None:
     floor, middle, ceiling = (measured(np.full((10, 12), v)) for v in (0.0, 0.95, 1.0))
-    found = judge_ceiling(middle, floors=[floor], ceiling=ceiling, margin=0.1)
+    found = ceiling_test(middle, floors=[floor], ceiling=ceiling, margin=0.1)
     assert found.verdict == "supported"
     expected = pytest.approx((0.95, 0.95, 0.95))
     assert (found.effect.value, found.effect.low, found.effect.high) == expected
@@ -253,7 +253,7 @@ DEGENERATE = {
 
 @pytest.mark.parametrize("name", DEGENERATE)
 def test_degenerate_values_are_inconclusive_with_a_reason(name: str) -> None:
-    found = judge_within(measured(DEGENERATE[name]), margin=1.0)
+    found = equivalence_test(measured(DEGENERATE[name]), margin=1.0)
     assert found.verdict == "inconclusive"
     assert found.reason
 
@@ -262,10 +262,10 @@ def test_degenerate_values_are_inconclusive_with_a_reason(name: str) -> None:
 def test_degenerate_arms_decide_nothing_and_say_why(name: str) -> None:
     arm = measured(DEGENERATE[name])
     above = measured(DEGENERATE[name] + 1.0)
-    found = judge_ceiling(arm, floors=[arm], ceiling=above, margin=0.1)
+    found = ceiling_test(arm, floors=[arm], ceiling=above, margin=0.1)
     assert found.verdict in ("inconclusive", "refuted")
     assert found.reason or found.verdict == "refuted"
-    same = judge_ceiling(arm, floors=[arm], ceiling=arm, margin=0.1)
+    same = ceiling_test(arm, floors=[arm], ceiling=arm, margin=0.1)
     assert same.verdict == "not_applicable"
     assert same.reason
 
@@ -293,7 +293,7 @@ def test_numbers_that_are_none_are_refused_before_a_verdict(bad: float) -> None:
 def test_exact_claim_is_judged_by_its_largest_value(
     values: list[list[float]], verdict: str
 ) -> None:
-    found = judge_exactly(measured(np.array(values)), tolerance=1e-12)
+    found = tolerance_test(measured(np.array(values)), tolerance=1e-12)
     assert found.verdict == verdict
     assert found.effect.value == np.abs(values).max()
 
@@ -306,7 +306,7 @@ def test_exact_claim_is_judged_by_its_largest_value(
 def test_what_is_known_whole_is_judged_by_its_mean_however_few(
     values: list[list[float]], verdict: str
 ) -> None:
-    found = judge_whole(measured(np.array(values)), margin=0.2)
+    found = census_test(measured(np.array(values)), margin=0.2)
     assert found.verdict == verdict
     assert found.effect.value == np.mean(values)
     assert (found.effect.low, found.effect.p, found.p_supported) == (None, None, None)
@@ -330,7 +330,7 @@ def test_share_of_the_way_that_may_be_missing_is_below_one(margin: float) -> Non
 
 def test_similarity_without_a_floor_is_refused() -> None:
     with pytest.raises(ClaimError, match=r"judged without a floor\. Expected"):
-        judge_ceiling(narrow(0.5), floors=[], ceiling=narrow(0.9), margin=0.1)
+        ceiling_test(narrow(0.5), floors=[], ceiling=narrow(0.9), margin=0.1)
 
 
 @pytest.mark.parametrize("arm", ["floor", "ceiling"])
@@ -338,7 +338,7 @@ def test_arms_of_another_cell_are_refused(arm: str) -> None:
     arms = {"floor": narrow(0.1), "ceiling": narrow(0.9)}
     arms[arm] = narrow(arms[arm].mean, (10, 39))
     with pytest.raises(ShapeError, match=r"\(10, 40\) and an arm has \(10, 39\)"):
-        judge_ceiling(
+        ceiling_test(
             narrow(0.5), floors=[arms["floor"]], ceiling=arms["ceiling"], margin=0.1
         )
 
@@ -347,23 +347,25 @@ def test_arms_of_another_cell_are_refused(arm: str) -> None:
     ("gain", "opens"), [(0.2, True), (1e-3, True), (0.0, False), (-0.2, False)]
 )
 def test_gate_opens_for_a_gain_above_zero(gain: float, opens: bool) -> None:
-    assert is_gained(narrow(gain)) is opens
+    assert is_clearly_positive(narrow(gain)) is opens
 
 
 def test_gate_is_closed_to_a_gain_that_may_be_chance() -> None:
-    assert not is_gained(wide(0.05))
+    assert not is_clearly_positive(wide(0.05))
 
 
 @pytest.mark.parametrize("n_sets", range(1, LEAST_SETS))
 @pytest.mark.parametrize("gain", [-5.0, -0.05, 0.05, 5.0])
 def test_gate_follows_the_sign_when_sets_are_too_few(n_sets: int, gain: float) -> None:
     drawn = world(0, 0.0, (n_sets, 40))
-    found = is_gained(measured(drawn.values - drawn.mean + gain))
+    found = is_clearly_positive(measured(drawn.values - drawn.mean + gain))
     assert found is (gain > 0)
 
 
 def test_gate_opens_by_chance_as_seldom_as_it_says() -> None:
-    opened = np.mean([is_gained(world(seed, 0.0)) for seed in range(N_WORLDS)])
+    opened = np.mean(
+        [is_clearly_positive(world(seed, 0.0)) for seed in range(N_WORLDS)]
+    )
     assert opened <= ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / N_WORLDS)
 
 
@@ -393,8 +395,8 @@ def test_description_carries_interval_sizes_and_no_verdict() -> None:
 @given(seed=st.integers(0, 2**32 - 1), mean=st.floats(-2, 2))
 def test_verdict_reflects_with_the_sign(seed: int, mean: float) -> None:
     one = world(seed, mean)
-    there = judge_within(one, margin=1.0)
-    back = judge_within(measured(-one.values), margin=1.0)
+    there = equivalence_test(one, margin=1.0)
+    back = equivalence_test(measured(-one.values), margin=1.0)
     assert back.p_supported == pytest.approx(there.p_supported, abs=1e-12)
     assert back.p_refuted == pytest.approx(there.p_refuted, abs=1e-12)
 
@@ -403,8 +405,8 @@ def test_verdict_reflects_with_the_sign(seed: int, mean: float) -> None:
 @given(seed=st.integers(0, 2**32 - 1), scale=st.floats(1e-3, 1e3))
 def test_verdict_ignores_the_unit(seed: int, scale: float) -> None:
     one = world(seed, 0.7)
-    other = judge_within(measured(scale * one.values), margin=scale)
-    found = judge_within(one, margin=1.0)
+    other = equivalence_test(measured(scale * one.values), margin=scale)
+    found = equivalence_test(one, margin=1.0)
     assert other.verdict == found.verdict
     assert other.p_supported == pytest.approx(found.p_supported, rel=1e-6, abs=1e-12)
 
@@ -414,7 +416,7 @@ def test_verdict_ignores_the_unit(seed: int, scale: float) -> None:
 def test_supported_is_the_interval_inside_and_refuted_outside(
     seed: int, mean: float
 ) -> None:
-    found = judge_within(world(seed, mean, (4, 6)), margin=1.0)
+    found = equivalence_test(world(seed, mean, (4, 6)), margin=1.0)
     low, high = found.effect.low, found.effect.high
     assert low is not None
     assert high is not None
@@ -432,7 +434,7 @@ def share(verdict: str, judged: list[Judgement]) -> float:
 @pytest.mark.parametrize("one_sided", [False, True])
 def test_effect_at_the_margin_is_rarely_supported_or_refuted(one_sided: bool) -> None:
     judged = [
-        judge_within(world(seed, 1.0), margin=1.0, one_sided=one_sided)
+        equivalence_test(world(seed, 1.0), margin=1.0, one_sided=one_sided)
         for seed in range(N_WORLDS)
     ]
     allowed = ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / N_WORLDS)  # .083
@@ -443,7 +445,7 @@ def test_effect_at_the_margin_is_rarely_supported_or_refuted(one_sided: bool) ->
 def test_two_draws_of_one_learner_are_supported() -> None:
     # Eight standard errors lie between no difference and the margin, on either side.
     judged = [
-        judge_within(
+        equivalence_test(
             world(s, 0.0, MANY).minus(world(s + N_WORLDS, 0.0, MANY)), margin=1.0
         )
         for s in range(50)
@@ -453,7 +455,7 @@ def test_two_draws_of_one_learner_are_supported() -> None:
 
 
 def test_effect_beyond_the_margin_is_mostly_refuted() -> None:
-    judged = [judge_within(world(s, 2.0, MANY), margin=1.0) for s in range(50)]
+    judged = [equivalence_test(world(s, 2.0, MANY), margin=1.0) for s in range(50)]
     assert share("refuted", judged) >= 0.9
     assert share("supported", judged) == 0.0
 
@@ -461,7 +463,7 @@ def test_effect_beyond_the_margin_is_mostly_refuted() -> None:
 def arms_at(effect: float, seed: int, shape: tuple[int, int] = SHAPE) -> Judgement:
     floor, ceiling = world(3 * seed, 0.0, shape), world(3 * seed + 1, 4.0, shape)
     middle = world(3 * seed + 2, 4.0 * effect, shape)
-    return judge_ceiling(middle, floors=[floor], ceiling=ceiling, margin=0.2)
+    return ceiling_test(middle, floors=[floor], ceiling=ceiling, margin=0.2)
 
 
 def test_similarity_at_its_margin_is_rarely_supported_or_refuted() -> None:

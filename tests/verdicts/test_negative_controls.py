@@ -15,7 +15,7 @@ from probes.verdicts.judge import Judge
 from probes.verdicts.negative_controls import (
     UNTRAINED,
     UNTRAINED_BUT_EMBEDDINGS,
-    tell_alike,
+    remark_on_control,
 )
 
 
@@ -45,7 +45,7 @@ def judge() -> Judge:
 def test_no_clear_advantage_over_random_weights_is_told(
     trained: float, untrained: float, better: Any, is_alike: bool
 ) -> None:
-    told = tell_alike(measured(trained), measured(untrained, 1), better=better)
+    told = remark_on_control(measured(trained), measured(untrained, 1), better=better)
     assert bool(told) == is_alike
     if is_alike:
         assert "likeness does not tell learning from none here" in told
@@ -55,14 +55,14 @@ def test_an_advantage_of_rounding_is_none() -> None:
     zero, rounding = measured(0.0), measured(0.0)
     zero.values[:] = 0.0
     rounding.values[:] = np.linspace(1e-17, 1e-15, 20)
-    assert tell_alike(rounding, zero, better="higher")
-    assert tell_alike(zero, rounding, better="nearer 0")
+    assert remark_on_control(rounding, zero, better="higher")
+    assert remark_on_control(zero, rounding, better="nearer 0")
 
 
 def test_arms_of_other_sizes_are_compared_by_their_means() -> None:
     small = measured(0.5, shape=(3, 2))
-    assert not tell_alike(measured(0.8), small, better="higher")
-    assert tell_alike(measured(0.4), small, better="higher")
+    assert not remark_on_control(measured(0.8), small, better="higher")
+    assert remark_on_control(measured(0.4), small, better="higher")
 
 
 @pytest.mark.parametrize("arm", [UNTRAINED, UNTRAINED_BUT_EMBEDDINGS])
@@ -91,7 +91,7 @@ def test_a_floor_as_high_as_the_ceiling_is_named() -> None:
 
 def test_the_untrained_arm_is_shown_beside_what_is_judged() -> None:
     judged = judge()
-    judged.contrasts(measured(0.1), [measured(0.1, 1)], better="nearer 0")
-    judged.contrasts(measured(0.1), [], better="nearer 0")  # a constructed network
-    assert [e.name for e in judged.beside] == [f"likeness: {UNTRAINED}"]
+    judged.control(measured(0.1), [measured(0.1, 1)], better="nearer 0")
+    judged.control(measured(0.1), [], better="nearer 0")  # a constructed network
+    assert [e.name for e in judged.secondary_effects] == [f"likeness: {UNTRAINED}"]
     assert judged.note.count("does not tell") == 1

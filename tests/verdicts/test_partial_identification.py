@@ -83,7 +83,9 @@ def test_ends_on_both_sides_of_the_margin_decide_nothing(
 ) -> None:
     found, _ = agrees(measured)
     assert found.verdict == "inconclusive"
-    assert found.reason.startswith(f"{was} as measured, but answers are kept in part")
+    assert found.reason.startswith(
+        f"{was} as measured, but only part of each answer is kept"
+    )
     assert found.p_supported is not None
     assert found.p_refuted is not None
     assert min(found.p_supported, found.p_refuted) > 0.05  # nor after correction

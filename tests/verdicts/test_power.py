@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from probes.measurement import Measurement
 from probes.verdicts.crossed_means import Components, estimate_mean, variance_components
-from probes.verdicts.equivalence import judge_within
+from probes.verdicts.equivalence import equivalence_test
 from probes.verdicts.power import (
     MOST_SETS,
+    equivalence_power,
     power,
-    power_within,
+    sets_for_equivalence,
     sets_needed,
-    sets_needed_within,
     standard_error,
 )
 from probes.verdicts.thresholds import ALPHA, FEW_SETS
@@ -56,13 +56,15 @@ def test_power_within_is_the_share_of_worlds_that_are_found_inside(
 ) -> None:
     found = estimate_mean(worlds(4000, n_sets, mean, seed=n_sets))
     inside = (found.p_below(0.6) < 0.05) & (found.p_above(-0.6) < 0.05)
-    planned = power_within(PARTS, effect=mean, margin=0.6, n_sets=n_sets, **SETTINGS)
+    planned = equivalence_power(
+        PARTS, effect=mean, margin=0.6, n_sets=n_sets, **SETTINGS
+    )
     assert planned == pytest.approx(inside.mean(), abs=0.06)
 
 
 def test_power_within_has_no_favourite_side() -> None:
     plus, minus = (
-        power_within(PARTS, effect=e, margin=0.6, n_sets=10, **SETTINGS)
+        equivalence_power(PARTS, effect=e, margin=0.6, n_sets=10, **SETTINGS)
         for e in (0.2, -0.2)
     )
     assert plus == pytest.approx(minus)
@@ -70,8 +72,8 @@ def test_power_within_has_no_favourite_side() -> None:
 
 def test_a_mean_beyond_the_margin_is_never_found_within() -> None:
     sizes = {"effect": 0.7, "margin": 0.6, **SETTINGS}
-    assert power_within(PARTS, n_sets=10_000, **sizes) < 0.05
-    assert sets_needed_within(PARTS, wanted=0.8, **sizes) is None
+    assert equivalence_power(PARTS, n_sets=10_000, **sizes) < 0.05
+    assert sets_for_equivalence(PARTS, target_power=0.8, **sizes) is None
 
 
 @settings(deadline=None)
@@ -84,7 +86,7 @@ def test_the_sets_needed_are_the_least_that_suffice(
     gap: float, sets: float, rest: float
 ) -> None:
     parts = Components(sets=sets, queries=0.0, rest=rest)
-    needed = sets_needed(parts, gap=gap, wanted=0.8, **SETTINGS)
+    needed = sets_needed(parts, gap=gap, target_power=0.8, **SETTINGS)
     assert needed is not None
     assert power(parts, gap=gap, n_sets=needed, **SETTINGS) >= 0.8
     if needed > 2:
@@ -93,24 +95,26 @@ def test_the_sets_needed_are_the_least_that_suffice(
 
 def test_queries_that_differ_are_not_overcome_by_sets() -> None:
     parts = Components(sets=0.1, queries=40.0, rest=0.1)
-    assert sets_needed(parts, gap=0.5, wanted=0.8, **SETTINGS) is None
+    assert sets_needed(parts, gap=0.5, target_power=0.8, **SETTINGS) is None
     assert power(parts, gap=0.5, n_sets=MOST_SETS, **SETTINGS) < 0.8
 
 
 def test_values_that_do_not_vary_need_two_sets() -> None:
     nothing = Components(sets=0.0, queries=0.0, rest=0.0)
-    assert sets_needed(nothing, gap=0.1, wanted=0.8, **SETTINGS) == 2
+    assert sets_needed(nothing, gap=0.1, target_power=0.8, **SETTINGS) == 2
     assert power(nothing, gap=-0.1, n_sets=5, **SETTINGS) == 0.0
 
 
 def test_an_undecided_cell_says_how_many_sets_decide_it() -> None:
     drawn = worlds(1, 10, 0.0)[0]
     values = drawn - drawn.mean() + 0.8
-    found = judge_within(Measurement(name="gap", unit="", values=values), margin=1.0)
+    found = equivalence_test(
+        Measurement(name="gap", unit="", values=values), margin=1.0
+    )
     parts = variance_components(values)
     assert found.verdict == "inconclusive"
     assert parts is not None
-    needed = sets_needed(parts, gap=0.2, n_queries=40, alpha=ALPHA, wanted=0.8)
+    needed = sets_needed(parts, gap=0.2, n_queries=40, alpha=ALPHA, target_power=0.8)
     assert needed is not None
     assert needed > FEW_SETS
     assert f"more sets decide it alone (about {needed}, {needed - 10} more)" in (
@@ -121,6 +125,8 @@ def test_an_undecided_cell_says_how_many_sets_decide_it() -> None:
 def test_a_cell_that_sets_cannot_decide_asks_for_queries() -> None:
     by_query = np.linspace(-30, 30, 40)[None, :] + 1e-3 * np.arange(12)[:, None]
     values = by_query - by_query.mean() + 0.9
-    found = judge_within(Measurement(name="gap", unit="", values=values), margin=1.0)
+    found = equivalence_test(
+        Measurement(name="gap", unit="", values=values), margin=1.0
+    )
     assert found.verdict == "inconclusive"
     assert "no number of sets decides, more queries do" in found.reason

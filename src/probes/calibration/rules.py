@@ -13,7 +13,7 @@ import numpy as np
 
 from probes.measurement import Array
 from probes.verdicts.crossed_means import Estimate, estimate_mean
-from probes.verdicts.equivalence import p_values
+from probes.verdicts.decision import p_values
 
 P = tuple[Array, Array]
 Rule = Callable[[Array, float], P]
@@ -22,7 +22,7 @@ RESAMPLES = 1000
 
 
 def instrument(values: Array, margin: float) -> P:
-    """Judge as a verdict does, with its own code, ``equivalence.p_values``."""
+    """Decide as a verdict does: ``verdicts.decision.p_values``, its own code."""
     return p_values(estimate_mean(values), margin, one_sided=True, shape=values.shape)
 
 

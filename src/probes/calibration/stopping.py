@@ -15,12 +15,12 @@ from probes.calibration.simulations import Simulation
 from probes.calibration.study import ERRORS_TO_MARGIN, HOME, TRUTHS, ErrorRates
 from probes.hashing import seed_of
 from probes.measurement import Array
-from probes.verdicts.group_sequential import Looks
+from probes.verdicts.group_sequential import GroupSequentialDesign
 from probes.verdicts.thresholds import ALPHA
 
-LOOKS = Looks(sizes=(10, 20, 40, 80))
+LOOKS = GroupSequentialDesign(sizes=(10, 20, 40, 80))
 LEVELS = {
-    "interim analyses": LOOKS.nominal(ALPHA),
+    "interim analyses": LOOKS.nominal_level(ALPHA),
     "interim analyses, each at 5 %": ALPHA,
 }
 """The level of each analysis. The second is a mistake, which the study must show."""

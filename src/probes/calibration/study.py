@@ -132,7 +132,7 @@ def shares_of_the_way(*, runs: int) -> Iterator[ErrorRates]:
     """Judge similarities between a floor and a ceiling that have errors of their own.
 
     The rule judges the contrast similarity − floor − (1 − margin)(ceiling − floor), as
-    ``equivalence.judge_ceiling`` does. A tenth of the way may be missing.
+    ``equivalence.ceiling_test`` does. A tenth of the way may be missing.
     """
     missing, room = 0.1, 4.0
     for profile, shares in PROFILES.items():

@@ -1,20 +1,20 @@
 """Measures: pure functions from observations to one Measurement each.
 
-``step_matching`` alone compares many at once, and returns what ``steps`` puts in a row.
+Only ``step_matching`` compares many at once; it returns a table of distances.
 """
 
 from probes.measures.coverage import corrected, coverage, coverage_elsewhere
 from probes.measures.distributions import (
+    distance_reduction,
     jensen_shannon,
     label_jensen_shannon,
     label_total_variation,
-    nearer_by,
     total_variation,
 )
 from probes.measures.identities import patch_error
 from probes.measures.label_changes import change_agreement, change_size
 from probes.measures.linear_fits import linearity, weight_distance
-from probes.measures.matched_gap import gap_at_match
+from probes.measures.matched_gap import gap_after_matching
 from probes.measures.order_sensitivity import (
     answer_order_sensitivity,
     label_order_sensitivity,
@@ -75,8 +75,9 @@ __all__ = [
     "corrected",
     "coverage",
     "coverage_elsewhere",
+    "distance_reduction",
     "explained_share",
-    "gap_at_match",
+    "gap_after_matching",
     "gaussian_hoyer",
     "gaussian_sparsity",
     "gold_probability",
@@ -87,7 +88,6 @@ __all__ = [
     "label_order_sensitivity",
     "label_total_variation",
     "linearity",
-    "nearer_by",
     "normalised_update_cosine",
     "order_sensitivity",
     "overlap_cosine",

@@ -1,8 +1,8 @@
-"""How far the truth may lie from what is measured on answers kept in part.
+"""Bounds of measures if only part of each answer is kept.
 
-Each learner's answer is known but for its rest, of which only the mass is known (see
-``outcome_space``). Every bound here holds wherever the rest's mass lies among tokens
-that the learner does not know; they are 0 where nothing was left out.
+Of the tokens that were not kept, the rest, only the total mass is known (see
+``observations.common_support``). Every bound here holds however that mass is spread
+over those tokens. A bound is 0 if nothing was left out.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from probes.measurement import UNBOUNDED, Array, Measurement
 from probes.observations.common_support import UNKNOWN, CommonSupport
 
 
-def with_divergence_ends(similarity: Measurement, shared: CommonSupport) -> Measurement:
+def bound_divergence(similarity: Measurement, shared: CommonSupport) -> Measurement:
     """Bound 1 − the Jensen–Shannon divergence of two answers.
 
-    The divergence is I(Z; X), the bits that an answer X tells of which learner Z gave
-    it. Let E say that X is in the rest of Z. Then I(Z; X, E) is the divergence as
-    measured, in which rests are one outcome, and what is told inside that outcome, at
-    most :func:`mixing` of the rests. And I(Z; X) lacks at most H(E | X): on the tokens
-    that only one knows, mixing of what it has there and the other's rest.
+    The divergence is I(Z; X), the information that an answer X carries about which
+    learner Z gave it. Let E be the event that X is in the rest of Z. Then I(Z; X, E) is
+    the divergence as measured, in which the rest is one outcome, plus the information
+    inside that outcome, at most :func:`mixing` of the rests. I(Z; X) is smaller by at
+    most H(E | X): on the tokens that only one learner kept, mixing of its mass there
+    and the other's rest.
     """
     p, q = shared.rests
     ours, theirs = _known_alone(shared)
@@ -35,8 +36,8 @@ def with_divergence_ends(similarity: Measurement, shared: CommonSupport) -> Meas
 def mixing(p: Array, q: Array) -> Array:
     """Give (p + q)/2 times the entropy of p/(p + q) and q/(p + q), in bits.
 
-    What is told by a part of two answers with masses p and q that is disjoint, beyond
-    its masses; it grows with both.
+    This is the information in a disjoint part of two answers with masses p and q,
+    beyond that in the masses. It grows with both.
     """
     both = np.where(p + q > 0, p + q, 1.0)
     shares = [p / both, q / both]
@@ -53,11 +54,12 @@ def _known_alone(shared: CommonSupport) -> tuple[Array, Array]:
     )
 
 
-def with_variation_ends(distance: Measurement, shared: CommonSupport) -> Measurement:
+def bound_total_variation(distance: Measurement, shared: CommonSupport) -> Measurement:
     """Bound a total variation distance.
 
-    As measured the rests add ½|p − q|. Apart they add ½(p + q), the smaller of the two
-    more; at worst they fill up what the other has more, and take ½(p + q) away.
+    As measured, the rests add ½|p − q|. Disjoint rests add ½(p + q), which is more by
+    the smaller of the two. At the other extreme they fill up what the other answer has
+    more of, and take ½(p + q) away.
     """
     p, q = shared.rests
     above, below = np.minimum(p, q), np.maximum(p, q)
@@ -65,35 +67,36 @@ def with_variation_ends(distance: Measurement, shared: CommonSupport) -> Measure
 
 
 def hidden_spread(rests: Sequence[Array], *, ddof: int = 0) -> Array:
-    """Bound the sum over tokens of standard deviations that R rests may have.
+    """Bound the sum over tokens of the standard deviations of R rests.
 
-    R numbers >= 0 of mean m deviate by at most m·√(R − 1), where all but one are 0; and
-    the tokens' means add up to the rests'.
+    R numbers >= 0 of mean m have a standard deviation of at most m·√(R − 1), reached if
+    all except one are 0. The means of the tokens add up to the mean of the rests.
     """
     n = len(rests)
     return np.asarray(np.mean(rests, axis=0) * np.sqrt((n - 1) * n / (n - ddof)))
 
 
-def with_spread_ends(spread: Measurement, shared: CommonSupport) -> Measurement:
+def bound_spread(spread: Measurement, shared: CommonSupport) -> Measurement:
     """Bound a sum over tokens of standard deviations over R answers.
 
-    A standard deviation is a seminorm: rests add at most their own to it, or take it
-    away. As measured, the rests' deviation as one outcome is in it already.
+    A standard deviation is a seminorm: the rests add at most their own to it, or take
+    that away. The measured value already includes the deviation of the rests as one
+    outcome.
     """
     widest, merged = hidden_spread(shared.rests), np.std(shared.rests, axis=0)
     return shared.bounded(spread, below=widest + merged, above=widest - merged)
 
 
-def with_relative_ends(
+def bound_relative_spread(
     ratio: Measurement, scale: float, orders: CommonSupport, others: CommonSupport
 ) -> Measurement:
     """Bound a sum of standard deviations relative to another's mean.
 
     Args:
         ratio: As measured.
-        scale: What it is relative to, as it was measured.
-        orders: The answers above the line.
-        others: The answers below it.
+        scale: The denominator, as measured.
+        orders: The answers in the numerator.
+        others: The answers in the denominator.
     """
     if orders.is_whole and others.is_whole:
         return ratio
@@ -101,7 +104,7 @@ def with_relative_ends(
     reach_of_scale = 2 * float(hidden_spread(others.rests, ddof=1).mean())
     spread = ratio.values * scale
     lowest, highest = scale - reach_of_scale, scale + reach_of_scale
-    if lowest <= 0:  # how much other demonstrations matter is not known at all
+    if lowest <= 0:  # the denominator may be 0
         return replace(
             ratio, least=np.zeros_like(spread), most=np.full_like(spread, UNBOUNDED)
         )
@@ -109,18 +112,18 @@ def with_relative_ends(
     return replace(ratio, least=least, most=(spread + reach) / lowest)
 
 
-def with_agreement_ends(
+def bound_agreement(
     agreement: Measurement, changes: Sequence[Array], shared: CommonSupport
 ) -> Measurement:
     """Bound ⟨a, b⟩ over the larger of ‖a‖² and ‖b‖².
 
-    Rests change a by no more than a length α, and b by β: ⟨a, b⟩ by no more than
-    ‖a‖β + α‖b‖ + αβ (Cauchy–Schwarz), and the lengths by α and β.
+    The rests change a by at most a length α, and b by β. So they change ⟨a, b⟩ by at
+    most ‖a‖β + α‖b‖ + αβ (Cauchy–Schwarz), and the lengths by α and β.
 
     Args:
         agreement: As measured, on the known tokens.
-        changes: a and b there.
-        shared: The answers before and after of the one, then of the other.
+        changes: a and b on the known tokens.
+        shared: One learner's answers before and after, then the other's.
     """
     if shared.is_whole:
         return agreement
@@ -138,8 +141,8 @@ def with_agreement_ends(
 def _hidden_lengths(shared: CommonSupport) -> tuple[Array, Array]:
     """Bound the lengths by which rests change the two changes.
 
-    The difference of two vectors of numbers >= 0 is, squared, no longer than both
-    together; and numbers up to m that sum to r have squares that sum to m·r or less.
+    For vectors of numbers >= 0, ‖u − v‖² <= ‖u‖² + ‖v‖². Numbers up to m that sum to r
+    have squares that sum to at most m·r.
     """
     pairs = zip(shared.largest, shared.rests, strict=True)
     before, after, others_before, others_after = (m * r for m, r in pairs)
@@ -147,7 +150,7 @@ def _hidden_lengths(shared: CommonSupport) -> tuple[Array, Array]:
 
 
 def _quotient(product: Array, lengths: tuple[Array, Array]) -> Array:
-    """Divide by whichever length gives less; at the least −1, as all agreements are."""
+    """Divide by the length that gives the smaller quotient, which is at least −1."""
     length = np.where(product < 0, *lengths)
-    found = product / np.where(length > 0, length, np.inf)
-    return np.maximum(np.where((length == 0) & (product < 0), -1.0, found), -1.0)
+    quotient = product / np.where(length > 0, length, np.inf)
+    return np.maximum(np.where((length == 0) & (product < 0), -1.0, quotient), -1.0)

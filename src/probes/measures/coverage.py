@@ -1,4 +1,4 @@
-"""Whether ICL is right where another learner has learned to be right."""
+"""Whether ICL corrects the answers that another learner corrects."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def coverage(icl: Observation, learner: Observation, base: Observation) -> Measu
 
     Returns:
         A fraction of the queries that the model alone answers wrongly and the learner
-        rightly. The mean is that ratio of counts exactly; single values are the ratio's
-        linear approximation, so that its interval counts the error of the denominator.
+        rightly. The mean is exactly that ratio of counts. Single values are the ratio's
+        linear approximation, so that the interval includes the denominator's error.
 
     Raises:
         ShapeError: They did not answer the same queries, or the learner corrects none.
@@ -69,9 +69,9 @@ def _right(answered: Observation) -> Mask:
 def _ratio(name: str, counted: Mask, among: Mask) -> Measurement:
     if not among.any():
         raise ShapeError(
-            f"{name} is asked of 0 queries of {among.size}. Expected at least one that "
-            f"the model alone answers wrongly and the learner rightly (or wrongly, for "
-            f"the base rate). Pass more --queries, or a learner that learns."
+            f"{name} has 0 queries among {among.size} to count. Expected at least one "
+            f"where the model alone is wrong and the learner right (for the base rate: "
+            f"wrong). Pass more --queries, or a learner that learns."
         )
     inside = among.astype(np.float64)
     hits = inside * counted

@@ -1,4 +1,4 @@
-"""How far two learners' next-token distributions are apart, in no paper's tables."""
+"""How far apart two learners' distributions over next tokens are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from probes.measurement import Array, Measurement
-from probes.measures.bounds import with_divergence_ends, with_variation_ends
+from probes.measures.bounds import bound_divergence, bound_total_variation
 from probes.observations.common_support import on_common_support
 from probes.observations.observation import Observation, require_same_cells
 
@@ -16,8 +16,8 @@ def jensen_shannon(ours: Observation, theirs: Observation) -> Measurement:
     """Measure 1 − the Jensen–Shannon divergence in bits over the vocabulary.
 
     Returns:
-        A similarity in [0, 1]: 1 for equal distributions, 0 for disjoint ones. Where
-        answers are kept in part, with the ends between which the truth lies.
+        A similarity in [0, 1]: 1 for equal distributions, 0 for disjoint ones. It has
+        bounds if only part of the answers is kept.
 
     Raises:
         ShapeError: The two did not answer the same queries.
@@ -28,7 +28,7 @@ def jensen_shannon(ours: Observation, theirs: Observation) -> Measurement:
     shared = on_common_support(ours, theirs)
     p, q = shared.log_probs
     found = _similarity(p, q, "vocabulary")
-    return with_divergence_ends(found, shared)
+    return bound_divergence(found, shared)
 
 
 def label_jensen_shannon(ours: Observation, theirs: Observation) -> Measurement:
@@ -74,8 +74,8 @@ def total_variation(ours: Observation, theirs: Observation) -> Measurement:
     """Measure the total variation distance ½Σ|p − q| over the vocabulary, in [0, 1].
 
     Returns:
-        0 for equal distributions, 1 for disjoint ones. Where answers are kept in part,
-        with the ends between which the truth lies.
+        0 for equal distributions, 1 for disjoint ones. It has bounds if only part of
+        the answers is kept.
 
     Raises:
         ShapeError: The two did not answer the same queries.
@@ -89,24 +89,24 @@ def total_variation(ours: Observation, theirs: Observation) -> Measurement:
         zero="the same distribution",
         one="disjoint distributions",
     )
-    return with_variation_ends(found, shared)
+    return bound_total_variation(found, shared)
 
 
-def nearer_by(
+def distance_reduction(
     before: Observation, after: Observation, target: Observation
 ) -> Measurement:
     """Measure by how much an answer comes nearer to a target, in total variation.
 
     A mixture of answers is nearer to every target than they are on average, because the
-    distance is convex: only a difference of two such gains says anything.
+    distance is convex. Only a difference of two such reductions is evidence.
 
     Args:
-        before: The answer that moves.
-        after: Where it moves to.
-        target: What it comes nearer to, or moves away from.
+        before: The answer before the change.
+        after: The answer after it.
+        target: The answer to which the distances are measured.
 
     Returns:
-        ½Σ|p − t| − ½Σ|q − t| over the vocabulary, in [−1, 1]; 0 is no nearer.
+        ½Σ|p − t| − ½Σ|q − t| over the vocabulary, in [−1, 1]; above 0 is nearer.
 
     Raises:
         ShapeError: They did not answer the same queries.

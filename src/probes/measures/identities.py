@@ -1,4 +1,4 @@
-"""What holds by algebra for every network, and is evidence of nothing."""
+"""Errors of identities, which hold for every network and are evidence of nothing."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from probes.observations.observation import Observation
 
 
 def patch_error(patched: Observation) -> Measurement:
-    """Measure by how much the patched MLP misses the context's effect, at worst.
+    """Measure the error of a rank-one patch of an MLP, in the worst layer.
 
     Returns:
         ‖M_{W+ΔW}(A(x)) − M_W(A(C, x))‖ / ‖M_W(A(C, x)) − M_W(A(x))‖ of the layer in
-        which it is largest; 1 is as far off as no patch at all.
+        which it is largest; 0 is exact, 1 is as far off as no patch at all.
 
     Reference:
         Dherin et al. 2025, arXiv:2507.16003, Theorem 2.2.

@@ -1,11 +1,11 @@
-"""How the answer to a query changes when the demonstrations' labels do."""
+"""How the answer to a query changes if the labels of the demonstrations change."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from probes.measurement import Measurement
-from probes.measures.bounds import with_agreement_ends, with_variation_ends
+from probes.measures.bounds import bound_agreement, bound_total_variation
 from probes.observations.common_support import on_common_support
 from probes.observations.observation import Observation
 
@@ -27,11 +27,11 @@ def change_size(before: Observation, after: Observation) -> Measurement:
         zero="no change",
         one="disjoint answers",
     )
-    return with_variation_ends(found, shared)
+    return bound_total_variation(found, shared)
 
 
 def change_agreement(ours: Pair, theirs: Pair) -> Measurement:
-    """Measure how alike two learners' answers move, in direction and in size.
+    """Measure how similar two changes of answers are, in direction and in size.
 
     With a and b the changes of the probabilities of all tokens, ⟨a, b⟩ over the larger
     of ‖a‖² and ‖b‖²: their cosine times the smaller length over the larger.
@@ -42,7 +42,7 @@ def change_agreement(ours: Pair, theirs: Pair) -> Measurement:
 
     Returns:
         A number in [−1, 1]; 1 is the same change, −1 the opposite, 0 an unrelated one;
-        also 0 where one of them, or neither, changes.
+        also 0 if at least one of the two does not change.
 
     Raises:
         ShapeError: They did not answer the same queries.
@@ -59,4 +59,4 @@ def change_agreement(ours: Pair, theirs: Pair) -> Measurement:
         one="the same change",
         chance=0.0,
     )
-    return with_agreement_ends(found, (a, b), shared)
+    return bound_agreement(found, (a, b), shared)

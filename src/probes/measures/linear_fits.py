@@ -1,8 +1,8 @@
-"""The linear function that a learner has in mind, read off its predictions.
+"""The linear function that best fits a learner's predictions.
 
 w_A is the least-squares fit of A's predictions on the queries, one for each
-demonstration set; with fewer queries than inputs the one of least norm. It is no
-average over queries, so that measurements have one column.
+demonstration set. If there are fewer queries than inputs, it is the fit of least norm.
+Measurements have one column, because a fit uses all queries at once.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def weight_distance(ours: Observation, theirs: Observation) -> Measurement:
         ShapeError: The two did not answer the same queries.
 
     Reference:
-        Akyürek et al. 2022, arXiv:2211.15661, ILWD; over the inputs' number, as SPD is
-        there, is our addition.
+        Akyürek et al. 2022, arXiv:2211.15661, ILWD. We divide by the number of inputs,
+        as they do for SPD.
     """
     require_same_cells(ours, theirs)
     gap = fitted_weights(ours) - fitted_weights(theirs)
@@ -38,13 +38,13 @@ def weight_distance(ours: Observation, theirs: Observation) -> Measurement:
 
 
 def linearity(ours: Observation) -> Measurement:
-    """Measure R² of the linear fit: how far its weights speak for the learner.
+    """Measure R² of the linear fit: how linear the learner is.
 
     Returns:
-        Shape (n_sets, 1): 1 − Σ(ŷ − w·x)²/Σŷ²; 1 where all predictions are 0.
+        Shape (n_sets, 1): 1 − Σ(ŷ − w·x)²/Σŷ²; 1 if all predictions are 0.
 
     Reference:
-        Akyürek et al. 2022, arXiv:2211.15661, who report it beside ILWD.
+        Akyürek et al. 2022, arXiv:2211.15661, who report it with ILWD.
     """
     predictions = ours.predictions
     fitted = (ours["queries"] @ fitted_weights(ours)[..., None])[..., 0]
@@ -54,7 +54,7 @@ def linearity(ours: Observation) -> Measurement:
         name="R² of the linear fit",
         values=1 - rest / np.where(size > 0, size, 1.0),
         unit="fraction",
-        zero="nothing of it is linear",
+        zero="no linear part",
         one="a linear function of the query",
     )
 

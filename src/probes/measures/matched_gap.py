@@ -1,4 +1,4 @@
-"""How far GD is from ICL in what was to be equal."""
+"""How far GD still is from ICL in the quantity in which they were to be matched."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from probes.observations.observation import Observation
 UNITS = {"accuracy": "fraction", "loss": "nats", "change": "probability"}
 
 
-def gap_at_match(choice: Observation, quantity: str) -> Measurement:
-    """Measure a quantity of GD − that of ICL at the nearest point of GD's trajectory.
+def gap_after_matching(choice: Observation, quantity: str) -> Measurement:
+    """Measure a quantity of GD minus that of ICL, at the best match on GD's trajectory.
 
     Args:
-        choice: The observation of a ``learners.matched.Match``.
+        choice: The observation of a ``learners.performance_matched.Match``.
         quantity: "accuracy", "loss" or "change".
 
     Returns:
-        Shape (n_sets used, 1), the means over calibration queries; 0 is a match.
+        Means over calibration queries, shape (n_sets used, 1); 0 is a match.
     """
     return Measurement(
         name=f"{quantity} of GD − of ICL, calibration queries",

@@ -8,7 +8,7 @@ import numpy as np
 
 from probes.errors import ShapeError
 from probes.measurement import Array, Measurement
-from probes.measures.bounds import with_relative_ends, with_spread_ends
+from probes.measures.bounds import bound_relative_spread, bound_spread
 from probes.observations.common_support import on_common_support
 from probes.observations.observation import Observation, require_same_cells
 
@@ -22,7 +22,7 @@ def order_sensitivity(orders: Sequence[Observation]) -> Measurement:
     Returns:
         Standard deviation (of R values, divisor R) over orders for each vocabulary
         entry, summed over the vocabulary; shape (n_sets, n_queries); 0 is indifference.
-        Where answers are kept in part, with the ends between which the truth lies.
+        It has bounds if only part of the answers is kept.
 
     Raises:
         ShapeError: There are fewer than two orders, or they answer other queries.
@@ -34,7 +34,7 @@ def order_sensitivity(orders: Sequence[Observation]) -> Measurement:
     shared = on_common_support(*_checked(orders))
     spread = _spread([np.exp(p) for p in shared.log_probs]).sum(-1)
     found = _measured("order sensitivity", spread, "probability")
-    return with_spread_ends(found, shared)
+    return bound_spread(found, shared)
 
 
 def label_order_sensitivity(orders: Sequence[Observation]) -> Measurement:
@@ -59,11 +59,11 @@ def relative_order_sensitivity(
 
     Args:
         orders: The same learner after R >= 2 orders of the same demonstrations.
-        other_demonstrations: It after other demonstrations of the same number.
+        other_demonstrations: The learner after as many other demonstrations.
 
     Returns:
-        A ratio; 1 means that order matters as much as the choice of demonstrations, and
-        0 is also returned where other demonstrations change nothing at all.
+        A ratio; 1 means that order matters as much as the choice of demonstrations. It
+        is also 0 if other demonstrations change nothing at all.
 
     Raises:
         ShapeError: There are fewer than two orders, or they answer other queries.
@@ -77,7 +77,7 @@ def relative_order_sensitivity(
     scale = float(_spread([np.exp(p) for p in pair.log_probs], ddof=1).sum(-1).mean())
     values = spread / scale if scale > 0 else np.zeros_like(spread)
     found = _measured("order sensitivity relative to demonstrations", values, "ratio")
-    return with_relative_ends(found, scale, shared, pair)
+    return bound_relative_spread(found, scale, shared, pair)
 
 
 def answer_order_sensitivity(orders: Sequence[Observation]) -> Measurement:
@@ -98,8 +98,8 @@ def answer_order_sensitivity(orders: Sequence[Observation]) -> Measurement:
 def _checked(orders: Sequence[Observation]) -> Sequence[Observation]:
     if len(orders) < 2:
         raise ShapeError(
-            f"Order sensitivity was asked of {len(orders)} orders. Expected at least "
-            f"2. Pass --orders 2 or more."
+            f"Order sensitivity was measured over {len(orders)} order(s). Expected at "
+            f"least 2. Pass --orders 2 or more."
         )
     require_same_cells(*orders)
     return orders

@@ -13,7 +13,7 @@ def prediction_distance(ours: Observation, theirs: Observation) -> Measurement:
 
     Returns:
         In units of the root mean square of the teacher's answers in the cell, so that
-        tolerances and margins do not depend on the data's scale; 0 is agreement.
+        tolerances and margins do not depend on the scale of the data; 0 is agreement.
 
     Raises:
         ShapeError: The two did not answer the same queries.
@@ -51,7 +51,10 @@ def squared_distance(ours: Observation, theirs: Observation) -> Measurement:
 
 
 def sensitivity_cosine(ours: Observation, theirs: Observation) -> Measurement:
-    """Measure the cosine of ∂ŷ/∂x of two learners; 1 where both are 0, else 0.
+    """Measure the cosine of ∂ŷ/∂x of two learners.
+
+    Returns:
+        In [−1, 1]. It is 1 if both sensitivities are 0, and 0 if only one of them is.
 
     Raises:
         ShapeError: The two did not answer the same queries.
@@ -95,7 +98,7 @@ def sensitivity_distance(ours: Observation, theirs: Observation) -> Measurement:
 
 
 def worst_disagreement(hunted: Observation) -> Measurement:
-    """Measure |ŷ − ŷ'| on the worst task that was found (see ``learners.hunt``).
+    """Measure |ŷ − ŷ'| on the worst task found (see ``learners.worst_case``).
 
     Returns:
         Relative to the largest of 1, the predictions and the answers.
@@ -110,11 +113,11 @@ def worst_disagreement(hunted: Observation) -> Measurement:
 
 
 def explained_share(ours: Observation) -> Measurement:
-    """Measure how much less than the answer 0 a learner errs: y² − (ŷ − y)².
+    """Measure how much smaller the error is than that of the answer 0: y² − (ŷ − y)².
 
     Returns:
-        In units of the mean square of the teacher's answers in the cell: 0 is no better
-        than to answer 0, 1 is without error; below 0 it is worse.
+        In units of the mean square of the teacher's answers in the cell: 0 is as
+        wrong as the answer 0, 1 is without error, and below 0 is worse.
     """
     errors = (ours.predictions - ours["answers"]) ** 2
     return Measurement(

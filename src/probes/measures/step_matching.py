@@ -1,4 +1,4 @@
-"""After how many steps of an algorithm each layer of a network is best matched."""
+"""The number of steps of an algorithm that each layer of a network matches best."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class StepMatching:
     low: tuple[int, ...]
     high: tuple[int, ...]
 
-    def told(self) -> str:
+    def describe_best(self) -> str:
         """Write the nearest number of steps for each layer, with its interval."""
         return ", ".join(
             str(best) if low == high else f"{best} [{low}, {high}]"
@@ -49,10 +49,9 @@ class StepMatching:
 def step_matching(layers: Sequence[Observation], run: Observation) -> StepMatching:
     """Find the number of steps of an algorithm that each layer is nearest to.
 
-    Sets and queries are both drawn again, with replacement, for the interval: what
-    else could have been the nearest number of steps with other tasks and queries. The
-    draws are seeded by the shape alone. Where several numbers are equally near, the
-    smallest counts.
+    The interval is a bootstrap over both sets and queries: which number of steps could
+    have been nearest with other tasks and queries. The seed follows from the shape. If
+    several numbers are equally near, the smallest counts.
 
     Args:
         layers: A network's predictions after each layer.
@@ -63,12 +62,12 @@ def step_matching(layers: Sequence[Observation], run: Observation) -> StepMatchi
 
     Reference:
         Fu et al. 2023, arXiv:2310.17086, who match layers with steps by the cosine of
-        errors; distances, and intervals, are our departure.
+        errors. We use distances, and add intervals.
     """
     paths, answers = run["paths"].astype(np.float64), run["answers"]
     if not layers or any(o.predictions.shape != answers.shape for o in layers):
         raise ShapeError(
-            f"Steps for queries of shape {answers.shape} are matched with layers of "
+            f"Steps have answers of shape {answers.shape}, and layers have "
             f"shapes {[o.predictions.shape for o in layers]}. Expected at least one "
             f"layer, and the same sets and queries. Compare observations of one cell."
         )
@@ -102,38 +101,38 @@ def _resampled(gaps: Array) -> Array:
     return found.reshape(RESAMPLES, *sizes).round(ROUNDING)
 
 
-def tell_matching(found: Mapping[str, StepMatching]) -> str:
+def matching_remark(matchings: Mapping[str, StepMatching]) -> str:
     """Write the nearest number of steps for each layer, by algorithm."""
     return "nearest number of steps for each layer: " + "; ".join(
-        f"{name} {matching.told()}" for name, matching in found.items()
+        f"{name} {matching.describe_best()}" for name, matching in matchings.items()
     )
 
 
-def plain_matching(found: Mapping[str, StepMatching]) -> dict[str, Any]:
+def matching_details(matchings: Mapping[str, StepMatching]) -> dict[str, Any]:
     """Put matchings with several algorithms into plain values, for a row.
 
     Args:
-        found: By algorithm, all for the same layers and numbers of steps.
+        matchings: By algorithm, all for the same layers and numbers of steps.
 
     Returns:
         ``steps``, ``layers``, and by algorithm: ``algorithms`` (distances, a list of
         steps for each layer) and ``best`` (the nearest number of steps with its
         interval, for each layer).
     """
-    first = next(iter(found.values()))
+    first = next(iter(matchings.values()))
     return {
         "unit": "answer size",
         "steps": list(first.steps),
         "layers": [k + 1 for k in range(len(first.best))],
         "algorithms": {
             name: [[float(f"{d:.4g}") for d in row] for row in matching.distances]
-            for name, matching in found.items()
+            for name, matching in matchings.items()
         },
         "best": {
             name: [
                 {"steps": best, "low": low, "high": high}
                 for best, low, high in zip(m.best, m.low, m.high, strict=True)
             ]
-            for name, m in found.items()
+            for name, m in matchings.items()
         },
     }

@@ -15,7 +15,7 @@ from probes.observations.observation import Observation, require_same_cells
 
 
 def accuracy(ours: Observation) -> Measurement:
-    """Measure how often the likeliest of all tokens is the right label's.
+    """Measure how often the likeliest of all tokens is that of the right label.
 
     Returns:
         0 or 1 for each set and query; 1 is right.
@@ -53,7 +53,7 @@ def accuracy_over_numbers(learned: Sequence[Observation]) -> Measurement:
 
     Args:
         learned: One learner's answers to the same queries after 1, 2, 4, …
-            demonstrations; each number counts alike, as on a logarithmic axis.
+            demonstrations. All numbers count equally, as on a logarithmic axis.
 
     Returns:
         A fraction for each set and query; 1 is right after every number.
@@ -119,7 +119,8 @@ def overlap_similarity(
     """Measure the overlap cosine similarity (OCS).
 
     Σ_O p·q / √(Σ_O p² · Σ_O q² · (K − |O|)) over the tokens O that are among the K
-    likeliest of both; the factor K − |O| is dropped when it is 0; 0 when O is empty.
+    likeliest of both; the factor K − |O| is dropped if it is 0. The result is 0 if
+    O is empty.
 
     Raises:
         ShapeError: The two did not answer the same queries, or k is out of range.
@@ -141,7 +142,10 @@ def overlap_similarity(
 def overlap_cosine(
     ours: Observation, theirs: Observation, *, k: int = 10
 ) -> Measurement:
-    """Measure the cosine of probabilities on the shared likeliest tokens; 0 if none.
+    """Measure the cosine of probabilities on the shared likeliest tokens.
+
+    Returns:
+        Σ_O p·q / √(Σ_O p² · Σ_O q²), in [0, 1]; 0 if no token is shared.
 
     Raises:
         ShapeError: The two did not answer the same queries, or k is out of range.
@@ -171,7 +175,7 @@ def _first(
 ) -> tuple[Array, Array, NDArray[np.bool_]]:
     """Give both log-probabilities of tokens, and which are among both first k.
 
-    The tokens are the vocabulary where all is kept, else our first k.
+    The tokens are the vocabulary if all of it is kept, else our first k.
     """
     require_same_cells(ours, theirs)
     if not 1 <= k <= ours.n_vocab:

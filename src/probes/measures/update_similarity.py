@@ -1,7 +1,7 @@
-"""How alike two learners change a text model from the inside.
+"""How similarly two learners change the activations of a text model.
 
-All read the arrays of ``learners.activations``; each value is the mean over layers (and
-heads) for one demonstration set and query.
+All measures read the arrays of ``learners.activations``. Each value is the mean over
+layers (and heads) for one demonstration set and query.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def update_cosine(
     """Measure cos(h_ICL − h_ZS, h_FT − h_ZS) of self-attention's outputs.
 
     Returns:
-        A cosine; 0 also where either changes nothing.
+        A cosine; also 0 if one of them changes nothing.
 
     Raises:
         ShapeError: The observations are of other queries or sizes.
@@ -37,7 +37,7 @@ def normalised_update_cosine(
 ) -> Measurement:
     """Measure SimAOU on outputs that are first scaled to length 1.
 
-    The shared ĥ_ZS lifts it: independent changes r of z score ¼ where ‖r‖² = 3‖z‖².
+    The shared ĥ_ZS raises it: independent changes r of z score ¼ if ‖r‖² = 3‖z‖².
 
     Raises:
         ShapeError: The observations are of other queries or sizes.
@@ -122,8 +122,8 @@ def activation_cosine(icl: Observation, learner: Observation) -> Measurement:
         ShapeError: The observations are of other queries or sizes.
 
     Reference:
-        Mishra et al. 2025, arXiv:2509.22621, activation similarity; there also of other
-        positions than the last.
+        Mishra et al. 2025, arXiv:2509.22621, activation similarity. They also measure
+        positions before the last.
     """
     cosine = _cosine(*_aligned("outputs", icl, learner))
     return _similarity("cosine of activations", cosine)

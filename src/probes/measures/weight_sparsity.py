@@ -1,8 +1,8 @@
 """How sparse the attention weights are, and how far they have drifted.
 
-Nothing is drawn here: layers stand where other measurements have demonstration sets,
-matrices where they have queries. An interval then tells how much layers and matrices
-differ; it is no sampling error, and weights of other seeds are not spoken for.
+Nothing is sampled here: the axis of demonstration sets holds layers, that of queries
+holds matrices. An interval then says how much layers and matrices differ. It is not a
+sampling error, and it says nothing of weights trained from other seeds.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ def sparsity(weights: Observation, *, below: float = 1e-2) -> Measurement:
     """Measure the share of entries of W_Q, W_K and W_V with |w| < δ.
 
     Args:
-        weights: What ``learners.weights`` read.
-        below: δ, one of the thresholds that were read.
+        weights: The observation of ``learners.weight_statistics``.
+        below: δ, one of the thresholds in the observation.
 
     Returns:
         A fraction, shape (n_layers, 3). It depends on the weights' scale and basis: a
         Gaussian of σ = .0225 has .343 below .01 (see :func:`gaussian_sparsity`).
 
     Raises:
-        ShapeError: The threshold was not read.
+        ShapeError: The observation has no such threshold.
 
     Reference:
         Shen et al. 2024, arXiv:2310.08540, "sparsity".
@@ -40,7 +40,7 @@ def sparsity(weights: Observation, *, below: float = 1e-2) -> Measurement:
 
 
 def sparsities(weights: Observation) -> list[Measurement]:
-    """Measure :func:`sparsity` below every threshold that was read."""
+    """Measure :func:`sparsity` below every threshold of the observation."""
     return [sparsity(weights, below=below) for below in weights.facts["thresholds"]]
 
 
@@ -48,7 +48,7 @@ def product_sparsity(weights: Observation, *, below: float = 1e-2) -> Measuremen
     """Measure the share of entries of W_KᵀW_Q and P W_V, by head, with |w| < δ.
 
     Raises:
-        ShapeError: The threshold was not read.
+        ShapeError: The observation has no such threshold.
     """
     shares = _shares(weights, below, PRODUCTS)
     return _fraction(f"share of products' entries below {below:g}", shares)
@@ -64,7 +64,7 @@ def gaussian_sparsity(weights: Observation, *, below: float = 1e-2) -> Measureme
 def constructed_sparsity(weights: Observation) -> Measurement:
     """Compute the share of zeros in the GD construction of the same width.
 
-    Tokens are (x, y) of half the width each, W_Q = W_K = [[I, 0], [0, 0]] and W_V =
+    Tokens are (x, y), each half of the width, W_Q = W_K = [[I, 0], [0, 0]] and W_V =
     [[0, 0], [W_0, −I]] with a dense W_0.
 
     Reference:
@@ -79,7 +79,15 @@ def constructed_sparsity(weights: Observation) -> Measurement:
 
 
 def hoyer(weights: Observation) -> Measurement:
-    """Measure Hoyer's sparsity of W_Q, W_K and W_V: .202 for a Gaussian, any scale."""
+    """Measure Hoyer's sparsity of W_Q, W_K and W_V.
+
+    Returns:
+        (√n − ‖w‖₁/‖w‖₂) / (√n − 1), shape (n_layers, 3): 0 for entries of one size, 1
+        for a single entry, .202 for a large Gaussian matrix of any scale.
+
+    Reference:
+        Hoyer 2004, *J. Mach. Learn. Res.* 5:1457.
+    """
     return Measurement(
         name="Hoyer's sparsity",
         values=weights["hoyer"][:, FACTORS],
@@ -90,14 +98,19 @@ def hoyer(weights: Observation) -> Measurement:
 
 
 def gaussian_hoyer(weights: Observation) -> Measurement:
-    """Give the Hoyer's sparsity of large Gaussian matrices of any scale, 1 − √(2/π)."""
+    """Give Hoyer's sparsity of large Gaussian matrices of any scale, 1 − √(2/π)."""
     shape = (_n_layers(weights), FACTORS.stop)
     gaussian = hoyer(weights)
     return replace(gaussian, values=np.full(shape, 1 - math.sqrt(2 / math.pi)))
 
 
 def participating(weights: Observation) -> Measurement:
-    """Measure the participation ratio of W_Q, W_K, W_V: 1/3 for a Gaussian."""
+    """Measure the participation ratio of W_Q, W_K and W_V.
+
+    Returns:
+        A share of all entries, shape (n_layers, 3); 1 for entries of one size, ⅓ for a
+        Gaussian.
+    """
     return Measurement(
         name="participation ratio",
         values=weights["participation"][:, FACTORS],
@@ -107,7 +120,11 @@ def participating(weights: Observation) -> Measurement:
 
 
 def weight_drift(drifted: Observation) -> Measurement:
-    """Measure ‖Θ − Θ'‖ / ‖Θ'‖, one number for a pair of models."""
+    """Measure ‖Θ − Θ'‖ / ‖Θ'‖ of all parameters: one number for a pair of models.
+
+    Returns:
+        Shape (1, 1), relative to the earlier weights Θ'; 0 means the same weights.
+    """
     return Measurement(
         name="relative distance of parameters",
         values=drifted["drift"],

@@ -48,7 +48,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     item.stash.setdefault(STARTED, time.perf_counter())  # later looks add to it
     if card is not None and cell is not None:
         looks = item.config.stash[RUN].looks
-        item.stash[JUDGE] = Judge(card, cell, looks=looks)
+        item.stash[JUDGE] = Judge(card, cell, design=looks)
     try:
         yield
     except Undecided:

@@ -90,7 +90,7 @@ def _passes(run: Run, item: Any, keys: tuple[str, ...], stage: int) -> bool:
     if len(observations) < len(keys):
         return True  # the cell's own test reports why
     try:
-        judge = Judge(card, cell, looks=run.looks)
+        judge = Judge(card, cell, design=run.looks)
         ICL_GATES[card.on][stage].check(judge, *observations)
     except Undecided:
         return False

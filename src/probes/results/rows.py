@@ -71,7 +71,7 @@ def build_row(
         "note": judge.note or None,
         "example": judge.example,
         "details": judge.details or None,
-        "looks": judge.looks.taken(cell.settings.n_sets, ALPHA),
+        "looks": judge.design.to_row(cell.settings.n_sets, ALPHA),
         "observations": list(observations),
         "seconds": round(seconds, 6),
         "provenance": provenance,
@@ -144,7 +144,9 @@ def _verdict_fields(judge: Judge, error: str | None) -> dict[str, Any]:
     return {
         "verdict": verdict,
         "alone": verdict,
-        "effects": [_plain(asdict(e)) for e in (judgement.effect, *judge.beside)],
+        "effects": [
+            _plain(asdict(e)) for e in (judgement.effect, *judge.secondary_effects)
+        ],
         "p_supported": judgement.p_supported,
         "p_refuted": judgement.p_refuted,
         "reason": error if error is not None else judgement.reason or None,

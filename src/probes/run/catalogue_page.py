@@ -1,6 +1,6 @@
-"""Write the catalogue page: what every claim says, and what this instrument found.
+"""Write the catalogue page: what every claim says, and what a run found.
 
-Everything comes from the claims themselves and from the rows of a run.
+Everything comes from the claims and from the rows of a run.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ HEADER = ("variant", "model", "kind", "cells", "effect where it was judged")
 LEAD = (
     "# The catalogue of claims",
     "",
-    "Each claim is a test. Written from the claims and from the rows of a run, by "
-    "`probes catalogue`; edit the claims, not this page.",
+    "Each claim is a test. `probes catalogue` writes this page from the claims and "
+    "from the rows of a run. Edit the claims, not this page.",
     "",
-    "A row of a table sums up the cells of one model: datasets and numbers of "
-    "demonstrations. Of several cells the smallest and the largest effect are told; "
-    "all of them, with intervals, stand in the run's matrix.",
+    "Each row of a table sums up the cells of one model, over datasets and numbers of "
+    "demonstrations. If there are several cells, it shows the smallest and the largest "
+    "effect. The run's matrix shows all of them, with intervals.",
 )
 
 
@@ -38,19 +38,19 @@ def catalogue_page(cards: Iterable[ClaimCard], rows: Sequence[Row]) -> str:
 
     Args:
         cards: The claims, in the page's order.
-        rows: Of a run; a claim without rows says that it was not run.
+        rows: The rows of a run. The page says so if a claim has none.
     """
     by_claim: dict[str, list[Row]] = {}
     for row in rows:
         by_claim.setdefault(split_variant(row["claim"])[0], []).append(row)
     lines = [*LEAD]
     for card in cards:
-        lines += ["", *_told(card), "", *_found(by_claim.get(card.name, []))]
+        lines += ["", *_declared(card), "", *_results(by_claim.get(card.name, []))]
     return "\n".join(lines) + "\n"
 
 
-def _told(card: ClaimCard) -> list[str]:
-    """Say what a claim says of itself."""
+def _declared(card: ClaimCard) -> list[str]:
+    """List what a claim declares."""
     mark = " (an identity: evidence of nothing)" if card.identity else ""
     fields = {
         "Source": card.source,
@@ -67,8 +67,8 @@ def _told(card: ClaimCard) -> list[str]:
     ]
 
 
-def _found(rows: Sequence[Row]) -> list[str]:
-    """Tell the verdicts of a claim's cells, one line for each variant and model."""
+def _results(rows: Sequence[Row]) -> list[str]:
+    """List the verdicts of a claim's cells, one line for each variant and model."""
     if not rows:
         return ["Found: not run."]
     groups: dict[tuple[str, str, str], list[Row]] = {}
@@ -88,7 +88,7 @@ def _verdicts(cells: Sequence[Row]) -> str:
 
 
 def _effects(cells: Sequence[Row]) -> str:
-    """Tell the effect of one judged cell, or the range over several."""
+    """Give the effect of one judged cell, or the range over several."""
     judged = [
         row["effects"][0]
         for row in cells

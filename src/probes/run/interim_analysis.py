@@ -17,7 +17,7 @@ from probes.errors import OptionError, ProbesError
 from probes.learners import InContext
 from probes.observations.request import Request
 from probes.verdicts.crossed_means import variance_components
-from probes.verdicts.group_sequential import Looks
+from probes.verdicts.group_sequential import GroupSequentialDesign
 from probes.verdicts.judge import Judge
 from probes.verdicts.judgement import Judgement
 from probes.verdicts.power import power
@@ -28,7 +28,7 @@ the measured size with less than this probability. Stopping makes no verdict wro
 cell stays *not applicable*."""
 
 
-def looks_of(option: Any) -> Looks | None:
+def looks_of(option: Any) -> GroupSequentialDesign | None:
     """Read ``--until-decided`` from parsed options.
 
     Returns:
@@ -47,7 +47,7 @@ def looks_of(option: Any) -> Looks | None:
             f"a record of cells that were all judged at the same number of sets. Leave "
             f"one of the two options out."
         )
-    return Looks.doubled(option.sets, most)
+    return GroupSequentialDesign.doubling(option.sets, most)
 
 
 def next_look(judge: Judge) -> Cell | None:
@@ -58,7 +58,7 @@ def next_look(judge: Judge) -> Cell | None:
     sets, there is none either, and the row says so.
     """
     judgement, cell = judge.judgement, judge.cell
-    size = judge.looks.after(cell.settings.n_sets)
+    size = judge.design.next_size(cell.settings.n_sets)
     if size is None or judgement is None or not _is_open(judgement, judge):
         return None
     larger = replace(cell, settings=replace(cell.settings, n_sets=size))
@@ -66,7 +66,7 @@ def next_look(judge: Judge) -> Cell | None:
         try:
             Request.of(larger, InContext()).text_task(lambda rows: rows)
         except ProbesError as error:
-            judge.notes(f"no further look: {error}")
+            judge.record(f"no further look: {error}")
             return None
     return larger
 
@@ -88,7 +88,7 @@ def _is_open(judgement: Judgement, judge: Judge) -> bool:
     chance = power(
         parts,
         gap=gain.mean,
-        n_sets=judge.looks.sizes[-1],
+        n_sets=judge.design.sizes[-1],
         n_queries=gain.n_queries,
         alpha=judge.alpha,
     )

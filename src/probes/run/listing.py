@@ -91,28 +91,28 @@ def _described(card: ClaimCard) -> str:
 
 
 def find_claims(places: Sequence[str]) -> list[ClaimCard]:
-    """Import the test files under some places and gather their claims.
+    """Import the test files under some paths and gather their claims.
 
     Raises:
         ClaimError: A file cannot be imported.
     """
-    found: dict[str, ClaimCard] = {}
+    claims: dict[str, ClaimCard] = {}
     for path in _test_files(places):
         for value in vars(_imported(path)).values():
             card = getattr(value, "claim", None)
             if isinstance(card, ClaimCard):
-                found[card.name] = card
-    return list(found.values())
+                claims[card.name] = card
+    return list(claims.values())
 
 
 def find_claim(path: Path, name: str, places: Sequence[str]) -> ClaimCard | None:
-    """Find a claim by name in its file; None where the file cannot be imported.
+    """Find a claim by name in its file; None if the file cannot be imported.
 
     Args:
-        path: The file, as a test's id tells it.
+        path: The file, as in the test's id.
         name: The claim.
-        places: What was asked for on the command line: the id of a test outside the
-            root names no path.
+        places: The paths on the command line. The id of a test outside the root names
+            no path.
     """
     try:
         cards = find_claims([str(path)] if path.exists() else places)
@@ -139,7 +139,7 @@ def _imported(path: Path) -> ModuleType:
     except Exception as error:  # whatever a file of claims may raise
         raise ClaimError(
             f"{path} cannot be imported: {type(error).__name__}: {error}. Expected a "
-            f"file of claims. Mend it; pytest {path} shows where."
+            f"file of claims. Fix it; pytest {path} shows where."
         ) from error
     return module
 

@@ -16,7 +16,7 @@ from probes.engine.progress import duration
 from probes.engine.store import Store
 from probes.engine.store_inventory import list_observations
 from probes.observations.request import Request
-from probes.verdicts.group_sequential import Looks
+from probes.verdicts.group_sequential import GroupSequentialDesign
 from probes.verdicts.thresholds import ALPHA
 
 MOST_READ = 4000
@@ -118,7 +118,7 @@ def _cost_text(part: Work) -> str:
     )
 
 
-def look_lines(looks: Looks | None) -> list[str]:
+def look_lines(looks: GroupSequentialDesign | None) -> list[str]:
     """Say at which numbers of sets a run looks again at undecided cells."""
     if looks is None:
         return []
@@ -126,5 +126,5 @@ def look_lines(looks: Looks | None) -> list[str]:
     return [
         f"This plan is for the first look. The run measures undecided cells again at "
         f"{later} sets, each time in full, and judges every look at level "
-        f"{looks.nominal(ALPHA):.4f}."
+        f"{looks.nominal_level(ALPHA):.4f}."
     ]

@@ -13,7 +13,7 @@ from typing import Any
 from probes.cell import Settings
 from probes.results.rows import row_id
 from probes.verdicts.crossed_means import Components
-from probes.verdicts.power import sets_needed, sets_needed_within
+from probes.verdicts.power import sets_for_equivalence, sets_needed
 from probes.verdicts.thresholds import ALPHA, FEW_SETS, LEAST_SETS, POWER
 
 MOST_NAMED = 10
@@ -75,7 +75,7 @@ def needed_sets(effect: Mapping[str, Any], n_queries: int) -> int | None:
     sizes: dict[str, Any] = {"n_queries": n_queries, "alpha": ALPHA, "wanted": POWER}
     parts = Components(**effect["components"])
     if effect.get("has_two_sides"):
-        return sets_needed_within(parts, effect=0.0, margin=effect["margin"], **sizes)
+        return sets_for_equivalence(parts, effect=0.0, margin=effect["margin"], **sizes)
     return sets_needed(parts, gap=effect["margin"], **sizes)
 
 

@@ -27,7 +27,7 @@ from probes.run.interim_analysis import looks_of
 from probes.run.parsed_options import RunPaths, grid_of, paths_of
 from probes.run.plan import look_lines, plan_work, work_lines
 from probes.run.planned_power import power_lines
-from probes.verdicts.group_sequential import Looks
+from probes.verdicts.group_sequential import GroupSequentialDesign
 
 
 class RunSetup:
@@ -62,7 +62,7 @@ class RunSetup:
         return grid_of(self.option)
 
     @cached_property
-    def looks(self) -> Looks | None:
+    def looks(self) -> GroupSequentialDesign | None:
         """At which numbers of sets a cell may be judged; None for a single one."""
         return looks_of(self.option)
 

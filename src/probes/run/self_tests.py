@@ -17,8 +17,8 @@ from probes.measurement import Measurement
 from probes.measures import answer_order_sensitivity, prediction_distance
 from probes.observations.observation import Observation
 from probes.observations.request import Learner, Request
-from probes.verdicts.equivalence import judge_within
-from probes.verdicts.exact import judge_exactly
+from probes.verdicts.equivalence import equivalence_test
+from probes.verdicts.exact import tolerance_test
 
 ROUNDING = 1e-12
 """float64 keeps 16 digits; sums over 20 terms and 10 inputs may lose four of them."""
@@ -76,12 +76,12 @@ def _distance(observer: Observer, model: ModelCard) -> Measurement:
 
 
 def _construction_is_gd(observer: Observer) -> bool:
-    judgement = judge_exactly(_distance(observer, CONSTRUCTED), tolerance=ROUNDING)
+    judgement = tolerance_test(_distance(observer, CONSTRUCTED), tolerance=ROUNDING)
     return judgement.verdict == "supported"
 
 
 def _spoiled_copy_is_refuted(observer: Observer) -> bool:
-    judgement = judge_exactly(_distance(observer, SPOILED), tolerance=ROUNDING)
+    judgement = tolerance_test(_distance(observer, SPOILED), tolerance=ROUNDING)
     return judgement.verdict == "refuted"
 
 
@@ -93,7 +93,7 @@ def _gd_ignores_order(observer: Observer) -> bool:
 
 def _same_learner_is_supported(observer: Observer) -> bool:
     gap = _distance(observer, CONSTRUCTED).minus(_distance(observer, CONSTRUCTED))
-    return judge_within(gap, margin=ROUNDING).verdict == "supported"
+    return equivalence_test(gap, margin=ROUNDING).verdict == "supported"
 
 
 SELF_TESTS: dict[str, Callable[[Observer], bool]] = {

@@ -2,7 +2,7 @@
 
 The model is x[s, q] = mean + set + query + rest, all random: two-way variance
 components, with Satterthwaite's degrees of freedom for the standard error of the mean.
-No thresholds here: see ``verdict``.
+The thresholds are in ``thresholds``.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ NO_SKEWNESS = 1e-6
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A mean with its standard error; of a stack of matrices, each field is an array.
+    """A mean with its standard error; each field is an array, for a stack of matrices.
 
     Attributes:
         mean: The mean over sets and queries.
-        error: Its standard error; 0 when the values do not vary; inf with one set.
+        error: Its standard error; 0 if the values do not vary; inf with one set.
         freedom: Satterthwaite's degrees of freedom.
         skewness: The third cumulant of the mean, in units of its error cubed.
     """
@@ -47,7 +47,7 @@ class Estimate:
         """Compute the two-sided confidence interval of a level such as .90.
 
         Args:
-            level: Of both sides together.
+            level: The coverage of both sides together.
             tail: How often the skewness counts; see :meth:`p_below`.
         """
         return -self.mirrored._upper(level, tail), self._upper(level, tail)
@@ -118,26 +118,16 @@ def estimate_mean(values: Array) -> Estimate:
     """
     n_sets, n_queries = values.shape[-2:]
     mean = values.mean(axis=(-2, -1))
-    spread = np.ptp(values, axis=(-2, -1))
     if n_sets < 2:
         ones = np.ones_like(mean)
         return Estimate(
             mean=mean, error=ones * np.inf, freedom=ones, skewness=0.0 * ones
         )
+    spread = np.ptp(values, axis=(-2, -1))
     mean = np.where(spread == 0.0, values[..., 0, 0], mean)
     scale = np.where(spread == 0.0, 1.0, spread)  # powers of large numbers overflow
     scaled = (values - mean[..., None, None]) / scale[..., None, None]
-    sets, queries, rest = _mean_squares(scaled)
-    dropped = (sets + queries - rest <= 0.0) | (n_queries < 2)
-    floor = np.maximum(sets, queries)
-    queries, rest = (np.where(dropped, 0.0, part) for part in (queries, rest))
-    variance = np.maximum(np.where(dropped, sets, sets + queries - rest), floor)
-    safe = np.where(variance == 0.0, 1.0, variance)
-    parts = (sets / safe) ** 2 / (n_sets - 1)
-    if n_queries > 1:
-        parts = parts + (queries / safe) ** 2 / (n_queries - 1)
-        parts = parts + (rest / safe) ** 2 / ((n_sets - 1) * (n_queries - 1))
-    freedom = np.where(parts > 0, 1 / np.where(parts > 0, parts, 1.0), n_sets - 1.0)
+    variance, freedom = _variance(scaled)
     error = np.sqrt(variance / (n_sets * n_queries))
     third = _third_cumulant(scaled.mean(axis=-1)) + _third_cumulant(
         scaled.mean(axis=-2)
@@ -148,6 +138,27 @@ def estimate_mean(values: Array) -> Estimate:
         freedom=np.clip(freedom, 1.0, n_sets * n_queries - 1.0),
         skewness=np.where(error > 0.0, third / np.where(error > 0, error, 1) ** 3, 0.0),
     )
+
+
+def _variance(values: Array) -> tuple[Array, Array]:
+    """Combine mean squares to n_sets · n_queries times the variance of the mean.
+
+    Returns:
+        That variance, and its degrees of freedom by Satterthwaite's approximation.
+    """
+    n_sets, n_queries = values.shape[-2:]
+    sets, queries, rest = _mean_squares(values)
+    dropped = (sets + queries - rest <= 0.0) | (n_queries < 2)
+    floor = np.maximum(sets, queries)
+    queries, rest = (np.where(dropped, 0.0, part) for part in (queries, rest))
+    variance = np.maximum(np.where(dropped, sets, sets + queries - rest), floor)
+    safe = np.where(variance == 0.0, 1.0, variance)
+    parts = (sets / safe) ** 2 / (n_sets - 1)
+    if n_queries > 1:
+        parts = parts + (queries / safe) ** 2 / (n_queries - 1)
+        parts = parts + (rest / safe) ** 2 / ((n_sets - 1) * (n_queries - 1))
+    freedom = np.where(parts > 0, 1 / np.where(parts > 0, parts, 1.0), n_sets - 1.0)
+    return variance, freedom
 
 
 def variance_components(values: Array) -> Components | None:

@@ -1,7 +1,7 @@
-"""Verdicts on what is known whole: nothing was sampled, so no interval and no p.
+"""Verdicts without sampling, and so without an interval and without p.
 
-What algebra decides is judged by its largest error; what was counted over all there is
-of a network, its matrices for instance, by its mean.
+What algebra decides is judged by its largest error. A census, such as one of all the
+matrices of a network, is judged by its mean.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from probes.measurement import Measurement
 from probes.verdicts.judgement import Effect, Judgement
 
 
-def judge_exactly(measurement: Measurement, *, tolerance: float) -> Judgement:
+def tolerance_test(measurement: Measurement, *, tolerance: float) -> Judgement:
     """Decide a claim that holds by algebra: the largest value must be rounding.
 
     Args:
@@ -40,11 +40,11 @@ def judge_exactly(measurement: Measurement, *, tolerance: float) -> Judgement:
     )
 
 
-def judge_whole(advantage: Measurement, *, margin: float) -> Judgement:
-    """Decide whether an advantage, counted over all there is, exceeds the margin.
+def census_test(advantage: Measurement, *, margin: float) -> Judgement:
+    """Decide whether an advantage exceeds the margin in a census.
 
     Args:
-        advantage: Of every part that there is; none was drawn.
+        advantage: Of every part that there is; no part was sampled.
         margin: The mean advantage that it must exceed, in the same unit.
     """
     require_margin(margin)
@@ -63,7 +63,7 @@ def judge_whole(advantage: Measurement, *, margin: float) -> Judgement:
 
 
 def require_margin(margin: float, what: str = "margin") -> None:
-    """Refuse a margin that decides nothing.
+    """Refuse a margin that is not a positive number.
 
     Raises:
         ClaimError: It is not a positive finite number.
@@ -71,5 +71,5 @@ def require_margin(margin: float, what: str = "margin") -> None:
     if not (isinstance(margin, int | float) and math.isfinite(margin) and margin > 0):
         raise ClaimError(
             f"The {what} is {margin!r}. Expected a positive number, chosen before the "
-            f"run and with its reason beside it. Pass {what}=…."
+            f"run, with a reason. Pass {what}=…."
         )

@@ -1,17 +1,16 @@
-"""Looking more than once: the level of each look, so that all together keep theirs.
+"""Group-sequential designs: the level of each interim analysis.
 
 A cell may be judged at a growing number of demonstration sets, and stops when it is
-decided. Judging each time at 5 % errs far more often than in 5 % of cells. Here every
-look has the same nominal level (Pocock 1977, *Biometrika* 64:191), computed from the
-correlation of the looks instead of looked up. No thresholds of the project here.
+decided. Judging at 5 % each time is wrong far more often than in 5 % of cells. Here
+every interim analysis (a look) has the same nominal level (Pocock 1977, *Biometrika*
+64:191), computed from the correlation of the looks.
 
-What is approximated: the statistic at n sets is taken to be normal and its correlation
+An approximation: the statistic at n sets is taken to be normal and its correlation
 with that at N > n sets to be √(n/N), as for a mean over nested independent sets. A
 Student's p-value is then compared with the normal's level (Jennison and Turnbull 2000,
 *Group Sequential Methods*, ch. 11). Queries are the same at every look, which makes
 looks more alike than that, and the rule stricter than it need be (Slepian's
-inequality). How often it errs is measured: ``probes calibrate --only
-looks``.
+inequality). ``probes calibrate --only looks`` measures how often it is wrong.
 """
 
 from __future__ import annotations
@@ -27,31 +26,31 @@ import numpy as np
 from probes.errors import OptionError
 
 LOWEST = -9.0
-"""Below it lies 1e-19 of a normal distribution: nothing beside rounding."""
+"""Below it lies 1e-19 of a normal distribution, which is less than rounding."""
 NODES = 200
 """Points of the quadrature between two looks; 100 give the same ten digits."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Looks:
+class GroupSequentialDesign:
     """The numbers of demonstration sets at which a cell may be judged.
 
     Attributes:
-        sizes: Growing; one size is an ordinary run.
+        sizes: In growing order; an ordinary run has one size.
     """
 
     sizes: tuple[int, ...]
 
     @classmethod
-    def doubled(cls, first: int, most: int) -> Looks:
-        """Look at a number of sets, then at twice as many, and so on.
+    def doubling(cls, first: int, most: int) -> GroupSequentialDesign:
+        """Plan a look at a number of sets, then at twice as many, and so on.
 
         Args:
             first: Sets of the first look, at least 1.
-            most: No look has more sets.
+            most: The largest number of sets.
 
         Raises:
-            OptionError: Not even a second look fits.
+            OptionError: There is no room for a second look.
         """
         if most < 2 * first:
             raise OptionError(
@@ -62,51 +61,47 @@ class Looks:
         n_looks = (most // first).bit_length()
         return cls(sizes=tuple(first << k for k in range(n_looks)))
 
-    def after(self, size: int) -> int | None:
-        """Return the size of the look that follows one; None after the last."""
+    def next_size(self, size: int) -> int | None:
+        """Return the size of the next look; None after the last."""
         return next((n for n in self.sizes if n > size), None)
 
-    def overall(self, p: float) -> float:
+    def overall_p(self, p: float) -> float:
         """Compute the chance that any look has a p-value as small, at the margin.
 
-        The p-value of a cell that could have stopped at any look; with one look it is
-        what was given.
+        This is the p-value of a cell that could have stopped at any look. With one
+        look, it is the p-value itself.
         """
         return _any_look(self.sizes, p)
 
-    def nominal(self, alpha: float) -> float:
-        """Compute the level of every look at which all together have ``alpha``."""
+    def nominal_level(self, alpha: float) -> float:
+        """Compute the level of every look, so that all together have ``alpha``."""
         return _nominal(self.sizes, alpha)
 
-    def taken(self, size: int, alpha: float) -> dict[str, Any] | None:
-        """Put the looks that were planned and taken into plain values.
+    def to_row(self, size: int, alpha: float) -> dict[str, Any] | None:
+        """Put the planned and the taken looks into plain values.
 
         Returns:
             ``planned`` sizes, how many looks were ``taken``, the ``level`` of each;
-            None where there is but one.
+            None if there is only one.
         """
         if len(self.sizes) == 1:
             return None
         return {
             "planned": list(self.sizes),
             "taken": self.sizes.index(size) + 1,
-            "level": self.nominal(alpha),
+            "level": self.nominal_level(alpha),
         }
 
-    def told(self, size: int, alpha: float) -> str:
-        """Say which look this is, and its level; nothing where there is but one."""
+    def remark(self, size: int, alpha: float) -> str:
+        """Say which look this is, and its level; empty if there is only one."""
         if len(self.sizes) == 1:
             return ""
         planned = ", ".join(map(str, self.sizes))
+        level = self.nominal_level(alpha)
         return (
             f"look {self.sizes.index(size) + 1} of {len(self.sizes)} (at {planned} "
-            f"sets), each at level {self.nominal(alpha):.4f}, all together at {alpha:g}"
+            f"sets), each at level {level:.4f}, all together at {alpha:g}"
         )
-
-
-def nominal_alpha(n_looks: int, *, alpha: float) -> float:
-    """Compute the level of each look when every look has twice the sets of the last."""
-    return Looks(sizes=tuple(1 << k for k in range(n_looks))).nominal(alpha)
 
 
 @lru_cache(maxsize=4096)

@@ -1,4 +1,4 @@
-"""A verdict and the numbers it rests on: plain types, made in ``verdict``."""
+"""A verdict and the numbers that it rests on: plain types."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from probes.verdicts.crossed_means import Components
-from probes.verdicts.group_sequential import Looks
+from probes.verdicts.group_sequential import GroupSequentialDesign
 
 Verdict = Literal["supported", "refuted", "inconclusive", "not_applicable"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """One line of numbers in a row; None where a number does not apply."""
+    """One line of numbers in a row; None if a number does not apply."""
 
     name: str
     value: float
@@ -29,9 +29,9 @@ class Effect:
     p: float | None = None
     p_adjusted: float | None = None
     sets: tuple[float, ...] | None = None
-    """The effect in each demonstration set, rounded; None beside the main effect."""
+    """The effect in each demonstration set, rounded; None for secondary effects."""
     components: Components | None = None
-    """Variances of what was tested: what power is planned from."""
+    """Variances of what was tested; power is planned from them."""
     has_two_sides: bool = False
     """Whether the mean must lie within ±margin, not only below the margin."""
 
@@ -45,7 +45,7 @@ class Judgement:
         effect: The numbers; its ``p`` belongs to the verdict (see ``p_*``).
         p_supported: p of "inside the margin".
         p_refuted: p of "outside the margin".
-        reason: Why it is inconclusive or not applicable; empty otherwise.
+        reason: Why it is inconclusive or not applicable; else empty.
     """
 
     verdict: Verdict
@@ -54,11 +54,11 @@ class Judgement:
     p_refuted: float | None = None
     reason: str = ""
 
-    def over(self, looks: Looks) -> Judgement:
-        """Give the p-values of a cell that could have stopped at any of the looks."""
+    def adjusted_for(self, design: GroupSequentialDesign) -> Judgement:
+        """Adjust the p-values for all interim analyses at which a cell could stop."""
 
         def overall(p: float | None) -> float | None:
-            return None if p is None else looks.overall(p)
+            return None if p is None else design.overall_p(p)
 
         return replace(
             self,
@@ -67,8 +67,8 @@ class Judgement:
             p_refuted=overall(self.p_refuted),
         )
 
-    def tell_width(self) -> str:
-        """Say of a support that no value of it varies; empty otherwise."""
+    def remark_on_spread(self) -> str:
+        """Say so if a claim is supported by values that do not vary; else empty."""
         effect = self.effect
         has_no_width = effect.low is not None and effect.low == effect.high
         if self.verdict != "supported" or not has_no_width:
@@ -79,7 +79,7 @@ class Judgement:
         )
 
 
-def tell(effect: Effect) -> str:
+def effect_line(effect: Effect) -> str:
     """Write an effect in one line, with unit, interval and bounds."""
     parts = [f"{effect.name} {effect.value:.4g} {effect.unit}"]
     if effect.low is not None or effect.high is not None:

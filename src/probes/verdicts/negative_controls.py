@@ -1,4 +1,4 @@
-"""Whether a measure tells a trained network from one with random weights."""
+"""Negative controls: whether a measure distinguishes trained from random weights."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Literal
 import numpy as np
 
 from probes.measurement import Measurement
-from probes.verdicts.equivalence import is_gained
+from probes.verdicts.decision import is_clearly_positive
 from probes.verdicts.thresholds import ALPHA
 
 ROUNDING = 12
-"""Digits after the point that count: less than that is no advantage but rounding."""
+"""Digits after the point that count; a smaller advantage is rounding."""
 Better = Literal["higher", "nearer 0"]
 UNTRAINED = "the untrained network"
 """The name of the arm with random weights, in rows and among floors."""
 UNTRAINED_BUT_EMBEDDINGS = "the network random but for embeddings and norms"
-"""The name of the arm that keeps these as they were trained."""
+"""The name of the arm that keeps its trained embeddings and norms."""
 
 
-def tell_alike(
+def remark_on_control(
     trained: Measurement,
     untrained: Measurement,
     *,
@@ -29,20 +29,20 @@ def tell_alike(
     alpha: float = ALPHA,
     arm: str = UNTRAINED,
 ) -> str:
-    """Say that random weights score no worse, if trained ones are not clearly better.
+    """Say so if trained weights do not score clearly better than random ones.
 
     Deutch et al. 2023, arXiv:2311.07772, found untrained models to score like trained
-    ones on published similarities: no similarity counts before it beats that arm.
+    ones on published similarities. A similarity counts only if it beats that arm.
 
     Args:
         trained: What was measured.
         untrained: The same with random weights, under the same settings.
-        better: What would speak for the claim.
+        better: Which values speak for the claim.
         alpha: Level at which "clearly" is tested.
         arm: The name of the untrained arm.
 
     Returns:
-        A remark for the row; empty where the trained network is clearly better.
+        A remark for the row; empty if the trained network is clearly better.
     """
     if trained.values.shape != untrained.values.shape:
         gain = trained.mean - untrained.mean
@@ -50,7 +50,7 @@ def tell_alike(
             gain > 0 if better == "higher" else abs(trained.mean) < abs(untrained.mean)
         )
     else:
-        clear = is_gained(_gain(trained, untrained, better), alpha=alpha)
+        clear = is_clearly_positive(_gain(trained, untrained, better), alpha=alpha)
     if clear:
         return ""
     return (
@@ -59,19 +59,21 @@ def tell_alike(
     )
 
 
-def tell_floors_alike(
+def remark_on_floors(
     similarity: Measurement,
     floors: Mapping[str, Measurement],
     *,
     alpha: float = ALPHA,
 ) -> str:
-    """Say so of every untrained arm among the floors of a similarity."""
-    told = [
-        tell_alike(similarity, floors[arm], better="higher", alpha=alpha, arm=arm)
+    """Remark on every untrained arm among the floors of a similarity."""
+    remarks = [
+        remark_on_control(
+            similarity, floors[arm], better="higher", alpha=alpha, arm=arm
+        )
         for arm in (UNTRAINED, UNTRAINED_BUT_EMBEDDINGS)
         if arm in floors
     ]
-    return "; ".join(filter(None, told))
+    return "; ".join(filter(None, remarks))
 
 
 def _gain(trained: Measurement, untrained: Measurement, better: Better) -> Measurement:

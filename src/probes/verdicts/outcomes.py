@@ -1,10 +1,10 @@
-"""What becomes of a verdict: what is raised, and what an earlier run expects."""
+"""What becomes of a verdict: what it raises, and what an earlier run expects."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from probes.verdicts.judgement import Judgement, tell
+from probes.verdicts.judgement import Judgement, effect_line
 
 
 class Refuted(AssertionError):  # noqa: N818 - a verdict, not an error
@@ -27,8 +27,8 @@ class Expectation:
         verdict: The cell's own, before correction.
         effect: Its main effect.
         unit: The effect's unit.
-        is_strict: Any other verdict fails, as beside the record of the shipped matrix;
-            otherwise only the opposite one, as beside another run.
+        is_strict: Whether any other verdict fails, as in the record of the shipped
+            matrix; otherwise only the opposite one fails, as for another run.
     """
 
     verdict: str
@@ -47,18 +47,18 @@ class Expectation:
         return f"{self.verdict}{size}"
 
 
-def conclude(found: Judgement, expected: Expectation | None) -> None:
-    """Turn a verdict into an outcome; nothing raised is *supported*.
+def conclude(judgement: Judgement, expected: Expectation | None) -> None:
+    """Turn a verdict into an outcome: *supported* if nothing is raised.
 
     Raises:
         Changed: The verdict is not the recorded one.
         Refuted: It is refuted (as recorded, or there is no record).
         Undecided: It is inconclusive or not applicable.
     """
-    told = f"{found.verdict}: {tell(found.effect)}"
-    if expected is not None and expected.forbids(found.verdict):
-        raise Changed(f"The record says {expected}; this run says {told}")
-    if found.verdict == "refuted":
-        raise Refuted(told)
-    if found.verdict != "supported":
-        raise Undecided(found.reason)
+    result = f"{judgement.verdict}: {effect_line(judgement.effect)}"
+    if expected is not None and expected.forbids(judgement.verdict):
+        raise Changed(f"The record says {expected}; this run says {result}")
+    if judgement.verdict == "refuted":
+        raise Refuted(result)
+    if judgement.verdict != "supported":
+        raise Undecided(judgement.reason)

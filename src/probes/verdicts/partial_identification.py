@@ -1,8 +1,10 @@
-"""What is left of a verdict when values are known only between two ends.
+"""Partial identification: verdicts on values that are known only up to bounds.
 
-Of a large vocabulary answers are kept in part (see ``vocabulary``), and a distance is
-then known up to what the rest hides. A verdict stands if it is the same as measured, at
-the least and at the largest values; all that lies between is sampled as before.
+If the vocabulary is large, only part of an answer is kept (see
+``observations.truncation``), and a distance is known only up to bounds. A verdict
+stands if it is the same as measured, at the lower and at the upper bound.
+
+Reference: Manski 2003, *Partial Identification of Probability Distributions*.
 """
 
 from __future__ import annotations
@@ -13,34 +15,34 @@ from functools import partial
 from typing import Any
 
 from probes.measurement import UNBOUNDED, Measurement
-from probes.verdicts.equivalence import judge_ceiling
+from probes.verdicts.ceiling import ceiling_test
 from probes.verdicts.judgement import Judgement, Verdict
 
 
-def judge_at_ends(
-    judged: Callable[..., Judgement],
+def judge_at_bounds(
+    test: Callable[..., Judgement],
     measurement: Measurement,
     *,
     alpha: float,
-    **given: Any,
+    **options: Any,
 ) -> Judgement:
-    """Judge a measurement, and at its ends where it is not exact.
+    """Judge a measurement, and also its bounds if it is not exact.
 
     Args:
-        judged: Judges values.
+        test: Gives the verdict of a measurement.
         measurement: The values.
-        alpha: Level of this look, see ``sequential``.
-        given: What else ``judged`` is given, such as a margin.
+        alpha: Level of this interim analysis, see ``group_sequential``.
+        options: Further arguments of ``test``, such as a margin.
     """
-    judged = partial(judged, alpha=alpha, **given)
-    found = judged(measurement)
+    judge = partial(test, alpha=alpha, **options)
+    measured = judge(measurement)
     if measurement.is_exact:
-        return found
-    ends = [judged(measurement.at_least()), judged(measurement.at_most())]
-    return settle(found, ends, alpha=alpha)
+        return measured
+    bounds = [judge(measurement.at_least()), judge(measurement.at_most())]
+    return hold_at_bounds(measured, bounds, alpha=alpha)
 
 
-def judge_ceiling_at_ends(
+def ceiling_test_at_bounds(
     similarity: Measurement,
     floors: Mapping[str, Measurement],
     ceiling: Measurement,
@@ -48,64 +50,68 @@ def judge_ceiling_at_ends(
     margin: float,
     alpha: float,
 ) -> Judgement:
-    """Judge a similarity between floor and ceiling, and at the ends of all three.
+    """Judge a similarity between floor and ceiling, and the bounds of all three.
 
-    A learner is furthest from the ceiling where it is least like ICL and the bounds are
-    as high as they may be.
+    A learner is furthest from the ceiling if it is least like ICL, and if floor and
+    ceiling are as high as they may be.
 
     Args:
         similarity: Of ICL and the learner.
         floors: The same of arms that learned nothing, by name.
         ceiling: The same of ICL and ICL.
         margin: Share of the way from floor to ceiling that may be missing.
-        alpha: Level of this look, see ``sequential``.
+        alpha: Level of this interim analysis, see ``group_sequential``.
     """
-    judged = partial(judge_ceiling, margin=margin, alpha=alpha)
+    judge = partial(ceiling_test, margin=margin, alpha=alpha)
     arms = list(floors.values())
-    found = judged(similarity, floors=arms, ceiling=ceiling)
+    measured = judge(similarity, floors=arms, ceiling=ceiling)
     if all(one.is_exact for one in (similarity, ceiling, *arms)):
-        return found
+        return measured
     high = [arm.at_most() for arm in arms]
     low = [arm.at_least() for arm in arms]
-    ends = [
-        judged(similarity.at_least(), floors=high, ceiling=ceiling.at_most()),
-        judged(similarity.at_most(), floors=low, ceiling=ceiling.at_least()),
+    bounds = [
+        judge(similarity.at_least(), floors=high, ceiling=ceiling.at_most()),
+        judge(similarity.at_most(), floors=low, ceiling=ceiling.at_least()),
     ]
-    return settle(found, ends, alpha=alpha)
+    return hold_at_bounds(measured, bounds, alpha=alpha)
 
 
-def settle(found: Judgement, ends: Sequence[Judgement], *, alpha: float) -> Judgement:
-    """Keep of a verdict what holds at all ends too; else say that it is undecided.
+def hold_at_bounds(
+    measured: Judgement, bounds: Sequence[Judgement], *, alpha: float
+) -> Judgement:
+    """Keep a verdict if it holds at all bounds; otherwise it is inconclusive.
 
-    Every p is the largest: the cell counts in the correction for what it is worth at
-    its worst end.
+    Every p is the largest of all bounds: so the cell enters the correction over the
+    matrix.
 
     Args:
-        found: The verdict as measured.
-        ends: The verdicts at the ends.
-        alpha: Level of this look, see ``sequential``.
+        measured: The verdict as measured.
+        bounds: The verdicts at the bounds.
+        alpha: Level of this interim analysis, see ``group_sequential``.
     """
-    if found.verdict == "not_applicable":
-        return found
-    every = (found, *ends)
+    if measured.verdict == "not_applicable":
+        return measured
+    every = (measured, *bounds)
     p_supported = max(_p(one.p_supported) for one in every)
     p_refuted = max(_p(one.p_refuted) for one in every)
     signs = {one.effect.value > 0 for one in every}
-    if found.effect.has_two_sides and len(signs) > 1:
+    if measured.effect.has_two_sides and len(signs) > 1:
         p_refuted = 1.0  # outside on either side is inside somewhere between
     verdict: Verdict = "inconclusive"
-    if found.verdict == "supported" and p_supported < alpha:
+    if measured.verdict == "supported" and p_supported < alpha:
         verdict = "supported"
-    if found.verdict == "refuted" and p_refuted < alpha:
+    if measured.verdict == "refuted" and p_refuted < alpha:
         verdict = "refuted"
     p = p_refuted if verdict == "refuted" else p_supported
     return replace(
-        found,
+        measured,
         verdict=verdict,
-        effect=replace(found.effect, p=p),
+        effect=replace(measured.effect, p=p),
         p_supported=p_supported,
         p_refuted=p_refuted,
-        reason=found.reason if verdict == found.verdict else _told(found, ends),
+        reason=measured.reason
+        if verdict == measured.verdict
+        else _disagreement(measured, bounds),
     )
 
 
@@ -113,18 +119,18 @@ def _p(p: float | None) -> float:
     return 1.0 if p is None else p
 
 
-def _told(found: Judgement, ends: Sequence[Judgement]) -> str:
+def _disagreement(measured: Judgement, bounds: Sequence[Judgement]) -> str:
     verdicts = " and ".join(
-        f"{one.verdict.replace('_', ' ')} at {one.effect.value:.3g}" for one in ends
+        f"{one.verdict.replace('_', ' ')} at {one.effect.value:.3g}" for one in bounds
     )
     return (
-        f"{found.verdict} as measured, but answers are kept in part: at the ends "
-        f"between which the truth lies it would be {verdicts}"
+        f"{measured.verdict} as measured, but only part of each answer is kept: at the "
+        f"bounds between which the truth lies it would be {verdicts}"
     )
 
 
-def tell_width(measurements: Sequence[Measurement]) -> str:
-    """Say how far the truth may lie from what a row shows; empty where it is exact."""
+def remark_on_bounds(measurements: Sequence[Measurement]) -> str:
+    """Say how far the truth may lie from what a row shows; empty if it is exact."""
     widest: dict[str, tuple[float, float]] = {}
     for one in measurements:
         if not one.is_exact:
@@ -135,11 +141,11 @@ def tell_width(measurements: Sequence[Measurement]) -> str:
             )
     if not widest:
         return ""
-    told = "; ".join(
+    reach = "; ".join(
         f"{name} may be {_size(below)} less or {_size(above)} more"
         for name, (below, above) in widest.items()
     )
-    return f"answers are kept in part: {told} than measured, at the most"
+    return f"only part of each answer is kept: {reach} than measured, at the most"
 
 
 def _size(gap: float) -> str:

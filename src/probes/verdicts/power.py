@@ -1,8 +1,8 @@
-"""How many demonstration sets decide a cell: power from the variances that were seen.
+"""Power: how many demonstration sets decide a cell, given measured variances.
 
-Student's t with one degree of freedom less than there are sets, shifted by the effect:
-the normal approximation to the noncentral t. Skewness, which costs power too, is left
-out, and so is the correction over the matrix; a test holds it to simulated worlds.
+Student's t with one degree of freedom less than the number of sets, shifted by the
+effect: the normal approximation to the noncentral t. It ignores skewness, which costs
+power too, and the correction over the matrix. A test compares it with simulations.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from probes.verdicts.crossed_means import Components
 from probes.verdicts.judgement import Effect
 
 MOST_SETS = 100_000
-"""A cell that needs more is told to be out of reach."""
+"""No number above this is advised: the cell is out of reach."""
 
 
 def standard_error(components: Components, n_sets: int, n_queries: int) -> float:
-    """Compute the standard error of the mean over so many sets and queries."""
+    """Compute the standard error of the mean over ``n_sets`` and ``n_queries``."""
     return math.sqrt(
         components.sets / n_sets
         + components.queries / n_queries
@@ -30,11 +30,11 @@ def standard_error(components: Components, n_sets: int, n_queries: int) -> float
 def power(
     components: Components, *, gap: float, n_sets: int, n_queries: int, alpha: float
 ) -> float:
-    """Compute the chance that a test decides.
+    """Compute the power of a one-sided test.
 
     Args:
         components: Variances of one value.
-        gap: Distance of the true mean from the margin, on the side that is decided.
+        gap: Distance of the true mean from the margin, on the tested side.
         n_sets: Demonstration sets, at least 2.
         n_queries: Queries of each.
         alpha: Level of the one-sided test.
@@ -47,7 +47,7 @@ def power(
     return float(ndtr(gap / error - stdtrit(n_sets - 1, 1 - alpha)))
 
 
-def power_within(
+def equivalence_power(
     components: Components,
     *,
     effect: float,
@@ -56,7 +56,7 @@ def power_within(
     n_queries: int,
     alpha: float,
 ) -> float:
-    """Compute the chance that a mean is found to lie within ±margin.
+    """Compute the power of an equivalence test.
 
     Args:
         components: Variances of one value.
@@ -74,31 +74,38 @@ def power_within(
 
 
 def sets_needed(
-    components: Components, *, gap: float, n_queries: int, alpha: float, wanted: float
+    components: Components,
+    *,
+    gap: float,
+    n_queries: int,
+    alpha: float,
+    target_power: float,
 ) -> int | None:
-    """Find the least number of sets that decides one side with a wanted chance.
+    """Find the smallest number of sets that gives a one-sided test its target power.
 
     Returns:
-        The number; None where no number of sets up to ``MOST_SETS`` does, because the
-        spread over queries alone is too large for the gap.
+        The number; None if no number up to ``MOST_SETS`` does, because the spread over
+        queries alone is too large for the gap.
     """
     sizes: dict[str, Any] = {"gap": gap, "n_queries": n_queries, "alpha": alpha}
-    return _least(lambda n: power(components, n_sets=n, **sizes) >= wanted)
+    return _least(lambda n: power(components, n_sets=n, **sizes) >= target_power)
 
 
-def sets_needed_within(
+def sets_for_equivalence(
     components: Components,
     *,
     effect: float,
     margin: float,
     n_queries: int,
     alpha: float,
-    wanted: float,
+    target_power: float,
 ) -> int | None:
-    """Find the least number of sets that find a mean within ±margin; else None."""
+    """Find the smallest number of sets for an equivalence test; None as above."""
     sizes: dict[str, Any] = {"n_queries": n_queries, "alpha": alpha}
     sizes |= {"effect": effect, "margin": margin}
-    return _least(lambda n: power_within(components, n_sets=n, **sizes) >= wanted)
+    return _least(
+        lambda n: equivalence_power(components, n_sets=n, **sizes) >= target_power
+    )
 
 
 def _least(is_enough: Callable[[int], bool]) -> int | None:
@@ -113,8 +120,8 @@ def _least(is_enough: Callable[[int], bool]) -> int | None:
     return high
 
 
-def undecided(
-    effect: Effect, *, gap: float, alpha: float, wanted: float, least: int
+def explain_inconclusive(
+    effect: Effect, *, gap: float, alpha: float, target_power: float, least: int
 ) -> str:
     """Say that the interval straddles the margin, and how many sets would decide.
 
@@ -122,13 +129,13 @@ def undecided(
         effect: With the variances of what was tested.
         gap: Distance of the effect from the margin.
         alpha: Level of the test.
-        wanted: Chance of a decision that is asked for, the measured effect being true.
-        least: Sets below which no number is advised.
+        target_power: Chance of a decision, if the measured effect is the true one.
+        least: The smallest number of sets that is ever advised.
     """
     straddles = "the interval is neither wholly inside the margin nor clearly outside"
     if effect.components is None or gap == 0.0:
         return straddles
-    needed = _needed(effect, effect.components, gap, alpha, wanted)
+    needed = _needed(effect, effect.components, gap, alpha, target_power)
     if needed is None:
         return f"{straddles}; at this effect no number of sets decides, more queries do"
     needed = max(needed, least, effect.n_sets + 1)
@@ -140,14 +147,17 @@ def undecided(
 
 
 def _needed(
-    effect: Effect, parts: Components, gap: float, alpha: float, wanted: float
+    effect: Effect, parts: Components, gap: float, alpha: float, target_power: float
 ) -> int | None:
-    sizes: dict[str, Any] = {"n_queries": effect.n_queries, "wanted": wanted}
+    sizes: dict[str, Any] = {
+        "n_queries": effect.n_queries,
+        "target_power": target_power,
+    }
     margin = effect.margin
     if not effect.has_two_sides or margin is None:
         return sets_needed(parts, gap=gap, alpha=alpha, **sizes)
     if abs(effect.value) > margin:  # its p counts both sides
         return sets_needed(parts, gap=gap, alpha=alpha / 2, **sizes)
-    return sets_needed_within(
+    return sets_for_equivalence(
         parts, effect=effect.value, margin=margin, alpha=alpha, **sizes
     )

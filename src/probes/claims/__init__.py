@@ -1,0 +1,14 @@
+"""Claims: what a test says of itself when ``@claim`` stands above it.
+
+=================  ==================================================================
+``declaration``    ``@claim``, and the checks that it makes when a file is imported
+``card``           ``ClaimCard``: the declared facts, and where the claim applies
+``judge_calls``    reads the call of the judge: its margin, and what refutes the claim
+``controls``       names the controls among the observations that a claim asks for
+=================  ==================================================================
+"""
+
+from probes.claims.card import ClaimCard
+from probes.claims.declaration import claim
+
+__all__ = ["ClaimCard", "claim"]

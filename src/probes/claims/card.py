@@ -1,0 +1,73 @@
+"""What a claim declares, and where it applies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from probes.cards import DatasetCard, Family, GridSize, ModelCard
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimCard:
+    """A published sentence and where it can be tested.
+
+    Attributes:
+        name: The catalogue's id: the test's name without ``test_``.
+        sentence: The claim, in words.
+        source: Paper and place, with who disputes it.
+        on: The family of tasks.
+        variants: An optimiser or a sub-model each. Every variant is a cell of its own,
+            and observations read ``cell.variant``.
+        full_variants: Further ones, which only ``--grid full`` runs.
+        needs_icl: Whether it applies only if the demonstrations teach the model.
+        least_demonstrations: The smallest number that it is about; order needs two.
+        layers: How many layers the network must have: (lowest, highest); None: any.
+        datasets: The datasets that it is about; empty means every one of the family.
+        identity: Whether it holds by algebra of any network, trained or not, so that
+            nobody counts it as support.
+        needs_pairs: Whether it is only about linear self-attention on tokens (x, y).
+        formula: What is measured, in symbols or words.
+        refuted_if: What would refute it; read off the call of the judge.
+        controls: What the measurement is compared with, so that it means something.
+        reported: What the papers found; "not measured" if they did not look.
+    """
+
+    name: str
+    sentence: str
+    source: str
+    on: Family
+    variants: tuple[str, ...] = ()
+    full_variants: tuple[str, ...] = ()
+    needs_icl: bool = False
+    least_demonstrations: int = 1
+    layers: tuple[int, int] | None = None
+    datasets: tuple[str, ...] = ()
+    identity: bool = False
+    needs_pairs: bool = False
+    formula: str = ""
+    refuted_if: str = ""
+    controls: str = ""
+    reported: str = ""
+
+    def applies_to(self, model: ModelCard, dataset: DatasetCard) -> bool:
+        """Say whether the claim is about this model and this dataset."""
+        if not model.family == dataset.family == self.on:
+            return False
+        if not model.answers(dataset):
+            return False
+        if self.needs_pairs and not model.attends_to_pairs:
+            return False
+        if self.datasets and dataset.name not in self.datasets:
+            return False
+        if self.layers is None:
+            return True
+        return self.layers[0] <= (model.n_layers or 0) <= self.layers[1]
+
+    def variants_of(self, size: GridSize) -> tuple[str | None, ...]:
+        """List the variants in a grid of this size; (None,) if there are none."""
+        more = self.full_variants if size == "full" else ()
+        return (*self.variants, *more) or (None,)
+
+    def id_of(self, variant: str | None) -> str:
+        """Name the claim in rows and records: ``name`` or ``name[variant]``."""
+        return self.name if variant is None else f"{self.name}[{variant}]"

@@ -1,0 +1,136 @@
+"""Whether a similarity reaches its ceiling, on the way from its floor.
+
+The effect is (similarity − floor) / (ceiling − floor): 0 is no more than an arm that
+learned nothing, 1 is as like ICL as ICL is like itself. The interval is Fieller's; the
+test is of superiority, on the contrast similarity − floor − (1 − margin)(ceiling −
+floor), in which the errors of floor and ceiling count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from probes.errors import ClaimError, ShapeError
+from probes.measurement import Measurement
+from probes.verdicts.crossed_means import (
+    estimate_mean,
+    ratio_interval,
+    variance_components,
+)
+from probes.verdicts.decision import (
+    decide,
+    finite_interval,
+    is_clearly_positive,
+    p_values,
+)
+from probes.verdicts.exact import require_margin
+from probes.verdicts.judgement import Effect, Judgement
+from probes.verdicts.thresholds import ALPHA, TAIL, level_with
+
+
+def ceiling_test(
+    similarity: Measurement,
+    *,
+    floors: Sequence[Measurement],
+    ceiling: Measurement,
+    margin: float,
+    alpha: float = ALPHA,
+) -> Judgement:
+    """Decide whether a similarity comes within a margin of its ceiling.
+
+    Args:
+        similarity: Of ICL and the learner.
+        floors: The same similarity for arms without learning. The floor is the largest
+            of them by mean.
+        ceiling: The same similarity of ICL and ICL.
+        margin: Share of the way that may be missing, 0 < margin < 1.
+        alpha: Level of this interim analysis, see ``group_sequential``.
+
+    Returns:
+        *not_applicable* if the ceiling is not clearly above the floor.
+
+    Raises:
+        ClaimError: The margin is no such share, or there is no floor.
+        ShapeError: The arms were not measured on the same sets and queries.
+    """
+    _require_share(margin)
+    floor = _highest(similarity, floors)
+    _require_shapes(similarity, floor, ceiling)
+    above = similarity.values - floor.values
+    room = ceiling.values - floor.values
+    if not is_clearly_positive(replace(ceiling, values=room), alpha=alpha):
+        return _without_room(similarity, floor, ceiling, margin)
+    contrast = above - (1 - margin) * room
+    outside, inside = p_values(
+        estimate_mean(contrast), 0.0, one_sided=True, shape=contrast.shape
+    )
+    level = level_with(contrast.shape, alpha)
+    low, high = finite_interval(ratio_interval(above, room, level=level, tail=TAIL))
+    effect = replace(
+        _effect(similarity, floor, ceiling, margin),
+        name=f"{similarity.name}, share of the way from floor to ceiling",
+        unit="fraction",
+        value=float(above.mean() / room.mean()),
+        low=low,
+        high=high,
+        level=level,
+        sets=replace(similarity, values=above / room.mean()).set_means,
+        components=variance_components(contrast / room.mean()),
+    )
+    gap = effect.value - (1 - margin)
+    return decide(effect, float(inside), float(outside), gap=gap, alpha=alpha)
+
+
+def _effect(
+    similarity: Measurement, floor: Measurement, ceiling: Measurement, margin: float
+) -> Effect:
+    return Effect(
+        name=similarity.name,
+        value=similarity.mean,
+        unit=similarity.unit,
+        margin=margin,
+        floor=floor.mean,
+        ceiling=ceiling.mean,
+        n_sets=similarity.n_sets,
+        n_queries=similarity.n_queries,
+    )
+
+
+def _without_room(
+    similarity: Measurement, floor: Measurement, ceiling: Measurement, margin: float
+) -> Judgement:
+    return Judgement(
+        verdict="not_applicable",
+        effect=_effect(similarity, floor, ceiling, margin),
+        reason=f"the ceiling ({ceiling.mean:.3g}) is not above the floor "
+        f"({floor.mean:.3g}), so {similarity.name} cannot tell learning from none",
+    )
+
+
+def _highest(similarity: Measurement, floors: Sequence[Measurement]) -> Measurement:
+    if not floors:
+        raise ClaimError(
+            f"{similarity.name!r} is judged without a floor. Expected at least one "
+            f"arm that learned nothing. Pass floors=[…]."
+        )
+    return max(floors, key=lambda arm: arm.mean)
+
+
+def _require_share(margin: float) -> None:
+    require_margin(margin)
+    if margin >= 1:
+        raise ClaimError(
+            f"The margin is {margin!r}. Expected the share of the way from floor to "
+            f"ceiling that may be missing, below 1. Pass margin=0.1, say."
+        )
+
+
+def _require_shapes(similarity: Measurement, *arms: Measurement) -> None:
+    for arm in arms:
+        if arm.values.shape != similarity.values.shape:
+            raise ShapeError(
+                f"{similarity.name!r} has shape {similarity.values.shape} and an arm "
+                f"has {arm.values.shape}. Expected the same sets and queries. Measure "
+                f"all arms on one cell."
+            )
