@@ -8,8 +8,6 @@ from probes.models.training.training_runs import TrainingRun
 RUNS = [
     TrainingRun(index=s, rate=rate, seed=s) for rate in (0.03, 0.3) for s in range(3)
 ]
-    TrainingRun(index=s, rate=rate, seed=s) for rate in (0.03, 0.3) for s in range(3)
-]
 
 
 LEARNERS = {
