@@ -1,8 +1,8 @@
-# Every target sets up .venv first, when it is missing or older than what it is made from.
+# Every target sets up .venv first, if it is missing or out of date.
 PYTHON ?= python3
 PY := .venv/bin/python
 READY := .venv/.ready
-# Every run and every worker starts from compiled modules: a second less for each.
+# Keep compiled modules: each run and each worker starts a second faster.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup claims sample test lint bench calibration faults fuzz clean
@@ -16,15 +16,16 @@ $(READY): pyproject.toml constraints.txt
 	PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip install --quiet -c constraints.txt -e '.[dev]'
 	@touch $@
 
-# The shipped matrix, compared with claims/expected.json. ARGS='--sets 20' adds options.
+# Judge the shipped matrix and compare it with claims/expected.json. ARGS='--sets 20'
+# adds options.
 claims: $(READY)
 	$(PY) -m pytest claims/ -n auto -q $(ARGS)
 
-# The committed sample of what a run writes.
+# Write the sample report that is committed.
 sample: $(READY)
 	$(PY) -m pytest claims/ -n auto -q --reports reports/sample $(ARGS)
 
-# The instrument's own tests.
+# Run the instrument's own tests.
 test: $(READY)
 	$(PY) -m pytest tests/ -n auto --dist worksteal -q --ignore=tests/benchmarks $(ARGS)
 
@@ -33,8 +34,8 @@ lint: $(READY)
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
-# Speed beside peers, written to reports/benchmarks; without workers, because
-# pytest-benchmark disables itself beside them. PROBES_QUICK=1 proves it in small.
+# Measure speed against peers, into reports/benchmarks. There are no workers, because
+# pytest-benchmark disables itself with them. PROBES_QUICK=1 makes a short trial run.
 bench: .venv/.bench
 	$(PY) -m pytest tests/benchmarks -n 0 -q $(ARGS)
 
@@ -42,16 +43,16 @@ bench: .venv/.bench
 	PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip install --quiet -c constraints.txt -e '.[bench]'
 	@touch $@
 
-# How often verdicts are wrong, on worlds of known truth.
+# Measure how often verdicts are wrong, on simulated data.
 calibration: $(READY)
 	$(PY) -m probes calibrate $(ARGS)
 
-# Whatever bytes the parsers are given: 12,000 inputs and more to each of seven.
+# Feed at least 12,000 damaged inputs to each of the seven parsers.
 fuzz: $(READY)
 	PROBES_FUZZ=12000 $(PY) -m pytest tests/test_fuzz.py -n 0 -q -s $(ARGS)
 
-# Faults injected into real runs on every engine, and how large and fast they go, about a
-# quarter of an hour; writes reports/faults/. ARGS=--quick plays it in small.
+# Inject faults into real runs on every engine, and measure scale and speed, into
+# reports/faults. It takes a quarter of an hour; ARGS=--quick makes a short trial run.
 faults: $(READY)
 	PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip install --quiet -c constraints.txt -e '.[ray]'
 	$(PY) -m tests.faults $(ARGS)

@@ -1,4 +1,4 @@
-"""What is installed: ``src/probes``, and ``fixtures/`` as ``probes_fixtures``."""
+"""Install ``src/probes``, and ``fixtures/`` as the package ``probes_fixtures``."""
 
 from setuptools import find_packages, setup
 

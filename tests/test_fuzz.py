@@ -42,8 +42,8 @@ from probes.results.record import Record, differences
 from probes.results.rows import CELL, row_id
 from probes.run.catalogue_page import catalogue_page
 from probes.run.ini_options import complete
-from probes.run.options import GRID_OPTIONS, PLACE_OPTIONS, grid_of
-from probes.run.paths import places_of
+from probes.run.options import RUN_OPTIONS
+from probes.run.parsed_options import grid_of, paths_of
 from tests.support.rows import effect, row, run_of
 
 MANY = int(os.environ.get("PROBES_FUZZ", "0"))
@@ -210,7 +210,6 @@ def test_descriptions(place: Path, toml: bytes) -> None:
         assert len(found.description.demonstrate(one)) < 20_000
 
 
-OPTIONS = (*GRID_OPTIONS, *PLACE_OPTIONS)
 NAMES = st.one_of(
     TEXTS,
     st.lists(st.one_of(TEXTS, st.sampled_from(["hmm", "hmm_llama"]))).map(",".join),
@@ -227,7 +226,7 @@ NAMES = st.one_of(
         st.integers(),
     ),
     st.dictionaries(st.sampled_from(["data_dir", "store", "reports", "expect"]), TEXTS),
-    st.dictionaries(st.sampled_from([name for name, _ in OPTIONS]), VALUES),
+    st.dictionaries(st.sampled_from([option.name for option in RUN_OPTIONS]), VALUES),
     TEXTS,
 )
 def test_options(
@@ -238,15 +237,15 @@ def test_options(
     configured: dict[str, Any],
     size: str,
 ) -> None:
-    asked = {name.removeprefix("--").replace("-", "_"): None for name, _ in OPTIONS}
+    asked: dict[str, Any] = {each.attribute: None for each in RUN_OPTIONS}
     option = SimpleNamespace(**asked)
-    key = {"probes_" + name.strip("-").replace("-", "_"): name for name in configured}
+    key = {each.ini_key: each.name for each in RUN_OPTIONS}
     refused("options", lambda: complete(option, lambda k: configured.get(key.get(k))))
     option = SimpleNamespace(**asked)
     complete(option, lambda _: None)
     vars(option).update({**names, **sizes, **places})
     refused("options", lambda: grid_of(option))
-    refused("options", lambda: places_of(option, place))
+    refused("options", lambda: paths_of(option, place))
     refused("options", lambda: parse_size(size))
 
 

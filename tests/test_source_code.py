@@ -146,3 +146,30 @@ def test_modules_of_ones_own_are_followed_and_installed_ones_are_not(
     (tmp_path / "helper.py").write_text("size = 2\n")
     forget_sources()
     assert code_digest(frozenset({"mine"})) != before
+
+
+def test_packages_that_pip_installed_are_left_out_wherever_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/mine.py").write_text("import theirs\nimport numpy\nimport json\n")
+    (tmp_path / "anywhere/theirs").mkdir(parents=True)
+    (tmp_path / "anywhere/theirs/__init__.py").write_text("")
+    for name in ("own", "anywhere"):
+        monkeypatch.syspath_prepend(tmp_path / name)
+    forget_sources()
+    assert reached_from(["mine"]) == {"mine", "theirs"}
+    (tmp_path / "anywhere/theirs-1.0.dist-info").mkdir()
+    forget_sources()
+    assert reached_from(["mine"]) == {"mine"}
+
+
+def test_a_package_that_exports_a_name_from_itself_is_no_endless_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.py").write_text("from around import made\n")
+    (tmp_path / "around").mkdir()
+    (tmp_path / "around/__init__.py").write_text("from . import made\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    forget_sources()
+    assert reached_from(["mine"]) == {"mine", "around"}

@@ -1,7 +1,19 @@
-"""Tests whether in-context learning is gradient descent.
+"""Test whether in-context learning is gradient descent.
 
-What claims, learners and measures are written with can be imported from here. Each name
-is loaded when it is first used, so that ``import probes`` stays fast.
+Claims, learners and measures import the names in ``__all__`` from here. A name is
+loaded when it is first used, so ``import probes`` stays fast. The packages, from the
+ground up:
+
+- ``cards``, ``cell``, ``claims``, ``measurement``, ``registry``: what is known before
+  anything is loaded
+- ``data``: rows, regression tasks, prompts and tokens
+- ``models``: loading, answering, training and changing models
+- ``observations``: a request to a learner, and its answer
+- ``learners``, ``measures``, ``verdicts``: what adapts, the numbers, the decisions
+- ``engine``: where learners run, and the store; ``results``: rows and records
+- ``report``, ``calibration``: pages and figures; how often verdicts are wrong
+- ``run``: one run, from options to rows
+- ``cli``, ``pytest_plugin``: the command ``probes``, and everything in pytest
 """
 
 from __future__ import annotations
@@ -41,7 +53,7 @@ HOMES = {
     "claim": "probes.claims",
     "observation": "probes.pytest_plugin",
 }
-"""Where each public name is defined."""
+"""The module that defines each public name."""
 
 __all__ = [
     "DATASETS",
@@ -73,5 +85,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """List the public names, also those that are not loaded yet."""
+    """List all public names, loaded or not."""
     return sorted({*globals(), *__all__})

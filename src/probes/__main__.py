@@ -1,4 +1,4 @@
-"""``python -m probes`` is the command ``probes``."""
+"""Run the command ``probes`` as ``python -m probes``."""
 
 import sys
 

@@ -1,7 +1,7 @@
-"""Files from anywhere, read within bounds: no more bytes, nesting or values than fit.
+"""Read files from strangers within bounds: bytes, nesting and number of values.
 
-What is refused here is an :class:`UnreadableError`; the caller says in its own three
-parts which file it was and how to mend it.
+Whatever exceeds a bound raises :class:`UnreadableError`. The caller adds which file it
+was, what was expected, and how to fix it.
 """
 
 from __future__ import annotations
@@ -14,36 +14,36 @@ from pathlib import Path
 from typing import Any
 
 MOST_NESTED = 40
-"""Levels of a JSON value: a row has 6, a model's configuration 5."""
+"""Levels of a JSON value. A row has 6, a model's configuration 5."""
 MOST_VALUES = 1_000_000
-"""Numbers, texts and containers of one JSON value; an empty list of two bytes takes 64
-in memory, so that bytes alone bound too little."""
+"""Numbers, texts and containers in one JSON value. A limit on bytes is not enough: an
+empty list has two bytes in the file and takes 64 in memory."""
 SHOWN = 60
-"""Letters of a text that a message quotes."""
+"""Characters of a text that a message quotes."""
 
 
 class UnreadableError(ValueError):
-    """A file or text is outside the bounds; the message says of what."""
+    """A file or a value exceeds a bound; the message says which."""
 
 
 def read_bytes(path: Path, *, limit: int) -> bytes:
     """Read a regular file whole.
 
     Raises:
-        UnreadableError: It is no regular file, or holds more than ``limit`` bytes,
-            of which no more are read, whatever the file says of its size.
+        UnreadableError: It is not a regular file, or it has more than ``limit`` bytes.
+            No more than that are read, whatever size the file claims.
         OSError: It cannot be read.
     """
     require_small(path, limit=limit)
     with path.open("rb") as handle:
-        found = handle.read(limit + 1)
-    if len(found) > limit:
+        data = handle.read(limit + 1)
+    if len(data) > limit:
         raise UnreadableError(f"it holds more than {limit} bytes")
-    return found
+    return data
 
 
 def read_text(path: Path, *, limit: int) -> str:
-    """Read a regular file of UTF-8.
+    """Read a regular file of UTF-8 text whole.
 
     Raises:
         UnreadableError: As :func:`read_bytes`.
@@ -54,12 +54,13 @@ def read_text(path: Path, *, limit: int) -> str:
 
 
 def lines_of(path: Path, *, limit: int, longest: int) -> Iterator[str]:
-    """Yield the lines of a regular file of UTF-8, without their ends.
+    """Yield the lines of a regular file of UTF-8 text, without line feeds.
 
-    Only a line feed ends a line: texts may hold other separators.
+    Only a line feed ends a line, because texts may contain other separators.
 
     Raises:
-        UnreadableError: As :func:`read_bytes`, or a line exceeds ``longest`` letters.
+        UnreadableError: As :func:`read_bytes`, or a line has more than ``longest``
+            characters.
         UnicodeDecodeError: It is not UTF-8.
         OSError: It cannot be read.
     """
@@ -76,39 +77,42 @@ def lines_of(path: Path, *, limit: int, longest: int) -> Iterator[str]:
 
 
 def require_small(path: Path, *, limit: int) -> None:
-    """Refuse what is no regular file, or is larger than a limit.
+    """Check that a path is a regular file within a limit.
+
+    Reading a pipe may wait forever, and a device may never end.
 
     Raises:
-        UnreadableError: It is one of these: a pipe is waited for, a device never ends.
-        OSError: Nothing is there.
+        UnreadableError: It is not a regular file, or it is larger than the limit.
+        OSError: It does not exist.
     """
-    held = os.stat(path).st_size
+    n_bytes = os.stat(path).st_size
     if not path.is_file():
         raise UnreadableError("it is no regular file")
-    if held > limit:
-        raise UnreadableError(f"it holds {held} bytes, more than {limit}")
+    if n_bytes > limit:
+        raise UnreadableError(f"it holds {n_bytes} bytes, more than {limit}")
 
 
 def parse_json(text: str, *, most_values: int = MOST_VALUES) -> Any:
-    """Read JSON as it is specified: no NaN, no infinity, and not nested without end.
+    """Parse strict JSON, without NaN and infinity.
 
     Raises:
-        UnreadableError: It is nested too deeply, or holds too many values.
-        ValueError: It is no JSON.
+        UnreadableError: It is nested too deeply, or it has too many values.
+        ValueError: It is not JSON.
     """
     try:
-        found = json.loads(text, parse_constant=_refuse)
+        value = json.loads(text, parse_constant=_refuse)
     except RecursionError as error:
         raise UnreadableError("it is nested too deeply") from error
-    require_shallow(found, most_values=most_values)
-    return found
+    require_shallow(value, most_values=most_values)
+    return value
 
 
 def require_shallow(value: Any, *, most_values: int = MOST_VALUES) -> None:
-    """Refuse a value that is nested too deeply to be walked, or is too large.
+    """Check that a JSON value is neither too deeply nested nor too large.
 
     Raises:
-        UnreadableError: More than ``MOST_NESTED`` levels, or more than ``most_values``.
+        UnreadableError: It has more than ``MOST_NESTED`` levels, or more than
+            ``most_values`` values.
     """
     level, n_values = [value], 0
     for _ in range(MOST_NESTED):
@@ -127,35 +131,36 @@ def require_shallow(value: Any, *, most_values: int = MOST_VALUES) -> None:
 
 
 def brief(value: object) -> str:
-    """Show a value of unknown size and depth in a few letters."""
+    """Write a value of unknown size and depth in a few characters."""
     shown = reprlib.Repr()
     shown.maxlevel, shown.maxstring, shown.maxother = 2, SHOWN, SHOWN
     return shown.repr(value)
 
 
 def require_inside(path: Path, folder: Path) -> None:
-    """Refuse a name or link in a folder that leads out of it.
+    """Check that a path in a folder does not lead out of it, after following links.
 
-    The files of a snapshot in the Hub's cache are links to blobs beside the snapshots
-    of the same model; these lead nowhere else.
+    In the Hub's cache, the files of a snapshot are links to the model's ``blobs``
+    folder. These are allowed.
 
     Raises:
-        UnreadableError: The path, links followed, lies elsewhere, or has no meaning.
-        OSError: It cannot be followed.
+        UnreadableError: The path leads out of the folder.
+        ValueError: The path has a null byte.
+        OSError: A link cannot be followed.
     """
     home = folder.resolve()
     if home.parent.name == "snapshots":
         home = home.parent.parent
-    found = path.resolve()  # raises ValueError for a null byte
-    if not found.is_relative_to(home):
-        raise UnreadableError(f"{path.name!r} leads out of its folder, to {found}")
+    target = path.resolve()
+    if not target.is_relative_to(home):
+        raise UnreadableError(f"{path.name!r} leads out of its folder, to {target}")
 
 
 def require_name(name: object) -> str:
-    """Return a name that is a plain file's in a folder.
+    """Check that a value is a plain file name, and return it.
 
     Raises:
-        UnreadableError: It is no text, a path, or a name that no file can have.
+        UnreadableError: It is not a text, or it is a path, or no file can have it.
     """
     if (
         not isinstance(name, str)

@@ -1,4 +1,4 @@
-"""What the registries know of models and datasets: plain types, nothing loaded."""
+"""Cards: what is known about models and datasets before anything is loaded."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ class Construction:
     Attributes:
         algorithm: "gd", "gdpp" (GD++) or "newton".
         n_inputs: Dimension d of the inputs.
-        n_layers: Steps of the algorithm that the network takes.
-        rate: GD's rate on the sum of squares (the papers' η/N); Newton's start scale.
-        shrinkage: GD++'s γ; 0 for the others.
-        spoiled_by: What is added to one off-diagonal entry of W_V; 0 spoils nothing.
-        start: W_0, the weights from which GD starts; empty for 0, and for GD++, which
-            moves the inputs too.
+        n_layers: Number of steps of the algorithm.
+        rate: GD's rate on the sum of squares (the papers' η/N); for Newton, the scale
+            of the start.
+        shrinkage: GD++'s γ; 0 for the other algorithms.
+        spoiled_by: Number that is added to one off-diagonal entry of W_V; 0 for none.
+        start: W_0, the weights from which GD starts; empty for 0. GD++ has none,
+            because it changes the inputs too.
     """
 
     algorithm: Literal["gd", "gdpp", "newton"]
@@ -38,7 +39,7 @@ class Construction:
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A Hugging Face folder, or a Hub id with a revision.
+    """A folder in Hugging Face's format, or a Hub id with a revision.
 
     Attributes:
         location: Absolute path of a local folder, or a Hub id such as ``org/name``.
@@ -51,7 +52,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class Learned:
-    """A folder with a network trained on the ICL objective.
+    """A folder with a network that was trained on regression tasks in context.
 
     ``models.regression.checkpoints`` loads it.
 
@@ -64,31 +65,34 @@ class Learned:
     architecture: Literal["linear", "softmax"]
 
 
+TrainedWeights = Checkpoint | Learned
+
+
 @dataclass(frozen=True, kw_only=True)
 class Untrained:
     """The architecture of another model with seeded random weights.
 
     Attributes:
-        of: The model whose architecture it is.
+        of: The model with the same architecture.
         seed: Seed of the weights.
-        keeps: What is left as it was trained: nothing, or the embeddings (also the
-            output's) and the normalisations (Deutch et al. 2023, arXiv:2311.07772).
+        keeps: Which weights are the trained ones: none, or the embeddings (including
+            the output's) and the norms (Deutch et al. 2023, arXiv:2311.07772).
     """
 
-    of: Checkpoint | Learned
+    of: TrainedWeights
     seed: int = 0
     keeps: Keeps = "nothing"
 
 
-Weights = Construction | Checkpoint | Learned | Untrained
+Weights = Construction | TrainedWeights | Untrained
 
 
 class Reference(Protocol):
-    """A learner, as far as a card needs to know it (see ``observations.request``)."""
+    """The part of a learner that a card needs (see ``observations.request``)."""
 
     @property
     def needs_model(self) -> bool:
-        """Whether its answers depend on a model, or on the task alone."""
+        """Whether its answers depend on a model, not on the task alone."""
 
     def observe(self, context: Any) -> Any:
         """Answer every query of the context's request."""
@@ -96,23 +100,27 @@ class Reference(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCard:
-    """What the registry knows of a model without loading it.
+    """A model.
+
+    Its properties say what the model can do. Code asks for them instead of comparing
+    kinds or types of weights.
 
     Attributes:
         name: Identifier, as in the matrix.
-        kind: constructed, learned (on the ICL objective), pretrained or untrained.
-        family: What it answers: regression tasks or text.
+        kind: "constructed", "learned" (on regression in context), "pretrained" or
+            "untrained".
+        family: What it answers: "regression" tasks or "text".
         summary: One line for ``--list-models``.
-        weights: Where the weights come from.
-        language: What it reads: "english", or a shipped code such as "hmm".
+        weights: Where its weights come from.
+        language: What it reads: "english", or a name such as "hmm" or "linear_10".
         shipped: Part of the default run; needs no download.
-        n_layers: Attention layers that stand for steps of an algorithm; None for text.
-        declared: Settings at which the weights claim to do an algorithm, by its name:
-            ``{"gd": (rate,)}``. What is not declared is fitted on calibration tasks.
+        n_layers: Attention layers that may be steps of an algorithm; None for text.
+        declared: For an algorithm that the weights are said to implement, its name and
+            its settings: ``(("gd", (rate,)),)``. Other settings are fitted.
         checkpoints: Earlier states of the same training, the earliest first.
-        n_parameters: Numbers in the weights, where no file of ours tells it.
-        reference: A learner that answers as the process that wrote the model's training
-            texts would; None where nobody knows it.
+        n_parameters: Number of parameters, if no local file has it.
+        reference: A learner that answers as the process behind the training texts
+            would; None if that is not known.
     """
 
     name: str
@@ -129,19 +137,53 @@ class ModelCard:
     reference: Reference | None = None
 
     def answers(self, dataset: DatasetCard) -> bool:
-        """Say whether the model reads the language that the dataset is written in."""
+        """Say whether the model can read a dataset: same family, same language."""
         return self.family == dataset.family and self.language == dataset.language
+
+    @property
+    def answers_text(self) -> bool:
+        """Whether it is a language model; the others answer regression tasks."""
+        return self.family == "text"
+
+    @property
+    def decided_by_algebra(self) -> bool:
+        """Whether its weights were written by hand, so that rounding is the only error.
+
+        It does an algorithm or it does not, which needs no evidence of learning.
+        """
+        return self.kind == "constructed"
+
+    @property
+    def has_untrained_twin(self) -> bool:
+        """Whether its weights were trained, so that random ones are a control."""
+        return self.kind != "constructed"
+
+    @property
+    def reads_any_number(self) -> bool:
+        """Whether no number of demonstrations is too long for the network."""
+        return self.kind == "constructed"
+
+    @property
+    def architecture_source(self) -> TrainedWeights | Construction:
+        """The weights that fix its architecture; of an untrained model, the trained."""
+        return self.weights.of if isinstance(self.weights, Untrained) else self.weights
 
     @property
     def attends_to_pairs(self) -> bool:
         """Whether it is linear self-attention on tokens (x, y), as GD's is."""
-        home = self.weights.of if isinstance(self.weights, Untrained) else self.weights
-        if isinstance(home, Construction):
-            return home.algorithm != "newton"  # whose tokens carry a memory
-        return isinstance(home, Learned) and home.architecture == "linear"
+        source = self.architecture_source
+        if isinstance(source, Construction):
+            return source.algorithm != "newton"  # whose tokens carry a memory
+        return isinstance(source, Learned) and source.architecture == "linear"
+
+    @property
+    def n_setup_layers(self) -> int:
+        """Layers before the first step: Newton's first layer writes its start, M_0."""
+        source = self.weights
+        return int(isinstance(source, Construction) and source.algorithm == "newton")
 
     def settings_for(self, algorithm: str) -> tuple[float, ...] | None:
-        """Return the settings declared for an algorithm, or None."""
+        """Return the declared settings of an algorithm, or None."""
         return dict(self.declared).get(algorithm)
 
 
@@ -151,12 +193,12 @@ class LinearTasks:
 
     Attributes:
         n_inputs: Dimension d.
-        input_scale: Inputs are uniform on [−scale, scale]^d; other inputs have the mean
-            square that these have.
-        inputs: Of what kind: "uniform", "normal", "laplace", or "exponential", which
-            are positive.
-        condition: Ratio of the largest to the smallest standard deviation among the
-            input's coordinates; 1 is isotropic.
+        input_scale: Uniform inputs are in [−scale, scale]^d; other distributions have
+            the same mean square.
+        inputs: The distribution of inputs: "uniform", "normal", "laplace", or
+            "exponential", which is positive.
+        condition: Largest divided by smallest standard deviation of the coordinates;
+            1 is isotropic.
         noise: Standard deviation of the noise on the demonstrations' answers.
         teacher_mean: Mean of each coordinate of w.
         teacher_scale: Standard deviation of each coordinate of w.
@@ -173,13 +215,15 @@ class LinearTasks:
 
 @dataclass(frozen=True, kw_only=True)
 class TextRows:
-    """Where labelled rows stand and how they become prompts.
+    """Where labelled rows are, and how they become prompts.
 
     Attributes:
-        location: A folder with train and test files, or one .jsonl/.csv file; relative
-            names are looked up in ``--data-dir``.
-        description: A TOML file with columns, template and verbalizer; None: defaults.
-        hub: Hub id (and configuration) to read when there is no folder; empty: none.
+        location: A folder with train and test files, or one .jsonl or .csv file. A
+            relative path is looked up in ``--data-dir``.
+        description: A TOML file with columns, template and verbalizer; None for the
+            defaults.
+        hub: Hub id, and configuration, of rows that are not in the folder; empty for
+            none.
     """
 
     location: str
@@ -189,18 +233,18 @@ class TextRows:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetCard:
-    """What the registry knows of a dataset without reading it.
+    """A dataset.
 
     Attributes:
         name: Identifier, as in the matrix.
-        family: What reads it: networks for regression tasks, or language models.
+        family: Which models can read it: "regression" networks or "text" models.
         summary: One line for ``--list-datasets``.
-        rows: Where the tasks or rows come from.
-        language: Only models of this language read it.
+        rows: Where its tasks or rows come from.
+        language: The language of models that can read it.
         shipped: Part of the default run; needs no download.
         full_only: Part of ``--grid full`` only.
-        demonstrations: Numbers of demonstrations when ``--demos`` is not given.
-        full_demonstrations: Those of ``--grid full``; empty for the same.
+        demonstrations: Numbers of demonstrations, unless ``--demos`` gives others.
+        full_demonstrations: The same for ``--grid full``; empty for no difference.
     """
 
     name: str
@@ -213,7 +257,12 @@ class DatasetCard:
     demonstrations: tuple[int, ...] = (4, 8)
     full_demonstrations: tuple[int, ...] = ()
 
+    @property
+    def has_finite_rows(self) -> bool:
+        """Whether its rows may run out; regression tasks are drawn without end."""
+        return isinstance(self.rows, TextRows)
+
     def demonstrations_of(self, size: GridSize) -> tuple[int, ...]:
-        """List the numbers of demonstrations that a grid of a size runs."""
+        """List the numbers of demonstrations of a grid."""
         full = self.full_demonstrations if size == "full" else ()
         return full or self.demonstrations

@@ -1,4 +1,4 @@
-"""One cell of the matrix, and the sizes that every cell of a run shares."""
+"""A cell of the matrix, and the settings that all cells of a run share."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from probes.errors import OptionError
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The sizes of every cell of a run, and where and how models run.
+    """The sizes of every cell of a run, and how models run.
 
     Attributes:
-        n_sets: Demonstration sets, the unit that carries the power of a verdict.
-        n_queries: Queries answered after each demonstration set.
+        n_sets: Demonstration sets; more sets give a verdict more power.
+        n_queries: Queries after each demonstration set.
         n_orders: Orders of the same demonstrations.
-        n_calibration: Queries on which rates and steps are chosen.
+        n_calibration: Queries on which rates and passes are chosen.
         seed: Seed of everything that is drawn.
         device: "cpu", "cuda", "cuda:N", or "auto", which spreads a model over GPUs.
-        dtype: Precision in which text models run: float32, bfloat16, float16, float64.
-        data_dir: Folder in which datasets are looked up; None: only what ships.
-        long_rows: What becomes of rows that are too long for the model's context when
-            every demonstration and the query have an equal share of it: "error" keeps
-            them, and the cell stops if its prompts do not fit; "drop" draws from the
-            others only, which is another, easier population of rows.
+        dtype: Precision of text models: float32, bfloat16, float16 or float64.
+        data_dir: Folder in which relative dataset locations are looked up, or None.
+        long_rows: What happens to rows that exceed their share of the model's context,
+            which all demonstrations and the query divide equally. "error" keeps them,
+            and the cell is an error if its prompts do not fit. "drop" draws from the
+            other rows only, which are an easier population.
 
     Raises:
-        OptionError: A size is below its least useful value.
+        OptionError: A size is too small, or the dtype is not known.
     """
 
     n_sets: int = 10
@@ -59,7 +59,15 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One place of the matrix: what a claim is judged on."""
+    """What a claim is judged on: one entry of the matrix.
+
+    Attributes:
+        model: The model.
+        dataset: The dataset.
+        n_demonstrations: Demonstrations before each query.
+        settings: The sizes that all cells of a run share.
+        variant: The claim's variant, or None.
+    """
 
     model: ModelCard
     dataset: DatasetCard
@@ -69,6 +77,6 @@ class Cell:
 
     @property
     def id(self) -> str:
-        """The cell's part of the test id, joined by hyphens."""
+        """The cell's part of the test id: its names, joined by hyphens."""
         parts = [self.model.name, self.dataset.name, str(self.n_demonstrations)]
         return "-".join(parts if self.variant is None else [*parts, self.variant])

@@ -67,9 +67,7 @@ class ClaimCard:
 
     def applies_to(self, model: ModelCard, dataset: DatasetCard) -> bool:
         """Say whether the cell can exist: the families, layers and data fit."""
-        if not model.family == dataset.family == self.on:
-            return False
-        if not model.answers(dataset):
+        if dataset.family != self.on or not model.answers(dataset):
             return False
         if self.needs_pairs and not model.attends_to_pairs:
             return False

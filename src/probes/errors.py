@@ -1,7 +1,7 @@
-"""Every error that a caller can cause, each in three parts.
+"""Every error that a caller can cause.
 
-A message says what was wrong (with values), what was expected, and how to mend it.
-Bugs of our own are ``assert``; science that came out otherwise is a verdict.
+A message has three parts: what was wrong, with values; what was expected; and how to
+fix it. Bugs of this project are ``assert``; an unexpected result is a verdict.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ class ProbesError(Exception):
 
 
 class UnknownNameError(ProbesError, LookupError):
-    """A model, dataset or claim was named that nobody registered."""
+    """A model, dataset or observation has a name that is not known."""
 
     @classmethod
     def of(
         cls, what: str, name: str, known: Iterable[str], *, expected: str = ""
     ) -> UnknownNameError:
-        """Build the error that suggests the nearest known names.
+        """Build the error, with the nearest known names.
 
         Args:
-            what: What was named.
-            name: As it was spelt.
-            known: The names there are.
-            expected: What could have been given; empty lists the known names.
+            what: Kind of thing, such as "model".
+            name: The unknown name.
+            known: All known names.
+            expected: What the message says was expected; empty lists the known names.
         """
         names = sorted(known)
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
@@ -42,28 +42,32 @@ class UnknownNameError(ProbesError, LookupError):
 
     @classmethod
     def of_folder(cls, what: str, path: Path) -> UnknownNameError:
-        """Build the error for a path where no folder is; it suggests near ones."""
+        """Build the error for a folder that does not exist, with similar folders."""
         return cls(
-            f"No folder is at {str(path)!r}. Expected the folder of a {what}, a "
+            f"There is no folder {str(path)!r}. Expected the folder of a {what}, a "
             f"registered name, or a Hub id such as org/name. "
             f"{near_folders(path) or 'Check the path.'}"
         )
 
 
 def near_folders(path: Path) -> str:
-    """Ask whether folders that are there and have a like name were meant."""
+    """Write a question that names existing folders with a similar path.
+
+    Returns:
+        "Did you mean …?"; empty if there are none.
+    """
     missing = path
     while not os.path.isdir(missing.parent):
         missing = missing.parent
     try:
-        there = [f.name for f in missing.parent.iterdir()]
-    except OSError:  # a folder that may not be read has nothing to suggest
+        names = [f.name for f in missing.parent.iterdir()]
+    except OSError:  # the folder cannot be read
         return ""
     rest = path.relative_to(missing)
-    near = difflib.get_close_matches(missing.name, there, n=3, cutoff=0.5)
-    meant = [missing.with_name(name) / rest for name in near]
-    found = [str(folder) for folder in meant if folder.is_dir()]
-    return f"Did you mean {' or '.join(found)}?" if found else ""
+    near = difflib.get_close_matches(missing.name, names, n=3, cutoff=0.5)
+    paths = [missing.with_name(name) / rest for name in near]
+    folders = [str(folder) for folder in paths if folder.is_dir()]
+    return f"Did you mean {' or '.join(folders)}?" if folders else ""
 
 
 class OptionError(ProbesError, ValueError):
@@ -71,11 +75,11 @@ class OptionError(ProbesError, ValueError):
 
 
 class DataError(ProbesError, ValueError):
-    """Rows, a template or a verbalizer cannot make the prompts that were asked for."""
+    """Rows, a template or a verbalizer cannot make the requested prompts."""
 
 
 class ModelError(ProbesError, ValueError):
-    """A model cannot be loaded, or is not what its folder says."""
+    """A model cannot be loaded, or its files contradict each other."""
 
 
 class NumericsError(ProbesError, ArithmeticError):
@@ -83,20 +87,20 @@ class NumericsError(ProbesError, ArithmeticError):
 
 
 class ShapeError(ProbesError, ValueError):
-    """Two observations or measurements do not speak of the same cells."""
+    """Two observations or measurements have different shapes."""
 
 
 class StoreError(ProbesError, OSError):
-    """The store cannot be written or read."""
+    """A file of the store or of a report cannot be read or written."""
 
 
 class EngineError(ProbesError, RuntimeError):
-    """An engine cannot be started, or lost an observation for good."""
+    """An engine cannot start, or cannot measure an observation."""
 
 
 class TimeLimitError(ProbesError, TimeoutError):
-    """An observation took longer than it may."""
+    """An observation took longer than ``--time-limit`` allows."""
 
 
 class ClaimError(ProbesError, TypeError):
-    """A claim is written in a way that cannot be judged."""
+    """A claim cannot be judged as it is written."""

@@ -1,4 +1,4 @@
-"""Content keys and seeds: canonical JSON of plain values, hashed."""
+"""Content keys and seeds: hashes of plain values as canonical JSON."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 
 def canonical(value: Any) -> Any:
-    """Turn dataclasses into JSON that names its types, for content keys.
+    """Turn a value into plain JSON values; a dataclass keeps the name of its type.
 
     Raises:
-        TypeError: A field holds something that has no canonical JSON; our own bug.
+        TypeError: A value has no canonical JSON, which is a bug of this project.
     """
     if value is None or isinstance(value, (str, int, float)):
-        return value  # most values by far; a plan has millions
+        return value  # the most common case; a plan has millions
     if is_dataclass(value) and not isinstance(value, type):
         named = {f.name: canonical(getattr(value, f.name)) for f in fields(value)}
         return {"type": type(value).__name__, **named}
@@ -30,16 +30,16 @@ def canonical(value: Any) -> Any:
 
 
 def digest(value: Any) -> str:
-    """Hash canonical JSON: 32 hexadecimal digits of its SHA-256."""
+    """Hash a value: 32 hexadecimal digits of the SHA-256 of its canonical JSON."""
     return digest_of_json(canonical(value))
 
 
 def digest_of_json(value: Any) -> str:
-    """Hash what is canonical JSON already, as :func:`digest` does."""
+    """Hash plain JSON values, as :func:`digest` does after :func:`canonical`."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def seed_of(*parts: Any) -> int:
-    """Derive a 63-bit seed from a description, the same on every machine."""
+    """Derive a seed of 60 bits from values; it is the same on every machine."""
     return int(digest(list(parts))[:15], 16)

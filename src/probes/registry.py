@@ -1,4 +1,4 @@
-"""A registry maps identifiers to cards; there are two, of models and of datasets."""
+"""Registries map names to cards. There are two, for models and for datasets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Registry(Generic[Card]):
     """Cards by name.
 
     Args:
-        what: What is registered, for messages: "model" or "dataset".
+        what: What it registers, for messages: "model" or "dataset".
     """
 
     def __init__(self, what: str) -> None:
@@ -34,18 +34,18 @@ class Registry(Generic[Card]):
         """Register a card under its own name.
 
         Raises:
-            OptionError: The name is no identifier, or it is taken.
+            OptionError: The name is not an identifier, or it is already registered.
         """
         if not card.name.isidentifier():
             raise OptionError(
                 f"The {self.what} name {card.name!r} is no identifier. Expected "
-                f"letters, digits and underscores, because a cell's id joins names "
-                f"with hyphens. Rename it, for instance {_identifier(card.name)!r}."
+                f"letters, digits and underscores, because hyphens join the names in "
+                f"the id of a cell. Rename it, for instance {_identifier(card.name)!r}."
             )
         if card.name in self._cards:
             raise OptionError(
                 f"The {self.what} {card.name!r} is registered twice. Expected one card "
-                f"a name. Rename one of the two."
+                f"for each name. Rename one of the two."
             )
         self._cards[card.name] = card
         return card
@@ -54,7 +54,7 @@ class Registry(Generic[Card]):
         """Return the card of that name.
 
         Raises:
-            UnknownNameError: Nobody registered it; the message suggests the nearest.
+            UnknownNameError: It is not registered; the message has the nearest names.
         """
         if name not in self._cards:
             raise UnknownNameError.of(self.what, name, self._cards)

@@ -1,9 +1,9 @@
-"""Which modules a module reaches by import, and a digest of what their code says.
+"""Which modules a module reaches by import, and a digest of their code.
 
-Source is read as a syntax tree, without comments and docstrings, and nothing is run.
-Followed are modules of this project, modules in the package of the one that was asked
-for, and modules that are not installed. The standard library and installed packages are
-left out.
+Source is read as a syntax tree, without comments and docstrings. Nothing is run. The
+search follows modules of this project, modules in the packages of the roots, and
+modules that are not installed. It leaves out the standard library and all packages
+that pip installed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
-import site
 import sysconfig
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,23 +18,19 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 OURS = frozenset({"probes", "probes_fixtures"})
-INSTALLED = tuple(
-    {
-        *(str(Path(sysconfig.get_path(name))) for name in ("stdlib", "purelib")),
-        *map(str, map(Path, [*site.getsitepackages(), site.getusersitepackages()])),
-    }
-)
+STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A module as it was read.
+    """The source of one module.
 
     Attributes:
-        digest: Of its syntax tree without docstrings.
+        digest: Hash of its syntax tree without docstrings.
         is_package: Whether it is the ``__init__`` of a package.
-        imports: Names it imports when it is loaded or when a function of it runs.
-        exports: For a package, where its names come from: name and module.
+        imports: What it imports when it is loaded or when a function runs, as (module,
+            name).
+        exports: For a package, the names it imports, as (name, module).
     """
 
     digest: str
@@ -46,7 +41,7 @@ class Source:
 
 @lru_cache(maxsize=4096)
 def code_digest(roots: frozenset[str]) -> str:
-    """Hash the code of modules and of all that they reach by import."""
+    """Hash the code of modules and of everything that they reach by import."""
     hashed = hashlib.sha256()
     for name in sorted(reached_from(roots)):
         source = _read(name)
@@ -56,10 +51,10 @@ def code_digest(roots: frozenset[str]) -> str:
 
 
 def reached_from(roots: Iterable[str]) -> frozenset[str]:
-    """List the modules that are reached by import, the roots included.
+    """List the modules that are reached by import, including the roots.
 
-    An import of a name from a package leads to the module that defines the name: the
-    package's other modules are not reached by it.
+    The import of a name from a package leads to the module that defines the name, not
+    to the package's other modules.
     """
     reached: set[str] = set()
     waiting = [name for name in roots if _read(name) is not None]
@@ -76,13 +71,13 @@ def reached_from(roots: Iterable[str]) -> frozenset[str]:
 def imported_names(
     tree: ast.Module, module: str, *, is_package: bool, with_types: bool = False
 ) -> Iterator[tuple[str, str]]:
-    """Give every import of a syntax tree as (module, name); the name may be empty.
+    """Yield every import of a syntax tree as (module, name); the name may be empty.
 
     Args:
-        tree: Of the module.
-        module: Its dotted name, from which relative imports are resolved.
+        tree: The syntax tree of a module.
+        module: Its dotted name, for relative imports.
         is_package: Whether it is the ``__init__`` of a package.
-        with_types: Also give what is imported under ``if TYPE_CHECKING:``.
+        with_types: Whether to include imports under ``if TYPE_CHECKING:``.
     """
     for node in _running(tree, with_types=with_types):
         if isinstance(node, ast.Import):
@@ -104,15 +99,15 @@ def _followed(module: str, packages: frozenset[str]) -> Iterator[str]:
 
 
 def _defining(home: str, name: str) -> str | None:
-    """Find the module that defines a name, through the packages that hand it on."""
+    """Find the module that defines a name, through packages that export it."""
     source = _read(home)
     if source is None:
         return None
-    # Only a package has modules inside; asking a module for one would run it.
+    # Only a package can have modules inside; find_spec would import a plain module.
     if source.is_package and name and _read(f"{home}.{name}") is not None:
         return f"{home}.{name}"
-    handed_on = dict(source.exports).get(name)
-    return home if handed_on is None else _defining(handed_on, name)
+    origin = dict(source.exports).get(name, home)
+    return home if origin == home else _defining(origin, name)
 
 
 def _absolute(node: ast.ImportFrom, module: str, *, is_package: bool) -> str:
@@ -124,7 +119,7 @@ def _absolute(node: ast.ImportFrom, module: str, *, is_package: bool) -> str:
 
 
 def _running(tree: ast.AST, *, with_types: bool) -> Iterator[ast.AST]:
-    """Give the nodes of a tree, without those that only a type checker reads."""
+    """Yield the nodes of a tree, without those that only a type checker reads."""
     waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop()
@@ -159,7 +154,7 @@ def _read(module: str) -> Source | None:
 
 @cache
 def _file_of(module: str) -> Path | None:
-    """Find the source of a module; None where there is none that Python could read."""
+    """Find the source file of a module; None if it has none."""
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError, AttributeError):
@@ -170,13 +165,21 @@ def _file_of(module: str) -> Path | None:
 
 
 @cache
-def _is_installed(module: str) -> bool:
-    path = _file_of(module)
-    return path is None or str(path).startswith(INSTALLED)
+def _is_installed(package: str) -> bool:
+    """Say whether a top-level package is Python's own, or was put there by pip.
+
+    pip writes a .dist-info folder next to what it installs. The folder's own name says
+    less: ``pip install --target`` takes any, and environments share folders.
+    """
+    path = _file_of(package)
+    if path is None or path.is_relative_to(STANDARD_LIBRARY):
+        return True
+    home = path.parents[1] if path.name == "__init__.py" else path.parent
+    return next(home.glob("*.dist-info"), None) is not None
 
 
 def _drop_docstrings(tree: ast.Module) -> None:
-    """Empty every docstring, also those that stand after a constant or a field."""
+    """Remove every docstring, including those after a constant or a field."""
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):

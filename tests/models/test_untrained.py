@@ -15,13 +15,16 @@ from probes_fixtures.activations import (
     inside_gd_unrelated_text,
     without_learning,
 )
-from probes_fixtures.but_embeddings import (
-    but_embeddings,
-    inside_but_embeddings,
-    tells_left_out,
-)
 from probes_fixtures.observations import arms, gd_unrelated_text
-from probes_fixtures.relabelled import but_embeddings_relabelled, relabelled_arms
+from probes_fixtures.relabelled import (
+    relabelled_arms,
+    untrained_but_embeddings_relabelled,
+)
+from probes_fixtures.untrained_but_embeddings import (
+    inside_untrained_but_embeddings,
+    notes_left_out_arm,
+    untrained_but_embeddings,
+)
 from probes_fixtures.variants import gradient_learner
 
 from probes.cards import Checkpoint, ModelCard
@@ -118,11 +121,11 @@ def test_an_unknown_architecture_has_no_such_arm_and_the_row_says_so(
     nowhere = replace(HMM, weights=Checkpoint(location=str(tmp_path / "nowhere")))
     for model in (novel, nowhere, untrained_twin(HMM)):
         assert not parts_are_known(model)
-        for recipe in (but_embeddings, inside_but_embeddings):
+        for recipe in (untrained_but_embeddings, inside_untrained_but_embeddings):
             assert recipe.recipe(cell(model)) == []
-        assert but_embeddings_relabelled.recipe(cell(model, "flipped")) == []
+        assert untrained_but_embeddings_relabelled.recipe(cell(model, "flipped")) == []
     told: list[str] = []
-    inspect.unwrap(tells_left_out)(cell(novel), SimpleNamespace(notes=told.append))
+    inspect.unwrap(notes_left_out_arm)(cell(novel), SimpleNamespace(notes=told.append))
     assert told == [
         f"{UNTRAINED_BUT_EMBEDDINGS} is left out: which weights of novel these are is "
         f"not known"
@@ -130,10 +133,10 @@ def test_an_unknown_architecture_has_no_such_arm_and_the_row_says_so(
 
 
 def test_a_known_architecture_has_the_arm_and_says_nothing() -> None:
-    inspect.unwrap(tells_left_out)(cell(), SimpleNamespace())
+    inspect.unwrap(notes_left_out_arm)(cell(), SimpleNamespace())
     assert parts_are_known(HMM)
     assert parts_are_known(model_named(TWIN))
-    for recipe in (but_embeddings, inside_but_embeddings):
+    for recipe in (untrained_but_embeddings, inside_untrained_but_embeddings):
         (asked,) = recipe.recipe(cell(variant="adam"))
         assert list(asked) == ["icl", "gd", "base"]
         for request in asked.values():
@@ -142,9 +145,10 @@ def test_a_known_architecture_has_the_arm_and_says_nothing() -> None:
 
 def test_arms_share_their_observations() -> None:
     (answers,), (inside,) = (
-        recipe.recipe(cell()) for recipe in (but_embeddings, inside_but_embeddings)
+        recipe.recipe(cell())
+        for recipe in (untrained_but_embeddings, inside_untrained_but_embeddings)
     )
-    (changed,) = but_embeddings_relabelled.recipe(cell(variant="flipped"))
+    (changed,) = untrained_but_embeddings_relabelled.recipe(cell(variant="flipped"))
     assert inside["gd"].learner.of == answers["gd"].learner
     assert changed["gd"][0].key == answers["gd"].key
     assert changed["icl"][0].key == answers["icl"].key
@@ -169,7 +173,7 @@ def answered(name: str) -> Observation:
 def given(name: str) -> Any:
     """Stand for what a fixture's argument of a name holds."""
     parts = {part: answered(f"{name} {part}") for part in ICL_GD_BASE}
-    if "but_embeddings" in name:
+    if "untrained_but_embeddings" in name:
         return [parts]
     return parts if name == "inside_untrained" else answered(name)
 
@@ -186,7 +190,10 @@ def test_the_floors_of_answers_are_pairs_of_icl_and_what_learned_nothing() -> No
         "the model that learned nothing": ["icl", "base"],
         "a random update of the same size": ["icl", "random_update"],
         UNTRAINED: ["untrained_icl", "untrained_gd"],
-        UNTRAINED_BUT_EMBEDDINGS: ["but_embeddings icl", "but_embeddings gd"],
+        UNTRAINED_BUT_EMBEDDINGS: [
+            "untrained_but_embeddings icl",
+            "untrained_but_embeddings gd",
+        ],
     }
 
 
@@ -200,7 +207,7 @@ def test_the_floors_of_updates_are_icl_a_learner_and_their_own_base() -> None:
         "GD on unrelated text": inside("gd_unrelated_text"),
         UNTRAINED: [f"inside_untrained {part}" for part in ICL_GD_BASE],
         UNTRAINED_BUT_EMBEDDINGS: [
-            f"inside_but_embeddings {part}" for part in ICL_GD_BASE
+            f"inside_untrained_but_embeddings {part}" for part in ICL_GD_BASE
         ],
     }
 
@@ -211,7 +218,9 @@ def test_the_floors_of_corrections_are_icl_a_learner_and_their_own_base() -> Non
         "GD on shuffled labels": ["icl", "gd_shuffled_labels", "base"],
         "GD on unrelated text": ["icl", "gd_unrelated_text", "base"],
         UNTRAINED: ["untrained_icl", "untrained_gd", "untrained_base"],
-        UNTRAINED_BUT_EMBEDDINGS: [f"but_embeddings {part}" for part in ICL_GD_BASE],
+        UNTRAINED_BUT_EMBEDDINGS: [
+            f"untrained_but_embeddings {part}" for part in ICL_GD_BASE
+        ],
     }
 
 
@@ -219,7 +228,9 @@ def test_the_floors_of_changed_labels_are_changes_of_icl_and_of_gd() -> None:
     function = inspect.unwrap(relabelled_arms)
     parameters = inspect.signature(function).parameters
     kept = [{"icl": "pair of icl", "gd": "pair of gd"}]
-    found = function(**{n: n for n in parameters} | {"but_embeddings_relabelled": kept})
+    found = function(
+        **{n: n for n in parameters} | {"untrained_but_embeddings_relabelled": kept}
+    )
     assert found == {
         "the model that learned nothing": ("icl_relabelled", ("base", "base")),
         UNTRAINED: ("untrained_icl_relabelled", "untrained_gd_relabelled"),

@@ -158,7 +158,9 @@ def test_hub_id_may_be_untrained() -> None:
 
 @pytest.mark.parametrize("given", ["org/name,other/name", "org/a-b,org/a.b"])
 def test_two_places_of_one_name_are_refused(given: str) -> None:
-    with pytest.raises(OptionError, match="Two different places are both called"):
+    with pytest.raises(
+        OptionError, match="Two different models or datasets are both called"
+    ):
         parse_models(given)
 
 
@@ -176,15 +178,15 @@ def test_unknown_model_far_from_all_suggests_nothing() -> None:
 
 @pytest.mark.parametrize("given", ["./org/name", "/org/name", "a/b/c", "~/name"])
 def test_path_that_is_not_there_is_no_hub_id(given: str) -> None:
-    with pytest.raises(UnknownNameError, match="No folder is at"):
+    with pytest.raises(UnknownNameError, match="There is no folder"):
         parse_models(given)
 
 
 @pytest.mark.parametrize("given", [",", "llama,", " ", "llama,,gd_1", "a\0b"])
 def test_empty_name_is_refused(given: str) -> None:
-    with pytest.raises(OptionError, match=r"--models is .*none empty"):
+    with pytest.raises(OptionError, match=r"--models is .*none of them empty"):
         parse_models(given)
-    with pytest.raises(OptionError, match=r"--datasets is .*none empty"):
+    with pytest.raises(OptionError, match=r"--datasets is .*none of them empty"):
         parse_datasets(given)
 
 

@@ -193,7 +193,7 @@ def test_after_the_last_look_a_cell_stays_undecided() -> None:
 def test_a_cell_whose_rows_run_out_stops_and_says_so() -> None:
     judge = judged(1.0, looks=Looks(sizes=(6, 10**6)))
     assert next_look(judge) is None
-    assert "not looked at again: hmm has" in judge.note
+    assert "no further look: hmm has" in judge.note
 
 
 def test_one_of_several_looks_is_judged_more_strictly() -> None:

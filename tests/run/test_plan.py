@@ -18,12 +18,11 @@ from probes.observations.request import Request
 from probes.run.grid import DATASETS, MODELS
 from probes.run.plan import (
     look_lines,
-    needed_sets,
     plan_work,
-    power_lines,
     times_by_kind,
     work_lines,
 )
+from probes.run.planned_power import needed_sets, power_lines
 from probes.verdicts.group_sequential import Looks
 from tests.support.running import run
 
@@ -133,7 +132,7 @@ def test_a_plan_measures_nothing_and_writes_no_report(tmp_path: Path) -> None:
     found = run(tmp_path, claims, *GD, *SMALL, "--plan", "-n", "2")
     assert found.status == 0
     assert "to measure" in found.text
-    assert "No earlier run tells variances" in found.text
+    assert "No earlier run has variances" in found.text
     assert not found.reports.exists()
     assert not list((tmp_path / "store").rglob("*.safetensors"))
 

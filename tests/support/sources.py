@@ -7,5 +7,10 @@ from probes import source_code
 
 def forget_sources() -> None:
     """Let every source be read again."""
-    for cached in (source_code._read, source_code._file_of, source_code.code_digest):
+    for cached in (
+        source_code._read,
+        source_code._file_of,
+        source_code._is_installed,
+        source_code.code_digest,
+    ):
         cached.cache_clear()

@@ -1,1 +1,6 @@
-"""The command ``probes`` and its sub-commands."""
+"""The command ``probes``: tools for stored observations and for results.
+
+``main`` finds the sub-command. Each ``*_command`` is one: ``store`` for the stored
+observations, ``compare`` for two runs, ``report`` for a paper's figures, ``calibrate``
+for error rates, ``catalogue`` for the page of claims.
+"""

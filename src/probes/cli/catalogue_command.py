@@ -1,4 +1,4 @@
-"""Write the catalogue page: every claim, its sources, and what a run found."""
+"""Write the catalogue: every claim, its sources, and what a run found."""
 
 from __future__ import annotations
 
@@ -14,22 +14,31 @@ from probes.run.listing import find_claims
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``probes catalogue``."""
     parser.add_argument(
-        "places", nargs="*", default=["claims"], help="files or folders of claims"
+        "places",
+        nargs="*",
+        default=["claims"],
+        help="files or folders of claims (default: claims)",
     )
-    parser.add_argument("--results", type=Path, help="the results.jsonl of a run")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        metavar="FILE",
+        help="results.jsonl of the run whose verdicts the page shows (default: none)",
+    )
     parser.add_argument(
         "--out",
         type=Path,
         default=Path("reports/catalogue.md"),
+        metavar="FILE",
         help="the page (default: reports/catalogue.md)",
     )
 
 
 def run(given: argparse.Namespace) -> int:
-    """Write the page of the claims under some places.
+    """Write the page of the claims that the command line names.
 
     Raises:
-        ProbesError: The claims or the rows cannot be read, or the page not written.
+        ProbesError: A file cannot be read or written.
     """
     rows = [] if given.results is None else read_rows_of(given.results)
     write_text(catalogue_page(find_claims(given.places), rows), given.out)

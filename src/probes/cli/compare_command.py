@@ -1,7 +1,7 @@
 """Compare the results of two runs, cell by cell.
 
-Exit status: 1 if a verdict turned into its opposite or a cell was lost, 4 if a file
-cannot be read or written, else 0.
+Exit status: 1 if a verdict became its opposite or a cell was lost, 4 if a file cannot
+be read or written, and otherwise 0.
 """
 
 from __future__ import annotations
@@ -32,18 +32,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     width = max(map(len, KINDS))
     kinds = "\n".join(f"  {kind:<{width}}  {text}" for kind, text in KINDS.items())
     parser.epilog = f"Kinds of change:\n{kinds}"
-    parser.add_argument("before", type=Path, help="the earlier results.jsonl")
-    parser.add_argument("after", type=Path, help="the later results.jsonl")
+    parser.add_argument("before", type=Path, help="results.jsonl of the earlier run")
+    parser.add_argument("after", type=Path, help="results.jsonl of the later run")
     parser.add_argument(
-        "--page", type=Path, metavar="FILE", help="also draw the changes as a page"
+        "--page",
+        type=Path,
+        metavar="FILE",
+        help="also write the changes as an HTML page",
     )
 
 
 def run(given: argparse.Namespace) -> int:
-    """Print what changed, and draw it if a page was asked for.
+    """Print what changed, and write a page of it if the command line asks for one.
 
     Returns:
-        The exit status: 1 if any change is opposite or lost, else 0.
+        The exit status: 1 if a verdict became its opposite or a cell was lost, else 0.
 
     Raises:
         ProbesError: A file cannot be read or written.
@@ -60,7 +63,7 @@ def run(given: argparse.Namespace) -> int:
     )
     if given.page is not None:
         _draw(given, changes, before, after)
-    # Rows come from anywhere: nothing in them may steer the terminal.
+    # Rows may come from strangers: remove whatever could control the terminal.
     print("\n".join(plain(line, MOST_TOLD) for line in comparison_lines(changes)))
     return int(any(change.kind in GRAVE for change in changes))
 

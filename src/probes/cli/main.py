@@ -1,7 +1,7 @@
-"""The command ``probes``, also as ``python -m probes``: one sub-command for each task.
+"""The command ``probes``, also ``python -m probes``: one sub-command for each task.
 
-A sub-command is a module with a ``SUMMARY``, ``add_arguments(parser)`` and
-``run(given) -> int``. It is imported only when it is asked for, so that help is fast.
+Each sub-command is a module with ``add_arguments(parser)`` and ``run(given) -> int``;
+its docstring is its help. It is imported only when it is called, so that help is fast.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from probes.errors import ProbesError
 from probes.report.matrix import plain
 
 UNUSABLE = 4
-"""Exit status when options, models or files cannot be used, as in a run of pytest."""
-LONGEST_MESSAGE = 2000  # characters of an error that quotes somebody's file
+"""Exit status if an argument, a model or a file cannot be used; pytest's for usage."""
+LONGEST_MESSAGE = 2000
+"""Characters of an error message that are printed; it may quote a file."""
 
 COMMANDS = {
-    "store": "list, verify, export, prune or clean the stored observations",
+    "store": "list, verify, export, prune or clean stored observations",
     "compare": "compare the results of two runs, cell by cell",
     "report": "draw the figures of a paper from the results of a run",
-    "calibrate": "measure how often verdicts are wrong on worlds of known truth",
-    "catalogue": "write the page of all claims, with what a run found",
+    "calibrate": "measure how often verdicts are wrong, on simulated data",
+    "catalogue": "write the page of all claims, with the verdicts of a run",
 }
 
 EPILOG = """\
@@ -35,8 +36,9 @@ Claims are judged by pytest, not by this command:
                                       --list-datasets
     pytest claims/ --help             explain every option of a run
 
-Each command explains itself: probes store --help. Exit status: 0 for success, 4 if
-something given cannot be used; other values are explained by the command.
+Each command explains itself, for instance probes store --help. The exit status is 0
+for success, 2 for a command line that cannot be parsed, and 4 if an argument or a file
+cannot be used. Each command explains its other exit statuses.
 """
 
 
@@ -44,23 +46,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the sub-command that the command line names.
 
     Returns:
-        The exit status: the sub-command's own, or 4 if what was given cannot be used.
+        The exit status: the sub-command's own, or 4 if it raised a ProbesError.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
-    given = _parser(words[0] if words else "").parse_args(words)
+    given = command_parser(words[0] if words else "").parse_args(words)
     try:
         return int(given.run(given))
     except ProbesError as error:
-        # An error may quote a file from anywhere: it must not steer the terminal.
+        # It may quote a stranger's file, which must not control the terminal.
         print(plain(error, LONGEST_MESSAGE), file=sys.stderr)
         return UNUSABLE
 
 
-def _parser(wanted: str) -> argparse.ArgumentParser:
-    """Build the parser; only the wanted command's own arguments are added."""
+def command_parser(wanted: str) -> argparse.ArgumentParser:
+    """Build the parser, with the arguments of the wanted command only."""
     parser = argparse.ArgumentParser(
         prog="probes",
-        description="Tools around the matrix of claims on in-context learning.",
+        description="Tools for the results of claims about in-context learning.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

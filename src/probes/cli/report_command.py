@@ -1,4 +1,4 @@
-"""Draw the figures of a paper as SVG and PDF from the rows of a finished run."""
+"""Draw the figures of a paper as SVG and PDF, from the rows of a finished run."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from probes.results.reading import read_rows_of
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``probes report``."""
     kinds = parser.add_subparsers(required=True, metavar="KIND")
-    figures = kinds.add_parser("figures", help="draw every figure that the rows allow")
-    figures.add_argument("results", type=Path, help="the results.jsonl of a run")
-    figures.add_argument("folder", type=Path, help="where the SVG and PDF files go")
+    text = "draw every figure for which the run has rows"
+    figures = kinds.add_parser("figures", help=text, description=text)
+    figures.add_argument("results", type=Path, help="results.jsonl of the run")
+    figures.add_argument("folder", type=Path, help="folder of the SVG and PDF files")
 
 
 def run(given: argparse.Namespace) -> int:
-    """Draw the figures, and name those for which the run has no rows.
+    """Draw the figures, and name the ones for which the run has no rows.
 
     Raises:
         ProbesError: The rows cannot be read or the folder cannot be written.

@@ -1,4 +1,4 @@
-"""List, verify, export, prune and clean the observations that runs have stored."""
+"""List, verify, export, prune or clean the observations that runs have stored."""
 
 from __future__ import annotations
 
@@ -10,35 +10,53 @@ from probes.engine.store import Store
 from probes.engine.store_inventory import clean, entries, parse_size, prune, verify
 from probes.errors import StoreError
 
-DAMAGED = 1  # exit status of verify when something was set aside
+DAMAGED = 1
+"""Exit status of ``verify`` if it set an observation aside."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the actions of ``probes store``."""
     parser.add_argument(
-        "--store", default=".store", type=Path, help="the folder (default: .store)"
+        "--store",
+        default=".store",
+        type=Path,
+        metavar="FOLDER",
+        help="the store; give it before the action (default: .store)",
     )
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     for name, do, text in (
-        ("list", _list, "print key, bytes and last use of each observation"),
-        ("verify", _verify, "read everything back; set aside what is damaged"),
-        ("export", _export, "copy the undamaged observations into a folder"),
-        ("prune", _prune, "remove the least recently used until the rest fit"),
-        ("clean", _clean, "remove what killed runs left behind an hour ago or more"),
+        ("list", _list, "print the key, size and last use of each observation"),
+        ("verify", _verify, "read every observation back and set damaged ones aside"),
+        ("export", _export, "copy all undamaged observations into another store"),
+        (
+            "prune",
+            _prune,
+            "remove the least recently used observations until the rest fit",
+        ),
+        (
+            "clean",
+            _clean,
+            "remove what killed runs left behind, if it is older than an hour",
+        ),
     ):
         action = actions.add_parser(name, help=text, description=text)
         action.set_defaults(do=do)
         if do is _export:
-            action.add_argument("folder", type=Path, help="the store to copy into")
+            action.add_argument("folder", type=Path, help="folder of the other store")
         if do is _prune:
-            action.add_argument("--limit", required=True, help="such as 500M or 2G")
+            action.add_argument(
+                "--limit",
+                required=True,
+                metavar="SIZE",
+                help="the most that the store may hold, such as 500M or 2G",
+            )
 
 
 def run(given: argparse.Namespace) -> int:
     """Do one action on a store.
 
     Returns:
-        The exit status: 0, or 1 if ``verify`` set something aside.
+        The exit status: 1 if ``verify`` set an observation aside, else 0.
 
     Raises:
         ProbesError: The store or the limit cannot be used.
@@ -49,7 +67,7 @@ def run(given: argparse.Namespace) -> int:
 def _open(folder: Path) -> Store:
     if not folder.is_dir():
         raise StoreError(
-            f"No folder is at {str(folder)!r}. Expected the store of earlier runs. "
+            f"There is no folder {str(folder)!r}. Expected the store of earlier runs. "
             f"Pass --store FOLDER before the action."
         )
     return Store(folder)
@@ -76,9 +94,9 @@ def _export(store: Store, given: argparse.Namespace) -> int:
     target = Store(given.folder)
     n_copied = 0
     for entry in entries(store):
-        found = store.get(entry.key)
-        if found is not None and target.get(entry.key) is None:
-            target.put(found)
+        observation = store.get(entry.key)
+        if observation is not None and target.get(entry.key) is None:
+            target.put(observation)
             n_copied += 1
     print(f"{n_copied} observations copied to {given.folder}")
     return 0

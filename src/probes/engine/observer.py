@@ -106,7 +106,7 @@ class Observer:
 
     def _measure(self, request: Request) -> Observation:
         self.announce(request)
-        if request.learner.needs_model and request.model.family == "text":
+        if request.learner.needs_model and request.model.answers_text:
             self.pool.get(request.model, request.settings)  # loading is timed apart
         started, others = time.perf_counter(), self._spent
         answered = request.learner.observe(self.context(request))
@@ -133,7 +133,7 @@ class Observer:
 
     def _speed(self, request: Request, answered: Observation) -> dict[str, float]:
         """Tell the operations of an observation, and this device's most a second."""
-        if request.model.family != "text":
+        if not request.model.answers_text:
             return {}
         from probes.engine.cost_model import flops_of
         from probes.engine.matmul_peak import matmul_peak

@@ -1,7 +1,17 @@
-"""Every hook into pytest, each a few lines that call the layers below.
+"""The pytest plugin: every hook, each a few lines that call the layers below.
 
-The only package of ``probes`` that imports pytest. ``observation`` turns a recipe into
-a fixture; the rest is hooks and the fixtures that claims name.
+No other package of ``probes`` imports pytest.
+
+- ``start``: options, lists, and checks before the run
+- ``store_limit``: ``--store-limit``
+- ``collection``: from claims to cells, and the plan; ``prefetching``: ``--engine`` and
+  ``--shard``
+- ``fixtures``: the fixtures of claims, and ``observation``, which makes a fixture from
+  a recipe; ``items``: what a test item carries
+- ``judging``: from a verdict to pytest's outcome and a row; ``repeated_looks``:
+  ``--until-decided``
+- ``reporting``: progress, the report, and the matrix in the terminal
+- ``xdist_workers``: workers, and what each may use
 """
 
 from probes.pytest_plugin.fixtures import observation
@@ -13,7 +23,7 @@ pytest_plugins = [
     for module in (
         "start",
         "collection",
-        "measured_first",
+        "prefetching",
         "fixtures",
         "judging",
         "repeated_looks",

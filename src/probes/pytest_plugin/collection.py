@@ -1,4 +1,4 @@
-"""From claims to cells: which tests there are, in which order, and what they need."""
+"""From claims to cells: which tests there are, their order, and their observations."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ from probes.observations.request import Request
 from probes.pytest_plugin.fixtures import requests_of
 from probes.pytest_plugin.items import RUN, cell_of, claim_of, expected_of, name_of
 from probes.pytest_plugin.judging import offered
+from probes.run.icl_gate import gate_observations
 from probes.verdicts.outcomes import Refuted
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(collector: Any, name: str, obj: object) -> None:
-    """Let a claim about learning in context pass through the gate first."""
+    """Give every claim its cell and judge, and the ICL gate if it needs ICL."""
     card = getattr(obj, "claim", None)
     if isinstance(card, ClaimCard):
-        gate = "icl_gate" if card.on == "text" else "icl_gate_in_regression"
-        needed = ["cell", "judge", *([gate] if card.needs_icl else [])]
-        pytest.mark.usefixtures(*needed)(obj)
+        # The gate asks for its observations one by one. They are named here as well,
+        # after it, so that the plan contains them.
+        gate = ["icl_gate", *gate_observations(card.on)] if card.needs_icl else []
+        pytest.mark.usefixtures("cell", "judge", *gate)(obj)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give a claim one test for each cell that can exist."""
+    """Make one test of a claim for each of its cells."""
     card: ClaimCard | None = getattr(metafunc.function, "claim", None)
     if card is not None:
         _require_known(metafunc, card)
@@ -40,7 +42,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Drop claims without cells, sort by model, expect what is recorded, and plan."""
+    """Drop claims without cells, sort tests by model, mark known refutations, plan."""
     empty = [item for item in items if claim_of(item) and cell_of(item) is None]
     if empty:
         config.hook.pytest_deselected(items=empty)
@@ -50,20 +52,24 @@ def pytest_collection_modifyitems(
     if empty and not items and run.worker is None:
         raise pytest.UsageError(run.grid.no_cell)
     for item in cells:
-        found = expected_of(item)
-        if config.option.update_expected:
-            item.add_marker(pytest.mark.xfail(raises=Refuted, reason="recorded now"))
-        elif found is not None and not found.forbids("refuted"):
-            reason = f"{found.verdict} in the record"
-            item.add_marker(
-                pytest.mark.xfail(raises=Refuted, strict=found.is_strict, reason=reason)
-            )
+        _mark_expected(item, is_recorded_now=config.option.update_expected)
     if cells and run.worker in (None, "gw0") and not config.option.collectonly:
         run.plan(request for item in cells for request in planned(item))
 
 
+def _mark_expected(item: pytest.Item, *, is_recorded_now: bool) -> None:
+    """Mark a test as an expected failure where a refutation is no surprise."""
+    expected = expected_of(item)
+    if is_recorded_now:
+        item.add_marker(pytest.mark.xfail(raises=Refuted, reason="recorded now"))
+    elif expected is not None and not expected.forbids("refuted"):
+        reason, strict = f"{expected.verdict} in the record", expected.is_strict
+        mark = pytest.mark.xfail(raises=Refuted, strict=strict, reason=reason)
+        item.add_marker(mark)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Note what must be reported, when there are no workers."""
+    """Note which tests must be reported, if there are no workers."""
     if not (session.config.option.plan or session.config.option.shard):
         collected = session.config.stash[RUN].collected
         collected.update(item.nodeid for item in session.items)
@@ -71,7 +77,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """Print the plan instead of running, if it was asked for."""
+    """Print the plan instead of running the tests, with ``--plan``."""
     if not session.config.option.plan:
         return None
     cells = set(filter(None, map(name_of, session.items)))
@@ -80,7 +86,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 
 def _require_known(metafunc: pytest.Metafunc, card: ClaimCard) -> None:
-    """Refuse a claim that asks for an observation that nobody offers."""
+    """Refuse a claim that names an observation that does not exist."""
     known = metafunc.definition._fixtureinfo.name2fixturedefs
     direct = {"request", *(m for mark in _parametrized(metafunc) for m in mark)}
     for name in metafunc.fixturenames:
@@ -95,7 +101,7 @@ def _require_known(metafunc: pytest.Metafunc, card: ClaimCard) -> None:
 
 
 def _parametrized(metafunc: pytest.Metafunc) -> Iterable[list[str]]:
-    """Read the names that a test's own marks give values to."""
+    """List the arguments of each parametrize mark of a test."""
     for mark in metafunc.definition.iter_markers("parametrize"):
         names = mark.args[0] if mark.args else mark.kwargs["argnames"]
         yield names.replace(",", " ").split() if isinstance(names, str) else names
@@ -107,7 +113,7 @@ def _model_of(item: Any) -> str:
 
 
 def planned(item: Any) -> Iterable[Request]:
-    """Read a test's requests off its fixtures, before anything runs."""
+    """List the requests of a test's fixtures, before anything runs."""
     cell = cell_of(item)
     assert cell is not None
     for definitions in item._fixtureinfo.name2fixturedefs.values():

@@ -1,4 +1,4 @@
-"""What a test item is of, and what a run keeps on pytest's configuration and items."""
+"""What a test item claims, and what the run keeps on pytest's objects."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ RUN = pytest.StashKey[Run]()
 JUDGE = pytest.StashKey[Judge]()
 KEYS = pytest.StashKey[list[str]]()
 NEXT = pytest.StashKey[Cell | None]()
-"""The cell at its next look, once the present one left it undecided."""
+"""The cell with the sets of its next look, if this look left it undecided."""
 
 
 def claim_of(item: Any) -> ClaimCard | None:
-    """Return what a test claims; None if it claims nothing."""
+    """Return the claim of a test; None if it has none."""
     return getattr(getattr(item, "function", None), "claim", None)
 
 
 def cell_of(item: Any) -> Cell | None:
-    """Return where a test is judged; None if it is no cell."""
+    """Return the cell that a test judges; None if it judges none."""
     callspec = getattr(item, "callspec", None)
-    found = None if callspec is None else callspec.params.get("cell")
-    return found if isinstance(found, Cell) else None
+    value = None if callspec is None else callspec.params.get("cell")
+    return value if isinstance(value, Cell) else None
 
 
 def name_of(item: Any) -> str | None:
-    """Name a test's cell across runs; None if it is no cell."""
+    """Return the name of a test's cell, the same in every run; None without a cell."""
     cell, card = cell_of(item), claim_of(item)
     if cell is None or card is None:
         return None
@@ -41,9 +41,9 @@ def name_of(item: Any) -> str | None:
 
 
 def expected_of(item: Any) -> Expectation | None:
-    """Return what is recorded for a test; None if nothing is."""
+    """Return the recorded verdict of a test's cell; None if there is no record."""
     name, record = name_of(item), item.config.stash[RUN].record
     if name is None or record is None:
         return None
-    found: Expectation | None = record.of(name)
-    return found
+    expected: Expectation | None = record.of(name)
+    return expected

@@ -1,16 +1,16 @@
-"""A cell is looked at again, with more demonstration sets, until it is decided."""
+"""``--until-decided``: judge a cell again with more sets until it is decided."""
 
 from __future__ import annotations
 
 import pytest
-from _pytest.runner import runtestprotocol  # as plugins that rerun tests do
+from _pytest.runner import runtestprotocol  # as pytest-rerunfailures does
 
 from probes.pytest_plugin.items import KEYS, NEXT, RUN, cell_of
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> object:
-    """Run a cell's test at each look, and report the last."""
+    """Run a cell's test once for each look, and report the last run only."""
     if item.config.stash[RUN].looks is None or cell_of(item) is None:
         return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)

@@ -1,4 +1,4 @@
-"""Rows are gathered, progress is shown, and the report is written at the end."""
+"""Collect the rows, show progress, and write the report at the end."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ RESULT = pytest.StashKey[tuple[list[Row], dict[str, Any]]]()
 INCOMPLETE = 3  # exit status when collected cells have no row
 
 
-class Gatherer:
-    """Takes the rows out of the reports, in the process that writes the result."""
+class RowCollector:
+    """Collects the rows from pytest's reports, in the process that has them all."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take in a row; a test in which a worker died becomes an error."""
+        """Add the row of a test; if its worker died, the row is an error."""
         data = dict(report.user_properties).get("probes")
         if data is not None:
-            self.run.take(**json.loads(str(data)))
+            self.run.add(**json.loads(str(data)))
         elif report.when not in ("setup", "call", "teardown"):
-            self.run.take_crash(report.nodeid, report.longreprtext)
+            self.run.add_crash(report.nodeid, report.longreprtext)
         self.run.reported.add(report.nodeid)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
-    """Show progress while tests run, in the process that has the terminal."""
+    """Show progress while the tests run, in the process with the terminal."""
     run = session.config.stash[RUN]
     terminal = session.config.pluginmanager.get_plugin("terminalreporter")
     if run.worker is not None or terminal is None or session.config.option.plan:
@@ -58,12 +58,12 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Write the report; a collected test without a report makes the run incomplete."""
+    """Write the report, and set the exit status that the summary asks for."""
     run = session.config.stash[RUN]
     if session.config.option.collectonly or exitstatus == pytest.ExitCode.USAGE_ERROR:
-        return  # nothing ran, so nothing is missing, and the last report stands
+        return  # nothing ran: the last report stays
     if run.worker is not None or not (run.rows or run.missing_cells):
-        _tell_no_cell(session, run, exitstatus)
+        _refuse_empty_grid(session, run, exitstatus)
         return
     try:
         rows, summary = run.finish(
@@ -79,8 +79,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
             session.exitstatus = INCOMPLETE
 
 
-def _tell_no_cell(session: pytest.Session, run: Run, exitstatus: int) -> None:
-    """Refuse models and datasets that no claim speaks of, when workers collected."""
+def _refuse_empty_grid(session: pytest.Session, run: Run, exitstatus: int) -> None:
+    """Refuse a grid without cells, if workers collected the tests."""
     option = session.config.option
     narrowed = run.is_narrowed and not (option.keyword or option.markexpr)
     if narrowed and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
@@ -98,7 +98,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for nodeid in run.missing[:20]:
         terminalreporter.write_line(f"no report: {nodeid}")
     if run.store.fault is not None:
-        terminalreporter.write_line(f"Not all was kept: {run.store.fault}")
-    terminalreporter.write_line(f"Report: {run.places.reports / 'index.html'}")
-    if (changes := run.places.reports / "changes.html").exists():
+        terminalreporter.write_line(
+            f"Some observations were not stored: {run.store.fault}"
+        )
+    terminalreporter.write_line(f"Report: {run.paths.reports / 'index.html'}")
+    if (changes := run.paths.reports / "changes.html").exists():
         terminalreporter.write_line(f"Changes: {changes}")

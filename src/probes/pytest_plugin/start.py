@@ -1,4 +1,4 @@
-"""Options, lists instead of a run, and what is refused before anything runs."""
+"""Options, lists that are printed instead of a run, and checks before the run."""
 
 from __future__ import annotations
 
@@ -9,28 +9,26 @@ import pytest
 
 from probes.errors import ProbesError
 from probes.pytest_plugin.items import RUN
-from probes.pytest_plugin.reporting import Gatherer
-from probes.run.ini_options import complete, ini_name, kind_of
+from probes.pytest_plugin.reporting import RowCollector
+from probes.run.ini_options import complete
 from probes.run.listing import LIST_OPTIONS, listed_option, listing
-from probes.run.options import GRID_OPTIONS, PLACE_OPTIONS
+from probes.run.options import RUN_OPTIONS
 from probes.run.session import Run
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add our options, under one heading."""
+    """Add all options of a run, under one heading."""
     group = parser.getgroup("probes", "is in-context learning gradient descent?")
-    for name, settings in (*GRID_OPTIONS, *PLACE_OPTIONS):
-        text = settings["help"].replace("%(default)s", str(settings.get("default")))
-        # None tells an option left out, which the configuration file may give.
-        group.addoption(name, **settings | {"default": None, "help": text})
-        kind = cast(Any, kind_of(settings))
-        parser.addini(ini_name(name), f"as {name}", type=kind, default=None)
+    for each in RUN_OPTIONS:
+        group.addoption(each.name, **each.command_line())
+        ini_type = cast(Any, each.ini_type)
+        parser.addini(each.ini_key, f"as {each.name}", type=ini_type, default=None)
     for name, text in LIST_OPTIONS.items():
         group.addoption(name, action="store_true", help=text)
 
 
 def fill(config: pytest.Config) -> None:
-    """Complete the options from the configuration file; often called, does it once."""
+    """Fill options from the configuration file; a second call changes nothing."""
     try:
         complete(config.option, config.getini)
     except ProbesError as error:
@@ -39,10 +37,10 @@ def fill(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Print a list instead of running, if one was asked for."""
+    """Print a list instead of running, with ``--list-claims`` and its like."""
     fill(config)
     option = config.option
-    if option.plan or option.engine or option.shard:  # no worker of xdist is needed
+    if option.plan or option.engine or option.shard:  # without workers of xdist
         option.numprocesses, option.dist, option.tx = 0, "no", []
     asked = listed_option(config.option, LIST_OPTIONS)
     if asked is None:
@@ -55,11 +53,11 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 
 
 def home_of(config: pytest.Config) -> Path:
-    """Give the folder that a run keeps its store and its reports in.
+    """Return the folder that holds the store and the reports of a run.
 
-    It is that of the configuration file. Where there is none, pytest takes what all
-    paths on the command line have in common, models and rows among them, which may be
-    the root of the file system; the folder in which it was started is meant.
+    It is the folder of the configuration file, or else the current folder. Without a
+    configuration file, pytest's own root is the common parent of all paths on the
+    command line, including models and rows; it may be the root of the file system.
     """
     return config.invocation_params.dir if config.inipath is None else config.rootpath
 
@@ -77,11 +75,11 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.stash[RUN] = run
     if run.worker is None:
-        config.pluginmanager.register(Gatherer(run), "probes-gatherer")
+        config.pluginmanager.register(RowCollector(run), "probes-rows")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Refuse options that cannot be used before anything is collected."""
+    """Check the options before anything is collected."""
     try:
         session.config.stash[RUN].check()
     except ProbesError as error:

@@ -1,4 +1,4 @@
-"""The store's limit: what was not used for longest goes when a run has ended."""
+"""``--store-limit``: remove the least recently used observations after the run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from probes.pytest_plugin.items import RUN
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Refuse a limit that cannot be read before anything is collected."""
+    """Check the limit before anything is collected."""
     try:
         parse_size(session.config.option.store_limit or "0")
     except ProbesError as error:
@@ -19,7 +19,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Prune in the controller, after the report has read what it needs."""
+    """Prune the store, after the report has read what it needs."""
     run, limit = session.config.stash[RUN], session.config.option.store_limit
     if limit is not None and run.worker is None:
         prune(run.store, parse_size(limit))

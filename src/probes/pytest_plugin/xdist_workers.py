@@ -1,4 +1,4 @@
-"""Hooks of xdist: how many workers there are, and what each may use."""
+"""Hooks of pytest-xdist: the number of workers, and what each may use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from probes.run.grid import parse_models
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Decide what ``-n auto`` means."""
+    """Choose the number of workers for ``-n auto``."""
     fill(config)  # xdist asks before the run starts
     return count_workers(config.option.device)
 
@@ -31,13 +31,13 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a worker where this run's progress is written."""
+    """Pass a worker the folder of this run's progress."""
     node.workerinput["probes_status"] = str(node.config.stash[RUN].status_folder)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
-    """Note what must be reported."""
+    """Note which tests must be reported."""
     node.config.stash[RUN].collected.update(ids)
 
 
@@ -46,6 +46,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Keep the cells of a model together, unless ``--dist`` says otherwise."""
     if config.option.dist != "load":
         return None
-    models = parse_models(config.option.models)  # unknown ones are refused by now
+    models = parse_models(config.option.models)  # checked before
     room = room_on(config.option.device, len(parse_tx_spec_config(config)))
     return ModelScheduling(config, log, sizes=group_sizes(models), room=room)

@@ -1,4 +1,4 @@
-"""From options to cells: which models, datasets and numbers of demonstrations."""
+"""Which cells a run has: its models, datasets and numbers of demonstrations."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ class Grid:
     """The models, datasets and numbers of demonstrations of a run.
 
     Attributes:
-        demonstrations: Empty takes each dataset's own.
+        models: The models that are judged.
+        datasets: The datasets that they are judged on.
+        demonstrations: Numbers of demonstrations; empty takes each dataset's own.
+        settings: The sizes of every cell.
         size: "default", or "full" with every variant and number of demonstrations.
     """
 
@@ -39,22 +42,22 @@ class Grid:
 
     @property
     def can_exist(self) -> bool:
-        """Whether any of the models reads any of the datasets."""
+        """Whether at least one model can read at least one dataset."""
         return any(m.answers(d) for m in self.models for d in self.datasets)
 
     @property
     def no_cell(self) -> str:
-        """Say what each model and dataset speaks, when no pair of them fits."""
+        """The message for a grid in which no model can read any dataset."""
         models = ", ".join(f"{m.name} reads {m.language}" for m in self.models)
         datasets = ", ".join(f"{d.name} is {d.language}" for d in self.datasets)
         return (
-            f"No cell can exist: {models}; {datasets}. Expected a model that reads a "
-            f"dataset's language, and a claim about such a pair. Pass other --models "
-            f"or --datasets, or other claims."
+            f"No cell can exist: {models}; {datasets}. Expected a model that reads "
+            f"the language of a dataset, and a claim about such a pair. Pass other "
+            f"--models or --datasets, or other claims."
         )
 
     def cells(self, claim: ClaimCard) -> list[Cell]:
-        """List the cells of a claim; a pair that cannot exist is not among them."""
+        """List the cells of a claim, for the models and datasets that it applies to."""
         return [
             Cell(
                 model=model,
@@ -73,11 +76,14 @@ class Grid:
 
 
 def parse_models(text: str | None) -> tuple[ModelCard, ...]:
-    """Read ``--models``; without it, every model that ships.
+    """Read ``--models``.
+
+    Args:
+        text: Names separated by commas; empty or None for every model that ships.
 
     Raises:
         UnknownNameError: A name is neither registered nor a folder nor a Hub id.
-        OptionError: A name is not usable.
+        OptionError: A name cannot be used.
     """
     if not text:
         return tuple(card for card in MODELS if card.shipped)
@@ -89,7 +95,7 @@ def model_named(name: str) -> ModelCard:
 
     Raises:
         UnknownNameError: It is none of these.
-        OptionError: The name cannot stand in a cell's id.
+        OptionError: The untrained twin cannot be made.
     """
     for keeps, prefix in TWINS.items():
         if name.startswith(f"{prefix}:"):
@@ -111,13 +117,14 @@ def model_named(name: str) -> ModelCard:
 
 
 def _path_of(name: str) -> Path:
-    """Read a name as a path; os.path's questions about it never raise, whatever it is.
+    """Read a name as a path.
 
-    A folder's name may be too long for the system, or hold what no name can.
+    Callers ask ``os.path`` about it, which never raises. The methods of ``Path`` do, if
+    a name is too long for the system or has characters that no file name has.
     """
     try:
         return Path(name).expanduser()
-    except RuntimeError:  # the home of a user that there is not
+    except RuntimeError:  # there is no such user
         return Path(name)
 
 
@@ -134,11 +141,15 @@ def _any_model(short: str, weights: Checkpoint, given: str) -> ModelCard:
 def parse_datasets(
     text: str | None, size: GridSize = "default"
 ) -> tuple[DatasetCard, ...]:
-    """Read ``--datasets``; without it, every dataset that ships with a grid's size.
+    """Read ``--datasets``.
+
+    Args:
+        text: Names separated by commas; empty or None for every dataset that ships.
+        size: The grid; the full one has more datasets.
 
     Raises:
         UnknownNameError: A name is neither registered nor a file nor a folder.
-        OptionError: A file is not there.
+        OptionError: A file does not exist.
     """
     if not text:
         shipped = (card for card in DATASETS if card.shipped)
@@ -151,7 +162,7 @@ def dataset_named(name: str) -> DatasetCard:
 
     Raises:
         UnknownNameError: It is none of these.
-        OptionError: It is the name of a file that is not there.
+        OptionError: It names a file that does not exist.
     """
     if name in DATASETS:
         return DATASETS.get(name)
@@ -172,10 +183,13 @@ def dataset_named(name: str) -> DatasetCard:
 
 
 def parse_demonstrations(text: str | None) -> tuple[int, ...]:
-    """Read ``--demos``: numbers separated by commas, at least 1 each.
+    """Read ``--demos``.
+
+    Args:
+        text: Numbers of at least 1, separated by commas; empty or None for none.
 
     Raises:
-        OptionError: Something in it is no such number.
+        OptionError: A part of the text is no such number.
     """
     if not text:
         return ()
@@ -183,8 +197,8 @@ def parse_demonstrations(text: str | None) -> tuple[int, ...]:
     for part in _names(text, "--demos"):
         if not part.isdecimal() or len(part) > 9 or int(part) < 1:
             raise OptionError(
-                f"--demos has {part!r}. Expected numbers of demonstrations from 1 on, "
-                f"separated by commas. Pass for instance --demos 1,2,4,8."
+                f"--demos has {part!r}. Expected numbers of demonstrations of at least "
+                f"1, separated by commas. Pass for instance --demos 1,2,4,8."
             )
         numbers.append(int(part))
     return tuple(dict.fromkeys(numbers))
@@ -194,28 +208,28 @@ def _names(text: str, option: str) -> list[str]:
     names = [part.strip() for part in text.split(",")]
     if not all(names) or any("\0" in name for name in names):
         raise OptionError(
-            f"{option} is {text!r}. Expected names separated by commas, none empty. "
-            f"Pass for instance {option} first,second."
+            f"{option} is {text!r}. Expected names separated by commas, none of them "
+            f"empty. Pass for instance {option} first,second."
         )
     return names
 
 
 def _distinct(cards: Iterable[Either]) -> tuple[Either, ...]:
-    found: dict[str, Either] = {}
+    distinct: dict[str, Either] = {}
     for card in cards:
-        known = found.setdefault(card.name, card)
+        known = distinct.setdefault(card.name, card)
         if replace(known, summary="") != replace(card, summary=""):
             raise OptionError(
-                f"Two different places are both called {card.name!r}. Expected names "
-                f"that tell them apart, because rows carry them. Rename one folder or "
-                f"file."
+                f"Two different models or datasets are both called {card.name!r}. "
+                f"Expected different names, because the rows of a run contain them. "
+                f"Rename one of the two."
             )
-    return tuple(found.values())
+    return tuple(distinct.values())
 
 
-def _identifier(short: str, given: str, taken: Container[object]) -> str:
+def _identifier(short: str, given: str, registered: Container[object]) -> str:
     kept = "".join(c if c.isalnum() and c.isascii() else "_" for c in short)
     name = kept if kept[:1].isalpha() else f"m_{kept}"
-    if name in taken:
+    if name in registered:
         name += "_" + hashlib.sha256(given.encode()).hexdigest()[:4]
     return name

@@ -1,4 +1,4 @@
-"""Options in pytest's configuration file: their keys, their types, what they fill."""
+"""Options in pytest's configuration file: what they fill, and what is refused."""
 
 from __future__ import annotations
 
@@ -6,50 +6,37 @@ from collections.abc import Callable
 from typing import Any
 
 from probes.errors import OptionError
-from probes.run.options import GRID_OPTIONS, PLACE_OPTIONS
-
-
-def ini_name(option: str) -> str:
-    """Name the key of an option in pytest's configuration file."""
-    return "probes_" + attribute(option)
-
-
-def attribute(option: str) -> str:
-    """Name an option as parsed options do."""
-    return option.removeprefix("--").replace("-", "_")
-
-
-def kind_of(settings: dict[str, Any]) -> str:
-    """Say of which type an option is in pytest's configuration file."""
-    if settings.get("action") == "store_true":
-        return "bool"
-    kinds = {int: "int", float: "float"}
-    return kinds.get(settings.get("type", str), "string")
+from probes.run.options import RUN_OPTIONS, RunOption
 
 
 def complete(option: Any, configured: Callable[[str], Any]) -> None:
-    """Give options that the command line left out: as configured, else the default.
+    """Fill the options that the command line left out, in place.
+
+    Each takes its value from the configuration file, or else its default.
 
     Args:
-        option: Parsed options; those left out are None. Completed in place.
-        configured: From a key to its value in pytest's configuration file, or None.
+        option: Parsed options; those left out are None.
+        configured: From a key to its value in the configuration file, or None.
 
     Raises:
         OptionError: The configuration file has a value that cannot be used.
     """
-    for name, settings in (*GRID_OPTIONS, *PLACE_OPTIONS):
-        if getattr(option, attribute(name)) is not None:
-            continue
-        key, choices = ini_name(name), settings.get("choices")
-        try:
-            value = configured(key)
-            if value is not None and choices and value not in choices:
-                raise ValueError(f"{value!r}")
-        except Exception as error:  # whatever pytest raises of a value
-            expected = f"one of {', '.join(choices)}" if choices else kind_of(settings)
-            raise OptionError(
-                f"{key} in pytest's configuration file cannot be used: {error}. "
-                f"Expected {expected}. Mend it, or pass {name}."
-            ) from error
-        found = settings.get("default") if value is None else value
-        setattr(option, attribute(name), found)
+    for each in RUN_OPTIONS:
+        if getattr(option, each.attribute) is None:
+            value = _configured_value(each, configured)
+            setattr(option, each.attribute, each.default if value is None else value)
+
+
+def _configured_value(option: RunOption, configured: Callable[[str], Any]) -> Any:
+    try:
+        value = configured(option.ini_key)
+        if value is not None and option.choices and value not in option.choices:
+            raise ValueError(f"{value!r}")
+    except Exception as error:  # pytest raises several kinds
+        choices = f"one of {', '.join(option.choices)}"
+        raise OptionError(
+            f"{option.ini_key} in pytest's configuration file cannot be used: {error}. "
+            f"Expected {choices if option.choices else option.ini_type}. Correct it, "
+            f"or pass {option.name}."
+        ) from error
+    return value

@@ -1,9 +1,10 @@
-"""Which cells are looked at again, and with how many demonstration sets.
+"""Which cells are judged again with more demonstration sets: ``--until-decided``.
 
-A larger draw holds the sets of a smaller one (see ``prompts`` and ``regression``), so
-that each look adds sets to those of the last. They are measured together with the
-earlier ones: since every look has twice as many, all looks cost less than twice the
-last.
+In a group-sequential design, each interim analysis (a *look*) uses all data so far. A
+larger draw contains the sets of a smaller one (see ``data.text_tasks`` and
+``data.regression_tasks``), so each look adds sets to those of the look before. A look
+measures all its sets again. Since every look has twice as many sets as the one before,
+all looks together cost less than twice the last one.
 """
 
 from __future__ import annotations
@@ -22,16 +23,20 @@ from probes.verdicts.judgement import Judgement
 from probes.verdicts.power import power
 
 HOPELESS = 0.2
-"""The chance that the last look shows a gain as large as the measured one, below which
-a cell is not measured again; as trials that are stopped for futility use. Stopping so
-makes no verdict wrong: the cell stays *not applicable*."""
+"""A cell without a clear gain stops for futility if the last look would show a gain of
+the measured size with less than this probability. Stopping makes no verdict wrong: the
+cell stays *not applicable*."""
 
 
 def looks_of(option: Any) -> Looks | None:
-    """Read ``--until-decided``; None without it.
+    """Read ``--until-decided`` from parsed options.
+
+    Returns:
+        The numbers of sets at which a cell may be judged; None without the option.
 
     Raises:
-        OptionError: It leaves no second look, or its verdicts are to be recorded.
+        OptionError: The option leaves no second look, or ``--update-expected`` is given
+            too.
     """
     most = option.until_decided
     if most is None:
@@ -39,40 +44,42 @@ def looks_of(option: Any) -> Looks | None:
     if option.update_expected:
         raise OptionError(
             f"--until-decided {most} and --update-expected were both given. Expected "
-            f"a record of cells that were all judged at the same size. Leave one away."
+            f"a record of cells that were all judged at the same number of sets. Leave "
+            f"one of the two options out."
         )
     return Looks.doubled(option.sets, most)
 
 
 def next_look(judge: Judge) -> Cell | None:
-    """Return the cell with the sets of its next look; None where it stops.
+    """Return the cell with the sets of its next look; None if there is none.
 
-    It stops when it is decided, when it does not apply and is not likely to, after the
-    last look, and where its rows suffice for no more sets, which is noted in the row.
+    There is none after the last look, for a cell that is decided, and for a cell that
+    does not apply and probably never will. If the dataset has too few rows for more
+    sets, there is none either, and the row says so.
     """
-    found, cell = judge.judgement, judge.cell
+    judgement, cell = judge.judgement, judge.cell
     size = judge.looks.after(cell.settings.n_sets)
-    if size is None or found is None or not _is_open(found, judge):
+    if size is None or judgement is None or not _is_open(judgement, judge):
         return None
     larger = replace(cell, settings=replace(cell.settings, n_sets=size))
-    if cell.dataset.family == "text":
+    if cell.dataset.has_finite_rows:
         try:
             Request.of(larger, InContext()).text_task(lambda rows: rows)
         except ProbesError as error:
-            judge.notes(f"not looked at again: {error}")
+            judge.notes(f"no further look: {error}")
             return None
     return larger
 
 
-def _is_open(found: Judgement, judge: Judge) -> bool:
-    """Say whether more sets might bring another verdict.
+def _is_open(judgement: Judgement, judge: Judge) -> bool:
+    """Say whether more sets might lead to another verdict.
 
-    A cell that lacks room between floor and ceiling stays open if there is any; one
-    that lacks a clear gain, unless it is ``HOPELESS``.
+    A cell whose ceiling is not clearly above its floor stays open if it is above at
+    all. A cell without a clear gain stays open unless it is ``HOPELESS``.
     """
-    effect, gain = found.effect, judge.lacking
-    if found.verdict != "not_applicable":
-        return found.verdict == "inconclusive"
+    effect, gain = judgement.effect, judge.lacking
+    if judgement.verdict != "not_applicable":
+        return judgement.verdict == "inconclusive"
     if effect.floor is not None and effect.ceiling is not None:
         return effect.ceiling > effect.floor
     parts = None if gain is None else variance_components(gain.values)

@@ -1,4 +1,4 @@
-"""Measure the plan of a run before anything is judged, on an engine or in shards."""
+"""Measure the plan of a run before anything is judged: ``--engine`` and ``--shard``."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from probes.run.session import Run
 
 
 @dataclass(kw_only=True)
-class Tally:
-    """What became of the observations that were asked for.
+class PrefetchCounts:
+    """How many observations of the plan were measured.
 
     Attributes:
-        stored: There before.
-        measured: Measured now.
-        failed: Why others could not be.
+        stored: Number that were in the store before.
+        measured: Number that were measured now.
+        failed: For each of the others, its key and why it could not be measured.
     """
 
     stored: int = 0
@@ -34,14 +34,14 @@ class Tally:
     failed: list[str] = field(default_factory=list)
 
 
-class InProcess:
-    """The engine of a shard without ``--engine``: this process, one at a time."""
+class InProcessEngine:
+    """The engine of ``--shard`` without ``--engine``: this process."""
 
     def __init__(self, observer: WatchedObserver) -> None:
         self.observer = observer
 
     def measure(self, requests: Sequence[Request]) -> Iterator[Answer]:
-        """Answer every request once."""
+        """Answer every request once, one after the other."""
         for request in ordered(requests):
             error = None
             try:
@@ -51,23 +51,27 @@ class InProcess:
             yield Answer(key=request.key, error=error)
 
     def close(self) -> None:
-        """Leave what is loaded for the tests."""
+        """Keep the loaded models for the tests."""
 
 
-class Measuring:
-    """Takes a run's plan through an engine.
+class Prefetch:
+    """Measures the plan of a run, or a shard of it, on an engine.
 
     Args:
-        run: The run, whose observer then holds what was found.
-        tell: Called with each line of warning.
+        run: The run; its observer receives the observations.
+        warn: Called with each line of warning.
+
+    Attributes:
+        plan: The requests of the plan, or of the shard.
+        counts: How many of them were measured.
 
     Raises:
-        ProbesError: The engine cannot be started.
+        ProbesError: The shard cannot be read.
     """
 
-    def __init__(self, run: Run, tell: Callable[[str], None]) -> None:
-        self.run, self.tell, self.tally = run, tell, Tally()
-        self._told: set[str] = set()
+    def __init__(self, run: Run, warn: Callable[[str], None]) -> None:
+        self.run, self.warn, self.counts = run, warn, PrefetchCounts()
+        self._warned: set[str] = set()
         self._done: set[str] = set()
         self._engine: Engine | None = None
         plan = list(run.planned.values())
@@ -75,85 +79,88 @@ class Measuring:
         self.plan = shard_of(plan, *parse_shard(shard)) if shard else plan
 
     def measure(self, keys: Collection[str]) -> None:
-        """Measure those of the plan whose keys are asked for and that nobody has.
+        """Measure the requests of the plan with certain keys, unless they are stored.
+
+        Args:
+            keys: The keys; keys that the plan does not have are ignored.
 
         Raises:
-            EngineError: The engine cannot start its workers.
+            ProbesError: The engine cannot be started.
         """
         asked = [r for r in self.plan if r.key in keys and r.key not in self._done]
         self._done |= {request.key for request in asked}
         store = self.run.observer.store
         missing = [request for request in asked if request.key not in store]
-        self.tally.stored += len(asked) - len(missing)
+        self.counts.stored += len(asked) - len(missing)
         sendable = [request for request in missing if self._can_send(request)]
         if sendable:
-            for answer in self._started().measure(sendable):
-                self._take(answer)
+            for answer in self._started_engine().measure(sendable):
+                self._receive(answer)
 
     def lines(self) -> list[str]:
-        """Say what was measured, and why the rest was not."""
-        tally = self.tally
+        """Say how many observations were measured, and why others were not."""
+        counts = self.counts
         return [
-            f"Part {self.run.option.shard} of the plan: {tally.measured} observations "
-            f"measured, {tally.stored} there before, {len(tally.failed)} failed. "
+            f"Part {self.run.option.shard} of the plan: {counts.measured} observations "
+            f"measured, {counts.stored} stored before, {len(counts.failed)} failed. "
             f"Nothing was judged.",
-            *tally.failed,
+            *counts.failed,
         ]
 
     def close(self) -> None:
-        """End the workers, so that what they hold is free when tests are judged."""
+        """End the workers, which frees their memory before the tests are judged."""
         if self._engine is not None:
             self._engine.close()
 
-    def _started(self) -> Engine:
+    def _started_engine(self) -> Engine:
         if self._engine is None:
-            self._engine = started(self.run)
+            self._engine = start_engine(self.run)
         return self._engine
 
     def _can_send(self, request: Request) -> bool:
-        """Say whether workers can be told of a request; else its test measures it."""
+        """Say whether workers can get a request; if not, its test measures it."""
         if self.run.option.engine is None:
             return True
         try:
             return from_wire(to_wire(request)) == request
         except EngineError as error:
-            self._warn(str(error))
+            self._warn_once(str(error))
             return False
 
-    def _take(self, answer: Answer) -> None:
+    def _receive(self, answer: Answer) -> None:
         observer = self.run.observer
         for key, data in answer.entries:
             observation = decode(data, key)
             observer.hold(observation)
             observer.store.put(observation)
         for note in answer.notes:
-            self._warn(note)
+            self._warn_once(note)
         if answer.error is None:
-            self.tally.measured += 1
+            self.counts.measured += 1
         else:
-            self.tally.failed.append(f"{answer.key}: {answer.error[1]}")
+            self.counts.failed.append(f"{answer.key}: {answer.error[1]}")
         if (fault := answer.fault) is not None:
             observer.fail(answer.key, fault)
         work = {"measured": answer.measured, "reused": answer.reused}
-        self.run.take(None, {**work, "forward": answer.n_forward})
+        self.run.add(None, {**work, "forward": answer.n_forward})
 
-    def _warn(self, text: str) -> None:
-        if text not in self._told:
-            self._told.add(text)
-            self.tell(text)
+    def _warn_once(self, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
+            self.warn(text)
 
 
-def started(run: Run) -> Engine:
-    """Start the engine that a run asked for.
+def start_engine(run: Run) -> Engine:
+    """Start the engine that ``--engine`` names, or use this process.
 
     Raises:
         ProbesError: There is no such engine, or it does not start.
     """
     if run.option.engine is None:
-        return InProcess(run.observer)
+        return InProcessEngine(run.observer)
     choice, device = parse_engine(run.option.engine), run.grid.settings.device
     post = Post.here(
-        store=run.places.store,
+        store=run.paths.store,
         mark=run.status_folder,
         seconds=run.option.time_limit,
     )

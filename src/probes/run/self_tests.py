@@ -1,7 +1,7 @@
 """The instrument tested on known truths, in every report.
 
-Each is a function of an observer that answers whether the instrument is sound. They go
-through the store like any observation, so a second run pays nothing.
+Each self-test asks an observer for observations and says whether the verdict is right.
+The observations go through the store as all others do, so a second run makes none.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from probes.verdicts.equivalence import judge_within
 from probes.verdicts.exact import judge_exactly
 
 ROUNDING = 1e-12
-"""float64 keeps 16 digits; four are left for sums over 20 terms and 10 inputs."""
+"""float64 keeps 16 digits; sums over 20 terms and 10 inputs may lose four of them."""
 RATE = 0.1
 SETTINGS = Settings(n_sets=10, n_queries=20)
 
@@ -76,13 +76,13 @@ def _distance(observer: Observer, model: ModelCard) -> Measurement:
 
 
 def _construction_is_gd(observer: Observer) -> bool:
-    found = judge_exactly(_distance(observer, CONSTRUCTED), tolerance=ROUNDING)
-    return found.verdict == "supported"
+    judgement = judge_exactly(_distance(observer, CONSTRUCTED), tolerance=ROUNDING)
+    return judgement.verdict == "supported"
 
 
 def _spoiled_copy_is_refuted(observer: Observer) -> bool:
-    found = judge_exactly(_distance(observer, SPOILED), tolerance=ROUNDING)
-    return found.verdict == "refuted"
+    judgement = judge_exactly(_distance(observer, SPOILED), tolerance=ROUNDING)
+    return judgement.verdict == "refuted"
 
 
 def _gd_ignores_order(observer: Observer) -> bool:
@@ -105,12 +105,12 @@ SELF_TESTS: dict[str, Callable[[Observer], bool]] = {
 
 
 def run_self_tests(observer: Observer) -> dict[str, bool]:
-    """Run them all; one that raises has failed."""
+    """Run every self-test; one that raises an error has failed."""
     return {name: _passes(partial(test, observer)) for name, test in SELF_TESTS.items()}
 
 
 def _passes(test: Callable[[], bool]) -> bool:
     try:
         return test()
-    except Exception:  # whatever broke the test, the report must be written and say so
+    except Exception:  # whatever it is, the report must be written and say so
         return False

@@ -1,7 +1,7 @@
 """One run: the rows that arrive, the work that was done, and the report at the end.
 
-Knows nothing of pytest's hooks; the plugin calls it. In a run with workers there is one
-of these in every process, and only the controller's writes a report.
+Nothing here knows pytest's hooks; the plugin calls it. In a run with workers, every
+process has one of these, and only the controller's writes a report.
 """
 
 from __future__ import annotations
@@ -28,15 +28,24 @@ from probes.results.rows import (
     write_text,
 )
 from probes.run.listing import find_claim
-from probes.run.options import given_options
-from probes.run.prepared import Prepared
+from probes.run.parsed_options import options_of_rerun
+from probes.run.run_setup import RunSetup
 
 
-class Run(Prepared):
-    """The state of a run in one process; see :class:`Prepared` for its arguments."""
+class Run(RunSetup):
+    """The state of a run in one process; see :class:`RunSetup` for its arguments.
 
-    def __init__(self, option: Any, root: Path, **place: str | None) -> None:
-        super().__init__(option, root, **place)
+    Attributes:
+        rows: The rows that arrived, by the name of their test.
+        collected: Names of the tests that were collected.
+        reported: Names of the tests that were reported.
+        measured: Keys of the observations that were measured.
+        reused: Keys of the observations that came from the store.
+        n_forward: Forward passes that were made.
+    """
+
+    def __init__(self, option: Any, root: Path, **given: str | None) -> None:
+        super().__init__(option, root, **given)
         self.started = time.perf_counter()
         self.rows: dict[str, Row] = {}
         self.collected: set[str] = set()
@@ -44,25 +53,25 @@ class Run(Prepared):
         self.measured: set[str] = set()
         self.reused: set[str] = set()
         self.n_forward = 0
-        self._reported = 0
+        self._n_forward_reported = 0
 
     def work_since_last_report(self) -> dict[str, Any]:
-        """Tell what this process did since it was last asked, in plain values."""
+        """List what this process measured and reused since the last call."""
         if "observer" not in self.__dict__:
             return {"measured": [], "reused": [], "forward": 0}
         done = self.observer
-        found = {
+        work = {
             "measured": sorted(done.measured - self.measured),
             "reused": sorted(done.reused - self.reused),
-            "forward": done.n_forward - self._reported,
+            "forward": done.n_forward - self._n_forward_reported,
         }
         self.measured |= done.measured
         self.reused |= done.reused
-        self._reported = done.n_forward
-        return found
+        self._n_forward_reported = done.n_forward
+        return work
 
-    def take(self, row: Row | None, work: dict[str, Any]) -> None:
-        """Take in a row and the work behind it, in the controller."""
+    def add(self, row: Row | None, work: dict[str, Any]) -> None:
+        """Add a row and the work that it took, in the controller."""
         if row is not None:
             self.rows[row["test"]] = row
         self.measured.update(work["measured"])
@@ -71,11 +80,11 @@ class Run(Prepared):
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
-        """By what and where the rows of this run are made."""
-        return provenance(self.grid.settings, given_options(self.option))
+        """The code, machine and options that made the rows of this run."""
+        return provenance(self.grid.settings, options_of_rerun(self.option))
 
-    def take_crash(self, test: str, told: str) -> None:
-        """Take in a test in which a worker died."""
+    def add_crash(self, test: str, message: str) -> None:
+        """Add the row of a cell in which a worker died."""
         parsed = parse_test(test)
         models = {model.name: model for model in self.grid.models}
         if parsed is None or parsed[2] not in models:
@@ -84,7 +93,7 @@ class Run(Prepared):
         cell = "|".join((claim, model, dataset, str(n)))
         self.rows[test] = crashed_row(
             test,
-            told,
+            message,
             model=models[model],
             card=find_claim(
                 self.tests / file, claim.partition("[")[0], self.option.file_or_dir
@@ -94,16 +103,12 @@ class Run(Prepared):
         )
 
     @property
-    def is_picked(self) -> bool:
-        """Whether tests were picked by name, and cells left out on purpose."""
+    def is_selection(self) -> bool:
+        """Whether tests were selected by name, so that other cells did not run."""
         option = self.option
-        by_id = any("[" in str(place) for place in option.file_or_dir)
+        by_id = any("[" in str(path) for path in option.file_or_dir)
         failed_last = getattr(option, "lf", False)
         return bool(option.keyword or option.markexpr or by_id or failed_last)
-
-    def _compared(self, record: Record, rows: list[Row]) -> dict[str, Any]:
-        found = record.compare(rows, self.provenance)
-        return found | {"missing": []} if self.is_picked else found
 
     @property
     def missing(self) -> list[str]:
@@ -112,55 +117,67 @@ class Run(Prepared):
 
     @property
     def missing_cells(self) -> list[str]:
-        """Those of them that are cells."""
+        """Cells that were collected and never reported."""
         return [test for test in self.missing if parse_test(test) is not None]
 
     def finish(self, *, interrupted: bool) -> tuple[list[Row], dict[str, Any]]:
         """Correct the rows, run the self-tests and write the report.
 
+        Args:
+            interrupted: Whether somebody stopped the run.
+
         Returns:
-            The rows in order, and the run's sum.
+            The rows in order, and the summary of the run.
 
         Raises:
             StoreError: The report cannot be written.
         """
-        from probes.report import write_report
-        from probes.report.changes import write_changes
-        from probes.run.self_tests import run_self_tests
-
         rows = order_rows(self.rows.values())
         correct(rows)
+        is_complete = not (interrupted or self.missing)
+        summary = self._summary(rows, is_complete=is_complete)
+        self._write(rows, summary)
+        if self.option.update_expected and is_complete:
+            path = self.root / "claims" / "expected.json"
+            write_record(rows, path, self.grid.settings)
+        return rows, summary
+
+    def _summary(self, rows: list[Row], *, is_complete: bool) -> dict[str, Any]:
+        """Run the self-tests, and add up the rows and the work of the whole run."""
+        from probes.run.self_tests import run_self_tests
+
         self_tests = run_self_tests(self.observer)
-        work = self.work_since_last_report()
-        self.take(None, work)
-        counts = Counter(row["verdict"] for row in rows)
-        ran = {row["dataset"] for row in rows}
-        run = {
+        self.add(None, self.work_since_last_report())
+        verdicts = Counter(row["verdict"] for row in rows)
+        judged_on = {row["dataset"] for row in rows}
+        datasets = (card for card in self.grid.datasets if card.name in judged_on)
+        return {
             "cells": len(rows),
-            "verdicts": dict(sorted(counts.items())),
+            "verdicts": dict(sorted(verdicts.items())),
             "unexpected": sum(map(is_unexpected, rows)),
             "observations_measured": len(self.measured),
             "observations_stored": len(self.reused - self.measured),
             "forward_passes": self.n_forward,
             "self_tests": self_tests,
-            "datasets": censuses(
-                (c for c in self.grid.datasets if c.name in ran),
-                self.grid.settings.data_dir,
-            ),
+            "datasets": censuses(datasets, self.grid.settings.data_dir),
             "record": self.record and self._compared(self.record, rows),
             "speed": achieved(self.observer.store, sorted(self.measured)),
             "seconds": round(time.perf_counter() - self.started, 3),
-            "complete": not (interrupted or self.missing),
+            "complete": is_complete,
             "provenance": self.provenance,
         }
-        folder = self.places.reports
+
+    def _compared(self, record: Record, rows: list[Row]) -> dict[str, Any]:
+        comparison = record.compare(rows, self.provenance)
+        return comparison | {"missing": []} if self.is_selection else comparison
+
+    def _write(self, rows: list[Row], summary: dict[str, Any]) -> None:
+        from probes.report import write_report
+        from probes.report.changes import write_changes
+
+        folder = self.paths.reports
         write_rows(rows, folder / "results.jsonl")
-        write_text(json.dumps(run, indent=1) + "\n", folder / "run.json")
-        write_report(rows, run, folder)
+        write_text(json.dumps(summary, indent=1) + "\n", folder / "run.json")
+        write_report(rows, summary, folder)
         asked = self.record if self.option.expect is not None else None
-        write_changes(asked, rows, run, folder)
-        if self.places.update_expected and not self.missing and not interrupted:
-            write_record(
-                rows, self.root / "claims" / "expected.json", self.grid.settings
-            )
-        return rows, run
+        write_changes(asked, rows, summary, folder)

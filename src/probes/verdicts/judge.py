@@ -73,7 +73,7 @@ class Judge:
     @property
     def is_exact(self) -> bool:
         """Whether algebra decides: weights written by hand, or an identity."""
-        return self.claim.identity or self.cell.model.kind == "constructed"
+        return self.claim.identity or self.cell.model.decided_by_algebra
 
     def vanishes(
         self,

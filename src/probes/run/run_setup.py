@@ -1,6 +1,6 @@
-"""What a run is made of, read off its options, and the plan of what it needs.
+"""What a run is made of, read from its options, and the plan of what it measures.
 
-In a run with workers every process has one of these.
+In a run with workers, every process has one of these.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from probes.results.reading import read_rows_of
 from probes.results.record import Record
 from probes.run.grid import Grid
 from probes.run.interim_analysis import looks_of
-from probes.run.options import grid_of
-from probes.run.paths import Places, places_of
-from probes.run.plan import look_lines, plan_work, power_lines, work_lines
+from probes.run.parsed_options import RunPaths, grid_of, paths_of
+from probes.run.plan import look_lines, plan_work, work_lines
+from probes.run.planned_power import power_lines
 from probes.verdicts.group_sequential import Looks
 
 
-class Prepared:
+class RunSetup:
     """A run before it begins, in one process.
 
     Args:
         option: Parsed options.
-        root: The folder that default places are relative to.
+        root: The folder that default paths are relative to.
         worker: Name of this process among the workers; None in the controller.
-        status_folder: Where processes write their progress; None makes a new one.
-        tests: The folder that names of tests are relative to; None: the root too.
+        status_folder: Where processes write their progress; None makes a new folder.
+        tests: The folder that test names are relative to; None means the root.
     """
 
     def __init__(
@@ -63,33 +63,37 @@ class Prepared:
 
     @cached_property
     def looks(self) -> Looks | None:
-        """At how many sets cells may be judged; None: at one number."""
+        """At which numbers of sets a cell may be judged; None for a single one."""
         return looks_of(self.option)
 
     @cached_property
-    def places(self) -> Places:
+    def paths(self) -> RunPaths:
         """Where the run reads and writes."""
-        return places_of(self.option, self.root)
+        return paths_of(self.option, self.root)
 
     @cached_property
     def record(self) -> Record | None:
-        """What an earlier run recorded; None with ``--raw``."""
-        if self.places.raw or self.places.update_expected:
+        """The verdicts that the run is compared with; None if there is no comparison.
+
+        The shipped record holds cells that were judged at one number of sets, so a run
+        with interim analyses is compared with it only if ``--expect`` says so.
+        """
+        if self.option.raw or self.option.update_expected:
             return None
         if self.looks is not None and self.option.expect is None:
-            return None  # the record is of cells that were judged at one size
+            return None
         name = self.option.expect or "claims/expected.json"
-        return Record(self.places.expected, self.grid.settings, name=name)
+        return Record(self.paths.expected, self.grid.settings, name=name)
 
     @cached_property
     def status_folder(self) -> Path:
         """Where the processes of this run write their progress."""
         if self._status_folder is not None:
             return Path(self._status_folder)
-        folder = self.places.store / f"run-{uuid.uuid4().hex[:12]}"
+        folder = self.paths.store / f"run-{uuid.uuid4().hex[:12]}"
         try:
             folder.mkdir(parents=True)
-        except OSError:  # a store that is only read
+        except OSError:  # the store is read-only
             return Path(tempfile.mkdtemp(prefix="probes-run-"))
         return folder
 
@@ -100,30 +104,30 @@ class Prepared:
 
     @cached_property
     def store(self) -> RunStore:
-        """Where observations are kept; where it cannot be written, they are not."""
-        return RunStore(self.places.store)
+        """The store of observations; if it is read-only, they stay in memory."""
+        return RunStore(self.paths.store)
 
     @cached_property
     def observer(self) -> WatchedObserver:
-        """Makes this process's observations."""
+        """Makes the observations of this process."""
         is_replaced = self.worker is not None
         watch = Watch(self.option.time_limit, is_replaced=is_replaced)
         return WatchedObserver(self.store, watch=watch, announce=self.status.announce)
 
     def check(self) -> None:
-        """Refuse what no cell could be made of, before anything is collected.
+        """Check every option before anything is collected.
 
         Raises:
             ProbesError: An option cannot be used, the rows of a dataset cannot be read,
-                or no model that was asked for reads a dataset that was.
+                or no model of the grid reads any dataset of the grid.
         """
-        _ = self.grid, self.looks, self.places, self.record
+        _ = self.grid, self.looks, self.paths, self.record
         Watch(self.option.time_limit)
-        if self.option.store is not None and not self.places.store.is_dir():
-            Store(self.places.store)  # what cannot be made is told before anything runs
+        if self.option.store is not None and not self.paths.store.is_dir():
+            Store(self.paths.store)  # raises now if the folder cannot be made
         if self.worker is not None:
             return
-        _ = self.store  # a store that cannot be written is told before anything runs
+        _ = self.store  # warns now if the folder cannot be written
         if self.option.engine is not None:
             parse_engine(self.option.engine)
         if self.option.shard is not None:
@@ -135,11 +139,11 @@ class Prepared:
 
     @property
     def is_narrowed(self) -> bool:
-        """Whether models or datasets were asked for by name."""
+        """Whether ``--models`` or ``--datasets`` was given."""
         return bool(self.option.models or self.option.datasets)
 
     def plan(self, requests: Iterable[Request]) -> None:
-        """Take in the observations that the run needs, each once."""
+        """Add the observations that the run needs to the plan, each once."""
         for request in requests:
             key = self.key_of(request)
             if key is not None:
@@ -148,22 +152,26 @@ class Prepared:
         self.status.plan(len(self.planned), stored)
 
     def key_of(self, request: Request) -> str | None:
-        """Compute a request's key, once for equal ones; None where it has none."""
+        """Compute a request's key, once for equal requests.
+
+        Returns:
+            The key; None if it cannot be computed. The request's own cell reports why.
+        """
         if request not in self._keys:
             try:
                 self._keys[request] = request.key
-            except (ProbesError, OSError):  # its own cell will report it, in words
+            except (ProbesError, OSError):
                 self._keys[request] = None
         return self._keys[request]
 
     def plan_lines(self, cells: Collection[str]) -> list[str]:
-        """Write what the run would measure, and what it could decide.
+        """Write what the run would measure, and which cells it could decide.
 
         Args:
             cells: Names of its cells.
         """
         work = plan_work(self.planned.values(), self.store)
-        earlier = self.places.reports / "results.jsonl"
+        earlier = self.paths.reports / "results.jsonl"
         rows = read_rows_of(earlier) if earlier.is_file() else []
-        told = power_lines(rows, cells=cells, settings=self.grid.settings)
-        return [*work_lines(len(cells), work), *look_lines(self.looks), "", *told]
+        power = power_lines(rows, cells=cells, settings=self.grid.settings)
+        return [*work_lines(len(cells), work), *look_lines(self.looks), "", *power]

@@ -1,0 +1,99 @@
+"""What parsed options become: the grid, the paths, and what a rerun must be given."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from probes.cell import Settings
+from probes.errors import OptionError
+from probes.run.grid import Grid, parse_datasets, parse_demonstrations, parse_models
+from probes.run.options import GRID_OPTIONS, PATH_OPTIONS
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPaths:
+    """Where a run reads and writes.
+
+    Attributes:
+        store: Folder of the observations.
+        reports: Folder of the report.
+        expected: File of the verdicts that the run is compared with.
+    """
+
+    store: Path
+    reports: Path
+    expected: Path
+
+
+def paths_of(option: Any, root: Path) -> RunPaths:
+    """Read where a run reads and writes.
+
+    Args:
+        option: Parsed options.
+        root: The folder that the default paths are relative to.
+
+    Raises:
+        OptionError: ``--expect`` names no file.
+    """
+    if option.expect is not None and not os.path.isfile(option.expect):
+        raise OptionError(
+            f"--expect is {option.expect!r}, which is no file. Expected a record or "
+            f"the results.jsonl of a run. Check the path."
+        )
+    return RunPaths(
+        store=Path(option.store or root / ".store").absolute(),
+        reports=Path(option.reports or root / "reports" / "latest").absolute(),
+        expected=Path(option.expect or root / "claims" / "expected.json").absolute(),
+    )
+
+
+def grid_of(option: Any) -> Grid:
+    """Read which models, datasets, numbers of demonstrations and sizes a run has.
+
+    Args:
+        option: Parsed options.
+
+    Raises:
+        OptionError: A value cannot be used.
+        UnknownNameError: A name is not known.
+    """
+    data_dir = option.data_dir
+    if data_dir is not None and not os.path.isdir(data_dir):
+        raise OptionError(
+            f"--data-dir is {data_dir!r}, which is no folder. Expected a folder with "
+            f"one sub-folder for each dataset. Check the path."
+        )
+    settings = Settings(
+        n_sets=option.sets,
+        n_queries=option.queries,
+        n_orders=option.orders,
+        n_calibration=option.calibration,
+        seed=option.seed,
+        device=option.device,
+        dtype=option.dtype,
+        long_rows=option.long_rows,
+        data_dir=None if data_dir is None else str(Path(data_dir).resolve()),
+    )
+    return Grid(
+        models=parse_models(option.models),
+        datasets=parse_datasets(option.datasets, option.grid),
+        demonstrations=parse_demonstrations(option.demos),
+        settings=settings,
+        size=option.grid,
+    )
+
+
+def options_of_rerun(option: Any) -> dict[str, str]:
+    """Name the options with which a cell can be run again, except for defaults.
+
+    Returns:
+        Name to value, in the order of ``--help``.
+    """
+    paths = ("--data-dir", "--store", "--expect")
+    deciding = (*GRID_OPTIONS, *(each for each in PATH_OPTIONS if each.name in paths))
+    values = {each.name: getattr(option, each.attribute) for each in deciding}
+    defaults = {each.name: (each.default, None) for each in deciding}
+    return {n: str(v) for n, v in values.items() if v not in defaults[n]}
