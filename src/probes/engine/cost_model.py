@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from probes.cards import Checkpoint, DatasetCard, ModelCard, Untrained
+from probes.cards import Checkpoint, DatasetCard, ModelCard
 from probes.cell import Settings
 from probes.errors import ProbesError
 from probes.learners import (
@@ -27,7 +27,7 @@ from probes.learners import (
     RandomUpdate,
 )
 from probes.learners.gradient import SELECTION_SETS
-from probes.models.files.fingerprint import resolve
+from probes.models.files.fingerprint import local_folder
 from probes.models.parameter_count import n_parameters
 from probes.observations.request import Request
 
@@ -237,8 +237,8 @@ def _lengths(
 
 
 def _tokenizer_file(model: ModelCard) -> Path | None:
-    home = model.weights.of if isinstance(model.weights, Untrained) else model.weights
-    if not isinstance(home, Checkpoint):
+    original = model.architecture_source
+    if not isinstance(original, Checkpoint):
         return None
-    file = resolve(home) / "tokenizer.json"
+    file = local_folder(original) / "tokenizer.json"
     return file if file.is_file() else None

@@ -21,7 +21,7 @@ from probes.learners.layer_causal import retrained
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
-    from probes.models.causal_lm.attention_hooks import Attention, Recorder
+    from probes.models.causal_lm.attention_hooks import Attention, AttentionRecorder
     from probes.observations.request import LearnerContext
 
 Floats = NDArray[np.float32]
@@ -66,7 +66,7 @@ class Activations:
             ModelError: The model's attention cannot be recorded.
             NumericsError: Training fails.
         """
-        from probes.models.causal_lm.attention_hooks import Recorder
+        from probes.models.causal_lm.attention_hooks import AttentionRecorder
 
         task, model = context.text_task(), context.model
         texts = Texts(model, task, verbalize(model.tokenizer, task))
@@ -74,13 +74,15 @@ class Activations:
         facts = {} if in_context else context.observe(self.of).facts
         found = []
         for index, weights in enumerate(retrained(context, self.of, facts)):
-            with model.tuned(weights), Recorder(model) as recorder:
+            with model.tuned(weights), AttentionRecorder(model) as recorder:
                 read = _in_context if in_context else _alone
                 found.append(read(recorder, texts, index))
         return Observation(arrays=_stacked(found))
 
 
-def _in_context(recorder: Recorder, texts: Texts, index: int) -> dict[str, Any]:
+def _in_context(
+    recorder: AttentionRecorder, texts: Texts, index: int
+) -> dict[str, Any]:
     prompts = texts.queries_in_context(index)
     read = recorder.read(prompts)
     spans, owners = texts.spans(index), _owners(texts.task.demonstrations[index])
@@ -93,7 +95,7 @@ def _in_context(recorder: Recorder, texts: Texts, index: int) -> dict[str, Any]:
     }
 
 
-def _alone(recorder: Recorder, texts: Texts, index: int) -> dict[str, Any]:
+def _alone(recorder: AttentionRecorder, texts: Texts, index: int) -> dict[str, Any]:
     lessons, prompts = texts.lessons(index), texts.queries(index)
     read = recorder.read(prompts)
     begins = [common_prefix([tokens, texts.head]) for tokens in lessons]

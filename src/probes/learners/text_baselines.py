@@ -79,7 +79,7 @@ class RepresentationNeighbours:
 
 def _represented(context: LearnerContext, examples: list[Example]) -> Floats:
     """Give unit vectors, shape (n_examples, d_model)."""
-    from probes.models.causal_lm.attention_hooks import Recorder
+    from probes.models.causal_lm.attention_hooks import AttentionRecorder
 
     task, model = context.text_task(), context.model
     encoded = encode_checked(
@@ -88,7 +88,7 @@ def _represented(context: LearnerContext, examples: list[Example]) -> Floats:
         context=model.context,
         room=0,
     )
-    with Recorder(model) as recorder:
+    with AttentionRecorder(model) as recorder:
         read = recorder.read(encoded)
     found = np.stack([r.inputs[-1, -1].double().numpy() for r in read])
     norms = np.linalg.norm(found, axis=1, keepdims=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 from probes.data.text_tasks import Example, TextTask
 from probes.data.tokenization import Verbalized, encode_checked
 from probes.models.causal_lm.causal_lm import CausalLM
-from probes.models.causal_lm.frozen_layers import Replay
+from probes.models.causal_lm.frozen_layers import FrozenLayers
 
 Batch = tuple[Tensor, ...]
 
@@ -71,7 +71,7 @@ class Lessons:
             return tuple(t[sets] for t in tensors)
         return tuple(t[sets[:, None], picked] for t in tensors)
 
-    def replayed(self, replay: Replay) -> Lessons:
+    def replayed(self, replay: FrozenLayers) -> Lessons:
         """Compute once what enters the lowest layer that is trained."""
         return replace(self, hidden=torch.stack([replay.record(i) for i in self.ids]))
 
