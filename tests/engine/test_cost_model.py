@@ -15,7 +15,7 @@ from probes.cell import Settings
 from probes.engine.cost_model import Cost, cost_of, flops_of
 from probes.engine.observer import Observer
 from probes.engine.store import Store
-from probes.engine.throughput import achieved
+from probes.engine.throughput import measured_throughput
 from probes.learners import (
     Base,
     GradientLearner,
@@ -120,7 +120,7 @@ def test_what_was_made_costs_the_passes_that_were_chosen() -> None:
 def test_a_run_tells_how_fast_it_measured(tmp_path: Path) -> None:
     observer = Observer(Store(tmp_path))
     keys = [observer.observe(asked(Base(), settings=s)).key for s in (SIZES, SEEDED)]
-    (line,) = achieved(observer.store, [*keys, "0" * 32])
+    (line,) = measured_throughput(observer.store, [*keys, "0" * 32])
     assert (line["work"], line["model"]) == ("Base", "hmm_llama")
     facts = [observer.store.facts(key) for key in keys]
     assert line["observations"] == len(facts)

@@ -19,10 +19,10 @@ from probes.cell import Settings
 from probes.engine import cost_model
 from probes.engine.cost_model import Cost, cost_of
 from probes.engine.observer import Observer
-from probes.engine.progress import Status
-from probes.engine.request_json import from_wire, to_wire
+from probes.engine.progress import ProgressFile
+from probes.engine.request_json import request_from_json, request_to_json
 from probes.engine.store import Store
-from probes.engine.throughput import achieved
+from probes.engine.throughput import measured_throughput
 from probes.learners.in_context import text_observation
 from probes.models.parameter_count import n_parameters
 from probes.observations.learner_cost import LearnerCost, PromptSizes, TokenCount
@@ -101,7 +101,7 @@ def test_its_cost_is_counted_before_and_after_it_runs(observer: Observer) -> Non
     assert size is not None
     assert expected.flops == pytest.approx(2 * size * expected.read)
     assert observer.observe(request).facts["flops"] == expected.flops
-    (line,) = achieved(observer.store, [request.key])
+    (line,) = measured_throughput(observer.store, [request.key])
     assert line["work"] == "LastDemonstration"
 
 
@@ -126,10 +126,10 @@ def test_it_is_planned(observer: Observer) -> None:
 
 
 def test_a_worker_can_build_its_request(observer: Observer) -> None:
-    assert from_wire(to_wire(asked())) == asked()
+    assert request_from_json(request_to_json(asked())) == asked()
 
 
 def test_progress_names_it(tmp_path: Path) -> None:
-    Status(tmp_path, "worker").announce(asked())
+    ProgressFile(tmp_path, "worker").announce(asked())
     doing = json.loads((tmp_path / "worker.json").read_text())["doing"]
     assert doing.startswith("LastDemonstration")

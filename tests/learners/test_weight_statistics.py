@@ -41,7 +41,7 @@ from probes.measures import (
 )
 from probes.models import attention_weights as m
 from probes.models.causal_lm.causal_lm import CausalLM
-from probes.models.untrained import untrained_twin
+from probes.models.untrained import untrained_model
 from probes.observations.observation import Observation
 from probes.observations.request import Request
 from probes.run.grid import MODELS, dataset_named
@@ -234,7 +234,7 @@ def test_disturbed_weights_are_given_back(observer: Observer) -> None:
     before = observer.observe(ask(InContext()))["log_probs"]
     observer.observe(ask(NoisyWeights(noise=1.0)))
     again = Observer(Store(observer.store.folder.parent / "other"))
-    again._pool = observer.pool
+    again._models = observer.models
     np.testing.assert_array_equal(again.observe(ask(InContext()))["log_probs"], before)
 
 
@@ -277,7 +277,7 @@ def test_drift_is_the_distance_over_the_size_of_the_earlier(
         torch.cat(
             [
                 p.detach().flatten().double()
-                for p in observer.pool.get(card, SETTINGS).model.parameters()
+                for p in observer.models.get(card, SETTINGS).model.parameters()
             ]
         )
         for card in (first, last)
@@ -352,7 +352,7 @@ def test_robustness_of_what_never_learned_is_told(left: float, is_alike: bool) -
 def test_the_untrained_network_is_disturbed_as_the_trained_one_is() -> None:
     asked = untrained_icl_disturbed.recipe(cell())
     assert [r.learner.noise for r in asked.values()] == list(DISTURBANCES)
-    assert {r.model for r in asked.values()} == {untrained_twin(HMM)}
+    assert {r.model for r in asked.values()} == {untrained_model(HMM)}
 
 
 def test_random_weights_drawn_twice_are_further_apart_than_checkpoints(
@@ -361,7 +361,7 @@ def test_random_weights_drawn_twice_are_further_apart_than_checkpoints(
     first, second = untrained_icl_drawn_twice.recipe(cell())
     apart = drawn_apart.recipe(cell())
     assert (apart.model, apart.learner.since) == (second.model, first.model)
-    assert first.model == untrained_twin(HMM)
+    assert first.model == untrained_model(HMM)
     last = checkpoints_of(HMM)
     drifted = observer.observe(ask(Drift(since=last[0]), model=last[-1]))
     found = weight_drift(observer.observe(apart)).mean

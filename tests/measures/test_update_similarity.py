@@ -38,7 +38,7 @@ from probes.measures import (
     normalised_update_cosine,
     update_cosine,
 )
-from probes.models.causal_lm.attention_hooks import Recorder
+from probes.models.causal_lm.attention_hooks import AttentionRecorder
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.training.label_batches import encode_label_batches
 from probes.models.training.trainer import trainer_for
@@ -241,7 +241,7 @@ def test_the_recorder_reads_what_eager_attention_computes(kind: str) -> None:
     model = tiny(kind).double()
     lm = CausalLM(model, None)
     asked = prompts([3, 7, 5], 6)
-    with Recorder(lm) as recorder:
+    with AttentionRecorder(lm) as recorder:
         found = recorder.read(asked)
     model.set_attn_implementation("eager")
     for prompt, read in zip(asked, found, strict=True):
@@ -259,7 +259,7 @@ def test_the_recorder_changes_no_answer_and_leaves_nothing_behind() -> None:
     lm = CausalLM(tiny("tied"), None)
     asked = prompts([3, 7], 5)
     before, own = lm.next_token_log_probs(asked), lm.model.config._attn_implementation
-    with Recorder(lm) as recorder:
+    with AttentionRecorder(lm) as recorder:
         recorder.read(asked)
         np.testing.assert_allclose(lm.next_token_log_probs(asked), before, atol=1e-5)
     assert lm.model.config._attn_implementation == own
@@ -270,7 +270,7 @@ def test_the_outputs_are_what_enters_the_residual_stream() -> None:
     lm = CausalLM(tiny("tied").double(), None)
     (prompt,) = prompts([6], 3)
     layer = lm.model.model.layers[0]
-    with Recorder(lm) as recorder:
+    with AttentionRecorder(lm) as recorder:
         (found,) = recorder.read([prompt])
     embedded = lm.model.model.embed_tokens(torch.tensor([prompt]))
     torch.testing.assert_close(
@@ -287,7 +287,7 @@ def test_the_outputs_are_what_enters_the_residual_stream() -> None:
 
 
 def test_an_architecture_without_the_interface_is_refused() -> None:
-    recorder = Recorder(CausalLM(tiny("gptj"), None))
+    recorder = AttentionRecorder(CausalLM(tiny("gptj"), None))
     with recorder, pytest.raises(ModelError, match="attention interface"):
         recorder.read(prompts([3], 2))
 

@@ -20,7 +20,7 @@ from probes.cell import Settings
 from probes.data.datasets import read_rows
 from probes.data.text_tasks import draw_text
 from probes.errors import ProbesError
-from probes.models.files.fingerprint import resolve
+from probes.models.files.fingerprint import local_folder
 from probes.models.parameter_count import n_parameters
 from probes.observations.learner_cost import CountsItsCost, PromptSizes
 from probes.observations.request import Request
@@ -195,5 +195,5 @@ def _tokenizer_file(model: ModelCard) -> Path | None:
     source = model.architecture_source
     if not isinstance(source, Checkpoint):
         return None
-    file = resolve(source) / "tokenizer.json"
+    file = local_folder(source) / "tokenizer.json"
     return file if file.is_file() else None

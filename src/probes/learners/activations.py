@@ -22,7 +22,7 @@ from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
     from probes.data.prompt_encoding import EncodedPrompts
-    from probes.models.causal_lm.attention_hooks import Attention, Recorder
+    from probes.models.causal_lm.attention_hooks import Attention, AttentionRecorder
     from probes.observations.request import LearnerContext
 
 Floats = NDArray[np.float32]
@@ -67,13 +67,16 @@ class Activations:
             ModelError: The model's attention cannot be recorded.
             NumericsError: Training fails.
         """
-        from probes.models.causal_lm.attention_hooks import Recorder
+        from probes.models.causal_lm.attention_hooks import AttentionRecorder
 
         prompts = context.prompts().with_room_for_answers()
         record = _in_context if isinstance(self.of, InContext) else _alone
         of_sets = []
         for index, weights in enumerate(self._weights(context)):
-            with context.model.tuned(weights), Recorder(context.model) as recorder:
+            with (
+                context.model.tuned(weights),
+                AttentionRecorder(context.model) as recorder,
+            ):
                 of_sets.append(record(recorder, prompts, index))
         return Observation(arrays=_stacked(of_sets))
 
@@ -90,7 +93,7 @@ class Activations:
 
 
 def _in_context(
-    recorder: Recorder, prompts: EncodedPrompts, index: int
+    recorder: AttentionRecorder, prompts: EncodedPrompts, index: int
 ) -> dict[str, Any]:
     encoded = prompts.in_context(index)
     recorded = recorder.read(encoded)
@@ -105,7 +108,9 @@ def _in_context(
     }
 
 
-def _alone(recorder: Recorder, prompts: EncodedPrompts, index: int) -> dict[str, Any]:
+def _alone(
+    recorder: AttentionRecorder, prompts: EncodedPrompts, index: int
+) -> dict[str, Any]:
     examples = prompts.task.demonstrations[index]
     demonstrations = [[*ask, *answer] for ask, answer in prompts.with_answers(examples)]
     encoded = prompts.alone(prompts.task.queries[index])

@@ -24,7 +24,7 @@ class Illustration:
     """Name the likeliest next tokens of ICL and of a learner, for a query or two.
 
     Its observation holds no arrays; ``facts`` has the ``example`` of a row, see
-    ``report/row.schema.json``.
+    ``results/row_shape.py``.
 
     Attributes:
         of: The learner that is shown with ICL.

@@ -86,9 +86,9 @@ def _represented(
     context: LearnerContext, prompts: EncodedPrompts, examples: list[Example]
 ) -> Floats:
     """Give unit vectors, shape (n_examples, d_model)."""
-    from probes.models.causal_lm.attention_hooks import Recorder
+    from probes.models.causal_lm.attention_hooks import AttentionRecorder
 
-    with Recorder(context.model) as recorder:
+    with AttentionRecorder(context.model) as recorder:
         recorded = recorder.read(prompts.unbridged(examples))
     vectors = np.stack([r.inputs[-1, -1].double().numpy() for r in recorded])
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)

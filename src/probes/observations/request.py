@@ -18,7 +18,7 @@ from probes.data.text_tasks import Queries, TextTask, draw_text
 from probes.data.tokenization import without_long_rows
 from probes.data.unrelated_text import Wording
 from probes.hashing import canonical, digest_of_json, seed_of
-from probes.models.loaders import loader_of
+from probes.models.loaders import loader_path
 from probes.observations.observation import Observation
 from probes.source_code import code_digest
 
@@ -226,7 +226,7 @@ def code_of(learner: Learner, model: ModelCard) -> str:
     """
     roots = {__name__, *_modules_of(learner)}
     if learner.needs_model:
-        roots.add(loader_of(model)[0])
+        roots.add(loader_path(model)[0])
     return code_digest(frozenset(roots))
 
 

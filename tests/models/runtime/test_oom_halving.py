@@ -83,7 +83,7 @@ def test_halved_prompts_answer_as_whole_batches_do(
     rng = np.random.default_rng(0)
     shared = rng.integers(3, 50, 12).tolist()
     asked = [[0, *shared, *rng.integers(3, 50, n).tolist()] for n in (3, 9, 1, 4, 17)]
-    whole, answer, sizes = llama._plainly(asked), CausalLM._answer, []
+    whole, answer, sizes = llama.log_probs_by_library(asked), CausalLM._answer, []
 
     def cramped(model: Any, suffixes: Any, *rest: Any) -> Any:
         if len(suffixes) > 2:
@@ -92,7 +92,7 @@ def test_halved_prompts_answer_as_whole_batches_do(
         return answer(model, suffixes, *rest)
 
     monkeypatch.setattr(CausalLM, "_answer", cramped)
-    np.testing.assert_allclose(llama._plainly(asked), whole, atol=1e-6)
+    np.testing.assert_allclose(llama.log_probs_by_library(asked), whole, atol=1e-6)
     assert sorted(sizes) == [1, 2, 2]
 
 

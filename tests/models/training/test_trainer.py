@@ -17,7 +17,7 @@ from probes.data.text_tasks import TextTask, draw_text
 from probes.data.tokenization import Verbalized, verbalize
 from probes.learners import GradientLearner
 from probes.models.causal_lm.causal_lm import CausalLM
-from probes.models.causal_lm.frozen_layers import Replay
+from probes.models.causal_lm.frozen_layers import FrozenLayers
 from probes.models.causal_lm.loading import load_causal_lm
 from probes.models.training import autograd_backend
 from probes.models.training.autograd_backend import AutogradBackend
@@ -190,7 +190,7 @@ def test_beginning_at_a_layer_ends_as_the_whole_model_does(kind: str) -> None:
     model = tiny(kind).double()
     ids = torch.randint(1, 64, (3, 12))
     whole = model(ids).logits
-    replay = Replay(model, 1)
+    replay = FrozenLayers(model, 1)
     with replay.beginning_with(replay.record(ids)):
         above = model(torch.zeros_like(ids)).logits
     assert torch.equal(model(ids).logits, whole)

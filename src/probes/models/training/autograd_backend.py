@@ -12,7 +12,7 @@ from torch.func import grad_and_value, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from probes.models.causal_lm.causal_lm import CausalLM
-from probes.models.causal_lm.frozen_layers import Replay
+from probes.models.causal_lm.frozen_layers import FrozenLayers
 from probes.models.training.label_batches import Batch, LabelBatches
 from probes.models.weights.gradients import GradientReceiver
 from probes.models.weights.parameter_groups import lowest_layer
@@ -43,7 +43,7 @@ class AutogradBackend:
     def __init__(self, model: CausalLM, start: Mapping[str, Tensor]) -> None:
         self.model = model
         layer = lowest_layer(start)
-        self.replay = Replay(model.model, layer) if layer else None
+        self.replay = FrozenLayers(model.model, layer) if layer else None
         self._n_bytes = bytes_of(start)
 
     def stack_size(self, n_tokens: int) -> int:

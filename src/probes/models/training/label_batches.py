@@ -12,7 +12,7 @@ from torch import Tensor
 from probes.data.prompt_encoding import EncodedPrompts
 from probes.data.text_tasks import Example
 from probes.models.causal_lm.causal_lm import CausalLM
-from probes.models.causal_lm.frozen_layers import Replay
+from probes.models.causal_lm.frozen_layers import FrozenLayers
 
 Batch = tuple[Tensor, ...]
 
@@ -71,7 +71,7 @@ class LabelBatches:
             return tuple(t[sets] for t in tensors)
         return tuple(t[sets[:, None], picked] for t in tensors)
 
-    def replayed(self, replay: Replay) -> LabelBatches:
+    def replayed(self, replay: FrozenLayers) -> LabelBatches:
         """Compute the inputs of the lowest trained layer once for all steps."""
         return replace(self, hidden=torch.stack([replay.record(i) for i in self.ids]))
 
