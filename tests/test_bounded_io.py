@@ -16,7 +16,7 @@ from probes.bounded_io import UnreadableError, parse_json, require_inside
 from probes.cards import Learned
 from probes.cell import Settings
 from probes.data.row_files import read_labelled, split_files
-from probes.data.template import describe
+from probes.data.template import read_description
 from probes.engine.store import Store
 from probes.errors import DataError, ModelError, OptionError, ProbesError, StoreError
 from probes.models.files.safetensors_headers import (
@@ -63,7 +63,7 @@ def learned(path: Path) -> Any:
 READERS: dict[str, Callable[[Path], Any]] = {
     "rows.jsonl": rows_of,
     "rows.csv": rows_of,
-    "rows.toml": lambda path: describe(path.with_suffix(".jsonl"), None),
+    "rows.toml": lambda path: read_description(path.with_suffix(".jsonl"), None),
     "expected.json": lambda path: Record(path, Settings()),
     "results.jsonl": read_results,
     "config.json": learned,
@@ -131,7 +131,7 @@ def test_a_bomb_of_toml_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "rows.toml"
     path.write_text(text)
     with pytest.raises(DataError, match=r"nested|dots|more than 64000"):
-        describe(path.with_suffix(".jsonl"), None)
+        read_description(path.with_suffix(".jsonl"), None)
 
 
 @pytest.mark.parametrize("text", ["[a" + ".a" * 200 + "]", "a" + ".a" * 200 + " = 1"])
@@ -141,7 +141,7 @@ def test_a_key_of_many_parts_is_refused_before_it_is_parsed(
     path = tmp_path / "rows.toml"
     path.write_text(f"\n{text}\n")
     with pytest.raises(DataError, match="line 2 has more than 100 dots"):
-        describe(path.with_suffix(".jsonl"), None)
+        read_description(path.with_suffix(".jsonl"), None)
 
 
 def test_a_million_columns_are_refused(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_template_asks_for_a_columns_text_and_nothing_else(
 ) -> None:
     (tmp_path / "rows.toml").write_text(f'[template]\nquery = "{query}"\n')
     (tmp_path / "rows.jsonl").write_text('{"text": "x", "label": "good"}\n')
-    description, _ = describe(tmp_path / "rows.jsonl", None)
+    description, _ = read_description(tmp_path / "rows.jsonl", None)
     (row,) = read_labelled(tmp_path / "rows.jsonl", description)
     with pytest.raises(DataError, match="cannot be filled"):
         description.require_filled(row)
@@ -331,7 +331,7 @@ def test_a_description_that_leads_out_of_its_folder_is_refused(tmp_path: Path) -
     (tmp_path / "secret").touch()
     (folder / "dataset.toml").symlink_to(tmp_path / "secret")
     with pytest.raises(DataError, match="leads out of its folder"):
-        describe(folder, None)
+        read_description(folder, None)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 from probes.cards import DatasetCard, TextRows
 from probes.data.labelled_rows import LabelledRows, assemble
 from probes.data.row_files import SUFFIXES, read_labelled, split_files
-from probes.data.template import Row, describe
+from probes.data.template import Row, read_description
 from probes.errors import DataError
 from probes.hashing import digest, seed_of
 
@@ -35,7 +35,7 @@ def _read(name: str, source: TextRows, data_dir: str | None) -> LabelledRows:
         from probes.data.hub import read_from_hub
 
         return read_from_hub(name, source)
-    description, described = describe(path, source.description)
+    description, described = read_description(path, source.description)
     train, test = split_files(path)
     rows = {
         split: tuple(read_labelled(file, description))

@@ -7,7 +7,7 @@ from typing import Any
 from probes.cards import TextRows
 from probes.data.labelled_rows import LabelledRows, assemble
 from probes.data.row_files import labelled_row
-from probes.data.template import Description, describe
+from probes.data.template import Description, read_description
 from probes.errors import DataError
 from probes.hashing import digest
 
@@ -37,7 +37,7 @@ def read_from_hub(name: str, source: TextRows) -> LabelledRows:
         ) from error
     from pathlib import Path
 
-    description, described = describe(Path(source.location), source.description)
+    description, described = read_description(Path(source.location), source.description)
     test = "test" if name in ("agnews", "mr") else "validation"
     rows = {
         split: tuple(_rows(loaded[hub_split], description, hub_split))

@@ -136,7 +136,7 @@ class Description:
         return self.ask(row) + self.answer.replace("{label}", word)
 
 
-def describe(place: Path, description: str | None) -> tuple[Description, str]:
+def read_description(place: Path, description: str | None) -> tuple[Description, str]:
     """Read the TOML next to the rows; return the description and its text.
 
     Args:
