@@ -51,12 +51,10 @@ def build_row(
 
     Args:
         judge: The judge of the cell, with its verdict if it reached one.
-        test: The test id of the cell.
-        outcome: What pytest reports.
+        test: The test id.
         error: The error that ended the test; None if a verdict ended it.
         expected: What is recorded for the cell.
-        observations: Content keys of the cell's observations.
-        seconds: Duration of the test.
+        observations: Content keys of the observations.
         provenance: The code, machine and settings of the run.
     """
     cell = judge.cell
