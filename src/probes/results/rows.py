@@ -51,10 +51,12 @@ def build_row(
 
     Args:
         judge: The judge of the cell, with its verdict if it reached one.
-        test: The test id.
+        test: The test id of the cell.
+        outcome: What pytest reports.
         error: The error that ended the test; None if a verdict ended it.
         expected: What is recorded for the cell.
-        observations: Content keys of the observations.
+        observations: Content keys of the cell's observations.
+        seconds: Duration of the test.
         provenance: The code, machine and settings of the run.
     """
     cell = judge.cell
