@@ -10,8 +10,8 @@ import torch
 from probes.learners import GradientLearner
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.training.label_batches import Lessons
-from probes.models.training.trainer import Training
-from probes.models.training.training_runs import Trial
+from probes.models.training.trainer import trainer_for
+from probes.models.training.training_runs import TrainingRun
 from tests.benchmarks.llamas import Prompts
 
 
@@ -51,14 +51,14 @@ def sweep(
     model: CausalLM, learner: GradientLearner, given: Prompts, orders: Orders
 ) -> Any:
     """Train at every rate in every order, and ask: our way."""
-    training = Training(model, learner.training, lessons_of(given, orders))
-    trials = [
-        Trial(index=order, rate=rate, seed=0)
+    training = trainer_for(model, learner.training, lessons_of(given, orders))
+    runs = [
+        TrainingRun(index=order, rate=rate, seed=0)
         for rate in learner.rates
         for order in range(len(orders))
     ]
     queries, answers = [[0, *q] for q in given.queries], []
-    for group in training.groups(trials):
+    for group in training.groups(runs):
         weights = training.run(group, max(learner.passes)).weights
         found = model.log_probs_of_stack(weights, queries)
         answers.append(found[..., list(given.labels)])

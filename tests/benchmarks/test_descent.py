@@ -18,8 +18,8 @@ import torch
 
 from probes.learners import GradientLearner
 from probes.models.causal_lm.causal_lm import CausalLM
-from probes.models.training.trainer import Training
-from probes.models.training.training_runs import Trial
+from probes.models.training.trainer import trainer_for
+from probes.models.training.training_runs import TrainingRun
 from probes.models.weights.parameter_groups import parameters_of
 from tests.benchmarks.llamas import Prompts, llama
 from tests.benchmarks.loops import Orders, last_logits, lessons_of, sweep
@@ -113,11 +113,11 @@ def test_whole_model_gd_on_a_larger_model(table: Table, threads: int) -> None:
     given, _ = drawn(8)
     orders = [list(range(8))]
     learner = GradientLearner(rates=(0.001,), passes=(narrowed(3, 1),))
-    training = Training(model, learner.training, lessons_of(given, orders))
-    trials = [Trial(index=0, rate=0.001, seed=0)]
+    training = trainer_for(model, learner.training, lessons_of(given, orders))
+    runs = [TrainingRun(index=0, rate=0.001, seed=0)]
     table.compare(
         "GD steps, Llama 100 M, all, full batch of 8",
-        lambda: training.run(trials, max(learner.passes)),
+        lambda: training.run(runs, max(learner.passes)),
         threads=threads,
         share_wanted=0.6,
         rounds=least(2),

@@ -73,7 +73,7 @@ class Cramped:
         note(context.request.key, "begin")
 
         def cramped(llama: Any, trees: Any, *others: Any) -> Any:
-            if room is not None and sum(len(t.leaves) for t in trees) > room:
+            if room is not None and sum(len(t.suffixes) for t in trees) > room:
                 note(context.request.key, "full")
                 raise torch.OutOfMemoryError("CUDA out of memory (ordered).")
             return answer(llama, trees, *others)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -41,15 +42,14 @@ from probes.measures import (
 from probes.models.causal_lm.attention_hooks import Recorder
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.training.label_batches import encode_lessons
-from probes.models.training.layerwise_loss import LayerCausalTraining
-from probes.models.training.trainer import Training
-from probes.models.training.training_runs import Trial
+from probes.models.training.trainer import trainer_for
+from probes.models.training.training_runs import TrainingRun
 from probes.observations.observation import Observation
 from probes.observations.request import LearnerContext
 from probes.run.grid import dataset_named
 from probes.verdicts.judge import Judge
 from tests.support.activations import ARMS, three
-from tests.support.gradient_takers import into
+from tests.support.gradient_receivers import collect_into
 from tests.support.published import vectors
 from tests.support.tiny_models import GD, HMM, SETTINGS, ask, prompts, tiny
 
@@ -347,31 +347,30 @@ def test_retraining_gives_the_weights_that_answered(
 # ------------------------------------------------------------ layer-causal GD
 
 
-def gradients(observer: Observer, kind: type[Training], scale: float = 1.0) -> Any:
+def gradients(observer: Observer, loss: Any, scale: float = 1.0) -> Any:
     """One set's gradients, the last layer's W_O multiplied by ``scale``."""
     context = scene_of(observer, CAUSAL)
     task, model = context.text_task(), context.model
     labels = verbalize(model.tokenizer, task)
     lessons = encode_lessons(model, task, labels, task.demonstrations)
-    training = kind(model, CAUSAL.training, lessons)
-    weights = {name: p.detach().clone() for name, p in training.start.items()}
+    trainer = trainer_for(model, replace(CAUSAL.training, loss=loss), lessons)
+    weights = {name: p.detach().clone() for name, p in trainer.start.items()}
     weights["model.layers.3.self_attn.o_proj.weight"] *= scale
     found: dict[str, torch.Tensor] = {}
-    training._learn(weights, lessons.take(torch.tensor([0])), into(found))
+    batch = lessons.take(torch.tensor([0]))
+    trainer.backend.gradients(weights, lessons.columns, batch, collect_into(found))
     return found
 
 
 def test_the_last_layer_learns_as_in_plain_gd(observer: Observer) -> None:
-    plain, causal = (gradients(observer, k) for k in (Training, LayerCausalTraining))
+    plain, causal = (gradients(observer, k) for k in ("label", "layerwise"))
     for name, found in causal.items():
         alike = torch.allclose(found, plain[name], atol=1e-6)
         assert alike == name.startswith("model.layers.3.")
 
 
 def test_lower_layers_know_nothing_of_higher_ones(observer: Observer) -> None:
-    found, scaled = (
-        gradients(observer, LayerCausalTraining, scale) for scale in (1.0, 3.0)
-    )
+    found, scaled = (gradients(observer, "layerwise", scale) for scale in (1.0, 3.0))
     name = "model.layers.{}.mlp.down_proj.weight"
     torch.testing.assert_close(found[name.format(2)], scaled[name.format(2)])
     assert not torch.allclose(found[name.format(3)], scaled[name.format(3)])
@@ -386,7 +385,7 @@ def test_layer_causal_gd_trains_one_stack_as_it_trains_one_set(
     task, model = context.text_task(), context.model
     labels = verbalize(model.tokenizer, task)
     lessons = encode_lessons(model, task, labels, task.demonstrations[2:3])
-    training = LayerCausalTraining(model, CAUSAL.training, lessons)
-    alone = training.run([Trial(index=0, rate=0.1, seed=0)], 2).of(0)
+    trainer = trainer_for(model, CAUSAL.training, lessons)
+    alone = trainer.run([TrainingRun(index=0, rate=0.1, seed=0)], 2).of(0)
     for name, found in alone.items():
         torch.testing.assert_close(found, weights[2][name], atol=1e-6, rtol=1e-4)

@@ -109,7 +109,7 @@ def test_every_layout_answers_as_on_the_cpu(kind: str, dtype: torch.dtype) -> No
 def test_a_gpu_that_is_too_small_for_a_pass_is_asked_in_halves(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(inference.TOKENS_A_PASS, "cuda", 16384)
+    monkeypatch.setitem(inference.TOKENS_PER_PASS, "cuda", 16384)
     torch.manual_seed(0)
     model = CausalLM(tiny("grouped_queries").to("cuda"), None)
     asked = [[(7 * i + j) % 64 for j in range(100)] for i in range(400)]

@@ -62,16 +62,16 @@ def disturbed(weights: dict[str, Any], n: int = 3) -> dict[str, Tensor]:
     }
 
 
-def examples(n_trials: int) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Two examples of two answer tokens each; no two trials' are as long."""
+def examples(n_runs: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Two examples of two answer tokens each; every run's differ in length."""
     torch.manual_seed(2)
-    ids = torch.randint(3, 60, (n_trials, 2, 14))
+    ids = torch.randint(3, 60, (n_runs, 2, 14))
     reads = torch.tensor([[[0, 1], [2, 3]], [[1, 2], [0, 0]], [[2, 3], [3, 3]]])
-    reads = reads[:n_trials]
-    targets = torch.randint(3, 60, (n_trials, 2, 2))
+    reads = reads[:n_runs]
+    targets = torch.randint(3, 60, (n_runs, 2, 2))
     shares = torch.tensor([[0.5, 0.5], [1.0, 0.0]], dtype=torch.float64)
     columns = torch.tensor([8, 9, 12, 13])
-    return columns, (ids, reads, targets, shares.expand(n_trials, -1, -1))
+    return columns, (ids, reads, targets, shares.expand(n_runs, -1, -1))
 
 
 def plain_loss(

@@ -1,11 +1,13 @@
-"""Learners and trials that tests of training share."""
+"""Learners and runs that tests of training share."""
 
 from __future__ import annotations
 
 from probes.learners import GradientLearner
-from probes.models.training.training_runs import Trial
+from probes.models.training.training_runs import TrainingRun
 
-TRIALS = [Trial(index=s, rate=rate, seed=s) for rate in (0.03, 0.3) for s in range(3)]
+RUNS = [
+    TrainingRun(index=s, rate=rate, seed=s) for rate in (0.03, 0.3) for s in range(3)
+]
 
 
 LEARNERS = {

@@ -35,14 +35,14 @@ def products(side: int, device: str, dtype: str) -> list[Callable[[], Any]]:
     """Give every way that we multiply two square matrices in, ready to be called."""
     import torch
 
-    from probes.models.llama.prepacked_linear import packed
+    from probes.models.llama.prepacked_linear import prepack
 
     # Random ones: a GPU multiplies constants faster, for its wires change less.
     generator = torch.Generator(device).manual_seed(0)
     drawn = torch.randn(2, side, side, device=device, generator=generator)
     a, b = drawn.to(getattr(torch, dtype))
     ways = [lambda: a @ b]
-    ways += [partial(way, a, None) for way in packed({"b": b}).values()]
+    ways += [partial(way, a, None) for way in prepack({"b": b}).values()]
     return ways
 
 

@@ -86,16 +86,18 @@ class GradientLearner:
             NumericsError: Every rate diverges, or the update vanishes in rounding.
         """
         from probes.models.training.label_batches import encode_lessons
-        from probes.models.training.lora import training_of
-        from probes.models.training.training_runs import Trial
+        from probes.models.training.trainer import trainer_for
+        from probes.models.training.training_runs import TrainingRun
 
         chosen = context.choose(self.choice)
         task, model = context.text_task(), context.model
         labels = verbalize(model.tokenizer, task)
         lessons = encode_lessons(model, task, labels, task.demonstrations)
-        training = training_of(model, self.training, lessons)
+        training = trainer_for(model, self.training, lessons)
         trials = [
-            Trial(index=index, rate=chosen["rate"], seed=training_seed(context, index))
+            TrainingRun(
+                index=index, rate=chosen["rate"], seed=training_seed(context, index)
+            )
             for index in range(len(task.demonstrations))
         ]
         answered, norms = [], []
@@ -130,8 +132,8 @@ class Selection:
             NumericsError: No rate gives a finite loss.
         """
         from probes.models.training.label_batches import encode_lessons
-        from probes.models.training.lora import training_of
-        from probes.models.training.training_runs import Trial
+        from probes.models.training.trainer import trainer_for
+        from probes.models.training.training_runs import TrainingRun
 
         task, model = context.text_task(), context.model
         labels = verbalize(model.tokenizer, task)
@@ -140,9 +142,9 @@ class Selection:
             encode_lessons(model, task, labels, [sets[i] for i in used])
             for sets in (task.demonstrations, task.queries)
         )
-        training = training_of(model, self.of.training, shown)
+        training = trainer_for(model, self.of.training, shown)
         trials = [
-            Trial(index=index, rate=rate, seed=training_seed(context, index))
+            TrainingRun(index=index, rate=rate, seed=training_seed(context, index))
             for rate in self.of.rates
             for index in used
         ]
@@ -186,13 +188,13 @@ class RandomUpdate:
     def observe(self, context: LearnerContext) -> Observation:
         """Add one seeded Gaussian update for each set, and ask its queries."""
         from probes.models.training.label_batches import encode_lessons
-        from probes.models.training.lora import training_of
+        from probes.models.training.trainer import trainer_for
 
         matched = context.observe(self.matched_to)
         task, model = context.text_task(), context.model
         labels = verbalize(model.tokenizer, task)
         lessons = encode_lessons(model, task, labels, task.demonstrations)
-        training = training_of(model, self.matched_to.training, lessons)
+        training = trainer_for(model, self.matched_to.training, lessons)
         answered = []
         for index, asked in enumerate(task.queries):
             norms = matched["update_norms"][index].tolist()

@@ -17,6 +17,7 @@ from probes.learners.gradient import (
     training_seed,
 )
 from probes.learners.in_context import ask_set, text_observation
+from probes.models.training.settings import TrainingSettings
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class LayerCausal(GradientLearner):
     """Train each layer by its own output's loss (see ``layerwise_loss``)."""
+
+    @property
+    def training(self) -> TrainingSettings:
+        """How the weights move, apart from rate and passes."""
+        return replace(super().training, loss="layerwise")
 
     def observe(self, context: LearnerContext) -> Observation:
         """Train each demonstration set at the chosen rate, and ask its queries.
@@ -59,7 +65,7 @@ class LayerSelection:
             NumericsError: No rate gives a finite loss.
         """
         from probes.models.training.label_batches import encode_lessons
-        from probes.models.training.training_runs import Trial
+        from probes.models.training.training_runs import TrainingRun
 
         task, model = context.text_task(), context.model
         labels = verbalize(model.tokenizer, task)
@@ -67,7 +73,7 @@ class LayerSelection:
         training = _training(context, self.of)
         asked = encode_lessons(model, task, labels, [task.queries[i] for i in used])
         trials = [
-            Trial(index=index, rate=rate, seed=training_seed(context, index))
+            TrainingRun(index=index, rate=rate, seed=training_seed(context, index))
             for rate in self.of.rates
             for index in used
         ]
@@ -103,7 +109,7 @@ def retrained(
     Raises:
         NumericsError: The chosen rate diverges, or its update vanishes in rounding.
     """
-    from probes.models.training.training_runs import Trial
+    from probes.models.training.training_runs import TrainingRun
 
     n_sets = context.request.settings.n_sets
     if isinstance(learner, RandomUpdate):
@@ -117,7 +123,9 @@ def retrained(
         at_choice = replace(learner, rates=(chosen["rate"],))
         training = _training(context, at_choice)
         trials = [
-            Trial(index=index, rate=chosen["rate"], seed=training_seed(context, index))
+            TrainingRun(
+                index=index, rate=chosen["rate"], seed=training_seed(context, index)
+            )
             for index in range(n_sets)
         ]
         for group in training.groups(trials):
@@ -130,11 +138,9 @@ def retrained(
 
 def _training(context: LearnerContext, learner: GradientLearner) -> Any:
     from probes.models.training.label_batches import encode_lessons
-    from probes.models.training.layerwise_loss import LayerCausalTraining
-    from probes.models.training.lora import training_of
+    from probes.models.training.trainer import trainer_for
 
     task, model = context.text_task(), context.model
     labels = verbalize(model.tokenizer, task)
     lessons = encode_lessons(model, task, labels, task.demonstrations)
-    kind = LayerCausalTraining if isinstance(learner, LayerCausal) else training_of
-    return kind(model, learner.training, lessons)
+    return trainer_for(model, learner.training, lessons)

@@ -24,8 +24,8 @@ from probes.observations.common_support import common
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
-    from probes.models.training.trainer import Training
-    from probes.models.training.training_runs import Trial
+    from probes.models.training.trainer import Trainer
+    from probes.models.training.training_runs import TrainingRun
     from probes.observations.request import Learner, LearnerContext
 
 Quantity = Literal["accuracy", "loss", "change"]
@@ -119,22 +119,22 @@ class Trajectory:
             DataError: A prompt is too long or the labels collide.
         """
         from probes.models.training.label_batches import encode_lessons
-        from probes.models.training.lora import training_of
-        from probes.models.training.training_runs import Trial
+        from probes.models.training.trainer import trainer_for
+        from probes.models.training.training_runs import TrainingRun
 
         task, model, base = context.text_task(), context.model, context.observe(Base())
         labels = verbalize(model.tokenizer, task)
         shown = task.demonstrations[:SELECTION_SETS]
         lessons = encode_lessons(model, task, labels, shown)
-        training = training_of(model, self.of.training, lessons)
+        training = trainer_for(model, self.of.training, lessons)
         trials = [
-            Trial(index=index, rate=rate, seed=training_seed(context, index))
+            TrainingRun(index=index, rate=rate, seed=training_seed(context, index))
             for index in range(len(shown))
             for rate in self.of.rates
         ]
         reads = half_octaves(max(self.of.passes))
 
-        def ask(trial: Trial, weights: Mapping[str, Any]) -> Array:
+        def ask(trial: TrainingRun, weights: Mapping[str, Any]) -> Array:
             with model.tuned(weights):
                 answered = ask_set(model, task, labels, task.queries[trial.index])
             alone = base.of_set(trial.index)
@@ -192,10 +192,10 @@ def _hidden(icl: Observation, base: Observation) -> float:
 
 
 def _walk(
-    training: Training,
-    stack: Sequence[Trial],
+    training: Trainer,
+    stack: Sequence[TrainingRun],
     reads: list[int],
-    ask: Callable[[Trial, Mapping[str, Any]], Array],
+    ask: Callable[[TrainingRun, Mapping[str, Any]], Array],
 ) -> Array:
     """Train a stack once, asking on the way: (n_trials, n_reads, n_quantities)."""
     found = np.full((len(stack), len(reads), len(QUANTITIES)), NOWHERE)

@@ -16,7 +16,8 @@ ROOM = 2 << 30  # bytes that models may share; a larger one is kept alone
 SMALL = 16 << 20
 """Bytes of weights: a smaller model computes with one thread, whatever is asked, so
 that its answers are the same to the last bit. Two threads answer on 1 to 6 MiB of
-weights 1.2 to 1.8 times as fast, on 26 MiB 1.6 to 1.9 times (see ``abreast``)."""
+weights 1.2 to 1.8 times as fast, on 26 MiB 1.6 to 1.9 times (see
+``run_in_threads``)."""
 
 
 class Loaded(Protocol):

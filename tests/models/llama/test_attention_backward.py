@@ -1,4 +1,4 @@
-"""Fused attention of what learns is the plain one, and so are its gradients."""
+"""Fused attention in training and its gradients are those of plain attention."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from probes.models.llama import attention_backward as fused
-from probes.models.llama import packed_sequences as layouts
+from probes.models.llama import packed_attention
 from probes.models.llama.model import Llama
-from probes.models.llama.packed_sequences import Blocks
-from probes.models.training.label_loss import Taught
+from probes.models.llama.packed_attention import PackedAttention
+from probes.models.training.llama_backend import LlamaBackend
 from probes.models.weights.parameter_groups import parameters_of
 from probes.models.weights.stacks import unstacked
-from tests.support.gradient_takers import into
+from tests.support.gradient_receivers import collect_into
 from tests.support.llamas import FAMILY, TOLERANCE, built, disturbed, examples
 
 pytestmark = pytest.mark.skipif(
@@ -25,11 +25,13 @@ pytestmark = pytest.mark.skipif(
 
 
 def attended(inputs: list[Tensor], onward: Tensor, window: int | None) -> list[Tensor]:
-    """Attend, and give what was seen and the gradients of queries, keys and values."""
+    """Attend, and give the result and the gradients of queries, keys and values."""
     n = inputs[0].shape[1]
-    blocks = Blocks.of(torch.tensor([[n]]), torch.tensor([[[n - 1]]]))
-    seen, back = blocks.attended(*inputs, window=window, of_rows=False, of_scores=True)
-    return [seen, *(t for t in back(onward) if t is not None)]
+    packed = PackedAttention.of(torch.tensor([[n]]), torch.tensor([[[n - 1]]]))
+    seen, backward = packed.with_backward(
+        *inputs, window=window, of_rows=False, of_scores=True
+    )
+    return [seen, *(t for t in backward(onward) if t is not None)]
 
 
 def drawn(n_tokens: int, dtype: torch.dtype) -> tuple[list[Tensor], Tensor]:
@@ -54,7 +56,7 @@ def test_fused_and_plain_see_alike(
     calls = counted(monkeypatch)
     found = attended(*given, window)
     assert len(calls) == 1
-    monkeypatch.setattr(layouts, "is_learned", lambda _: False)
+    monkeypatch.setattr(packed_attention, "supports_fused_backward", lambda _: False)
     wanted = attended(*given, window)
     assert len(calls) == 1
     for ours, plain in zip(found, wanted, strict=True):
@@ -65,12 +67,12 @@ def test_fused_and_plain_see_alike(
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[None]:
     calls: list[None] = []
 
-    class Counting(fused.Seen):
-        def back(self, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    class Counting(fused.FusedAttention):
+        def backward(self, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             calls.append(None)
-            return super().back(gradient)
+            return super().backward(gradient)
 
-    monkeypatch.setattr(layouts, "Seen", Counting)
+    monkeypatch.setattr(packed_attention, "FusedAttention", Counting)
     return calls
 
 
@@ -87,13 +89,15 @@ def test_a_step_on_one_example_is_the_same(
 
     def gradients() -> dict[str, Tensor]:
         found = dict[str, Tensor]()
-        Taught(Llama(model), moving).teach(moving, columns, one, into(found))
+        LlamaBackend(Llama(model), moving).gradients(
+            moving, columns, one, collect_into(found)
+        )
         return found
 
     found = gradients()
     # Not from rows, and not where values alone move.
     assert len(calls) == model.config.num_hidden_layers - 1 - (weights == "W_V@first")
-    monkeypatch.setattr(layouts, "is_learned", lambda _: False)
+    monkeypatch.setattr(packed_attention, "supports_fused_backward", lambda _: False)
     for name, gradient in gradients().items():
         torch.testing.assert_close(found[name], gradient, atol=1e-10, rtol=0)
 
@@ -108,11 +112,13 @@ def test_scores_that_overflow_are_written() -> None:
 
 
 @pytest.mark.parametrize("how", ["missing", "refuses", "wrong"])
-@pytest.mark.parametrize("which", ["forth", "back"])
-def test_operators_that_do_not_answer_as_they_should_are_left_alone(
+@pytest.mark.parametrize("which", ["forward", "backward"])
+def test_operators_with_wrong_results_are_not_used(
     which: str, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = getattr(fused, "operator" if which == "forth" else "backward_operator")()
+    right = getattr(
+        fused, "forward_operator" if which == "forward" else "backward_operator"
+    )()
 
     def operator() -> Any:
         if how == "missing":
@@ -125,17 +131,17 @@ def test_operators_that_do_not_answer_as_they_should_are_left_alone(
         found = right(*given, **options)
         return (*found[:-1], found[-1] + 1e-3)
 
-    name = "operator" if which == "forth" else "backward_operator"
+    name = "forward_operator" if which == "forward" else "backward_operator"
     monkeypatch.setattr(fused, name, operator)
-    assert not fused.is_possible.__wrapped__()
+    assert not fused.has_backward_operator.__wrapped__()
 
 
-def test_it_may_be_asked_first_where_nothing_is_recorded() -> None:
+def test_the_check_works_in_inference_mode() -> None:
     with torch.inference_mode():
-        assert fused.is_possible.__wrapped__()
+        assert fused.has_backward_operator.__wrapped__()
 
 
-def test_where_it_does_not_serve() -> None:
-    assert fused.is_learned(torch.zeros(1, dtype=torch.float64))
-    assert not fused.is_learned(torch.zeros(1, dtype=torch.bfloat16))
-    assert not fused.is_learned(torch.zeros(1, device="meta"))
+def test_only_wide_numbers_on_a_cpu_are_supported() -> None:
+    assert fused.supports_fused_backward(torch.zeros(1, dtype=torch.float64))
+    assert not fused.supports_fused_backward(torch.zeros(1, dtype=torch.bfloat16))
+    assert not fused.supports_fused_backward(torch.zeros(1, device="meta"))

@@ -1,4 +1,4 @@
-"""Fused attention to a stem and to a leaf, joined, is attention to both."""
+"""Fused attention to a prefix and to a suffix, merged, is attention to both."""
 
 from __future__ import annotations
 
@@ -8,27 +8,26 @@ import pytest
 import torch
 from torch import Tensor
 
-from probes.models.llama import fused_attention
-from probes.models.llama import prefix_attention as forests
-from probes.models.llama.fused_attention import attended, joined
+from probes.models.llama import fused_attention, prefix_attention
+from probes.models.llama.fused_attention import attend_with_mass, merge_attention
 from probes.models.llama.model import Llama
-from probes.models.llama.prefix_attention import Forest
-from probes.models.llama.prefix_tree import tree_of
+from probes.models.llama.prefix_attention import PrefixAttention
+from probes.models.llama.prefix_tree import build_prefix_tree
 from probes.models.weights.parameter_groups import parameters_of
 from tests.support.llamas import TOLERANCE, built, disturbed, group
 
 pytestmark = pytest.mark.skipif(
     not hasattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu"),
-    reason="this torch does not hand out attention's mass",
+    reason="this torch does not return attention's mass",
 )
-ONE_STEM = [group(30, [3, 9, 1, 4])]
-LIKE_STEMS = [group(30, [3, 9, 1, 4], seed) for seed in (0, 1, 2)]
-UNLIKE_STEMS = [group(30, [3, 9, 1, 4]), group(21, [2, 2, 7, 1], 1)]
+ONE_PREFIX = [group(30, [3, 9, 1, 4])]
+EQUAL_LENGTHS = [group(30, [3, 9, 1, 4], seed) for seed in (0, 1, 2)]
+UNEQUAL_LENGTHS = [group(30, [3, 9, 1, 4]), group(21, [2, 2, 7, 1], 1)]
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 @pytest.mark.parametrize("stacked", [(1, 1, 1), (3, 3, 3), (3, 1, 1), (1, 3, 1)])
-def test_two_parts_joined_are_the_whole(
+def test_attention_to_two_parts_merged_is_attention_to_the_whole(
     stacked: tuple[int, int, int], dtype: torch.dtype
 ) -> None:
     """Six tokens each see all of ten keys, and of their own as many as themselves."""
@@ -38,8 +37,9 @@ def test_two_parts_joined_are_the_whole(
         for n, length, heads in zip(stacked, (6, 16, 16), (4, 2, 2), strict=True)
     )
     there, own = ([t[:, :, part] for t in both] for part in (slice(10), slice(10, 16)))
-    found = joined(
-        *attended(query, *own, causal=True), *attended(query, *there, causal=False)
+    found = merge_attention(
+        *attend_with_mass(query, *own, causal=True),
+        *attend_with_mass(query, *there, causal=False),
     )
     key, value = (t.repeat_interleave(2, dim=3) for t in both)
     scores = torch.einsum("srihd,srjhd->srhij", query, key)
@@ -53,15 +53,19 @@ def logits(
     model: Any, prompts: list[list[list[int]]], weights: dict[str, Tensor]
 ) -> Tensor:
     llama, device = Llama(model), torch.device("cpu")
-    forest = Forest.of([tree_of(i, p) for i, p in enumerate(prompts)], device)
+    attention = PrefixAttention.of(
+        [build_prefix_tree(i, p) for i, p in enumerate(prompts)], device
+    )
     with torch.no_grad():
-        return llama.logits(llama.embed(forest.ids, weights), forest, weights)
+        return llama.logits(
+            llama.embed(attention.layout.ids, weights), attention, weights
+        )
 
 
 @pytest.mark.parametrize("weights", ["none", "all", "W_V@first", "W_K@last"])
-@pytest.mark.parametrize("prompts", [ONE_STEM, LIKE_STEMS, UNLIKE_STEMS])
+@pytest.mark.parametrize("prompts", [ONE_PREFIX, EQUAL_LENGTHS, UNEQUAL_LENGTHS])
 @pytest.mark.parametrize("kind", ["grouped_queries", "sliding", "qwen"])
-def test_a_forest_answers_alike_fused_and_not(
+def test_prefix_trees_answer_alike_fused_and_not(
     kind: str,
     prompts: list[list[list[int]]],
     weights: str,
@@ -73,56 +77,65 @@ def test_a_forest_answers_alike_fused_and_not(
     found, calls = logits(model, prompts, stack), counted(monkeypatch)
     torch.testing.assert_close(logits(model, prompts, stack), found)
     n_fused = len(calls)
-    monkeypatch.setattr(forests, "is_fused", lambda _: False)
+    monkeypatch.setattr(prefix_attention, "supports_fused", lambda _: False)
     plain = logits(model, prompts, stack)
     assert len(calls) == n_fused
     torch.testing.assert_close(found, plain, atol=1e-10, rtol=0)
-    # Every layer that computes all tokens, unless a window or padding hides the stem.
-    n_all = 0 if kind == "sliding" or prompts is UNLIKE_STEMS else 1
+    # In each layer that computes all tokens, unless a window or padding masks prefixes.
+    n_all = 0 if kind == "sliding" or prompts is UNEQUAL_LENGTHS else 1
     assert n_fused == 2 * n_all
 
 
 @pytest.mark.parametrize(("window", "n_fused"), [(38, 0), (39, 2)])
-def test_a_window_that_hides_one_token_is_not_overlooked(
+def test_a_window_that_masks_one_token_is_noticed(
     window: int, n_fused: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The longest prompt has 39 tokens."""
     model, calls = built("sliding"), counted(monkeypatch)
     model.config.sliding_window = window
-    found = logits(model, ONE_STEM, {})
+    found = logits(model, ONE_PREFIX, {})
     assert len(calls) == n_fused
-    monkeypatch.setattr(forests, "is_fused", lambda _: False)
-    torch.testing.assert_close(found, logits(model, ONE_STEM, {}), atol=1e-10, rtol=0)
+    monkeypatch.setattr(prefix_attention, "supports_fused", lambda _: False)
+    torch.testing.assert_close(found, logits(model, ONE_PREFIX, {}), atol=1e-10, rtol=0)
 
 
 @pytest.mark.parametrize("causal", [False, True])
-def test_scores_that_overflow_are_not_taken_for_no_mass(causal: bool) -> None:
-    """The operator answers a mass of 0 to a token all of whose scores are −∞."""
+def test_scores_that_overflow_are_noticed(causal: bool) -> None:
+    """The operator returns a mass of 0 for a token whose scores are all −∞."""
     torch.manual_seed(0)
     query, key, value = torch.randn(3, 1, 2, 4, 2, 8)
-    assert not fused_attention.is_doubtful(*attended(query, key, value, causal=causal))
+    assert not fused_attention.may_have_overflowed(
+        *attend_with_mass(query, key, value, causal=causal)
+    )
     same = torch.zeros_like(query)  # the first token's mass is then log 1
-    assert not fused_attention.is_doubtful(*attended(same, key, value, causal=causal))
+    assert not fused_attention.may_have_overflowed(
+        *attend_with_mass(same, key, value, causal=causal)
+    )
     query[0, 1, 2], key[0, 1, :3] = 7e19, -7e19
     few = key if causal else key[:, :, :3]
-    found = attended(query, few, value[:, :, : few.shape[2]], causal=causal)
-    assert fused_attention.is_doubtful(*found)
+    found = attend_with_mass(query, few, value[:, :, : few.shape[2]], causal=causal)
+    assert fused_attention.may_have_overflowed(*found)
 
 
-def test_a_pass_in_doubt_is_computed_with_its_scores_written(
+def test_a_pass_that_may_have_overflowed_writes_its_scores(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Leaves see nothing of the stem, and of their own tokens as much as of none."""
-    forest = Forest.of([tree_of(0, ONE_STEM[0])], torch.device("cpu"))
-    n_tokens, n_stem = forest.ids.shape[1], int(forest.stems.lengths)
+    """All scores of the prefix are −∞, and those of suffixes cancel to a mass of 0."""
+    attention = PrefixAttention.of(
+        [build_prefix_tree(0, ONE_PREFIX[0])], torch.device("cpu")
+    )
+    n_tokens, n_prefix = (
+        attention.layout.ids.shape[1],
+        int(attention.layout.prefixes.lengths),
+    )
     torch.manual_seed(0)
     query, key = torch.zeros(2, 1, n_tokens, 2, 8)
     value = torch.randn(1, n_tokens, 2, 8)
-    query[:, n_stem:, :, 0], key[:, :n_stem, :, 0] = 7e19, -7e19
-    query[:, n_stem:, :, 1], key[:, n_stem:, :, 1] = 1.0, -30.0
-    found = forest.attend(query, key, value, layer=0, window=None)
-    monkeypatch.setattr(forests, "is_fused", lambda _: False)
-    plain = forest.attend(query, key, value, layer=0, window=None)
+    query[:, n_prefix:, :, 0], key[:, :n_prefix, :, 0] = 7e19, -7e19
+    query[:, n_prefix:, :, 1], key[:, n_prefix:, :, 1] = 1.0, -30.0
+    found = attention.attend(query, key, value, layer=0, window=None)
+    monkeypatch.setattr(prefix_attention, "supports_fused", lambda _: False)
+    plain = attention.attend(query, key, value, layer=0, window=None)
     assert bool(torch.isfinite(plain).all())
     torch.testing.assert_close(found, plain, atol=1e-6, rtol=0)
 
@@ -132,14 +145,14 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[None]:
 
     def attend(*given: Tensor, causal: bool) -> tuple[Tensor, Tensor]:
         calls.append(None)
-        return attended(*given, causal=causal)
+        return attend_with_mass(*given, causal=causal)
 
-    monkeypatch.setattr(forests, "attended", attend)
+    monkeypatch.setattr(prefix_attention, "attend_with_mass", attend)
     return calls
 
 
 @pytest.mark.parametrize("how", ["missing", "refuses", "wrong"])
-def test_an_operator_that_does_not_answer_as_it_should_is_left_alone(
+def test_an_operator_with_wrong_results_is_not_used(
     how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def operator() -> Any:
@@ -152,11 +165,11 @@ def test_an_operator_that_does_not_answer_as_it_should_is_left_alone(
             raise RuntimeError
         return given[0], given[0].sum(-1)
 
-    monkeypatch.setattr(fused_attention, "operator", operator)
-    assert not fused_attention.is_possible.__wrapped__()
+    monkeypatch.setattr(fused_attention, "forward_operator", operator)
+    assert not fused_attention.has_forward_operator.__wrapped__()
 
 
-def test_where_it_does_not_serve() -> None:
-    assert fused_attention.is_fused(torch.zeros(1, dtype=torch.float64))
-    assert not fused_attention.is_fused(torch.zeros(1, dtype=torch.bfloat16))
-    assert not fused_attention.is_fused(torch.zeros(1, device="meta"))
+def test_only_wide_numbers_on_a_cpu_are_supported() -> None:
+    assert fused_attention.supports_fused(torch.zeros(1, dtype=torch.float64))
+    assert not fused_attention.supports_fused(torch.zeros(1, dtype=torch.bfloat16))
+    assert not fused_attention.supports_fused(torch.zeros(1, device="meta"))

@@ -1,4 +1,4 @@
-"""The Llama family written out answers and learns as the library's own modules do."""
+"""The written-out Llama family answers and trains as the library's modules do."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from torch import Tensor
 
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.llama import inference, rms_norm
-from probes.models.llama.inference import ask, written_out
-from probes.models.llama.model import Llama, picked
-from probes.models.llama.packed_sequences import Blocks
-from probes.models.llama.prefix_attention import Forest
-from probes.models.llama.prefix_tree import tree_of
+from probes.models.llama.axes import select_tokens
+from probes.models.llama.inference import ask, llama_if_equivalent
+from probes.models.llama.model import Llama
+from probes.models.llama.packed_sequences import PackedSequences
+from probes.models.llama.prefix_attention import PrefixAttention
+from probes.models.llama.prefix_tree import build_prefix_tree
 from probes.models.llama.ragged import RaggedRows
-from probes.models.llama.rotary import Turns
-from probes.models.training.label_loss import Taught
-from probes.models.weights.gradients import Gradient, formed
+from probes.models.llama.rotary import RotaryAngles
+from probes.models.training.llama_backend import LlamaBackend
+from probes.models.weights.gradients import Gradient, materialize
 from probes.models.weights.parameter_groups import ROLES, parameters_of
 from probes.models.weights.stacks import unstacked
-from tests.support.gradient_takers import into
+from tests.support.gradient_receivers import collect_into
 from tests.support.llamas import (
     FAMILY,
     GROUPS,
@@ -41,16 +42,16 @@ OTHERS = ["neox", "gptj"]
 
 def found(model: Any, prompts: list[list[int]]) -> Tensor:
     """Answer one group in the model's own precision, in the order of its prompts."""
-    llama, tree = Llama(model), tree_of(0, prompts)
-    forest = Forest.of([tree], torch.device("cpu"))
+    llama, tree = Llama(model), build_prefix_tree(0, prompts)
+    attention = PrefixAttention.of([tree], torch.device("cpu"))
     with torch.no_grad():
-        logits = llama.logits(llama.embed(forest.ids, {}), forest, {})[0]
-    return logits[torch.argsort(torch.tensor(tree.places))]
+        logits = llama.logits(llama.embed(attention.layout.ids, {}), attention, {})[0]
+    return logits[torch.argsort(torch.tensor(tree.indices))]
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 @pytest.mark.parametrize("kind", FAMILY)
-def test_prompts_in_a_forest_are_answered_as_whole_prompts(
+def test_prompts_in_a_prefix_tree_are_answered_as_whole_prompts(
     kind: str, dtype: torch.dtype
 ) -> None:
     model = built(kind, dtype)
@@ -65,7 +66,7 @@ def test_prompts_in_a_forest_are_answered_as_whole_prompts(
 def test_passes_may_be_cut_anywhere(
     kind: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(inference.TOKENS_A_PASS, "cpu", most)
+    monkeypatch.setitem(inference.TOKENS_PER_PASS, "cpu", most)
     model = built(kind)
     with torch.inference_mode():
         answers, n_passes = ask(Llama(model), GROUPS, {})
@@ -106,27 +107,29 @@ def test_a_stack_of_weights_answers_as_each_alone(kind: str, weights: str) -> No
 SUBMODELS = [f"{role}@{place}" for role in ROLES for place in ("first", "last")]
 
 
-@pytest.mark.parametrize("n_trials", [1, 3])
+@pytest.mark.parametrize("n_runs", [1, 3])
 @pytest.mark.parametrize("weights", ["all", *SUBMODELS])
 @pytest.mark.parametrize("kind", FAMILY)
 def test_gradients_are_those_of_the_library_s_modules(
-    kind: str, weights: str, n_trials: int
+    kind: str, weights: str, n_runs: int
 ) -> None:
     model = built(kind)
     moving = parameters_of(model, weights)
-    taught, stack = Taught(Llama(model), moving), disturbed(moving, n_trials)
-    columns, batch = examples(n_trials)
-    if taught.start:
-        batch = (*batch, taught.record(batch[0]))
+    backend, stack = LlamaBackend(Llama(model), moving), disturbed(moving, n_runs)
+    columns, batch = examples(n_runs)
+    if backend.first_layer:
+        batch = (*batch, backend.record(batch[0]))
     gradients = unstacked({name: torch.zeros_like(w) for name, w in stack.items()})
-    losses = taught.teach(unstacked(stack), columns, batch, into(gradients))
-    for trial in range(n_trials):
-        own = {name: w[trial].clone().requires_grad_() for name, w in stack.items()}
-        loss = plain_loss(model, own, columns, *(t[trial] for t in batch[:4]))
+    losses = backend.gradients(
+        unstacked(stack), columns, batch, collect_into(gradients)
+    )
+    for run in range(n_runs):
+        own = {name: w[run].clone().requires_grad_() for name, w in stack.items()}
+        loss = plain_loss(model, own, columns, *(t[run] for t in batch[:4]))
         theirs = torch.autograd.grad(loss, list(own.values()), materialize_grads=True)
-        assert float((losses[trial] - loss).detach().abs()) <= 1e-10
+        assert float((losses[run] - loss).detach().abs()) <= 1e-10
         for name, gradient in zip(own, theirs, strict=True):
-            found = gradients[name] if n_trials == 1 else gradients[name][trial]
+            found = gradients[name] if n_runs == 1 else gradients[name][run]
             assert float((found - gradient).abs().max()) <= 1e-10, name
 
 
@@ -141,70 +144,73 @@ def test_normalising_has_the_gradient_of_the_formula(
     torch.manual_seed(0)
     x, onward = torch.randn(2, 2, 5, 16).to(dtype)
     asked = x.clone().requires_grad_()
-    plain, _ = rms_norm.normed(asked, 1e-3)
+    plain, _ = rms_norm.rms_normalize(asked, 1e-3)
     (wanted,) = torch.autograd.grad(plain, asked, onward)
-    found = rms_norm.back(onward.clone(), x, *rms_norm.normed(x, 1e-3))
+    found = rms_norm.rms_normalize_backward(
+        onward.clone(), x, *rms_norm.rms_normalize(x, 1e-3)
+    )
     torch.testing.assert_close(found, wanted, atol=close, rtol=close)
 
 
-def test_turning_by_complex_numbers_changes_no_score() -> None:
+def test_rotating_complex_numbers_changes_no_score() -> None:
     torch.manual_seed(0)
-    angles = torch.randn(1, 9, 4).repeat(1, 1, 2)
+    theta = torch.randn(1, 9, 4).repeat(1, 1, 2)
     heads = torch.randn(2, 2, 9, 3, 8)
-    turns = Turns.of(angles.cos(), angles.sin())
+    angles = RotaryAngles.of(theta.cos(), theta.sin())
 
     def plainly(x: Tensor) -> Tensor:
         swapped = torch.cat((-x[..., 4:], x[..., :4]), dim=-1)
-        return x * angles.cos()[:, :, None] + swapped * angles.sin()[:, :, None]
+        return x * theta.cos()[:, :, None] + swapped * theta.sin()[:, :, None]
 
     scores = [
-        torch.einsum("snhd,smhd->shnm", *map(turn, heads))
-        for turn in (turns.turn, plainly)
+        torch.einsum("snhd,smhd->shnm", *map(rotate, heads))
+        for rotate in (angles.rotate, plainly)
     ]
     torch.testing.assert_close(*scores)
     onward, x = heads
-    forth, back = (turns.turn(x) * onward).sum(), (turns.back(onward) * x).sum()
-    torch.testing.assert_close(forth, back)
+    forward = (angles.rotate(x) * onward).sum()
+    backward = (angles.rotate_backward(onward) * x).sum()
+    torch.testing.assert_close(forward, backward)
 
 
-@pytest.mark.parametrize("n_trials", [1, 3])
-def test_weights_may_move_as_soon_as_their_gradient_is_there(n_trials: int) -> None:
+@pytest.mark.parametrize("n_runs", [1, 3])
+def test_weights_may_move_as_soon_as_their_gradient_is_there(n_runs: int) -> None:
     model = built("tied")
-    stack = unstacked(disturbed(parameters_of(model, "all"), n_trials))
-    taught, lesson = Taught(Llama(model), stack), examples(n_trials)
+    stack = unstacked(disturbed(parameters_of(model, "all"), n_runs))
+    backend, lesson = LlamaBackend(Llama(model), stack), examples(n_runs)
     still, moved = dict[str, Tensor](), dict[str, Tensor]()
-    taught.teach(stack, *lesson, into(still))
+    backend.gradients(stack, *lesson, collect_into(still))
 
     def move(name: str, gradient: Gradient) -> None:
-        moved[name] = formed(gradient).clone()
+        moved[name] = materialize(gradient).clone()
         stack[name].add_(100.0)
 
-    taught.teach(stack, *lesson, move)
+    backend.gradients(stack, *lesson, move)
     for name, gradient in still.items():
         torch.testing.assert_close(moved[name], gradient, atol=1e-10, rtol=0)
 
 
 @pytest.mark.parametrize("in_one_line", [False, True])
-def test_blocks_give_back_what_was_laid_out(in_one_line: bool) -> None:
+def test_packed_sequences_give_back_what_was_packed(in_one_line: bool) -> None:
     lengths = torch.tensor([[3, 1], [2, 5], [4, 4]])
     reads = lengths[..., None] - 1
-    blocks = Blocks.of(lengths, reads, in_one_line=in_one_line)
+    packed = PackedSequences.of(lengths, reads, in_one_line=in_one_line)
     padded = torch.arange(3 * 2 * 6).reshape(3, 2, 6)
-    line = blocks.line_up(padded)
+    line = packed.pack(padded)
     assert line.shape == ((1, 19) if in_one_line else (3, 8))
     own = [
         torch.cat([example[:n] for example, n in zip(examples, ends, strict=True)])
         for examples, ends in zip(padded, lengths.tolist(), strict=True)
     ]
-    apart = blocks.apart(line, of_rows=False)
-    for tokens, kept in zip(apart, own, strict=True):
+    stacks = packed.by_stack(line, of_rows=False)
+    for tokens, kept in zip(stacks, own, strict=True):
         assert torch.equal(tokens[: len(kept)], kept)
         assert bool((tokens[len(kept) :] == kept[-1]).all())
-    assert torch.equal(blocks.together(apart, of_rows=False), line)
-    found = picked(line[..., None], blocks.rows)
-    rows = blocks.apart(found, of_rows=True)
+    assert torch.equal(packed.in_lines(stacks, of_rows=False), line)
+    found = select_tokens(line[..., None], packed.rows)
+    rows = packed.by_stack(found, of_rows=True)
     assert torch.equal(rows[..., 0], padded.gather(2, reads)[..., 0])
-    assert torch.equal(blocks.together(rows, of_rows=True), found)
+    assert torch.equal(packed.in_lines(rows, of_rows=True), found)
 
 
 @pytest.mark.parametrize("weights", ["all", "W_V@first"])
@@ -213,12 +219,14 @@ def test_no_step_takes_the_layout_of_another(weights: str) -> None:
     stack = disturbed(parameters_of(model, weights), 3)
     columns, batch = examples(3)
     swapped = tuple(torch.cat((t[:1], t[1:].flip(1))) for t in batch)
-    taught = Taught(Llama(model), stack)
+    backend = LlamaBackend(Llama(model), stack)
     for lesson in (batch, swapped, batch):
         found, alone = dict[str, Tensor](), dict[str, Tensor]()
-        taught.losses(stack, columns, lesson)
-        taught.teach(stack, columns, lesson, into(found))
-        Taught(Llama(model), stack).teach(stack, columns, lesson, into(alone))
+        backend.batch_losses(stack, columns, lesson)
+        backend.gradients(stack, columns, lesson, collect_into(found))
+        LlamaBackend(Llama(model), stack).gradients(
+            stack, columns, lesson, collect_into(alone)
+        )
         for name, gradient in alone.items():
             assert torch.equal(found[name], gradient)
 
@@ -227,15 +235,15 @@ def test_no_step_takes_the_layout_of_another(weights: str) -> None:
     ("weights", "n_computed"),
     [("W_V@last", 0), ("W_K@last", 1), ("W_O@last", 0), ("norm@last", 2)],
 )
-def test_what_stays_of_the_lowest_layer_is_computed_once(
+def test_frozen_projections_of_the_lowest_layer_are_computed_once(
     weights: str, n_computed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of the keys and values of all tokens; a stack of W_V is applied late."""
+    """Counts key and value projections; a stack of W_V is applied after attention."""
     model = built("grouped_queries")
     moving = parameters_of(model, weights)
-    taught, stack = Taught(Llama(model), moving), disturbed(moving, 3)
+    backend, stack = LlamaBackend(Llama(model), moving), disturbed(moving, 3)
     columns, batch = examples(3)
-    batch = (*batch, taught.record(batch[0]))
+    batch = (*batch, backend.record(batch[0]))
     computed, linear = list[str](), Llama.linear
 
     def noted(llama: Llama, x: Tensor, name: str, weights: Any) -> Tensor:
@@ -243,7 +251,7 @@ def test_what_stays_of_the_lowest_layer_is_computed_once(
         return linear(llama, x, name, weights)
 
     monkeypatch.setattr(Llama, "linear", noted)
-    taught.teach(stack, columns, batch, into({}))
+    backend.gradients(stack, columns, batch, collect_into({}))
     assert sum(n.endswith(("k_proj", "v_proj")) for n in computed) == n_computed
 
 
@@ -251,14 +259,14 @@ def test_what_stays_of_the_lowest_layer_is_computed_once(
 def test_a_trial_that_explodes_leaves_the_others_alone(weights: str) -> None:
     model = built("grouped_queries")
     moving = parameters_of(model, weights)
-    taught, stack = Taught(Llama(model), moving), disturbed(moving, 3)
+    backend, stack = LlamaBackend(Llama(model), moving), disturbed(moving, 3)
     columns, batch = examples(3)
-    if taught.start:
-        batch = (*batch, taught.record(batch[0]))
+    if backend.first_layer:
+        batch = (*batch, backend.record(batch[0]))
 
     def gradients() -> dict[str, Tensor]:
         found = dict[str, Tensor]()
-        losses = taught.teach(stack, columns, batch, into(found))
+        losses = backend.gradients(stack, columns, batch, collect_into(found))
         return {"losses": losses, **found}
 
     wanted = {name: g.clone() for name, g in gradients().items()}
@@ -271,8 +279,8 @@ def test_a_trial_that_explodes_leaves_the_others_alone(weights: str) -> None:
 
 
 @pytest.mark.parametrize("kind", OTHERS)
-def test_other_architectures_go_the_library_s_way(kind: str) -> None:
-    assert written_out(built(kind)) is None
+def test_other_architectures_are_not_written_out(kind: str) -> None:
+    assert llama_if_equivalent(built(kind)) is None
 
 
 def spoil_scale(model: Any) -> None:
@@ -285,24 +293,24 @@ def spoil_norm(model: Any) -> None:
 
 
 @pytest.mark.parametrize("spoil", [spoil_scale, spoil_norm])
-def test_a_variation_that_nobody_knows_of_is_noticed(
+def test_an_unknown_variation_of_the_model_is_noticed(
     spoil: Callable[[Any], None],
 ) -> None:
     model = built("grouped_queries")
-    assert written_out(model) is not None
+    assert llama_if_equivalent(model) is not None
     spoil(model)
-    assert written_out(model) is None
+    assert llama_if_equivalent(model) is None
 
 
-def test_keys_of_a_beginning_are_kept_once() -> None:
+def test_keys_of_a_prefix_are_cached_once() -> None:
     """Not once for each prompt: memory does not grow with the queries."""
     model = built("grouped_queries")
-    trees = [tree_of(0, group(30, [2] * 40))]
-    forest = Forest.of(trees, torch.device("cpu"))
+    trees = [build_prefix_tree(0, group(30, [2] * 40))]
+    attention = PrefixAttention.of(trees, torch.device("cpu"))
     llama = Llama(model)
     with torch.no_grad():
-        llama.logits(llama.embed(forest.ids, {}), forest, {})
-    assert {tuple(k.shape) for k, _ in forest.kept.values()} == {(1, 1, 30, 2, 8)}
+        llama.logits(llama.embed(attention.layout.ids, {}), attention, {})
+    assert {tuple(k.shape) for k, _ in attention.cache.values()} == {(1, 1, 30, 2, 8)}
 
 
 def test_a_grid_gives_back_what_it_spread() -> None:

@@ -22,12 +22,12 @@ from probes.models.runtime import memory
 from probes.models.runtime.memory import (
     bytes_to_train,
     free_bytes,
-    keep_freed,
-    require_room,
+    require_free_memory,
+    retain_freed_memory,
 )
 from probes.models.training.label_batches import encode_lessons
-from probes.models.training.trainer import Training
-from probes.models.training.training_runs import Trial
+from probes.models.training.trainer import trainer_for
+from probes.models.training.training_runs import TrainingRun
 from probes.models.untrained import untrained_twin
 from probes.run.grid import MODELS, dataset_named
 
@@ -48,13 +48,13 @@ def test_what_is_free_is_a_share_of_the_machine() -> None:
 
 def test_need_and_room_are_named(nothing_free: None) -> None:
     with pytest.raises(ModelError, match=r"needs about 2\.0 GiB on cpu, and 0\.0 GiB"):
-        require_room(2 << 30, CPU, what="Loading it", mending="Take less.")
+        require_free_memory(2 << 30, CPU, what="Loading it", fix="Take less.")
 
 
 def test_work_that_fits_is_let_through(nothing_free: None) -> None:
-    require_room(950, CPU, what="Loading it", mending="Take less.")
+    require_free_memory(950, CPU, what="Loading it", fix="Take less.")
     with pytest.raises(ModelError):
-        require_room(951, CPU, what="Loading it", mending="Take less.")
+        require_free_memory(951, CPU, what="Loading it", fix="Take less.")
 
 
 @pytest.mark.parametrize(
@@ -70,13 +70,13 @@ def test_training_takes_what_it_holds(
     dtype: torch.dtype, optimizer: str, bytes_each: int
 ) -> None:
     weights = {"w": torch.zeros(3, 5, dtype=dtype)}
-    found = bytes_to_train(weights, n_trials=2, optimizer=optimizer)
+    found = bytes_to_train(weights, n_runs=2, optimizer=optimizer)
     assert found == 2 * 15 * bytes_each
 
 
 def test_gradients_that_are_taken_in_turn_are_not_held_together() -> None:
     weights = {name: torch.zeros(3, 5) for name in "abcd"}
-    room = {"n_trials": 2, "optimizer": "gd"}
+    room = {"n_runs": 2, "optimizer": "gd"}
     assert bytes_to_train(weights, **room, gradients="all") == 2 * 60 * (4 + 4)
     assert bytes_to_train(weights, **room, gradients="largest") == 2 * (60 + 30) * 4
     alone = {"a": weights["a"]}
@@ -95,7 +95,7 @@ def test_llama_7b_trains_within_101_gib() -> None:
     }
     for optimizer, gib in (("gd", 51), ("adam", 101)):
         needed = bytes_to_train(
-            weights, n_trials=1, optimizer=optimizer, gradients="largest"
+            weights, n_runs=1, optimizer=optimizer, gradients="largest"
         )
         assert 2 * n + needed < gib * memory.GIB
 
@@ -110,7 +110,7 @@ def test_a_twin_that_keeps_some_weights_needs_room_for_these_twice(
 ) -> None:
     asked: list[int] = []
     monkeypatch.setattr(
-        loading, "require_room", lambda needed, *_, **__: asked.append(needed)
+        loading, "require_free_memory", lambda needed, *_, **__: asked.append(needed)
     )
     hmm = MODELS.get("hmm_llama")
     for keeps in ("nothing", "embeddings_and_norms"):
@@ -128,10 +128,10 @@ def test_training_without_room_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     labels = verbalize(model.tokenizer, task)
     learner = GradientLearner(rates=(0.1,), passes=(1,))
     lessons = encode_lessons(model, task, labels, task.demonstrations)
-    training = Training(model, learner.training, lessons)
+    training = trainer_for(model, learner.training, lessons)
     monkeypatch.setattr(memory, "free_bytes", lambda device: 1000)
-    with pytest.raises(ModelError, match="Training all by gd, 1 trials at once, needs"):
-        training.run([Trial(index=0, rate=0.1, seed=0)], 1)
+    with pytest.raises(ModelError, match=r"Training all by gd \(1 at once\) needs"):
+        training.run([TrainingRun(index=0, rate=0.1, seed=0)], 1)
 
 
 @pytest.mark.parametrize("name", [card.name for card in MODELS])
@@ -155,7 +155,7 @@ def test_memory_that_was_freed_is_used_again() -> None:
         del held
         return int(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
-    assert keep_freed()
+    assert retain_freed_memory()
     assert min(faults_of_a_round() for _ in range(12)) < 4000
 
 
@@ -169,4 +169,4 @@ def test_another_c_library_is_left_as_it_is(
         return library
 
     monkeypatch.setattr("ctypes.CDLL", opened)
-    assert not keep_freed.__wrapped__()
+    assert not retain_freed_memory.__wrapped__()

@@ -22,10 +22,11 @@ from probes.learners import GradientLearner
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.causal_lm.loading import load_causal_lm
 from probes.models.llama.model import Llama
-from probes.models.runtime.oom_halving import in_halves
+from probes.models.runtime.oom_halving import with_oom_backoff
 from probes.models.training.label_batches import encode_lessons
-from probes.models.training.trainer import Training
-from probes.models.training.training_runs import Trial
+from probes.models.training.llama_backend import LlamaBackend
+from probes.models.training.trainer import trainer_for
+from probes.models.training.training_runs import TrainingRun
 from probes.run.grid import MODELS, dataset_named
 
 SETTINGS = Settings(n_sets=4, n_queries=4, n_calibration=4, dtype="float64")
@@ -46,7 +47,7 @@ def test_every_item_is_run_once_in_order_and_fits(n: int, room: int) -> None:
         sizes.append(len(items))
         return [10 * item for item in items]
 
-    parts = list(in_halves(range(n), run, what="one"))
+    parts = list(with_oom_backoff(range(n), run, what="one"))
     assert [item for items, _ in parts for item in items] == list(range(n))
     assert [x for _, found in parts for x in found] == [10 * i for i in range(n)]
     assert max(sizes) <= room
@@ -57,9 +58,9 @@ def test_what_does_not_fit_alone_is_an_error_in_words() -> None:
     def run(items: Sequence[int]) -> None:
         raise out_of_memory()
 
-    wording = r"Memory runs out with one prompt alone: CUDA .* Expected room for one\."
+    wording = r"out with one prompt alone: CUDA .* Expected enough memory for one\."
     with pytest.raises(ModelError, match=wording):
-        list(in_halves([1, 2, 3], run, what="one prompt"))
+        list(with_oom_backoff([1, 2, 3], run, what="one prompt"))
 
 
 def test_other_errors_are_left_alone() -> None:
@@ -67,7 +68,7 @@ def test_other_errors_are_left_alone() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        list(in_halves([1, 2], run, what="one"))
+        list(with_oom_backoff([1, 2], run, what="one"))
 
 
 @pytest.fixture(scope="module")
@@ -123,23 +124,23 @@ def test_halved_trainings_end_as_stacked_ones_do(
     lessons = encode_lessons(llama, task, labels, task.demonstrations)
     asked = encode_lessons(llama, task, labels, task.queries)
     learner = GradientLearner(rates=(0.1,), passes=(2,), weights="W_V@middle")
-    trials = [Trial(index=i, rate=0.1, seed=i) for i in range(4)]
+    runs = [TrainingRun(index=i, rate=0.1, seed=i) for i in range(4)]
 
     def outcome() -> list[Any]:
-        training = Training(llama, learner.training, lessons)
+        training = trainer_for(llama, learner.training, lessons)
         if method == "run":
-            return [training.run(trials, 2).weights]
-        losses, faults = training.losses(trials, (1, 2), asked)
-        return [{"losses": torch.from_numpy(losses)}, faults]
+            return [training.run(runs, 2).weights]
+        losses, failures = training.losses(runs, (1, 2), asked)
+        return [{"losses": torch.from_numpy(losses)}, failures]
 
-    whole, learn = outcome(), Training._learn
+    whole, gradients = outcome(), LlamaBackend.gradients
 
-    def cramped(self: Any, weights: Any, batch: Any, take: Any) -> Any:
+    def cramped(self: Any, weights: Any, columns: Any, batch: Any, rest: Any) -> Any:
         if len(batch[0]) > 3:
             raise out_of_memory()
-        return learn(self, weights, batch, take)
+        return gradients(self, weights, columns, batch, rest)
 
-    monkeypatch.setattr(Training, "_learn", cramped)
+    monkeypatch.setattr(LlamaBackend, "gradients", cramped)
     halved = outcome()
     assert halved[1:] == whole[1:]
     for name, tensor in whole[0].items():

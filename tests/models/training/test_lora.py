@@ -18,15 +18,16 @@ from probes.learners import GradientLearner
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.causal_lm.loading import load_causal_lm
 from probes.models.training.label_batches import Lessons, encode_lessons
-from probes.models.training.lora import RANK, LoRATraining, training_of
-from probes.models.training.trainer import Training
-from probes.models.training.training_runs import Trial
+from probes.models.training.lora import RANK, LoRA
+from probes.models.training.parametrization import FullWeights
+from probes.models.training.trainer import Trainer, trainer_for
+from probes.models.training.training_runs import TrainingRun
 from probes.models.weights.parameter_groups import parameters_of
 from probes.run.grid import MODELS, dataset_named
 
 SETTINGS = Settings(n_sets=2, n_queries=2, n_calibration=2, dtype="float64")
 PLACE = "model.layers.2.self_attn"
-TRIALS = [Trial(index=index, rate=0.5, seed=0) for index in range(2)]
+RUNS = [TrainingRun(index=index, rate=0.5, seed=0) for index in range(2)]
 
 
 def learner(**given: Any) -> GradientLearner:
@@ -56,12 +57,12 @@ def merged(start: Any, factors: Any) -> Any:
     return {n: p + factors[f"{n}:B"] @ factors[f"{n}:A"] for n, p in start.items()}
 
 
-def plainly(model: CausalLM, lessons: Lessons, training: Training, index: int) -> Any:
+def plainly(model: CausalLM, lessons: Lessons, trainer: Trainer, index: int) -> Any:
     """Train A and B by autograd, through W + BA, with torch's own optimiser."""
-    start = training.start
+    start = trainer.start
     factors = {
         name: value[0].clone().requires_grad_(True)
-        for name, value in training._masters([TRIALS[index]]).items()
+        for name, value in trainer.loop.parametrization.initial().items()
     }
     optimizer = torch.optim.SGD(factors.values(), lr=0.5)
     ids, targets = lessons.ids[index], lessons.targets[index][:, 0]
@@ -77,31 +78,31 @@ def plainly(model: CausalLM, lessons: Lessons, training: Training, index: int) -
 def test_lora_takes_the_steps_of_a_plain_loop_over_its_factors(
     llama: CausalLM, lessons: Lessons
 ) -> None:
-    training = training_of(llama, learner().training, lessons)
-    trained = training.run(TRIALS, 3)
+    trainer = trainer_for(llama, learner().training, lessons)
+    trained = trainer.run(RUNS, 3)
     trained.require_usable()
     for index in range(2):
-        wanted = plainly(llama, lessons, training, index)
+        wanted = plainly(llama, lessons, trainer, index)
         for name, tensor in trained.of(index).items():
             np.testing.assert_allclose(tensor, wanted[name], atol=1e-10)
-            assert not torch.equal(tensor, training.start[name])
+            assert not torch.equal(tensor, trainer.start[name])
 
 
 def test_every_change_has_the_rank_of_its_factors(
     llama: CausalLM, lessons: Lessons
 ) -> None:
-    training = training_of(llama, learner().training, lessons)
-    for name, tensor in training.run(TRIALS, 3).of(0).items():
-        singular = torch.linalg.svdvals(tensor - training.start[name])
+    trainer = trainer_for(llama, learner().training, lessons)
+    for name, tensor in trainer.run(RUNS, 3).of(0).items():
+        singular = torch.linalg.svdvals(tensor - trainer.start[name])
         assert singular[RANK] < 1e-12 < singular[0]
 
 
 def test_lora_moves_the_projections_of_self_attention_and_nothing_else(
     llama: CausalLM, lessons: Lessons
 ) -> None:
-    training = training_of(llama, learner().training, lessons)
+    trainer = trainer_for(llama, learner().training, lessons)
     projections = {f"{PLACE}.{letter}_proj.weight" for letter in "qkvo"}
-    assert set(training.run(TRIALS, 1).weights) == projections
+    assert set(trainer.run(RUNS, 1).weights) == projections
     everywhere = parameters_of(llama.model, "lora@all")
     assert len(everywhere) == 4 * llama.model.config.num_hidden_layers
 
@@ -109,17 +110,17 @@ def test_lora_moves_the_projections_of_self_attention_and_nothing_else(
 def test_a_random_update_is_as_large_as_that_of_lora(
     llama: CausalLM, lessons: Lessons
 ) -> None:
-    training = training_of(llama, learner().training, lessons)
-    norms = training.update_norms(training.run(TRIALS, 3).of(1))
-    moved = training.moved_randomly(norms, seed=1)
-    assert training.update_norms(moved) == pytest.approx(norms, rel=1e-5)
+    trainer = trainer_for(llama, learner().training, lessons)
+    norms = trainer.update_norms(trainer.run(RUNS, 3).of(1))
+    moved = trainer.moved_randomly(norms, seed=1)
+    assert trainer.update_norms(moved) == pytest.approx(norms, rel=1e-5)
 
 
 def test_a_rate_of_zero_leaves_every_projection_as_it_was(
     llama: CausalLM, lessons: Lessons
 ) -> None:
-    still = Trial(index=0, rate=0.0, seed=0)
-    trained = training_of(llama, learner().training, lessons).run([still], 2)
+    still = TrainingRun(index=0, rate=0.0, seed=0)
+    trained = trainer_for(llama, learner().training, lessons).run([still], 2)
     trained.require_usable()
     start = parameters_of(llama.model, "lora@middle")
     assert all(torch.equal(t, start[name]) for name, t in trained.of(0).items())
@@ -128,17 +129,18 @@ def test_a_rate_of_zero_leaves_every_projection_as_it_was(
 def test_changes_that_rounding_swallows_are_told() -> None:
     narrow = replace(SETTINGS, dtype="bfloat16")
     model = load_causal_lm(MODELS.get("hmm_llama"), narrow)
-    tiny, large = (Trial(index=0, rate=rate, seed=0) for rate in (1e-6, 3.0))
-    training = training_of(model, learner().training, encoded(model))
-    assert "vanishes" in training.run([tiny], 2).faults[0]
-    assert training.run([large], 2).faults == [""]
+    tiny, large = (TrainingRun(index=0, rate=rate, seed=0) for rate in (1e-6, 3.0))
+    trainer = trainer_for(model, learner().training, encoded(model))
+    assert "vanishes" in trainer.run([tiny], 2).failures[0]
+    assert trainer.run([large], 2).failures == [""]
 
 
 def test_only_a_sub_model_of_that_name_is_lora(
     llama: CausalLM, lessons: Lessons
 ) -> None:
-    assert isinstance(training_of(llama, learner().training, lessons), LoRATraining)
-    plain = training_of(llama, learner(weights="W_V@middle").training, lessons)
-    assert type(plain) is Training
+    lora = trainer_for(llama, learner().training, lessons)
+    assert isinstance(lora.loop.parametrization, LoRA)
+    plain = trainer_for(llama, learner(weights="W_V@middle").training, lessons)
+    assert isinstance(plain.loop.parametrization, FullWeights)
     with pytest.raises(OptionError, match="lora"):
-        training_of(llama, learner(weights="lora@nowhere").training, lessons)
+        trainer_for(llama, learner(weights="lora@nowhere").training, lessons)

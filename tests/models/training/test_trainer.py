@@ -1,4 +1,4 @@
-"""Stacked training takes the steps of a plain loop over torch.optim, trial by trial."""
+"""Stacked training takes the steps of a plain loop over torch.optim, run by run."""
 
 from __future__ import annotations
 
@@ -18,23 +18,25 @@ from probes.learners import GradientLearner
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.causal_lm.frozen_layers import Replay
 from probes.models.causal_lm.loading import load_causal_lm
-from probes.models.training import trainer as training_module
+from probes.models.training import autograd_backend
+from probes.models.training.autograd_backend import AutogradBackend
 from probes.models.training.label_batches import encode_lessons
-from probes.models.training.optimizers import Descent
-from probes.models.training.trainer import Training
-from probes.models.training.training_runs import Trained, Trial, fault_of
+from probes.models.training.llama_backend import LlamaBackend
+from probes.models.training.optimizers import StackedOptimizer
+from probes.models.training.trainer import trainer_for
+from probes.models.training.training_runs import TrainedWeights, TrainingRun, failure_of
 from probes.models.weights import stacks
-from probes.models.weights.gradients import Product, formed
+from probes.models.weights.gradients import LazyGradient, materialize
 from probes.models.weights.parameter_groups import lowest_layer, parameters_of
 from probes.run.grid import MODELS, dataset_named
 from tests.support.tiny_models import tiny
-from tests.support.trainings import LEARNERS, TRIALS
+from tests.support.trainings import LEARNERS, RUNS
 
 SETTINGS = Settings(n_sets=3, n_queries=4, n_calibration=6, dtype="float64")
 
 ROUNDING = {"gd": 1e-10, "adam": 4e-8}
 """Adam divides by |g| + 1e-8: a gradient of 0 that is rounded to 1e-16 moves a weight
-by .3 × 1e-16 / 1e-8 = 3e-9 a step, and these trials take 12 steps."""
+by .3 × 1e-16 / 1e-8 = 3e-9 a step, and these runs take 12 steps."""
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +60,7 @@ def plainly(
     learner: GradientLearner,
     task: TextTask,
     labels: Verbalized,
-    trial: Trial,
+    run: TrainingRun,
 ) -> dict[str, torch.Tensor]:
     """Train as one would by hand: one example at a time, torch.optim, then restore."""
     moving: dict[str, Any] = parameters_of(model.model, learner.weights)
@@ -66,9 +68,9 @@ def plainly(
     for p in moving.values():
         p.requires_grad_(True)
     kind = torch.optim.Adam if learner.optimizer == "adam" else torch.optim.SGD
-    optimizer = kind(moving.values(), lr=trial.rate)
-    rng = np.random.default_rng(trial.seed)
-    shown = task.demonstrations[trial.index]
+    optimizer = kind(moving.values(), lr=run.rate)
+    rng = np.random.default_rng(run.seed)
+    shown = task.demonstrations[run.index]
     size = learner.batch_size or len(shown)
     for turn in range(max(learner.passes)):
         order = np.arange(len(shown))
@@ -93,29 +95,34 @@ def trained(
     model: CausalLM, learner: GradientLearner, task: TextTask, labels: Verbalized
 ) -> list[dict[str, torch.Tensor]]:
     lessons = encode_lessons(model, task, labels, task.demonstrations)
-    training = Training(model, learner.training, lessons)
+    training = trainer_for(model, learner.training, lessons)
+    kind = AutogradBackend if model.written is None else LlamaBackend
+    assert type(training.backend) is kind
     found: list[dict[str, torch.Tensor]] = []
-    for group in training.groups(TRIALS):
+    for group in training.groups(RUNS):
         done = training.run(group, max(learner.passes))
         done.require_usable()
         found += [done.of(place) for place in range(len(group))]
     return found
 
 
-@pytest.mark.parametrize("tokens_stacked", [0, 10**9], ids=["one_by_one", "stacked"])
+@pytest.mark.parametrize("backend", ["llama", "autograd", "autograd_stacked"])
 @pytest.mark.parametrize("name", LEARNERS)
-def test_every_trial_takes_the_steps_of_a_plain_loop(
+def test_every_run_takes_the_steps_of_a_plain_loop(
     name: str,
-    tokens_stacked: int,
+    backend: str,
     llama: CausalLM,
     task: TextTask,
     labels: Verbalized,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(training_module, "STACKED_TOKENS", tokens_stacked)
+    if backend != "llama":
+        monkeypatch.setitem(llama.__dict__, "written", None)
+    n_tokens = 10**9 if backend == "autograd_stacked" else 0
+    monkeypatch.setattr(autograd_backend, "STACKED_TOKENS", n_tokens)
     learner = LEARNERS[name]
-    for trial, found in zip(TRIALS, trained(llama, learner, task, labels), strict=True):
-        wanted = plainly(llama, learner, task, labels, trial)
+    for run, found in zip(RUNS, trained(llama, learner, task, labels), strict=True):
+        wanted = plainly(llama, learner, task, labels, run)
         for tensor in wanted:
             np.testing.assert_allclose(
                 found[tensor], wanted[tensor], atol=ROUNDING[learner.optimizer]
@@ -141,32 +148,32 @@ def test_stacks_keep_to_their_bytes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lessons = encode_lessons(llama, task, labels, task.demonstrations)
-    training = Training(llama, LEARNERS["gd"].training, lessons)
+    training = trainer_for(llama, LEARNERS["gd"].training, lessons)
     held = sum(p.numel() * 8 for p in training.start.values())
     monkeypatch.setattr(stacks, "STACKED_BYTES", {"cpu": 2 * held + 1})
-    assert [len(g) for g in training.groups(TRIALS)] == [2, 2, 2]
+    assert [len(g) for g in training.groups(RUNS)] == [2, 2, 2]
     monkeypatch.setattr(stacks, "STACKED_BYTES", {"cpu": held - 1})
-    assert [len(g) for g in training.groups(TRIALS)] == [1] * 6
+    assert [len(g) for g in training.groups(RUNS)] == [1] * 6
 
 
-def test_one_trial_that_diverges_spoils_no_other(
+def test_a_run_that_diverges_spoils_no_other(
     llama: CausalLM, task: TextTask, labels: Verbalized
 ) -> None:
     lessons = encode_lessons(llama, task, labels, task.demonstrations)
-    training = Training(llama, LEARNERS["gd"].training, lessons)
-    wild = Trial(index=0, rate=1e200, seed=0)
-    found, faults = training.losses([wild, TRIALS[0]], (1, 3), lessons)
+    training = trainer_for(llama, LEARNERS["gd"].training, lessons)
+    wild = TrainingRun(index=0, rate=1e200, seed=0)
+    found, failures = training.losses([wild, RUNS[0]], (1, 3), lessons)
     assert np.isinf(found[0]).all()
-    assert "diverged" in faults[0]
-    alone, _ = training.losses([TRIALS[0]], (1, 3), lessons)
+    assert "diverged" in failures[0]
+    alone, _ = training.losses([RUNS[0]], (1, 3), lessons)
     np.testing.assert_allclose(found[1], alone[0], rtol=1e-10)
 
 
-def test_a_trained_group_refuses_a_faulty_trial() -> None:
+def test_a_trained_group_refuses_a_failed_run() -> None:
     from probes.errors import NumericsError
 
     with pytest.raises(NumericsError, match="diverged"):
-        Trained(weights={}, faults=["", "It diverged."]).require_usable()
+        TrainedWeights(weights={}, failures=["", "It diverged."]).require_usable()
 
 
 @pytest.mark.parametrize("kind", ["grouped_queries", "tied", "sliding", "neox", "gptj"])
@@ -187,25 +194,27 @@ def test_the_layer_that_is_trained_lowest_is_found() -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_a_last_step_that_leaves_no_number_is_told(value: float) -> None:
+def test_a_last_step_that_diverges_is_noticed(value: float) -> None:
     """Every loss was finite before it."""
     start = {"w": torch.zeros(3, 2)}
     moved = {"w": torch.ones(3, 2)}
-    told: dict[str, Any] = {"is_finite": True, "largest": lambda: 1.0}
-    assert fault_of(TRIALS[0], moved, start, **told) == ""
+    options: dict[str, Any] = {"is_finite": True, "largest_gradient": lambda: 1.0}
+    assert failure_of(RUNS[0], moved, start, **options) == ""
     moved["w"][1, 1] = value
-    assert "diverged" in fault_of(TRIALS[0], moved, start, **told)
+    assert "diverged" in failure_of(RUNS[0], moved, start, **options)
 
 
 @pytest.mark.parametrize("name", ["sgd_pairs", "adam", "gd_middle_W_V"])
-def test_a_vanishing_update_tells_how_large_its_gradient_is(
+def test_a_vanishing_update_reports_how_large_its_gradient_is(
     name: str, llama: CausalLM, task: TextTask, labels: Verbalized
 ) -> None:
     """It is the first step's; autograd and one plain loss have the same."""
     learner = LEARNERS[name]
     lessons = encode_lessons(llama, task, labels, task.demonstrations)
-    tiny_rate = Trial(index=1, rate=1e-40, seed=0)
-    (fault,) = Training(llama, learner.training, lessons).run([tiny_rate], 2).faults
+    tiny_rate = TrainingRun(index=1, rate=1e-40, seed=0)
+    (failure,) = (
+        trainer_for(llama, learner.training, lessons).run([tiny_rate], 2).failures
+    )
     moving: dict[str, Any] = parameters_of(llama.model, learner.weights)
     for p in moving.values():
         p.requires_grad_(True)
@@ -218,15 +227,15 @@ def test_a_vanishing_update_tells_how_large_its_gradient_is(
     largest = max(float(p.grad.abs().max()) for p in moving.values())
     for p in moving.values():
         p.requires_grad_(False).grad = None
-    assert f"although the gradient is up to {largest:.2g}." in fault
+    assert f"although the gradient is up to {largest:.2g}." in failure
 
 
-def product(n_trials: int, d_in: int, dtype: torch.dtype, is_tied: bool) -> Product:
-    """Draw a gradient that is not formed; if it is tied, some rows stand twice."""
+def product(n_runs: int, d_in: int, dtype: torch.dtype, is_tied: bool) -> LazyGradient:
+    """Draw a gradient that is not computed; if it is tied, some rows stand twice."""
     torch.manual_seed(0)
-    stack = () if n_trials == 1 else (n_trials,)
+    stack = () if n_runs == 1 else (n_runs,)
     rows = torch.randint(5, (*stack, 7)) if is_tied else None
-    return Product(
+    return LazyGradient(
         torch.randn(*stack, 5, 3, dtype=dtype),
         torch.randn(*stack, 3, d_in, dtype=dtype),
         rows,
@@ -235,45 +244,45 @@ def product(n_trials: int, d_in: int, dtype: torch.dtype, is_tied: bool) -> Prod
 
 
 def after_two_steps(
-    optimizer: str, gradient: Product | torch.Tensor, wide: torch.dtype
+    optimizer: str, gradient: LazyGradient | torch.Tensor, wide: torch.dtype
 ) -> torch.Tensor:
-    size = formed(gradient).shape
-    n_trials = size[0] if len(size) == 3 else 1
-    rates = torch.linspace(0.1, 0.3, n_trials, dtype=torch.float64)
-    descent = Descent(optimizer=optimizer, rates=rates)
-    masters = {"w": torch.ones(size, dtype=wide)}
+    size = materialize(gradient).shape
+    n_runs = size[0] if len(size) == 3 else 1
+    rates = torch.linspace(0.1, 0.3, n_runs, dtype=torch.float64)
+    stacked = StackedOptimizer(optimizer=optimizer, rates=rates)
+    parameters = {"w": torch.ones(size, dtype=wide)}
     for _ in range(2):
-        descent.begin_step()
+        stacked.begin_step()
         given = gradient.clone() if isinstance(gradient, torch.Tensor) else gradient
-        descent.move(masters, "w", given)
-    return masters["w"]
+        stacked.move(parameters, "w", given)
+    return parameters["w"]
 
 
-@pytest.mark.parametrize("n_trials", [1, 3])
-def test_a_rate_that_is_no_float32_diverges(n_trials: int) -> None:
-    size = (4, 8) if n_trials == 1 else (n_trials, 4, 8)
-    rates = torch.full((n_trials,), 1e200, dtype=torch.float64)
-    masters = {"w": torch.ones(size)}
-    descent = Descent(optimizer="gd", rates=rates)
-    descent.begin_step()
-    descent.move(masters, "w", torch.full(size, 10.0))
-    assert not bool(torch.isfinite(masters["w"]).any())
+@pytest.mark.parametrize("n_runs", [1, 3])
+def test_a_rate_that_is_no_float32_diverges(n_runs: int) -> None:
+    size = (4, 8) if n_runs == 1 else (n_runs, 4, 8)
+    rates = torch.full((n_runs,), 1e200, dtype=torch.float64)
+    parameters = {"w": torch.ones(size)}
+    stacked = StackedOptimizer(optimizer="gd", rates=rates)
+    stacked.begin_step()
+    stacked.move(parameters, "w", torch.full(size, 10.0))
+    assert not bool(torch.isfinite(parameters["w"]).any())
 
 
 @pytest.mark.parametrize("is_tied", [False, True])
-@pytest.mark.parametrize("n_trials", [1, 3])
+@pytest.mark.parametrize("n_runs", [1, 3])
 @pytest.mark.parametrize("optimizer", ["gd", "adam"])
 def test_a_product_moves_weights_as_its_gradient_does(
-    optimizer: str, n_trials: int, is_tied: bool
+    optimizer: str, n_runs: int, is_tied: bool
 ) -> None:
-    given = product(n_trials, 8, torch.float64, is_tied)
+    given = product(n_runs, 8, torch.float64, is_tied)
     found = after_two_steps(optimizer, given, torch.float64)
-    wanted = after_two_steps(optimizer, formed(given), torch.float64)
+    wanted = after_two_steps(optimizer, materialize(given), torch.float64)
     torch.testing.assert_close(found, wanted, rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "d_in", "dtype", "n_formed"),
+    ("optimizer", "d_in", "dtype", "n_computed"),
     [
         ("gd", 8, torch.float32, 0),
         ("gd", 9, torch.float32, 2),
@@ -281,11 +290,11 @@ def test_a_product_moves_weights_as_its_gradient_does(
         ("adam", 8, torch.float32, 2),
     ],
 )
-def test_a_gradient_is_formed_only_where_it_is_needed(
-    optimizer: str, d_in: int, dtype: torch.dtype, n_formed: int
+def test_a_gradient_is_computed_only_where_it_is_needed(
+    optimizer: str, d_in: int, dtype: torch.dtype, n_computed: int
 ) -> None:
     given = product(2, d_in, dtype, False)
-    with mock.patch.object(Product, "formed", autospec=True) as forming:
-        forming.side_effect = lambda own: own.left @ own.right
+    with mock.patch.object(LazyGradient, "compute", autospec=True) as computing:
+        computing.side_effect = lambda own: own.left @ own.right
         after_two_steps(optimizer, given, torch.float32)
-    assert forming.call_count == n_formed + 1  # once for its size
+    assert computing.call_count == n_computed + 1  # once for its size

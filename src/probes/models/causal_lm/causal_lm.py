@@ -20,13 +20,19 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from probes.models.llama.inference import LogProbs, ask, log_probs_of, written_out
-from probes.models.llama.model import Llama, is_written
-from probes.models.llama.prefix_tree import Prompt, shared_beginning
-from probes.models.runtime.memory import keep_freed
-from probes.models.runtime.oom_halving import in_halves
-from probes.models.runtime.thread_pool import abreast, n_abreast
-from probes.models.weights.stacks import bytes_of, stacks_of, unstacked
+from probes.models.llama.architecture import is_llama_family
+from probes.models.llama.inference import (
+    LogProbs,
+    ask,
+    llama_if_equivalent,
+    log_probs_of,
+)
+from probes.models.llama.model import Llama
+from probes.models.llama.prefix_tree import Prompt, shared_prefix_length
+from probes.models.runtime.memory import retain_freed_memory
+from probes.models.runtime.oom_halving import with_oom_backoff
+from probes.models.runtime.thread_pool import n_threads_for, run_in_threads
+from probes.models.weights.stacks import bytes_of, split_stack, unstacked
 
 TOKENS_A_BATCH = 8192
 COUNTING = threading.Lock()
@@ -43,7 +49,7 @@ class CausalLM:
     """
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
-        keep_freed()
+        retain_freed_memory()
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.n_forward = 0
@@ -60,7 +66,7 @@ class CausalLM:
     def n_bytes(self) -> int:
         """The size of the weights in memory, those packed for products included."""
         written: Llama | None = self.__dict__.get("written")
-        packed = sum(w.n_bytes for w in written.packed.values()) if written else 0
+        packed = sum(w.n_bytes for w in written.prepacked.values()) if written else 0
         return packed + self.n_weight_bytes
 
     @property
@@ -106,8 +112,8 @@ class CausalLM:
     @cached_property
     def written(self) -> Llama | None:
         """The model written out, if it is of that family and answers alike."""
-        self.count(2 if is_written(self.model) else 0)
-        return written_out(self.model)
+        self.count(2 if is_llama_family(self.model) else 0)
+        return llama_if_equivalent(self.model)
 
     def next_token_log_probs(self, prompts: Sequence[Prompt]) -> LogProbs:
         """Compute the next-token log-probabilities after each prompt.
@@ -160,11 +166,11 @@ class CausalLM:
                 with self.tuned({name: w[place] for name, w in weights.items()}):
                     answers.append(self._plainly(prompts))
             return np.stack(answers)
-        stacks = stacks_of(weights)
-        answers = abreast(
+        stacks = split_stack(weights)
+        answers = run_in_threads(
             lambda stack: self._ask([prompts], unstacked(stack))[0],
             stacks,
-            n=n_abreast(self.n_weight_bytes, self.device),
+            n=n_threads_for(self.n_weight_bytes, self.device),
         )
         return np.concatenate(answers)
 
@@ -179,7 +185,7 @@ class CausalLM:
 
     def _plainly(self, prompts: Sequence[Prompt]) -> LogProbs:
         """Ask through the library's own forward pass, whatever the architecture."""
-        shared = shared_beginning(prompts)
+        shared = shared_prefix_length(prompts)
         prefix = list(prompts[0][:shared])
         with torch.inference_mode():
             cache = self.prefill(prefix) if prefix else None
@@ -189,7 +195,7 @@ class CausalLM:
                 return self._answer([prompts[i][shared:] for i in chunk], cache, shared)
 
             for chunk in _by_length([p[shared:] for p in prompts], shared):
-                for part, answers in in_halves(chunk, answer, what="one prompt"):
+                for part, answers in with_oom_backoff(chunk, answer, what="one prompt"):
                     found.update(zip(part, log_probs_of(answers), strict=True))
         return np.stack([found[i] for i in range(len(prompts))])
 

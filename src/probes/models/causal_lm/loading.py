@@ -18,7 +18,7 @@ from probes.errors import ModelError
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.files.fingerprint import resolve
 from probes.models.files.safetensors_headers import count_parameters, require_usable
-from probes.models.runtime.memory import require_room
+from probes.models.runtime.memory import require_free_memory
 
 SPREAD = "auto"
 """The device that is all GPUs together, for a model that is too big for one."""
@@ -98,11 +98,11 @@ def _require_room(card: ModelCard, folder: Path, settings: Settings) -> None:
     if isinstance(card.weights, Untrained) and keeps_some(card.weights):
         buffers += kept  # held while the trained model makes room for the random one
     dtype = getattr(torch, settings.dtype)
-    require_room(
+    require_free_memory(
         (known + buffers) * dtype.itemsize,
         torch.device(settings.device),
         what=f"Loading {card.name}, {known:,} parameters in {settings.dtype},",
-        mending="Pass a narrower --dtype, another --device, or a smaller model.",
+        fix="Pass a narrower --dtype, another --device, or a smaller model.",
     )
 
 

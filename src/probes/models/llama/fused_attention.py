@@ -1,10 +1,12 @@
-"""Attention whose scores are never written, and the joining of what two parts saw.
+"""Fused attention, which never writes its scores, and merging two parts of it.
 
-A token that attends to two parts of its keys sees the mean of what it saw in each,
-weighted by how much mass its exponentiated scores had there (Milakov & Gimelshein 2018;
-Dao et al. 2022). ``scaled_dot_product_attention`` computes that mass and does not hand
-it out; the operator beneath it on a CPU does. It is not public, so what it answers is
-compared with the plain way before it is used at all.
+A token that attends to two sets of keys sees the mean of its two results, weighted by
+the sums of their exponentiated scores. ``scaled_dot_product_attention`` computes these
+sums without returning them, but the CPU operator beneath it returns them. It is not
+public, so its results are compared with plain attention before it is used at all.
+
+Reference:
+    Milakov and Gimelshein 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ DTYPES = (torch.float32, torch.float64)
 
 
 def by_head(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, ...]:
-    """Lay rows of tokens out by head, every query head beside a key head of its own.
+    """Order rows of tokens by head, and repeat key heads for their query heads.
 
     Args:
         query: Shape (n_stacks or 1, n_rows, n_asking, n_heads, d_head).
@@ -28,7 +30,7 @@ def by_head(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, ...]:
         value: Same.
 
     Returns:
-        Of each, shape (n_stacks · n_rows, n_heads, n_asking or n_tokens, d_head).
+        All three, shape (n_stacks · n_rows, n_heads, n_asking or n_tokens, d_head).
     """
     n_stacks = max(map(len, (query, key, value)))
     groups = query.shape[3] // key.shape[3]
@@ -40,37 +42,41 @@ def by_head(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, ...]:
     return q, k, v
 
 
-def attended(
+def attend_with_mass(
     query: Tensor, key: Tensor, value: Tensor, *, causal: bool
 ) -> tuple[Tensor, Tensor]:
-    """Attend from tokens to others, and tell how much mass these had.
+    """Attend, and return the logarithm of the sum of exponentiated scores too.
 
     Args:
         query: Scaled; shape (n_stacks or 1, n_rows, n_asking, n_heads, d_head).
         key: Shape (n_stacks or 1, n_rows, n_tokens, n_key_heads, d_head).
         value: Same.
-        causal: Whether token i sees the first i + 1 alone, and not all.
+        causal: Whether token i attends to the first i + 1 keys, or to all of them.
 
     Returns:
-        What is seen, shape (n_stacks, n_rows, n_asking, n_heads, d_head), and the
-        logarithm of the sum of exponentiated scores, (…, n_heads, 1).
+        The result, shape (n_stacks, n_rows, n_asking, n_heads, d_head), and the
+        logarithm (its mass), shape (…, n_heads, 1).
     """
-    seen, mass = operator()(*by_head(query, key, value), is_causal=causal, scale=1.0)
+    operator = forward_operator()
+    seen, mass = operator(*by_head(query, key, value), is_causal=causal, scale=1.0)
     seen, mass = (
         split(t.transpose(1, 2), 0, -1, query.shape[1]) for t in (seen, mass[..., None])
     )
     return seen, mass
 
 
-def joined(seen: Tensor, mass: Tensor, elsewhere: Tensor, mass_there: Tensor) -> Tensor:
-    """Join what tokens saw in two parts of their keys (see :func:`attended`)."""
-    return torch.lerp(seen, elsewhere, torch.sigmoid(mass_there - mass).to(seen.dtype))
+def merge_attention(
+    seen: Tensor, mass: Tensor, other_seen: Tensor, other_mass: Tensor
+) -> Tensor:
+    """Merge the results of attention to two sets of keys."""
+    share = torch.sigmoid(other_mass - mass).to(seen.dtype)
+    return torch.lerp(seen, other_seen, share)
 
 
-def is_doubtful(seen: Tensor, mass: Tensor) -> bool:
-    """Say whether some token may have seen nothing, for its scores overflowed to −∞.
+def may_have_overflowed(seen: Tensor, mass: Tensor) -> bool:
+    """Check whether all scores of some token may have overflowed to −∞.
 
-    The operator then answers 0 and a mass of 0, not NaN and −∞.
+    The operator then returns 0 and a mass of 0, where plain attention has NaN.
 
     Args:
         seen: Shape (…, d_head).
@@ -80,15 +86,15 @@ def is_doubtful(seen: Tensor, mass: Tensor) -> bool:
     return bool(is_zero.any()) and bool((seen[is_zero[..., 0]] == 0).all(-1).any())
 
 
-def is_fused(query: Tensor) -> bool:
-    """Say whether :func:`attended` serves tokens of this device and precision."""
-    wide = query.dtype in DTYPES
-    return query.device.type == "cpu" and wide and is_possible()
+def supports_fused(query: Tensor) -> bool:
+    """Check that :func:`attend_with_mass` supports a tensor's device and precision."""
+    is_wide = query.dtype in DTYPES
+    return query.device.type == "cpu" and is_wide and has_forward_operator()
 
 
 @cache
-def is_possible() -> bool:
-    """Say whether this torch has the operator, and it answers as it should."""
+def has_forward_operator() -> bool:
+    """Check that this torch has the operator, and that its results are right."""
     try:
         return all(
             _is_right(dtype, causal) for dtype in DTYPES for causal in (False, True)
@@ -98,26 +104,26 @@ def is_possible() -> bool:
 
 
 def _is_right(dtype: torch.dtype, causal: bool) -> bool:
-    """Compare with the plain way, two heads asking of every key head."""
+    """Compare with plain attention, with two query heads for each key head."""
     generator = torch.Generator().manual_seed(0)
     q, k, v = (
         torch.randn(1, 2, 5, n_heads, 8, generator=generator, dtype=dtype)
         for n_heads in (4, 2, 2)
     )
-    found = attended(q, k, v, causal=causal)
+    fused = attend_with_mass(q, k, v, causal=causal)
     k, v = (t.repeat_interleave(2, dim=3) for t in (k, v))
     scores = torch.einsum("srihd,srjhd->srihj", q, k)
     if causal:
         later = torch.ones(5, 5, dtype=torch.bool).triu(1)
         scores = scores.masked_fill(later[:, None], -torch.inf)
-    wanted = torch.einsum("srihj,srjhd->srihd", scores.softmax(-1), v)
-    masses = scores.logsumexp(-1, keepdim=True)
+    seen = torch.einsum("srihj,srjhd->srihd", scores.softmax(-1), v)
+    mass = scores.logsumexp(-1, keepdim=True)
     return all(
-        a.shape == b.shape and torch.allclose(a, b, atol=1e-5)
-        for a, b in zip(found, (wanted, masses), strict=True)
+        ours.shape == plain.shape and torch.allclose(ours, plain, atol=1e-5)
+        for ours, plain in zip(fused, (seen, mass), strict=True)
     )
 
 
-def operator() -> torch._ops.OpOverloadPacket:
-    """Give torch's operator; AttributeError where it has none."""
+def forward_operator() -> torch._ops.OpOverloadPacket:
+    """Find torch's operator; AttributeError if it has none."""
     return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu

@@ -1,4 +1,4 @@
-"""Next-token log-probabilities of many prompts by the written-out Llama family."""
+"""Next-token log-probabilities of many prompts, by the written-out Llama family."""
 
 from __future__ import annotations
 
@@ -11,33 +11,40 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from probes.errors import NumericsError
-from probes.models.llama.model import EMBEDDING, Llama, Weights, is_written
-from probes.models.llama.prefix_attention import Forest
-from probes.models.llama.prefix_tree import Prompt, Tree, passes, tree_of
-from probes.models.runtime.oom_halving import memory_error
-from probes.models.runtime.thread_pool import abreast, n_abreast
+from probes.models.llama.architecture import is_llama_family
+from probes.models.llama.linear_maps import EMBEDDING, NamedWeights
+from probes.models.llama.model import Llama
+from probes.models.llama.prefix_attention import PrefixAttention
+from probes.models.llama.prefix_tree import (
+    PrefixTree,
+    Prompt,
+    batch_trees,
+    build_prefix_tree,
+)
+from probes.models.runtime.oom_halving import out_of_memory_error
+from probes.models.runtime.thread_pool import n_threads_for, run_in_threads
 
-LEAST_TOKENS = 192
-"""Of a pass, however many weights are stacked: below it products are slow."""
-NORMALISED = {"cpu": 1 << 17, "cuda": 1 << 25}
-"""Logits normalised at a time: half a megabyte, which stays in a CPU's cache."""
+MIN_TOKENS = 192
+"""Tokens of a pass, however many weights are stacked. Smaller products are slow."""
+LOGITS_AT_ONCE = {"cpu": 1 << 17, "cuda": 1 << 25}
+"""Logits normalized at a time: half a megabyte, which stays in a CPU's cache."""
 LogProbs = NDArray[np.float32]
-TOKENS_A_PASS = {"cpu": 1280, "cuda": 4096}
-"""Enough for products at full speed, few enough for activations in a CPU's cache, and
-for prompts of like length to stand together: all are padded where they attend."""
-WORTH_PACKING = 2048
-"""Tokens: weights that moved are asked so much before packing them repays itself."""
+TOKENS_PER_PASS = {"cpu": 1280, "cuda": 4096}
+"""Enough for products at full speed. Few enough for activations to fit in a CPU's
+cache, and for prompts of similar length to be batched: attention pads them."""
+MIN_TOKENS_TO_PACK = 2048
+"""Tokens asked of trained weights. With fewer, packing the weights does not pay."""
 
 
 def ask(
-    llama: Llama, groups: Sequence[Sequence[Prompt]], weights: Weights
+    llama: Llama, groups: Sequence[Sequence[Prompt]], weights: NamedWeights
 ) -> tuple[list[LogProbs], int]:
-    """Ask groups of prompts; what a group's prompts begin with is computed once.
+    """Ask groups of prompts, computing each group's common prefix once.
 
     Args:
         llama: The model.
-        groups: Prompts of at least one token each; every group has one at least.
-        weights: Those that are not the model's own; may be stacked.
+        groups: At least one prompt each, of at least one token.
+        weights: They replace the model's own, and may be stacked.
 
     Returns:
         For each group natural logarithms, shape (n_stacks, n_prompts, n_vocab),
@@ -46,114 +53,130 @@ def ask(
     Raises:
         NumericsError: The model answered NaN or infinite logits.
     """
-    trees = [tree_of(group, prompts) for group, prompts in enumerate(groups)]
+    trees = [build_prefix_tree(group, prompts) for group, prompts in enumerate(groups)]
     n_tokens = sum(tree.n_tokens for tree in trees)
-    if weights and llama.n_stacks(weights) == 1 and n_tokens >= WORTH_PACKING:
-        llama, weights = llama.moved(weights), {}
-    most = TOKENS_A_PASS.get(llama.device.type, 1280)
-    # What a stack has in common is computed once, and above it every member alone.
-    above = llama.share_above(weights) * (llama.n_stacks(weights) - 1)
-    most = max(min(most, LEAST_TOKENS), int(most / (1 + above)))
+    if weights and llama.n_stacks(weights) == 1 and n_tokens >= MIN_TOKENS_TO_PACK:
+        llama, weights = llama.with_weights(weights), {}
+    max_tokens = TOKENS_PER_PASS.get(llama.device.type, 1280)
+    # Layers below the stacked weights run once, those above for every member.
+    above = llama.share_of_layers_above(weights) * (llama.n_stacks(weights) - 1)
+    max_tokens = max(min(max_tokens, MIN_TOKENS), int(max_tokens / (1 + above)))
     while True:
         try:
-            return _ask(llama, trees, weights, most)
+            return _ask(llama, trees, weights, max_tokens)
         except torch.OutOfMemoryError as error:
-            if most == 1:
-                raise memory_error("one prompt", error) from error
-        torch.cuda.empty_cache()  # does nothing where no GPU was used
-        most //= 2
+            if max_tokens == 1:
+                raise out_of_memory_error("one prompt", error) from error
+        torch.cuda.empty_cache()  # does nothing if no GPU was used
+        max_tokens //= 2
 
 
 def _ask(
-    llama: Llama, trees: Sequence[Tree], weights: Weights, most: int
+    llama: Llama, trees: Sequence[PrefixTree], weights: NamedWeights, max_tokens: int
 ) -> tuple[list[LogProbs], int]:
-    n = n_abreast(llama.n_bytes, llama.device)
-    cuts = list(_cut(trees, most, n))
-    found: dict[int, LogProbs] = {}
+    n = n_threads_for(llama.n_bytes, llama.device)
+    pass_lists = list(_plan_passes(trees, max_tokens, n))
+    answers = _empty_answers(llama, trees, weights)
 
-    def keep(part: Sequence[Tree], after: Forest | None) -> Forest:
-        forest, answers = _answer(llama, part, after, weights)
-        for at, tree in enumerate(part):
-            found[tree.group][:, tree.places] = answers[:, at]
-        return forest
+    def run_pass(
+        part: Sequence[PrefixTree], after: PrefixAttention | None
+    ) -> PrefixAttention:
+        attention, log_probs = _answer(llama, part, after, weights)
+        for i, tree in enumerate(part):
+            answers[tree.group][:, tree.indices] = log_probs[:, i]
+        return attention
 
-    n_vocab = len(llama.weight(llama.head + ".weight", {}))
-    for tree in trees:
-        shape = llama.n_stacks(weights), len(tree.leaves), n_vocab
-        found[tree.group] = np.empty(shape, dtype=np.float32)
-
-    def keep_all(some: Sequence[list[Sequence[Tree]]]) -> None:
-        forests = abreast(lambda parts: keep(parts[0], None), some, n=n)
-        left = [
+    def run_lists(some: Sequence[list[Sequence[PrefixTree]]]) -> None:
+        """Run the first pass of each list, then all others."""
+        first = run_in_threads(lambda parts: run_pass(parts[0], None), some, n=n)
+        others = [
             (part, after)
-            for parts, after in zip(some, forests, strict=True)
+            for parts, after in zip(some, first, strict=True)
             for part in parts[1:]
         ]
-        abreast(lambda asked: keep(*asked), left, n=n)
+        run_in_threads(lambda other: run_pass(*other), others, n=n)
 
-    for start in range(0, len(cuts), n):
-        keep_all(cuts[start : start + n])  # and let go of what the stems keep
-    return [found[group] for group in range(len(trees))], sum(map(len, cuts))
+    for start in range(0, len(pass_lists), n):
+        run_lists(pass_lists[start : start + n])  # then free their caches
+    return [answers[group] for group in range(len(trees))], sum(map(len, pass_lists))
+
+
+def _empty_answers(
+    llama: Llama, trees: Sequence[PrefixTree], weights: NamedWeights
+) -> dict[int, LogProbs]:
+    n_vocab = len(llama.weight(llama.head + ".weight", {}))
+    n_stacks = llama.n_stacks(weights)
+    return {
+        tree.group: np.empty((n_stacks, len(tree.suffixes), n_vocab), dtype=np.float32)
+        for tree in trees
+    }
 
 
 def _answer(
-    llama: Llama, trees: Sequence[Tree], after: Forest | None, weights: Weights
-) -> tuple[Forest, LogProbs]:
-    """Ask in one pass; answers are (n_stacks, n_trees, n_leaves, n_vocab)."""
-    forest = Forest.of(trees, llama.device, after=after)
-    hidden = llama.embed(forest.ids, weights)
-    answers = log_probs_of(llama.logits(hidden, forest, weights))
-    return forest, answers.reshape(len(answers), len(trees), -1, answers.shape[-1])
+    llama: Llama,
+    trees: Sequence[PrefixTree],
+    after: PrefixAttention | None,
+    weights: NamedWeights,
+) -> tuple[PrefixAttention, LogProbs]:
+    """Run one pass; answers have shape (n_stacks, n_trees, n_suffixes, n_vocab)."""
+    attention = PrefixAttention.of(trees, llama.device, after=after)
+    hidden = llama.embed(attention.layout.ids, weights)
+    answers = log_probs_of(llama.logits(hidden, attention, weights))
+    return attention, answers.reshape(len(answers), len(trees), -1, answers.shape[-1])
 
 
-def _cut(trees: Sequence[Tree], most: int, n: int) -> Iterator[list[Sequence[Tree]]]:
-    """Give passes, those that share a stem together: the first of them computes it."""
-    for batch in passes(trees, most=most):
-        if n > 1 and len(batch) == 1 and batch[0].n_tokens > most:
-            for parts in batch[0].evenly(most, least=min(most, LEAST_TOKENS), n=n):
+def _plan_passes(
+    trees: Sequence[PrefixTree], max_tokens: int, n_threads: int
+) -> Iterator[list[Sequence[PrefixTree]]]:
+    """List passes that share prefixes; the first of each list computes them."""
+    for batch in batch_trees(trees, max_tokens=max_tokens):
+        if n_threads > 1 and len(batch) == 1 and batch[0].n_tokens > max_tokens:
+            for parts in batch[0].split_evenly(
+                max_tokens, min_tokens=min(max_tokens, MIN_TOKENS), n_threads=n_threads
+            ):
                 yield [[part] for part in parts]
         else:
-            yield list(zip(*(tree.cut(most) for tree in batch), strict=True))
+            yield list(zip(*(tree.split(max_tokens) for tree in batch), strict=True))
 
 
-def written_out(model: Any) -> Llama | None:
-    """Write a model out if it is of the family and answers a probe as it does itself.
+def llama_if_equivalent(model: Any) -> Llama | None:
+    """Write a model out if it is of the family and answers two prompts as it does.
 
-    Anything that a configuration may hold and we do not know of shows in the answer.
+    The comparison notices settings of the model that this code does not know.
     """
-    if not is_written(model):
+    if not is_llama_family(model):
         return None
     llama = Llama(model)
     n_vocab = llama.own[EMBEDDING].shape[0]
-    probes = [[(7 * i + n) % n_vocab for i in range(n)] for n in (11, 6)]
+    prompts = [[(7 * i + n) % n_vocab for i in range(n)] for n in (11, 6)]
     with torch.inference_mode():
-        (found,), _ = ask(llama, [probes], {})
-        wanted = [model(torch.tensor([p], device=llama.device)).logits for p in probes]
-        theirs = log_probs_of(torch.stack([w[0, -1].float() for w in wanted]))
+        (ours,), _ = ask(llama, [prompts], {})
+        logits = [model(torch.tensor([p], device=llama.device)).logits for p in prompts]
+        theirs = log_probs_of(torch.stack([each[0, -1].float() for each in logits]))
     eps = torch.finfo(next(iter(llama.own.values())).dtype).eps
     allowed = max(8 * eps, 1e-4) * max(1.0, float(np.abs(theirs).max()))
-    return llama if float(np.abs(found[0] - theirs).max()) <= allowed else None
+    return llama if float(np.abs(ours[0] - theirs).max()) <= allowed else None
 
 
 def log_probs_of(logits: Tensor) -> LogProbs:
-    """Normalise logits (…, n_vocab), which are written over.
+    """Normalize logits (…, n_vocab), which are overwritten.
 
-    Only the normaliser is float64, so that float32 log-probabilities are rounded twice:
-    their normaliser and they themselves by half a unit of their last place at most.
+    Only the normalizer is float64, so float32 log-probabilities are rounded twice, each
+    time by at most half a unit in the last place: the normalizer and the result.
 
     Raises:
-        NumericsError: Some are NaN or infinite.
+        NumericsError: Some logits are NaN or infinite.
     """
     flat = logits.reshape(-1, logits.shape[-1])
     flat = flat.float() if flat.dtype.itemsize < 4 else flat
-    n_rows = max(1, NORMALISED.get(logits.device.type, 1 << 17) // flat.shape[1])
-    for part in torch.split(flat, n_rows):
+    at_once = LOGITS_AT_ONCE.get(logits.device.type, 1 << 17)
+    for part in torch.split(flat, max(1, at_once // flat.shape[1])):
         largest, least = (f(-1, keepdim=True) for f in (part.amax, part.amin))
-        if not torch.isfinite(largest - least).all():  # any that is not finite shows
+        if not torch.isfinite(largest - least).all():  # true if any is not finite
             raise _not_finite(flat)
         masses = torch.exp_(part - largest).sum(-1, keepdim=True)
-        normaliser = largest.double() + masses.double().log()
-        part.sub_(normaliser.to(part.dtype))
+        normalizer = largest.double() + masses.double().log()
+        part.sub_(normalizer.to(part.dtype))
     return np.asarray(flat.reshape(logits.shape).cpu().numpy(), dtype=np.float32)
 
 

@@ -1,95 +1,63 @@
-"""Prompts that share their beginnings, side by side: each beginning is computed once.
+"""Attention of prompts that share prefixes: every prefix is computed once.
 
-Every group of prompts is a tree, its common prefix the stem. All tokens of all stems
-and of what follows them stand in one sequence without padding; attention to a stem is
-one product for all that grew from it, so no prompt has a copy of its keys and values.
+Attention to a prefix is one product for all its suffixes, so no prompt has a copy of
+the prefix's keys and values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from probes.models.llama.axes import product, split
-from probes.models.llama.fused_attention import attended, is_doubtful, is_fused, joined
-from probes.models.llama.prefix_tree import Tree
-from probes.models.llama.ragged import RaggedRows, causally
+from probes.models.llama.fused_attention import (
+    attend_with_mass,
+    may_have_overflowed,
+    merge_attention,
+    supports_fused,
+)
+from probes.models.llama.prefix_layout import PrefixLayout
+from probes.models.llama.prefix_tree import PrefixTree
+from probes.models.llama.ragged import causal_attention
 
 
-@dataclass(kw_only=True)
-class Forest:
-    """Trees of equally many leaves in one pass (see ``networks.llama.Layout``).
-
-    For asking only: no gradient passes through it.
+@dataclass(frozen=True, kw_only=True)
+class PrefixAttention:
+    """Attends within prefix trees (an ``AttentionLayout``), without gradients.
 
     Attributes:
-        ids: All tokens, the stems first, shape (1, n_tokens).
-        positions: Of every token in its prompt, same shape.
-        rows: The last token of every leaf, shape (1, n_trees · n_leaves).
-        stems: The grid of stems, rows (n_trees,).
-        leaves: The grid of leaves, rows (n_trees, n_leaves).
-        kept: Keys of stems and what they show (values, or in the last layer what
-            enters it) by layer, from a pass before or this one.
-        has_stems: Whether the stems' tokens are in this pass.
+        layout: Where the tokens stand.
+        cache: Each layer's keys and values of the prefixes. The last layer may have its
+            input in place of values. An earlier pass may have filled it.
     """
 
-    ids: Tensor
-    positions: Tensor
-    rows: Tensor
-    stems: RaggedRows
-    leaves: RaggedRows
-    kept: dict[int, tuple[Tensor, Tensor]]
-    has_stems: bool
-    _masks: dict[tuple[int | None, bool], tuple[Tensor | None, Tensor]] = field(
-        default_factory=dict
-    )
+    layout: PrefixLayout
+    cache: dict[int, tuple[Tensor, Tensor]]
 
     @classmethod
     def of(
         cls,
-        trees: Sequence[Tree],
+        trees: Sequence[PrefixTree],
         device: torch.device,
         *,
-        after: Forest | None = None,
-    ) -> Forest:
-        """Lay out trees.
+        after: PrefixAttention | None = None,
+    ) -> PrefixAttention:
+        """Lay out trees (see ``PrefixLayout.of``), and share the cache of a pass."""
+        layout = PrefixLayout.of(trees, device, after=after.layout if after else None)
+        return cls(layout=layout, cache=after.cache if after else {})
 
-        Args:
-            trees: Of equally many leaves each.
-            device: Where the model is.
-            after: The pass that computed the stems of these trees, if one did.
-        """
-        stems = [] if after is not None else [list(t.stem) for t in trees]
-        leaves = [list(leaf) for tree in trees for leaf in tree.leaves]
-        begins = [len(tree.stem) for tree in trees for _ in tree.leaves]
-        tokens = [token for part in (*stems, *leaves) for token in part]
-        steps = [step for stem in stems for step in range(len(stem))]
-        steps += [
-            b + i
-            for b, leaf in zip(begins, leaves, strict=True)
-            for i in range(len(leaf))
-        ]
-        lengths = torch.tensor([len(leaf) for leaf in leaves])
-        rows = sum(map(len, stems)) + lengths.cumsum(0) - 1
-        shape = (len(trees), len(trees[0].leaves))
-        begun = torch.tensor([len(tree.stem) for tree in trees])
-        return cls(
-            ids=torch.tensor([tokens], device=device),
-            positions=torch.tensor([steps], device=device),
-            rows=rows[None].to(device),
-            stems=after.stems if after else RaggedRows.of(begun.to(device)),
-            leaves=RaggedRows.of(lengths.reshape(shape).to(device)),
-            kept=after.kept if after else {},
-            has_stems=after is None,
-        )
+    @property
+    def positions(self) -> Tensor:
+        """Each token's position in its prompt, shape (1, n_tokens)."""
+        return self.layout.positions
 
-    @cached_property
-    def _n_stem_tokens(self) -> int:
-        return int(self.stems.lengths.sum()) if self.has_stems else 0
+    @property
+    def rows(self) -> Tensor:
+        """The last token of every suffix, shape (1, n_trees · n_suffixes)."""
+        return self.layout.rows
 
     def attend(
         self,
@@ -100,21 +68,22 @@ class Forest:
         layer: int,
         window: int | None,
     ) -> Tensor:
-        """Attend within stems, and from leaves to their stem and themselves."""
-        n, parts = self._n_stem_tokens, []
-        if self._keep(layer, key, value):
-            stems = self.stems, query[:, :n], *self.kept[layer]
-            parts.append(causally(*stems, window))
+        """Attend within prefixes, and from suffixes to their prefix and themselves."""
+        n, parts = self.layout.n_prefix_tokens, []
+        prefixes, suffixes = self.layout.prefixes, self.layout.suffixes
+        if self._fill_cache(layer, key, value):
+            of_prefixes = query[:, :n], *self.cache[layer]
+            parts.append(causal_attention(prefixes, *of_prefixes, window))
         asking = query[:, n:]
-        own = self.leaves.pad(key[:, n:]), self.leaves.pad(value[:, n:])
-        if not self.stems.width:
-            parts.append(causally(self.leaves, asking, *own, window))
+        own = suffixes.pad(key[:, n:]), suffixes.pad(value[:, n:])
+        if not prefixes.width:
+            parts.append(causal_attention(suffixes, asking, *own, window))
         else:
             seen = None
-            if self._is_fused(asking, window):
-                seen = self._from_leaves_fused(asking, *own, layer)
+            if self._can_fuse(asking, window):
+                seen = self._from_suffixes_fused(asking, *own, layer)
             if seen is None:
-                seen = self._from_leaves(asking, *own, layer, window)
+                seen = self._from_suffixes(asking, *own, layer, window)
             parts.append(seen)
         return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
 
@@ -122,96 +91,94 @@ class Forest:
         self,
         query: Tensor,
         key: Tensor,
-        shown: Tensor,
+        value: Tensor,
         *,
         layer: int,
         window: int | None,
     ) -> Tensor:
-        """Attend from the last token of every leaf to its stem and to itself."""
-        n, (n_trees, n_leaves) = self._n_stem_tokens, self.leaves.lengths.shape
-        self._keep(layer, key, shown)
-        asked = split(split(query, 2, key.shape[2], -1), 1, n_trees, n_leaves)
-        # (n_stacks or 1, n_trees, n_leaves, n_key_heads, groups, d_head)
-        of_stem, of_own = self._hidden(window, of_rows=True)
-        scores = [
-            self._to_own(asked, key[:, n:]).masked_fill_(of_own[:, 0], -torch.inf)
-        ]
-        if self.stems.width:
-            stem_keys, stem_shown = self.kept[layer]
-            beside = asked.transpose(2, 3).flatten(3, 4)  # all that ask of a stem
-            found = product(beside, stem_keys.permute(0, 1, 3, 4, 2))
-            found = split(found, 3, n_leaves, -1).transpose(2, 3)
-            if of_stem is not None:
-                found = found.masked_fill(of_stem[:, 0], -torch.inf)
-            scores.append(found)
+        """Attend from the last token of every suffix to its prefix and its suffix."""
+        n, suffixes = self.layout.n_prefix_tokens, self.layout.suffixes
+        n_trees, n_suffixes = suffixes.lengths.shape
+        self._fill_cache(layer, key, value)
+        asking = split(split(query, 2, key.shape[2], -1), 1, n_trees, n_suffixes)
+        # (n_stacks or 1, n_trees, n_suffixes, n_key_heads, groups, d_head)
+        scores = self._scores_of_rows(asking, key[:, n:], layer, window)
         weights = torch.softmax(torch.cat(scores, dim=-1), dim=-1).flatten(3, 4)
-        weights = split(weights, 3, shown.shape[2], -1)  # by what shows, then who asks
-        width = self.leaves.width
-        own_shown = self.leaves.pad(shown[:, n:]).transpose(3, 4)
-        seen = product(weights[..., :width], own_shown)
-        if self.stems.width:
-            beside = weights[..., width:].transpose(2, 3).flatten(3, 4)
-            found = product(beside, stem_shown.transpose(2, 3))
-            seen = seen.add_(split(found, 3, n_leaves, -1).transpose(2, 3))
+        weights = split(weights, 3, value.shape[2], -1)  # by value head, then by query
+        width = suffixes.width
+        own_values = suffixes.pad(value[:, n:]).transpose(3, 4)
+        seen = product(weights[..., :width], own_values)
+        if self.layout.prefixes.width:
+            _, prefix_values = self.cache[layer]
+            together = weights[..., width:].transpose(2, 3).flatten(3, 4)
+            of_prefix = product(together, prefix_values.transpose(2, 3))
+            seen = seen.add_(split(of_prefix, 3, n_suffixes, -1).transpose(2, 3))
         return seen.flatten(3, 4).flatten(1, 2)
 
-    def _keep(self, layer: int, key: Tensor, shown: Tensor) -> bool:
-        """Keep keys of stems and what they show, if this pass computes them."""
-        n = self._n_stem_tokens
+    def _scores_of_rows(
+        self, asking: Tensor, own_keys: Tensor, layer: int, window: int | None
+    ) -> list[Tensor]:
+        """Score each suffix's own keys, and those of its prefix if there are any."""
+        of_prefix, of_own = self.layout.masks(window, of_rows=True)
+        own_scores = self._scores_of_own(asking, own_keys)
+        scores = [own_scores.masked_fill_(of_own[:, 0], -torch.inf)]
+        if self.layout.prefixes.width:
+            prefix_keys, _ = self.cache[layer]
+            together = asking.transpose(2, 3).flatten(3, 4)  # all that ask of a prefix
+            prefix_scores = product(together, prefix_keys.permute(0, 1, 3, 4, 2))
+            prefix_scores = split(prefix_scores, 3, asking.shape[2], -1).transpose(2, 3)
+            if of_prefix is not None:
+                prefix_scores = prefix_scores.masked_fill(of_prefix[:, 0], -torch.inf)
+            scores.append(prefix_scores)
+        return scores
+
+    def _fill_cache(self, layer: int, key: Tensor, value: Tensor) -> bool:
+        """Cache keys and values of prefixes, if this pass computes them."""
+        n, prefixes = self.layout.n_prefix_tokens, self.layout.prefixes
         if n:
-            self.kept[layer] = self.stems.pad(key[:, :n]), self.stems.pad(shown[:, :n])
+            self.cache[layer] = prefixes.pad(key[:, :n]), prefixes.pad(value[:, :n])
         return n > 0
 
-    def _to_own(self, asked: Tensor, key: Tensor) -> Tensor:
-        """Score the tokens of leaves, shape (…, n_key_heads, groups, width).
+    def _scores_of_own(self, asking: Tensor, key: Tensor) -> Tensor:
+        """Score each suffix's own keys, shape (…, n_key_heads, groups, width).
 
-        Keys of a stack are neither padded nor put into another order: they are many.
+        A stack's keys are neither padded nor reordered, because they are many.
         """
+        suffixes = self.layout.suffixes
         if len(key) == 1:
-            return product(asked, self.leaves.pad(key).permute(0, 1, 2, 4, 5, 3))
-        asking = asked.flatten(1, 2).index_select(1, self._leaf_of)
-        scores = (key[:, :, :, None] * asking).sum(-1)
-        return self.leaves.pad(scores).permute(0, 1, 2, 4, 5, 3)
+            return product(asking, suffixes.pad(key).permute(0, 1, 2, 4, 5, 3))
+        by_token = asking.flatten(1, 2).index_select(1, self.layout.suffix_of_token)
+        scores = (key[:, :, :, None] * by_token).sum(-1)
+        return suffixes.pad(scores).permute(0, 1, 2, 4, 5, 3)
 
-    @cached_property
-    def _leaf_of(self) -> Tensor:
-        """Tell of every token that is no stem's in which leaf it is, (n_tokens,)."""
-        lengths = self.leaves.lengths.flatten()
-        return torch.arange(len(lengths), device=lengths.device).repeat_interleave(
-            lengths
-        )
-
-    def _is_fused(self, query: Tensor, window: int | None) -> bool:
-        """Say whether leaves see all of stems, and fused attention serves them."""
-        longest = self.stems.width + self.leaves.width
+    def _can_fuse(self, query: Tensor, window: int | None) -> bool:
+        """Check that suffixes see whole prefixes, and that fused attention can run."""
+        prefixes = self.layout.prefixes
+        longest = prefixes.width + self.layout.suffixes.width
         is_short = window is None or longest <= window
-        return is_short and self.stems.shown is None and is_fused(query)
+        return is_short and prefixes.source is None and supports_fused(query)
 
-    def _from_leaves_fused(
+    def _from_suffixes_fused(
         self, query: Tensor, key: Tensor, value: Tensor, layer: int
     ) -> Tensor | None:
-        """Attend from leaves to stems and to themselves, no score written.
+        """Attend from suffixes to prefixes and themselves without writing scores.
 
-        None where some scores are −∞, which only numbers of 10¹⁹ make.
+        Returns None if scores may be −∞, which takes numbers of about 10¹⁹.
         """
-        by_leaf = (t.flatten(1, 2) for t in (self.leaves.pad(query), key, value))
-        own = attended(*by_leaf, causal=True)
-        stem = attended(self._by_tree.pad(query), *self.kept[layer], causal=False)
-        if is_doubtful(*own) or is_doubtful(*stem):
+        suffixes, by_tree = self.layout.suffixes, self.layout.suffixes_by_tree
+        by_suffix = (t.flatten(1, 2) for t in (suffixes.pad(query), key, value))
+        own = attend_with_mass(*by_suffix, causal=True)
+        prefix = attend_with_mass(by_tree.pad(query), *self.cache[layer], causal=False)
+        if may_have_overflowed(*own) or may_have_overflowed(*prefix):
             return None
         in_line = [
             grid.unpad(t.flatten(1, 2))
-            for grid, part in ((self.leaves, own), (self._by_tree, stem))
+            for grid, part in ((suffixes, own), (by_tree, prefix))
             for t in part
         ]
-        return joined(*in_line).flatten(2)
+        return merge_attention(*in_line).flatten(2)
 
-    @cached_property
-    def _by_tree(self) -> RaggedRows:
-        """Lay out the leaves' tokens by tree: one tree's are not padded."""
-        return RaggedRows.of(self.leaves.lengths.sum(dim=1))
-
-    def _from_leaves(
+    def _from_suffixes(
         self,
         query: Tensor,
         key: Tensor,
@@ -219,70 +186,59 @@ class Forest:
         layer: int,
         window: int | None,
     ) -> Tensor:
-        """Attend from leaves to stems and to themselves, all scores written."""
-        groups = query.shape[2] // key.shape[4]
-        asked = split(self.leaves.pad(query), 4, key.shape[4], groups)
-        asked = asked.permute(0, 1, 4, 2, 5, 3, 6)
-        # (n_stacks, n_trees, n_key_heads, n_leaves, groups, n_tokens, d_head)
-        n_leaves, n_tokens = asked.shape[3], asked.shape[5]
-        asked = asked.flatten(4, 5)
+        """Attend from suffixes to prefixes and themselves, writing all scores."""
+        groups, suffixes = query.shape[2] // key.shape[4], self.layout.suffixes
+        asking = split(suffixes.pad(query), 4, key.shape[4], groups)
+        asking = asking.permute(0, 1, 4, 2, 5, 3, 6)
+        # (n_stacks, n_trees, n_key_heads, n_suffixes, groups, n_tokens, d_head)
+        n_suffixes, n_tokens = asking.shape[3], asking.shape[5]
+        asking = asking.flatten(4, 5)
         keys, values = (
             t.permute(0, 1, 4, 2, 3, 5) for t in (key, value)
-        )  # (n_stacks, n_trees, n_key_heads, n_leaves, n_tokens, d_head)
-        of_stem, of_own = self._hidden(window, of_rows=False)
-        own, width = product(asked, keys.transpose(-1, -2)), self.stems.width
-        # A row of scores is a token's to its stem and to its leaf, in one piece.
+        )  # (n_stacks, n_trees, n_key_heads, n_suffixes, n_tokens, d_head)
+        prefix_keys, prefix_values = (t.transpose(2, 3) for t in self.cache[layer])
+        scores = self._suffix_scores(asking, keys, prefix_keys, groups, window)
+        torch.softmax(scores, dim=-1, out=scores)
+        width = self.layout.prefixes.width
+        seen = product(scores[..., width:], values)
+        of_prefix = product(scores[..., :width].flatten(3, 4), prefix_values)
+        seen.add_(split(of_prefix, 3, n_suffixes, -1))
+        seen = split(seen, 4, groups, n_tokens).permute(0, 1, 3, 5, 2, 4, 6)
+        return suffixes.unpad(seen.flatten(4).flatten(1, 3))
+
+    def _suffix_scores(
+        self,
+        asking: Tensor,
+        keys: Tensor,
+        prefix_keys: Tensor,
+        groups: int,
+        window: int | None,
+    ) -> Tensor:
+        """Score prefixes and suffixes in one tensor: each row is a token's scores.
+
+        Args:
+            asking: Shape (n_stacks or 1, n_trees, n_key_heads, n_suffixes, groups ·
+                n_tokens, d_head).
+            keys: Shape (n_stacks or 1, n_trees, n_key_heads, n_suffixes, n_tokens,
+                d_head).
+            prefix_keys: Shape (n_stacks or 1, n_trees, n_key_heads, width, d_head).
+            groups: Query heads for each key head.
+            window: How many tokens back a token attends.
+        """
+        of_prefix, of_own = self.layout.masks(window, of_rows=False)
+        own, width = product(asking, keys.transpose(-1, -2)), prefix_keys.shape[3]
         scores = own.new_empty(*own.shape[:-1], width + own.shape[-1])
         by_tree = scores.flatten(0, 2).flatten(1, 2)[..., :width]
-        hidden = split(scores, 4, groups, n_tokens)
-        stem_keys, stem_values = (t.transpose(2, 3) for t in self.kept[layer])
+        masked = split(scores, 4, groups, -1)
         torch.bmm(
-            asked.expand(len(own), *asked.shape[1:]).flatten(3, 4).flatten(0, 2),
-            stem_keys.expand(len(own), *stem_keys.shape[1:])
+            asking.expand(len(own), *asking.shape[1:]).flatten(3, 4).flatten(0, 2),
+            prefix_keys.expand(len(own), *prefix_keys.shape[1:])
             .flatten(0, 2)
             .transpose(-1, -2),
             out=by_tree,
         )
-        if of_stem is not None:
-            hidden[..., :width].masked_fill_(of_stem, -torch.inf)
+        if of_prefix is not None:
+            masked[..., :width].masked_fill_(of_prefix, -torch.inf)
         scores[..., width:] = own
-        hidden[..., width:].masked_fill_(of_own, -torch.inf)
-        torch.softmax(scores, dim=-1, out=scores)
-        seen = product(scores[..., width:], values)
-        from_stem = product(scores[..., :width].flatten(3, 4), stem_values)
-        seen.add_(split(from_stem, 3, n_leaves, -1))
-        seen = split(seen, 4, groups, n_tokens).permute(0, 1, 3, 5, 2, 4, 6)
-        return self.leaves.unpad(seen.flatten(4).flatten(1, 3))
-
-    def _hidden(
-        self, window: int | None, *, of_rows: bool
-    ) -> tuple[Tensor | None, Tensor]:
-        """Tell which keys a leaf's token does not see, of its stem's and of its own.
-
-        Returns:
-            Shape (n_trees or 1, 1, n_leaves or 1, 1, n_asking, n_keys); None for the
-            stem where all see all of it.
-        """
-        if (window, of_rows) in self._masks:
-            return self._masks[window, of_rows]
-        device, begins = self.leaves.lengths.device, self.stems.lengths[:, None, None]
-        if bool((begins == begins[0]).all()):
-            begins = begins[:1]
-        steps = torch.arange(self.leaves.width, device=device)
-        own = begins + steps  # (n_trees or 1, 1, n_tokens)
-        asking = begins + (self.leaves.lengths - 1)[..., None] if of_rows else own
-        stem = torch.arange(self.stems.width, device=device).expand(*own.shape[:2], -1)
-        stem = stem.masked_fill(stem >= begins, 1 << 40)  # padding is never seen
-        of_stem, of_own = (
-            _unseen(keys[..., None, :], asking[..., None], window)[:, None, :, None]
-            for keys in (stem, own)
-        )
-        found = (of_stem if bool(of_stem.any()) else None), of_own
-        self._masks[window, of_rows] = found
-        return found
-
-
-def _unseen(keys: Tensor, asking: Tensor, window: int | None) -> Tensor:
-    """Tell which positions come later than a token, or too long before it."""
-    hidden = keys > asking
-    return hidden if window is None else hidden | (keys <= asking - window)
+        masked[..., width:].masked_fill_(of_own, -torch.inf)
+        return scores

@@ -1,4 +1,4 @@
-"""Prompts that share a beginning, and which of them are computed in one pass."""
+"""Prompts that share a prefix, and which of them are computed in one pass."""
 
 from __future__ import annotations
 
@@ -9,101 +9,111 @@ from itertools import accumulate, groupby
 from probes.data.tokenization import common_prefix
 
 Prompt = Sequence[int]
-LEAST_SHARED = 8
-"""Tokens: a shorter common beginning is computed with every prompt."""
+MIN_SHARED = 8
+"""Tokens. A shorter common prefix is computed with every prompt."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tree:
-    """Prompts of one group: the tokens that all begin with, and what follows.
+class PrefixTree:
+    """Prompts of one group: their common prefix, and how each goes on.
 
     Attributes:
-        group: Which group they are.
-        stem: Common tokens; may be none.
-        leaves: At least one token each, the shortest first.
-        places: Where in the group each leaf's prompt stands.
+        group: The number of the group.
+        prefix: The common tokens; there may be none.
+        suffixes: At least one token each, the shortest first.
+        indices: Each suffix's prompt, by its index in the group.
     """
 
     group: int
-    stem: Prompt
-    leaves: list[Prompt]
-    places: list[int]
+    prefix: Prompt
+    suffixes: list[Prompt]
+    indices: list[int]
 
     @property
     def n_tokens(self) -> int:
         """Tokens that are computed."""
-        return len(self.stem) + sum(map(len, self.leaves))
+        return len(self.prefix) + sum(map(len, self.suffixes))
 
-    def cut(self, most: int) -> list[Tree]:
-        """Cut the leaves into parts of about so many tokens, each with the stem."""
-        begins, size = [0], 0
-        for place, leaf in enumerate(self.leaves):
-            size += len(leaf)
-            if size > most and place > begins[-1]:
-                begins.append(place)
-                size = len(leaf)
-        return self._parts(begins)
+    def split(self, max_tokens: int) -> list[PrefixTree]:
+        """Cut the suffixes into trees of about max_tokens, with the same prefix."""
+        starts, size = [0], 0
+        for i, suffix in enumerate(self.suffixes):
+            size += len(suffix)
+            if size > max_tokens and i > starts[-1]:
+                starts.append(i)
+                size = len(suffix)
+        return self._parts(starts)
 
-    def evenly(self, most: int, *, least: int, n: int) -> list[list[Tree]]:
-        """Cut the leaves into passes that n threads take side by side.
+    def split_evenly(
+        self, max_tokens: int, *, min_tokens: int, n_threads: int
+    ) -> list[list[PrefixTree]]:
+        """Cut the suffixes into passes for n_threads parallel threads.
 
         Args:
-            most: Tokens of a pass, about.
-            least: Likewise; a pass of fewer is not made to occupy a thread.
-            n: How many at a time.
+            max_tokens: About how many tokens a pass may have.
+            min_tokens: About how many it must have; smaller passes are not made only
+                to occupy a thread.
+            n_threads: Passes at a time.
 
         Returns:
-            Passes that must follow one another: with a stem, first one of hardly
-            more than it, and then the others at once; without, each by itself.
+            Lists of passes that must follow one another. With a prefix there is a
+            single list: the first pass has hardly more than the prefix, and the others
+            can run in parallel after it. Without, each pass has a list of its own.
         """
-        first = 1 if self.stem else 0
-        before = list(accumulate(map(len, self.leaves[first:]), initial=0))
+        first = 1 if self.prefix else 0
+        before = list(accumulate(map(len, self.suffixes[first:]), initial=0))
         n_tokens = before.pop()
-        n_parts = min(n * -(-n_tokens // (most * n)), max(1, n_tokens // least))
-        which = [n_parts * tokens // n_tokens for tokens in before]
-        changes = zip(which, [-1, *which], strict=False)
-        begins = [first + i for i, (part, last) in enumerate(changes) if part != last]
-        parts = self._parts(begins)
-        return [[self._part(0, 1), *parts]] if self.stem else [[p] for p in parts]
+        n_parts = min(
+            n_threads * -(-n_tokens // (max_tokens * n_threads)),
+            max(1, n_tokens // min_tokens),
+        )
+        part_of = [n_parts * tokens // n_tokens for tokens in before]
+        changes = zip(part_of, [-1, *part_of], strict=False)
+        starts = [first + i for i, (part, last) in enumerate(changes) if part != last]
+        parts = self._parts(starts)
+        return [[self._part(0, 1), *parts]] if self.prefix else [[p] for p in parts]
 
-    def _parts(self, begins: list[int]) -> list[Tree]:
-        ends = [*begins[1:], len(self.leaves)]
-        return [self._part(a, b) for a, b in zip(begins, ends, strict=True)]
+    def _parts(self, starts: list[int]) -> list[PrefixTree]:
+        ends = [*starts[1:], len(self.suffixes)]
+        return [self._part(a, b) for a, b in zip(starts, ends, strict=True)]
 
-    def _part(self, start: int, stop: int) -> Tree:
-        leaves, places = self.leaves[start:stop], self.places[start:stop]
-        return replace(self, leaves=leaves, places=places)
+    def _part(self, start: int, stop: int) -> PrefixTree:
+        suffixes, indices = self.suffixes[start:stop], self.indices[start:stop]
+        return replace(self, suffixes=suffixes, indices=indices)
 
 
-def tree_of(group: int, prompts: Sequence[Prompt]) -> Tree:
-    """Split a group into its common beginning and what follows, the shortest first."""
-    shared = shared_beginning(prompts)
+def build_prefix_tree(group: int, prompts: Sequence[Prompt]) -> PrefixTree:
+    """Split prompts into their common prefix and their suffixes."""
+    shared = shared_prefix_length(prompts)
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    return Tree(
+    return PrefixTree(
         group=group,
-        stem=prompts[0][:shared],
-        leaves=[prompts[i][shared:] for i in order],
-        places=order,
+        prefix=prompts[0][:shared],
+        suffixes=[prompts[i][shared:] for i in order],
+        indices=order,
     )
 
 
-def shared_beginning(prompts: Sequence[Prompt]) -> int:
+def shared_prefix_length(prompts: Sequence[Prompt]) -> int:
     """Count the tokens that are worth computing once for all prompts."""
     if len(prompts) < 2:
         return 0
     shared = min(common_prefix(prompts), min(map(len, prompts)) - 1)
-    return shared if shared >= LEAST_SHARED else 0
+    return shared if shared >= MIN_SHARED else 0
 
 
-def passes(trees: Sequence[Tree], *, most: int) -> Iterator[list[Tree]]:
-    """Gather trees that are computed in one pass, of about so many tokens at most.
+def batch_trees(
+    trees: Sequence[PrefixTree], *, max_tokens: int
+) -> Iterator[list[PrefixTree]]:
+    """Batch trees that are computed in one pass of about max_tokens.
 
-    A tree that is too large stands alone, and is then cut (see :meth:`Tree.cut`).
+    A tree that is too large is alone, and is then cut (see :meth:`PrefixTree.split`).
     """
-    for _, alike in groupby(trees, key=lambda tree: len(tree.leaves)):
-        batch: list[Tree] = []
+    for _, alike in groupby(trees, key=lambda tree: len(tree.suffixes)):
+        batch: list[PrefixTree] = []
         for tree in alike:
-            if batch and sum(t.n_tokens for t in batch) + tree.n_tokens > most:
+            n_tokens = sum(t.n_tokens for t in batch) + tree.n_tokens
+            if batch and n_tokens > max_tokens:
                 yield batch
                 batch = []
             batch.append(tree)

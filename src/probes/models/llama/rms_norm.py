@@ -1,6 +1,6 @@
-"""Division by the root mean square, x / √(mean x² + ε), and its gradient.
+"""RMS normalization without its scale, x / √(mean x² + ε), and its gradient.
 
-In float32 whatever the precision, as the library does.
+It is computed in float32 whatever the model's precision, as the library does.
 """
 
 from __future__ import annotations
@@ -9,30 +9,32 @@ import torch
 from torch import Tensor
 
 
-def normed(x: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
-    """Give what is divided, and the inverse that it was multiplied by, in float32."""
+def rms_normalize(x: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
+    """Normalize x, and return the factor 1 / √(mean x² + ε) too, in float32."""
     wide = x.to(torch.float32)
     inverse = torch.rsqrt(wide.square().mean(-1, keepdim=True) + epsilon)
     return (wide * inverse).to(x.dtype), inverse
 
 
-def back(gradient: Tensor, x: Tensor, found: Tensor, inverse: Tensor) -> Tensor:
-    """Carry a gradient back; it may be written over.
+def rms_normalize_backward(
+    gradient: Tensor, x: Tensor, normalized: Tensor, inverse: Tensor
+) -> Tensor:
+    """Compute the gradient of x.
 
     Args:
-        gradient: Of what :func:`normed` found.
-        x: What was divided.
-        found: What it found.
-        inverse: Its inverse.
+        gradient: That of the normalized x. It may be overwritten.
+        x: The input of :func:`rms_normalize`.
+        normalized: Its first result.
+        inverse: Its second result.
     """
-    if x.dtype == torch.float64:  # every rounding to float32 as autograd makes it
-        return _as_autograd_does(gradient, x, inverse)
-    wide, own = (t.to(torch.float32) for t in (gradient, found))
+    if x.dtype == torch.float64:  # round to float32 exactly where autograd does
+        return _backward_of_autograd(gradient, x, inverse)
+    wide, own = (t.to(torch.float32) for t in (gradient, normalized))
     along = (wide * own).mean(-1, keepdim=True)
     return wide.addcmul_(own, along, value=-1).mul_(inverse).to(x.dtype)
 
 
-def _as_autograd_does(gradient: Tensor, x: Tensor, inverse: Tensor) -> Tensor:
+def _backward_of_autograd(gradient: Tensor, x: Tensor, inverse: Tensor) -> Tensor:
     wide, own = (t.to(torch.float32) for t in (gradient, x))
     of_inverse = (wide * own).sum(-1, keepdim=True)
     of_mean = -0.5 * of_inverse * inverse.pow(3)

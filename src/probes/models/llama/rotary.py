@@ -1,4 +1,4 @@
-"""Rotary positions: a head's two halves are turned as a complex number is."""
+"""Rotary position embeddings: each head's two halves rotate like a complex number."""
 
 from __future__ import annotations
 
@@ -13,67 +13,70 @@ from probes.models.llama.axes import split
 
 
 @dataclass(frozen=True, kw_only=True)
-class Turns:
-    """How far the heads of every token are turned.
+class RotaryAngles:
+    """The angles by which every token's heads are rotated.
 
-    The halves come out interleaved, of queries and keys alike, so that no score
-    changes: that takes two passes over memory instead of four.
+    Rotated heads have their halves interleaved. That is so for queries and keys alike,
+    so no attention score changes, and it takes two passes over memory instead of four.
 
     Attributes:
-        by: Complex, shape (n_stacks or 1, n_tokens, d_head / 2), float32 or wider.
+        factors: e^(iθ), shape (n_stacks or 1, n_tokens, d_head / 2); its parts are
+            float32 or wider.
     """
 
-    by: Tensor
+    factors: Tensor
 
     @classmethod
-    def of(cls, cos: Tensor, sin: Tensor) -> Turns:
-        """Take cosines and sines (…, d_head), of which the halves are alike."""
+    def of(cls, cos: Tensor, sin: Tensor) -> RotaryAngles:
+        """Take cosines and sines, shape (…, d_head), whose two halves are equal."""
         half = cos.shape[-1] // 2
         wide = torch.promote_types(cos.dtype, torch.float32)
         both = (part[..., :half].to(wide) for part in (cos, sin))
-        return cls(by=torch.complex(*both))
+        return cls(factors=torch.complex(*both))
 
-    def each(self, change: Callable[[Tensor], Tensor]) -> Turns:
-        """Change those of every token alike."""
-        return Turns(by=change(self.by))
+    def map(self, change: Callable[[Tensor], Tensor]) -> RotaryAngles:
+        """Apply a function to the factors, such as a choice of tokens."""
+        return RotaryAngles(factors=change(self.factors))
 
     @cached_property
-    def of_queries(self) -> Turns:
-        """Those that scale as well, by 1/√d_head: scores need no more."""
-        return self.each(lambda by: by * (2 * by.shape[-1]) ** -0.5)
+    def scaled_for_queries(self) -> RotaryAngles:
+        """Factors that also divide by √d_head, so that scores need no scaling."""
+        return self.map(lambda factors: factors * (2 * factors.shape[-1]) ** -0.5)
 
-    def turn(self, heads: Tensor, *, is_interleaved: bool = False) -> Tensor:
-        """Turn heads; they may be written over.
+    def rotate(self, heads: Tensor, *, is_interleaved: bool = False) -> Tensor:
+        """Rotate heads, which may be overwritten.
 
         Args:
             heads: Shape (n_stacks or 1, n_tokens, n_heads, d_head).
-            is_interleaved: Whether their halves already are.
+            is_interleaved: Whether their halves are interleaved already.
         """
         wide = heads.to(self._dtype)
         if is_interleaved:
-            turned = torch.view_as_complex(split(wide, -1, -1, 2).contiguous())
+            rotated = torch.view_as_complex(split(wide, -1, -1, 2).contiguous())
         else:
-            turned = torch.complex(*wide.chunk(2, dim=-1))
-        turned.mul_(self._forth)
-        return torch.view_as_real(turned).flatten(-2).to(heads.dtype)
+            rotated = torch.complex(*wide.chunk(2, dim=-1))
+        rotated.mul_(self._of_heads)
+        return torch.view_as_real(rotated).flatten(-2).to(heads.dtype)
 
-    def back(self, gradient: Tensor, *, is_interleaved: bool = False) -> Tensor:
-        """Carry a gradient of turned heads back: turn it the other way."""
+    def rotate_backward(
+        self, gradient: Tensor, *, is_interleaved: bool = False
+    ) -> Tensor:
+        """Compute the gradient of heads from that of rotated heads: rotate it back."""
         wide = split(gradient.to(self._dtype), -1, -1, 2).contiguous()
-        turned = torch.view_as_real(torch.view_as_complex(wide) * self._back)
+        rotated = torch.view_as_real(torch.view_as_complex(wide) * self._conjugate)
         if not is_interleaved:
-            turned = turned.transpose(-1, -2)
-        return turned.flatten(-2).to(gradient.dtype)
+            rotated = rotated.transpose(-1, -2)
+        return rotated.flatten(-2).to(gradient.dtype)
 
     @cached_property
     def _dtype(self) -> torch.dtype:
-        return self.by.real.dtype
+        return self.factors.real.dtype
 
     @cached_property
-    def _forth(self) -> Tensor:
-        """What all heads of a token are multiplied by."""
-        return self.by[:, :, None]
+    def _of_heads(self) -> Tensor:
+        """The factors with an axis for heads, shape (…, n_tokens, 1, d_head / 2)."""
+        return self.factors[:, :, None]
 
     @cached_property
-    def _back(self) -> Tensor:
-        return self._forth.conj().resolve_conj()
+    def _conjugate(self) -> Tensor:
+        return self._of_heads.conj().resolve_conj()

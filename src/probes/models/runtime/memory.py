@@ -1,4 +1,4 @@
-"""Memory, planned before it is taken: what is needed, what is free, and the refusal."""
+"""Memory, planned before it is used: what is needed, what is free, and the refusal."""
 
 from __future__ import annotations
 
@@ -14,46 +14,48 @@ from torch import Tensor
 
 from probes.errors import ModelError
 
-SPARED = 0.05
-"""Share of what is free that is left alone: activations of one prompt, and others."""
+RESERVED = 0.05
+"""Share of the free memory that is not planned for: activations of one prompt, and
+other programs."""
 GIB = 1 << 30
 
-
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
-KEPT_BYTES = 1 << 30
-LARGEST_KEPT_BYTES = 1 << 25  # the most that glibc takes
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
+RETAINED_BYTES = 1 << 30
+LARGEST_RETAINED_BYTES = 1 << 25  # the most that glibc accepts
 
 
 @cache
-def keep_freed() -> bool:
-    """Let glibc keep up to a gigabyte that is freed for the next allocation.
+def retain_freed_memory() -> bool:
+    """Let glibc retain up to a gigabyte of freed memory for the next allocation.
 
-    By default it hands activations back to the system after each product, and the
-    system clears every page again for the next: a quarter of the time of training a
-    matrix of the first layer. Does nothing where the C library is another.
+    By default it returns activations to the system after each product, and the system
+    clears every page before the next. That takes a quarter of the time of training a
+    matrix of the first layer. With another C library, nothing changes.
 
     Returns:
-        Whether it agreed.
+        Whether glibc accepted the settings.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         return False
     return bool(
-        mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT_BYTES)
-        and mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
+        mallopt(M_MMAP_THRESHOLD, LARGEST_RETAINED_BYTES)
+        and mallopt(M_TRIM_THRESHOLD, RETAINED_BYTES)
     )
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """Tell how much memory a device can still give; None where nobody tells.
+    """Measure how much memory of a device is free; None if the system does not say.
 
-    A GPU's count includes what torch holds and does not use.
+    On a GPU this includes memory that torch has reserved but does not use.
     """
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return int(free) + int(held)
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(
+            device
+        )
+        return int(free) + int(unused)
     meminfo = Path("/proc/meminfo")
     if meminfo.is_file():
         for line in meminfo.read_text("ascii").splitlines():
@@ -61,51 +63,53 @@ def free_bytes(device: torch.device) -> int | None:
                 return int(line.split()[1]) * 1024
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):  # no such count on this system
+    except (AttributeError, OSError, ValueError):  # this system has no such number
         return None
 
 
-def require_room(needed: int, device: torch.device, *, what: str, mending: str) -> None:
+def require_free_memory(
+    needed: int, device: torch.device, *, what: str, fix: str
+) -> None:
     """Refuse work that would run out of memory half-way.
 
     Args:
-        needed: Bytes that the work takes beside what is held already.
-        device: Where.
+        needed: Bytes that the work allocates.
+        device: The device that it runs on.
         what: The work, for the message.
-        mending: What would need less.
+        fix: How to need less, for the message.
 
     Raises:
-        ModelError: The device has less free than that and a little more.
+        ModelError: The device has less than that and a reserve free.
     """
     free = free_bytes(device)
-    if free is None or needed <= free * (1 - SPARED):
+    if free is None or needed <= free * (1 - RESERVED):
         return
     raise ModelError(
         f"{what} needs about {needed / GIB:.1f} GiB on {device}, and {free / GIB:.1f} "
-        f"GiB are free. Expected room for it and {SPARED:.0%} more. {mending}"
+        f"GiB are free. Expected enough for it and {RESERVED:.0%} more. {fix}"
     )
 
 
 def bytes_to_train(
     weights: Mapping[str, Tensor],
     *,
-    n_trials: int,
+    n_runs: int,
     optimizer: str,
     gradients: Literal["all", "largest"] = "all",
 ) -> int:
-    """Estimate what one stack of trainings takes, without activations.
+    """Estimate the memory of one stack of training runs, without activations.
 
-    Each trial holds the weights that move in float32 or wider; once more in the model's
-    precision, if that is another; gradients in the model's precision; and for Adam two
-    moments as wide as the weights. Whole-model GD on 6.7 B weights in bfloat16 is
-    38 GiB beside the model's 13, with Adam 88 GiB.
+    Each run holds the trained weights in float32 or wider, and a copy in the model's
+    precision if that is another. Its gradients are in the model's precision. Adam adds
+    two moments, as wide as the weights. For 6.7 B weights in bfloat16, GD on the whole
+    model takes 38 GiB besides the model's 13, and Adam 88 GiB.
 
     Args:
-        weights: The model's own tensors that move.
-        n_trials: Trainings in the stack.
+        weights: The model's own tensors that are trained.
+        n_runs: Runs in the stack.
         optimizer: "gd" or "adam".
-        gradients: Which are held at a time: those of all weights, or one beside that
-            of the embedding, which waits for all others.
+        gradients: Which gradients are held at a time: "all", or the "largest" and that
+            of the embedding, which is complete only at the end.
     """
     total = 0
     for tensor in weights.values():
@@ -116,4 +120,4 @@ def bytes_to_train(
         total += tensor.numel() * (wide + working + moments)
     each = [tensor.numel() * tensor.element_size() for tensor in weights.values()]
     held = sum(each) if gradients == "all" else min(2 * max(each), sum(each))
-    return n_trials * (total + held)
+    return n_runs * (total + held)

@@ -1,4 +1,4 @@
-"""Batches that run out of a GPU's memory are run in halves, down to one item."""
+"""Out-of-memory backoff: a batch that does not fit on a GPU is run in halves."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def in_halves(
+def with_oom_backoff(
     items: Sequence[Item], run: Callable[[Sequence[Item]], Result], *, what: str
 ) -> Iterator[tuple[Sequence[Item], Result]]:
-    """Run a batch; where memory runs out, run its halves instead.
+    """Run a batch, and if memory runs out, run its halves, down to single items.
 
     Args:
         items: The batch, not empty.
-        run: Runs some of it, and may be called again with fewer.
-        what: One item, for the message.
+        run: Runs a part of the batch. It may be called again with fewer items.
+        what: Names one item in the error message.
 
     Yields:
-        Parts of the batch in order, with what they came to.
+        Parts of the batch in order, each with its result.
 
     Raises:
         ModelError: Memory runs out with a single item.
     """
     try:
-        found = run(items)
+        result = run(items)
     except torch.OutOfMemoryError as error:
         if len(items) == 1:
-            raise memory_error(what, error) from error
+            raise out_of_memory_error(what, error) from error
     else:
-        yield items, found
+        yield items, result
         return
-    torch.cuda.empty_cache()  # does nothing where no GPU was used
+    torch.cuda.empty_cache()  # does nothing if no GPU was used
     middle = len(items) // 2
     for half in (items[:middle], items[middle:]):
-        yield from in_halves(half, run, what=what)
+        yield from with_oom_backoff(half, run, what=what)
 
 
-def memory_error(what: str, error: torch.OutOfMemoryError) -> ModelError:
-    """Say that memory runs out with a single item."""
+def out_of_memory_error(what: str, error: torch.OutOfMemoryError) -> ModelError:
+    """Build the error for a single item that does not fit in memory."""
     return ModelError(
-        f"Memory runs out with {what} alone: {str(error)[:200]} Expected room for one. "
-        f"Pass a narrower --dtype, fewer --demos, or another --device."
+        f"Memory runs out with {what} alone: {str(error)[:200]} Expected enough memory "
+        f"for one. Pass a narrower --dtype, fewer --demos, or another --device."
     )

@@ -27,9 +27,9 @@ class Lessons:
         reads: Column that predicts each answer token, (n_sets, n_examples, n_answer).
         targets: The answer tokens, same shape.
         shares: Weight of each answer token; an example's sum to 1. Same shape.
-        hidden: What enters the lowest layer that is trained, and perhaps what of it
-            stays (see ``Taught.record``), shape (n_sets, n_examples, n_tokens, d); None
-            where the whole model computes.
+        hidden: The input of the lowest layer that is trained, and perhaps its frozen
+            projections (see ``LlamaBackend.record``), shape (n_sets, n_examples,
+            n_tokens, d); None if the whole model is trained.
     """
 
     ids: Tensor
@@ -61,8 +61,8 @@ class Lessons:
         """Choose sets, and examples of each: ids, reads, targets, shares (, hidden).
 
         Args:
-            sets: Indices of sets, shape (n_trials,).
-            picked: Indices of examples, shape (n_trials, n_picked); None takes all.
+            sets: Indices of sets, shape (n_runs,).
+            picked: Indices of examples, shape (n_runs, n_picked); None takes all.
         """
         tensors = [self.ids, self.reads, self.targets, self.shares]
         if self.hidden is not None:

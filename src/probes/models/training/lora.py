@@ -1,21 +1,22 @@
-"""Low-rank changes of the attention projections (LoRA), as one more sub-model.
+"""Low-rank changes of the attention projections (LoRA).
 
-Hu et al. 2021, arXiv:2106.09685: a projection W becomes W + BA, of which B and A move.
+A projection W becomes W + BA, and only B and A are trained.
+
+Reference:
+    Hu et al. 2021, arXiv:2106.09685. There is no scale α/r besides the rate.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from probes.hashing import seed_of
-from probes.models.causal_lm.causal_lm import CausalLM
-from probes.models.llama.backward import Take
-from probes.models.runtime.memory import bytes_to_train, require_room
-from probes.models.training.label_batches import Lessons
-from probes.models.training.settings import TrainingSettings
-from probes.models.training.trainer import Training
-from probes.models.weights.gradients import Gradient, formed
+from probes.models.training.parametrization import widened
+from probes.models.weights.gradients import Gradient, GradientReceiver, materialize
 from probes.models.weights.stacks import Weights
 
 RANK = 4
@@ -23,73 +24,52 @@ RANK = 4
 PREFIX = "lora@"
 
 
-def training_of(
-    model: CausalLM, settings: TrainingSettings, lessons: Lessons
-) -> Training:
-    """Give the training that a sub-model wants.
+@dataclass(frozen=True)
+class LoRA:
+    """Moves the factors A and B of every projection (a ``Parametrization``).
 
-    Args:
-        model: The loaded model; its weights stay as they are.
-        settings: Optimizer, batch size and sub-model.
-        lessons: The demonstrations of every set.
-    """
-    kind = LoRATraining if settings.weights.startswith(PREFIX) else Training
-    return kind(model, settings, lessons)
+    B starts at 0 and A with seeded Gaussian rows of expected length 1, the same for
+    every run.
 
-
-class LoRATraining(Training):
-    """Moves the factors A and B of every projection; what it tells are whole matrices.
-
-    B starts at 0, A at seeded Gaussian rows of length 1 on average, the same for every
-    trial. There is no scale α/r beside the rate.
-
-    Args:
-        model: The loaded model; its weights stay as they are.
-        settings: Optimizer, batch size and which layers, "lora@all" or "lora@middle".
-        lessons: The demonstrations of every set.
+    Attributes:
+        start: The projections, by name, shape (d_out, d_in).
     """
 
-    def _require_room(self, n_trials: int) -> None:
-        optimizer = self.settings.optimizer
-        require_room(
-            bytes_to_train(self.start, n_trials=n_trials, optimizer=optimizer),
-            self.model.device,
-            what=f"LoRA by {optimizer}, {n_trials} trials at once,",
-            mending="Name one layer, such as weights='lora@middle', or pass a narrower "
-            "--dtype.",
-        )
+    start: Mapping[str, Tensor]
 
-    def _at_start(self) -> Weights:
-        """Start the factors of every projection, in float32 or wider, shape (1, …)."""
-        found: Weights = {}
+    def initial(self) -> Weights:
+        """Draw the factors of every projection, in float32 or wider, shape (1, …)."""
+        factors: Weights = {}
         for name, p in self.start.items():
             d_out, d_in = p.shape
-            wide = torch.promote_types(p.dtype, torch.float32)
+            wide = widened(p.dtype)
             A = _gaussian(name, d_in).to(p.device, wide) / d_in**0.5
-            found[f"{name}:A"] = A[None]
-            found[f"{name}:B"] = torch.zeros(
+            factors[f"{name}:A"] = A[None]
+            factors[f"{name}:B"] = torch.zeros(
                 1, d_out, RANK, dtype=wide, device=p.device
             )
-        return found
+        return factors
 
-    def _working(self, masters: Weights) -> Weights:
-        """Add the changes to the projections, rounded to the model's precision."""
+    def weights(self, parameters: Weights) -> Weights:
+        """Add BA to each projection, rounded to the model's precision."""
         return {
-            name: (p + masters[f"{name}:B"] @ masters[f"{name}:A"]).to(p.dtype)
+            name: (p + parameters[f"{name}:B"] @ parameters[f"{name}:A"]).to(p.dtype)
             for name, p in self.start.items()
         }
 
-    def _learn(self, moving: Weights, batch: tuple[Tensor, ...], take: Take) -> Tensor:
-        """Carry the projections' gradients over to the factors, by the chain rule."""
+    def chain_rule(
+        self, parameters: Weights, receive: GradientReceiver
+    ) -> GradientReceiver:
+        """Turn a projection's gradient G into BᵀG for A and GAᵀ for B."""
 
-        def carry(name: str, gradient: Gradient) -> None:
-            A, B = moving[f"{name}:A"], moving[f"{name}:B"]
-            wide = formed(gradient).to(A.dtype)
+        def receive_projection(name: str, gradient: Gradient) -> None:
+            A, B = parameters[f"{name}:A"], parameters[f"{name}:B"]
+            wide = materialize(gradient).to(A.dtype)
             of_factors = {"A": B.mT @ wide, "B": wide @ A.mT}
-            for factor, found in of_factors.items():
-                take(f"{name}:{factor}", found)
+            for factor, of_factor in of_factors.items():
+                receive(f"{name}:{factor}", of_factor)
 
-        return super()._learn(moving, batch, carry)
+        return receive_projection
 
 
 def _gaussian(name: str, d_in: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""The steps of plain gradient descent and of Adam, for a stack of trials."""
+"""The steps of plain gradient descent and of Adam, for a stack of runs."""
 
 from __future__ import annotations
 
@@ -7,20 +7,26 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from probes.models.weights.gradients import Gradient, Product, add_rows, formed
+from probes.models.weights.gradients import (
+    Gradient,
+    LazyGradient,
+    add_rows,
+    materialize,
+)
 from probes.models.weights.stacks import Weights
 
 ALIGNED = 8
-"""Numbers: adding a product to rows that begin elsewhere takes twice as long."""
+"""Numbers in a row. If rows have another length, adding a product takes twice as
+long."""
 
 
 @dataclass(kw_only=True)
-class Descent:
-    """Plain steps or Adam's, each trial at its own rate.
+class StackedOptimizer:
+    """Plain steps or Adam's, each run at its own rate.
 
     Attributes:
         optimizer: "gd", or "adam" with its authors' constants (Kingma and Ba 2015).
-        rates: Shape (n_trials,).
+        rates: Shape (n_runs,).
     """
 
     optimizer: str
@@ -29,61 +35,61 @@ class Descent:
     moments: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        # Read once: a GPU would finish all its work at every reading. No larger rate
-        # is a float32, and with this one training diverges as surely.
+        # Read once, because a GPU must finish all its work before a number is read.
+        # The largest float32 replaces a larger rate; training diverges at either.
         largest = torch.finfo(torch.float32).max
-        only = len(self.rates) == 1
-        self._only = min(float(self.rates), largest) if only else None
+        is_alone = len(self.rates) == 1
+        self._only_rate = min(float(self.rates), largest) if is_alone else None
 
     def begin_step(self) -> None:
         """Count a step, before its weights are moved."""
         self.n_steps += 1
 
-    def move(self, masters: Weights, name: str, gradient: Gradient) -> None:
-        """Move one weight in place.
+    def move(self, parameters: Weights, name: str, gradient: Gradient) -> None:
+        """Move one parameter in place.
 
         Args:
-            masters: By name, shape (n_trials, …), or of one trial alone.
-            name: Which moves.
-            gradient: In its shape; it may be written over.
+            parameters: By name, shape (n_runs, …); a single run's have no leading axis.
+            name: The one that moves.
+            gradient: In the parameter's shape. It may be overwritten.
         """
-        master = masters[name]
-        if isinstance(gradient, Product) and self._is_addable(gradient, master):
-            self._move_by_product(master, gradient)
+        parameter = parameters[name]
+        if isinstance(gradient, LazyGradient) and self._is_addable(gradient, parameter):
+            self._add_product(parameter, gradient)
             return
-        gradient = formed(gradient)
+        gradient = materialize(gradient)
         if self.optimizer == "adam":
-            gradient = self._scaled(name, gradient.to(master.dtype))
-        if self._only is not None:
-            master.sub_(gradient, alpha=self._only)  # widened on its way
+            gradient = self._adam_direction(name, gradient.to(parameter.dtype))
+        if self._only_rate is not None:
+            parameter.sub_(gradient, alpha=self._only_rate)  # widens as it subtracts
             return
-        master.sub_(gradient.to(master.dtype).mul_(self._rates_for(master)))
+        parameter.sub_(gradient.to(parameter.dtype).mul_(self._rates_for(parameter)))
 
-    def _is_addable(self, gradient: Product, master: Tensor) -> bool:
-        """Say whether a step is taken without forming its gradient, and faster so."""
-        is_fast = master.shape[-1] % ALIGNED == 0
-        is_plain = self.optimizer == "gd" and gradient.left.dtype == master.dtype
+    def _is_addable(self, gradient: LazyGradient, parameter: Tensor) -> bool:
+        """Check that a step without computing its gradient is possible, and faster."""
+        is_fast = parameter.shape[-1] % ALIGNED == 0
+        is_plain = self.optimizer == "gd" and gradient.left.dtype == parameter.dtype
         return is_plain and is_fast
 
-    def _move_by_product(self, master: Tensor, gradient: Product) -> None:
-        """Add a product to the weights as it is formed: they are read only once."""
+    def _add_product(self, parameter: Tensor, gradient: LazyGradient) -> None:
+        """Add the product as it is computed, which reads the parameter only once."""
         rows, added = gradient.rows, gradient.added
-        if self._only is not None:
-            alpha = -self._only
-            master.addmm_(gradient.left, gradient.right, alpha=alpha)
+        if self._only_rate is not None:
+            alpha = -self._only_rate
+            parameter.addmm_(gradient.left, gradient.right, alpha=alpha)
             if rows is not None and added is not None:
-                master.index_add_(0, rows, added, alpha=alpha)
+                parameter.index_add_(0, rows, added, alpha=alpha)
             return
-        rates = self._rates_for(master)
-        master.baddbmm_(gradient.left, gradient.right * rates, alpha=-1)
+        rates = self._rates_for(parameter)
+        parameter.baddbmm_(gradient.left, gradient.right * rates, alpha=-1)
         if rows is not None and added is not None:
-            add_rows(master, rows, added * -rates)
+            add_rows(parameter, rows, added * -rates)
 
-    def _rates_for(self, master: Tensor) -> Tensor:
-        shape = (-1, *[1] * (master.dim() - 1))
-        return self.rates.to(master.dtype).reshape(shape)
+    def _rates_for(self, parameter: Tensor) -> Tensor:
+        shape = (-1, *[1] * (parameter.dim() - 1))
+        return self.rates.to(parameter.dtype).reshape(shape)
 
-    def _scaled(self, name: str, gradient: Tensor) -> Tensor:
+    def _adam_direction(self, name: str, gradient: Tensor) -> Tensor:
         if name not in self.moments:
             zeros = torch.zeros_like(gradient)
             self.moments[name] = (zeros, zeros.clone())

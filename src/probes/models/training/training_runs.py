@@ -1,4 +1,4 @@
-"""Trials of training: what they are of, what they came to, and why they failed."""
+"""Training runs: what each one trains on, its result, and why it may have failed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,14 @@ from probes.models.weights.stacks import Weights
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
-    """One training: on which demonstration set, at which rate, in orders of a seed."""
+class TrainingRun:
+    """One training of the model.
+
+    Attributes:
+        index: The demonstration set that it trains on.
+        rate: The learning rate.
+        seed: Decides the order of demonstrations where they are reshuffled.
+    """
 
     index: int
     rate: float
@@ -22,74 +28,76 @@ class Trial:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
-    """What a group of trials came to.
+class TrainedWeights:
+    """The result of a group of runs.
 
     Attributes:
-        weights: By name, shape (n_trials, …), in the model's precision.
-        faults: For each trial, why its weights cannot be used; empty if they can.
+        weights: By name, shape (n_runs, …), in the model's precision.
+        failures: Why each run's weights cannot be used; empty if they can.
     """
 
     weights: Weights
-    faults: list[str]
+    failures: list[str]
 
-    def of(self, trial: int) -> Weights:
-        """Give the weights of one trial."""
-        return {name: stacked[trial] for name, stacked in self.weights.items()}
+    def of(self, run: int) -> Weights:
+        """Give the weights of one run."""
+        return {name: stacked[run] for name, stacked in self.weights.items()}
 
     def require_usable(self) -> None:
-        """Check every trial.
+        """Check every run.
 
         Raises:
-            NumericsError: A trial diverged, or its update vanished in rounding.
+            NumericsError: A run diverged, or its update vanished in rounding.
         """
-        for fault in filter(None, self.faults):
-            raise NumericsError(fault)
+        for failure in filter(None, self.failures):
+            raise NumericsError(failure)
 
 
-def fault_of(
-    trial: Trial,
+def failure_of(
+    run: TrainingRun,
     weights: Weights,
     start: Mapping[str, Tensor],
     *,
     is_finite: bool,
-    largest: Callable[[], float],
+    largest_gradient: Callable[[], float],
 ) -> str:
-    """Say why the weights of a trial cannot be used; nothing if they can.
+    """Explain why a run's weights cannot be used; return nothing if they can.
 
     Args:
-        trial: Which.
-        weights: What it came to.
-        start: What it began with.
-        is_finite: Whether all its losses were finite.
-        largest: Finds the largest entry of its first gradient that is not zero, or 0;
-            asked if no weight changed.
+        run: The run.
+        weights: Its weights after training.
+        start: The model's weights.
+        is_finite: Whether all losses of the run were finite.
+        largest_gradient: Finds the largest entry of the run's first gradient that is
+            not zero, or 0. Called only if no weight changed.
     """
     if not is_finite or not all(map(_is_finite, weights.values())):
         return (
-            f"Training at rate {trial.rate:g} diverged: the loss on the "
-            f"demonstrations is no number. Expected a smaller rate. Lower rates=, "
-            f"or pass --dtype float32."
+            f"Training at rate {run.rate:g} diverged: the loss on the demonstrations "
+            f"is NaN or infinite. Expected a smaller rate. Lower rates=, or pass "
+            f"--dtype float32."
         )
-    if trial.rate == 0.0:
+    if run.rate == 0.0:
         return ""
     if any(not torch.equal(weights[name], p) for name, p in start.items()):
         return ""
-    most = largest()
-    if most == 0.0:
-        return ""
+    largest = largest_gradient()
+    return _vanished(run.rate, start, largest) if largest > 0 else ""
+
+
+def _vanished(rate: float, start: Mapping[str, Tensor], largest: float) -> str:
+    """Name the least rate that would change a typical weight."""
     dtype = next(iter(start.values())).dtype
     medians = [p.detach().float().abs().median() for p in start.values()]
     typical = float(torch.stack(medians).median())
-    usable = torch.finfo(dtype).eps / 2 * max(typical, 1e-30) / most
+    usable = torch.finfo(dtype).eps / 2 * max(typical, 1e-30) / largest
     return (
-        f"At rate {trial.rate:g} every update vanishes in the rounding of {dtype}: "
-        f"no weight changed, although the gradient is up to {most:.2g}. "
-        f"Expected a rate of at least about {usable:.2g}. Raise rates=, or pass "
-        f"--dtype float32."
+        f"At rate {rate:g} every update vanishes in the rounding of {dtype}: no weight "
+        f"changed, although the gradient is up to {largest:.2g}. Expected a rate of at "
+        f"least about {usable:.2g}. Raise rates=, or pass --dtype float32."
     )
 
 
 def _is_finite(weights: Tensor) -> bool:
-    """Say whether all are: NaN and infinity show in the ends, found in one pass."""
+    """Check minimum and maximum, which show NaN and infinity in a single pass."""
     return all(bool(torch.isfinite(end)) for end in weights.aminmax())

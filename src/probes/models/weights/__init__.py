@@ -1,1 +1,6 @@
-"""TODO."""
+"""Weights of a model by name, their gradients, and stacks of them.
+
+- ``parameter_groups``: sub-models by name, such as ``W_V@middle``.
+- ``gradients``: gradients gathered over tokens.
+- ``stacks``: the weights of several runs along a first axis.
+"""

@@ -1,7 +1,8 @@
-"""Gradients gathered over tokens."""
+"""Gradients of weights, gathered over tokens; some are kept as unevaluated products."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -9,11 +10,11 @@ from torch import Tensor
 
 
 def add_rows(whole: Tensor, rows: Tensor, new: Tensor) -> Tensor:
-    """Add to some rows in place, where some may stand more than once.
+    """Add to some rows in place; a row may be listed more than once.
 
     Args:
         whole: Shape (n_stacks, n, d), or (n, d).
-        rows: Which, shape (n_stacks or 1, n_rows), or (n_rows,).
+        rows: Row numbers, shape (n_stacks or 1, n_rows), or (n_rows,).
         new: Shape (n_stacks, n_rows, d), or (n_rows, d).
     """
     if rows.dim() == 1:
@@ -25,15 +26,15 @@ def add_rows(whole: Tensor, rows: Tensor, new: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Product:
-    """The gradient Σ g xᵀ of a matrix, not formed before somebody needs it.
+class LazyGradient:
+    """The gradient Σ g xᵀ of a matrix, computed only when it is needed.
 
     Attributes:
-        left: Gradients of what the matrix answers, shape (…, d_out, n_tokens).
-        right: What it was given, shape (…, n_tokens, d_in).
-        rows: Of a tied embedding, the tokens looked up, shape (n_rows,), or of a stack
-            (n_stacks or 1, n_rows); None of other matrices.
-        added: What is added to these rows, one axis d_in more.
+        left: Gradients of the matrix's output, shape (…, d_out, n_tokens).
+        right: The matrix's input, shape (…, n_tokens, d_in).
+        rows: Only for a tied embedding: the tokens looked up, shape (n_rows,), or for a
+            stack (n_stacks or 1, n_rows).
+        added: What is added to these rows; the shape of ``rows`` with a last axis d_in.
     """
 
     left: Tensor
@@ -41,29 +42,33 @@ class Product:
     rows: Tensor | None = None
     added: Tensor | None = None
 
-    def formed(self) -> Tensor:
-        """Compute it, shape (…, d_out, d_in)."""
-        found = self.left @ self.right
+    def compute(self) -> Tensor:
+        """Compute the gradient, shape (…, d_out, d_in)."""
+        product = self.left @ self.right
         if self.rows is None or self.added is None:
-            return found
-        return add_rows(found, self.rows, self.added)
+            return product
+        return add_rows(product, self.rows, self.added)
 
 
-Gradient = Tensor | Product
+Gradient = Tensor | LazyGradient
+
+GradientReceiver = Callable[[str, Gradient], None]
+"""Receives the name of a weight and its gradient, and must use it at once: the tensors
+of a ``LazyGradient`` are overwritten afterwards."""
 
 
-def formed(gradient: Gradient) -> Tensor:
+def materialize(gradient: Gradient) -> Tensor:
     """Compute a gradient, if that was not done yet."""
-    return gradient.formed() if isinstance(gradient, Product) else gradient
+    return gradient.compute() if isinstance(gradient, LazyGradient) else gradient
 
 
-def outer(gradient: Tensor, x: Tensor, is_stack: bool) -> Product:
-    """Give Σ g xᵀ over tokens, for every member of a stack or for all at once."""
+def weight_gradient(gradient: Tensor, x: Tensor, is_stack: bool) -> LazyGradient:
+    """Describe Σ g xᵀ over tokens: for each member of a stack, or over all members."""
     if is_stack:
-        return Product(gradient.transpose(-1, -2), x)
-    return Product(gradient.flatten(0, 1).t(), x.flatten(0, 1))
+        return LazyGradient(gradient.transpose(-1, -2), x)
+    return LazyGradient(gradient.flatten(0, 1).t(), x.flatten(0, 1))
 
 
-def summed(gradient: Tensor, _: Tensor, is_stack: bool) -> Tensor:
-    """Compute Σ g likewise."""
+def bias_gradient(gradient: Tensor, _: Tensor, is_stack: bool) -> Tensor:
+    """Compute Σ g over tokens: for each member of a stack, or over all members."""
     return gradient.sum(1 if is_stack else (0, 1))

@@ -1,4 +1,4 @@
-"""Weights of several trials stacked along a first axis, and how many fit."""
+"""Weights of several runs stacked along a first axis, and how many to stack."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 Weights = dict[str, Tensor]
+"""Tensors by the name of the model's parameter."""
 
 STACKED_BYTES = {"cpu": 1 << 25, "cuda": 1 << 30}
-
-"""Of weights: a stack that outgrows a CPU's cache is slower than its members in turn;
-on a GPU it makes larger products of small ones."""
+"""Weights in one stack. A stack that does not fit in a CPU's cache is slower than its
+members one by one. On a GPU, stacking makes large products of small ones."""
 
 
 def unstacked(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -21,19 +21,19 @@ def unstacked(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def bytes_of(weights: Mapping[str, Tensor]) -> int:
-    """Tell the size of some weights."""
+    """Compute the size of some weights, in bytes."""
     return sum(w.numel() * w.element_size() for w in weights.values())
 
 
-def n_stacked(n_bytes: int, device: torch.device) -> int:
-    """Tell how many members, of so many bytes each, make a stack; at least one."""
+def n_per_stack(n_bytes: int, device: torch.device) -> int:
+    """Choose how many members of this size make a stack; at least one."""
     return max(1, STACKED_BYTES.get(device.type, 1 << 25) // n_bytes)
 
 
-def stacks_of(weights: Mapping[str, Tensor]) -> list[Weights]:
-    """Cut a stack into such as are asked at once (see :func:`n_stacked`)."""
+def split_stack(weights: Mapping[str, Tensor]) -> list[Weights]:
+    """Cut a stack into smaller ones that are fast (see :func:`n_per_stack`)."""
     some = next(iter(weights.values()))
-    size = n_stacked(bytes_of(weights) // len(some), some.device)
+    size = n_per_stack(bytes_of(weights) // len(some), some.device)
     return [
         {name: w[start : start + size] for name, w in weights.items()}
         for start in range(0, len(some), size)

@@ -1,0 +1,144 @@
+"""The steps of training, for a stack of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from probes.models.runtime.thread_pool import raise_if_cancelled
+from probes.models.training.gradient_backend import GradientBackend
+from probes.models.training.label_batches import Lessons
+from probes.models.training.optimizers import StackedOptimizer
+from probes.models.training.parametrization import Parametrization, widened
+from probes.models.training.settings import TrainingSettings
+from probes.models.training.training_runs import TrainedWeights, TrainingRun, failure_of
+from probes.models.weights.gradients import Gradient, GradientReceiver, materialize
+from probes.models.weights.stacks import Weights, unstacked
+
+AfterPass = Callable[[int, Weights], None]
+"""Called with the number of passes done and the weights, shape (n_runs, …)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingLoop:
+    """Trains stacks of runs, step by step.
+
+    Attributes:
+        settings: Optimizer and batch size.
+        parametrization: The numbers that move.
+        backend: Computes gradients.
+        lessons: The demonstrations of every set, from
+            ``GradientBackend.record_frozen_layers``.
+    """
+
+    settings: TrainingSettings
+    parametrization: Parametrization
+    backend: GradientBackend
+    lessons: Lessons
+
+    def train(
+        self,
+        runs: Sequence[TrainingRun],
+        passes: int,
+        after_pass: AfterPass | None = None,
+    ) -> TrainedWeights:
+        """Train one stack of runs from the model's weights.
+
+        Args:
+            runs: The stack.
+            passes: Passes over the demonstrations.
+            after_pass: Called after every pass.
+        """
+        parameters = self._initial_parameters(len(runs))
+        moving = unstacked(parameters)
+        optimizer = StackedOptimizer(
+            optimizer=self.settings.optimizer, rates=self._rates(runs)
+        )
+        sets, is_finite = self._sets(runs), torch.ones(len(runs)).bool()
+        for done, batches in enumerate(self._orders(runs, passes), start=1):
+            for picked in batches:
+                raise_if_cancelled()
+                optimizer.begin_step()
+                losses = self._step(
+                    moving, sets, picked, partial(optimizer.move, moving)
+                )
+                is_finite &= torch.isfinite(losses).cpu()
+            if after_pass is not None:
+                after_pass(done, self.parametrization.weights(parameters))
+        weights = self.parametrization.weights(parameters)
+        return TrainedWeights(
+            weights=weights, failures=self._failures(runs, weights, is_finite)
+        )
+
+    def _step(
+        self, moving: Weights, sets: Tensor, picked: Tensor, receive: GradientReceiver
+    ) -> Tensor:
+        """Hand over the gradients of one step, and return its losses, (n_runs,)."""
+        return self.backend.gradients(
+            self.parametrization.weights(moving),
+            self.lessons.columns,
+            self.lessons.take(sets, picked),
+            self.parametrization.chain_rule(moving, receive),
+        )
+
+    def _failures(
+        self, runs: Sequence[TrainingRun], weights: Weights, is_finite: Tensor
+    ) -> list[str]:
+        return [
+            failure_of(
+                run,
+                {name: stacked[i] for name, stacked in weights.items()},
+                self.parametrization.start,
+                is_finite=bool(is_finite[i]),
+                largest_gradient=partial(self._largest_gradient, run),
+            )
+            for i, run in enumerate(runs)
+        ]
+
+    def _largest_gradient(self, run: TrainingRun) -> float:
+        """Find the largest entry in the first step that has a gradient, or 0."""
+        initial, largest = unstacked(self.parametrization.initial()), [0.0]
+
+        def note(_: str, gradient: Gradient) -> None:
+            largest.extend(abs(float(end)) for end in materialize(gradient).aminmax())
+
+        for batches in self._orders([run], 1):
+            for picked in batches:
+                self._step(initial, self._sets([run]), picked, note)
+                if max(largest) > 0:
+                    return max(largest)
+        return 0.0
+
+    def _initial_parameters(self, n_runs: int) -> Weights:
+        """Copy the initial numbers for each run, in float32 or wider."""
+        return {
+            name: p.to(widened(p.dtype)).expand(n_runs, *p.shape[1:]).clone()
+            for name, p in self.parametrization.initial().items()
+        }
+
+    def _sets(self, runs: Sequence[TrainingRun]) -> Tensor:
+        return torch.tensor([r.index for r in runs], device=self.lessons.ids.device)
+
+    def _rates(self, runs: Sequence[TrainingRun]) -> Tensor:
+        rates, device = [run.rate for run in runs], self.lessons.ids.device
+        return torch.tensor(rates, dtype=torch.float64, device=device)
+
+    def _orders(
+        self, runs: Sequence[TrainingRun], passes: int
+    ) -> Iterator[tuple[Tensor, ...]]:
+        """Yield, for each pass, the examples of every step, shape (n_runs, size)."""
+        n = self.lessons.n_examples
+        size = self.settings.batch_size or n
+        generators = [np.random.default_rng(run.seed) for run in runs]
+        for done in range(passes):
+            shuffle = done > 0 and self.settings.reshuffled
+            orders = [
+                rng.permutation(n) if shuffle else np.arange(n) for rng in generators
+            ]
+            picked = torch.from_numpy(np.stack(orders)).to(self.lessons.ids.device)
+            yield torch.split(picked, size, dim=1)
