@@ -1,4 +1,4 @@
-"""The house: imports point down, no circle closes, and every name is given once."""
+"""The layers: imports point down, none are circular, and every name is given once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.imports import FLOORS, arrows, circle, module_files, room_of, uphill
+from tests.support.imports import (
+    LAYERS,
+    arrows,
+    circle,
+    module_files,
+    package_of,
+    uphill,
+)
 from tests.support.running import ROOT
 
 FILES = module_files()
@@ -22,9 +29,9 @@ def test_no_circle_closes() -> None:
     assert circle(arrows(FILES)) == []
 
 
-def test_every_room_has_a_floor() -> None:
-    rooms = {room for floor in FLOORS for room in floor}
-    assert {room_of(name) for name in FILES} - rooms == {"probes", "__main__"}
+def test_every_package_has_a_layer() -> None:
+    packages = {package for layer in LAYERS for package in layer}
+    assert {package_of(name) for name in FILES} - packages == {"probes", "__main__"}
 
 
 @pytest.mark.parametrize(
@@ -47,7 +54,7 @@ def test_an_import_that_points_up_is_seen(line: str, tmp_path: Path) -> None:
     assert uphill(arrows(files)) == [("probes.data.tokens", "probes.engine.store")]
 
 
-def test_rooms_of_one_floor_do_not_know_each_other(tmp_path: Path) -> None:
+def test_packages_of_one_layer_do_not_import_each_other(tmp_path: Path) -> None:
     path = tmp_path / "verdict.py"
     path.write_text("from probes.measures import accuracy")
     files = FILES | {"probes.verdicts.verdict": path}
@@ -102,4 +109,4 @@ def test_only_the_plugin_imports_pytest() -> None:
         for name, path in FILES.items()
         if "import pytest" in path.read_text("utf-8")
     }
-    assert {room_of(name) for name in importing} == {"pytest_plugin"}
+    assert {package_of(name) for name in importing} == {"pytest_plugin"}

@@ -16,18 +16,18 @@ from probes.bounded_io import UnreadableError, parse_json, require_inside
 from probes.cards import Learned
 from probes.cell import Settings
 from probes.data.row_files import read_labelled, split_files
-from probes.data.template import describe
+from probes.data.template import read_description
 from probes.engine.store import Store
 from probes.errors import DataError, ModelError, OptionError, ProbesError, StoreError
 from probes.models.files.safetensors_headers import (
     count_parameters,
-    require_sums,
-    require_usable,
+    require_checksums,
+    require_loadable,
     weight_files,
 )
-from probes.models.files.untrusted_config import json_of, require_no_code
+from probes.models.files.untrusted_config import read_json_object, require_harmless
 from probes.models.regression.checkpoints import read_shape
-from probes.results.reading import read_rows_of
+from probes.results.reading import read_results
 from probes.results.record import Record
 from probes.run.grid import parse_datasets, parse_models
 from tests.support.running import ROOT
@@ -63,13 +63,13 @@ def learned(path: Path) -> Any:
 READERS: dict[str, Callable[[Path], Any]] = {
     "rows.jsonl": rows_of,
     "rows.csv": rows_of,
-    "rows.toml": lambda path: describe(path.with_suffix(".jsonl"), None),
+    "rows.toml": lambda path: read_description(path.with_suffix(".jsonl"), None),
     "expected.json": lambda path: Record(path, Settings()),
-    "results.jsonl": read_rows_of,
+    "results.jsonl": read_results,
     "config.json": learned,
-    "tokenizer.json": json_of,
+    "tokenizer.json": read_json_object,
     "model.safetensors.index.json": lambda path: weight_files(path.parent),
-    "SHA256SUMS": lambda path: require_sums(path.parent),
+    "SHA256SUMS": lambda path: require_checksums(path.parent),
 }
 READING = pytest.mark.parametrize("name", READERS)
 
@@ -131,7 +131,7 @@ def test_a_bomb_of_toml_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "rows.toml"
     path.write_text(text)
     with pytest.raises(DataError, match=r"nested|dots|more than 64000"):
-        describe(path.with_suffix(".jsonl"), None)
+        read_description(path.with_suffix(".jsonl"), None)
 
 
 @pytest.mark.parametrize("text", ["[a" + ".a" * 200 + "]", "a" + ".a" * 200 + " = 1"])
@@ -141,7 +141,7 @@ def test_a_key_of_many_parts_is_refused_before_it_is_parsed(
     path = tmp_path / "rows.toml"
     path.write_text(f"\n{text}\n")
     with pytest.raises(DataError, match="line 2 has more than 100 dots"):
-        describe(path.with_suffix(".jsonl"), None)
+        read_description(path.with_suffix(".jsonl"), None)
 
 
 def test_a_million_columns_are_refused(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_template_asks_for_a_columns_text_and_nothing_else(
 ) -> None:
     (tmp_path / "rows.toml").write_text(f'[template]\nquery = "{query}"\n')
     (tmp_path / "rows.jsonl").write_text('{"text": "x", "label": "good"}\n')
-    description, _ = describe(tmp_path / "rows.jsonl", None)
+    description, _ = read_description(tmp_path / "rows.jsonl", None)
     (row,) = read_labelled(tmp_path / "rows.jsonl", description)
     with pytest.raises(DataError, match="cannot be filled"):
         description.require_filled(row)
@@ -180,7 +180,7 @@ def folder(tmp_path: Path) -> Path:
     home = tmp_path / "model"
     shutil.copytree(HMM, home)
     (home / "SHA256SUMS").unlink()
-    require_usable(home, needs_weights=True)
+    require_loadable(home, needs_weights=True)
     return home
 
 
@@ -206,7 +206,7 @@ REPLACE = {"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}
         (
             "tokenizer.json",
             {"normalizer": {"type": "Sequence", "normalizers": [REPLACE] * 40}},
-            r"make up to 1.1e\+12 letters of one",
+            r"turn one letter into up to 1.1e\+12",
         ),
     ],
 )
@@ -215,7 +215,7 @@ def test_a_folder_that_asks_for_code_or_for_a_bomb_is_refused(
 ) -> None:
     change(folder / name, **values)
     with pytest.raises(ModelError, match=wording):
-        require_no_code(folder)
+        require_harmless(folder)
 
 
 def test_a_configuration_that_builds_more_than_fits_is_refused_unbuilt(
@@ -239,7 +239,7 @@ def test_a_file_of_the_makers_disk_that_is_not_here_is_no_reason_to_refuse(
 ) -> None:
     stale = {"special_tokens_map_file": "/home/maker/special_tokens_map.json"}
     change(folder / "tokenizer_config.json", **stale, vocab_file=None)
-    require_no_code(folder)
+    require_harmless(folder)
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_a_name_too_long_for_any_file_is_refused_in_words(folder: Path) -> None:
     for name in ("a" * 5000, "a/" * 3000 + "b"):
         (folder / "SHA256SUMS").write_text("0" * 64 + f"  {name}\n")
         with pytest.raises(ModelError, match="lacks a|the name of a file"):
-            require_sums(folder)
+            require_checksums(folder)
     change(folder / "model.safetensors.index.json", weight_map={"w": "a" * 5000})
     with pytest.raises(ModelError, match="lacks 1 of the 1 files|cannot be used"):
         weight_files(folder)
@@ -285,7 +285,7 @@ def test_a_header_that_tells_too_little_is_refused(tmp_path: Path, tensor: Any) 
 def test_sums_name_files_of_their_own_folder_only(folder: Path, name: str) -> None:
     (folder / "SHA256SUMS").write_text("0" * 64 + f"  {name}\n")
     with pytest.raises(ModelError, match="the name of a file in this folder"):
-        require_sums(folder)
+        require_checksums(folder)
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
@@ -295,7 +295,7 @@ def test_a_link_out_of_a_models_folder_is_refused(
     (folder / name).rename(tmp_path / "elsewhere")
     (folder / name).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ModelError, match="leads out of its folder"):
-        require_usable(folder, needs_weights=True)
+        require_loadable(folder, needs_weights=True)
 
 
 def test_the_links_of_the_hubs_cache_are_followed(folder: Path, tmp_path: Path) -> None:
@@ -306,7 +306,7 @@ def test_the_links_of_the_hubs_cache_are_followed(folder: Path, tmp_path: Path) 
     for path in folder.iterdir():
         path.rename(home / "blobs" / path.name)
         (snapshot / path.name).symlink_to(f"../../blobs/{path.name}")
-    require_usable(snapshot, needs_weights=True)
+    require_loadable(snapshot, needs_weights=True)
 
 
 # ------------------------------------------------------------------ data and places
@@ -331,14 +331,14 @@ def test_a_description_that_leads_out_of_its_folder_is_refused(tmp_path: Path) -
     (tmp_path / "secret").touch()
     (folder / "dataset.toml").symlink_to(tmp_path / "secret")
     with pytest.raises(DataError, match="leads out of its folder"):
-        describe(folder, None)
+        read_description(folder, None)
 
 
 @pytest.mark.parametrize(
     "key", ["../../etc/passwd", "/etc/passwd", "a\0", "", "A" * 32]
 )
 def test_no_key_names_a_file_outside_the_store(key: str, tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="is no key of a store"):
+    with pytest.raises(StoreError, match="is not a key of a store"):
         Store(tmp_path).path(key)
 
 

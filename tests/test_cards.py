@@ -10,7 +10,7 @@ import pytest
 
 from probes.cards import ModelCard
 from probes.errors import OptionError
-from probes.models.untrained import untrained_twin
+from probes.models.untrained import untrained_model
 from probes.run.grid import DATASETS, MODELS
 from tests.support.cards import dataset, model, network
 
@@ -30,12 +30,12 @@ def test_a_model_has_an_untrained_twin_exactly_if_one_can_be_made(
     card: ModelCard,
 ) -> None:
     if card.has_untrained_twin:
-        twin = untrained_twin(card)
+        twin = untrained_model(card)
         assert twin.architecture_source == card.architecture_source
         assert twin.attends_to_pairs is card.attends_to_pairs
     else:
         with pytest.raises(OptionError):
-            untrained_twin(card)
+            untrained_model(card)
 
 
 def test_only_newton_prepares_its_first_step() -> None:

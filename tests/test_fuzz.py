@@ -27,19 +27,20 @@ from probes.data import datasets
 from probes.engine.store import Store, StoreWarning
 from probes.engine.store_inventory import parse_size
 from probes.errors import ProbesError
-from probes.models.files.safetensors_headers import require_usable
+from probes.models.files.safetensors_headers import require_loadable
 from probes.observations.observation import Observation
-from probes.report.changes import Compared, changes_page
+from probes.report.changes import RunComparison, changes_page
 from probes.report.curves import PLANS, panels_of
-from probes.report.markdown import markdown
-from probes.report.page import page
+from probes.report.markdown import matrix_markdown
+from probes.report.page import matrix_page
 from probes.report.short_summary import short_summary
 from probes.report.step_maps import maps_of
 from probes.report.terminal import matrix_lines
-from probes.results.comparison import Standing, compare, comparison_lines
-from probes.results.reading import read_rows_of
+from probes.results.comparison import CellResult, compare_cells, comparison_lines
+from probes.results.reading import read_results
 from probes.results.record import Record, differences
-from probes.results.rows import CELL, row_id
+from probes.results.row_shape import CELL
+from probes.results.rows import row_id
 from probes.run.catalogue_page import catalogue_page
 from probes.run.ini_options import complete
 from probes.run.options import RUN_OPTIONS
@@ -315,14 +316,14 @@ def test_results_and_everything_that_is_drawn_of_them(
 ) -> None:
     path = place / "results.jsonl"
     path.write_bytes(content)
-    found = refused("results", lambda: read_rows_of(path))
+    found = refused("results", lambda: read_results(path))
     if found is None:
         return
     Record(path, Settings()).compare([FULL], FULL["provenance"])
-    standings = {row_id(one): Standing.of(one) for one in found}
-    changes = compare({row_id(FULL): Standing.of(FULL)}, standings)
+    cell_results = {row_id(one): CellResult.of(one) for one in found}
+    changes = compare_cells({row_id(FULL): CellResult.of(FULL)}, cell_results)
     comparison_lines(changes)
-    compared = Compared(
+    compared = RunComparison(
         before="a",
         after="b",
         changes=changes,
@@ -336,7 +337,7 @@ def test_results_and_everything_that_is_drawn_of_them(
     if all(
         one.keys() >= FULL.keys() - {"example", "identity", "details"} for one in found
     ):
-        draws = (page, markdown, short_summary)
+        draws = (matrix_page, matrix_markdown, short_summary)
         drawn += [draw(found, run_of(found)) for draw in draws]
         drawn += matrix_lines(found, run_of(found))
     for text in drawn:
@@ -381,7 +382,7 @@ def test_folders_of_models(place: Path, data: Any) -> None:
         if not (folder / name).exists():
             (folder / name).write_bytes(valid)
     (folder / broken).write_bytes(content)
-    refused("model folders", lambda: require_usable(folder, needs_weights=True))
+    refused("model folders", lambda: require_loadable(folder, needs_weights=True))
     (folder / broken).write_bytes(files[broken])
 
 
@@ -393,7 +394,7 @@ def test_the_valid_inputs_that_are_edited_are_read(place: Path, entry: bytes) ->
     assert len(read(folder / "r.jsonl").labels) == 2
     assert len(read(folder / "c.csv").labels) == 2
     (folder / "results.jsonl").write_text(json.dumps(FULL))
-    assert set(CELL) <= set(read_rows_of(folder / "results.jsonl")[0])
+    assert set(CELL) <= set(read_results(folder / "results.jsonl")[0])
     (folder / "expected.json").write_text(json.dumps(EXPECTED))
     assert Record(folder / "expected.json", Settings()).made_with
     store = Store(place / "store")

@@ -83,6 +83,11 @@ class Untrained:
     seed: int = 0
     keeps: Keeps = "nothing"
 
+    @property
+    def keeps_trained_parts(self) -> bool:
+        """Whether some of the weights are the trained model's."""
+        return self.keeps != "nothing"
+
 
 Weights = Construction | TrainedWeights | Untrained
 

@@ -44,7 +44,7 @@ from probes.engine.matmul_peak import matmul_peak
 from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.learners import GradientLearner, InContext
-from probes.models.model_cache import ModelPool
+from probes.models.model_cache import ModelCache
 from probes.observations.request import Request
 from probes.run.grid import dataset_named, model_named
 from tests.benchmarks.sides import COUNTED
@@ -115,11 +115,13 @@ def _operations(work: Work) -> int:
 
 def works(given: argparse.Namespace, settings: Settings) -> Iterator[Work]:
     """List the kinds of work."""
-    pool, model = ModelPool(), model_named(given.model)
+    models, model = ModelCache(), model_named(given.model)
     datasets = [dataset_named(name) for name in given.datasets.split(",")]
 
     def ask(learner: Any, *, orders: int, first: int = len(datasets)) -> int:
-        observer = Observer(Store(Path(tempfile.mkdtemp(prefix="probes-"))), pool=pool)
+        observer = Observer(
+            Store(Path(tempfile.mkdtemp(prefix="probes-"))), models=models
+        )
         answered = 0
         for dataset in datasets[:first]:
             for order in range(orders):
@@ -135,11 +137,11 @@ def works(given: argparse.Namespace, settings: Settings) -> Iterator[Work]:
         return answered
 
     def load(_: int) -> int:
-        pool.get(model, settings)
+        models.get(model, settings)
         return 0
 
     def prefill(times: int) -> int:
-        loaded = pool.get(model, settings)
+        loaded = models.get(model, settings)
         n = min(LONG, loaded.context)
         drawn = np.random.default_rng(0).integers(0, 256, (64 * times, n))
         return len(loaded.next_token_log_probs(drawn.tolist()))

@@ -9,7 +9,7 @@ import torch
 
 from probes.learners import GradientLearner
 from probes.models.causal_lm.causal_lm import CausalLM
-from probes.models.training.label_batches import Lessons
+from probes.models.training.label_batches import LabelBatches
 from probes.models.training.trainer import trainer_for
 from probes.models.training.training_runs import TrainingRun
 from tests.benchmarks.llamas import Prompts
@@ -29,7 +29,7 @@ def last_logits(model: Any, prompts: list[list[int]]) -> Any:
 Orders = list[list[int]]
 
 
-def lessons_of(given: Prompts, orders: Orders) -> Lessons:
+def batches_of(given: Prompts, orders: Orders) -> LabelBatches:
     """Put demonstrations into tensors, a set for each order."""
     shown = [[0, *given.demonstrations[i]] for i in range(len(given.demonstrations))]
     longest = max(map(len, shown))
@@ -38,7 +38,7 @@ def lessons_of(given: Prompts, orders: Orders) -> Lessons:
     columns, reads = torch.unique(last, return_inverse=True)
     labels = torch.tensor([[given.label(i)] for i in range(len(shown))])
     picked = torch.tensor(orders)
-    return Lessons(
+    return LabelBatches(
         ids=ids[picked],
         columns=columns,
         reads=reads[picked],
@@ -51,7 +51,7 @@ def sweep(
     model: CausalLM, learner: GradientLearner, given: Prompts, orders: Orders
 ) -> Any:
     """Train at every rate in every order, and ask: our way."""
-    training = trainer_for(model, learner.training, lessons_of(given, orders))
+    training = trainer_for(model, learner.training, batches_of(given, orders))
     runs = [
         TrainingRun(index=order, rate=rate, seed=0)
         for rate in learner.rates

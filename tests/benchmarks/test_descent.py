@@ -22,7 +22,7 @@ from probes.models.training.trainer import trainer_for
 from probes.models.training.training_runs import TrainingRun
 from probes.models.weights.parameter_groups import parameters_of
 from tests.benchmarks.llamas import Prompts, llama
-from tests.benchmarks.loops import Orders, last_logits, lessons_of, sweep
+from tests.benchmarks.loops import Orders, batches_of, last_logits, sweep
 from tests.benchmarks.quick import QUICK, least, narrowed
 from tests.benchmarks.sides import Table
 
@@ -113,7 +113,7 @@ def test_whole_model_gd_on_a_larger_model(table: Table, threads: int) -> None:
     given, _ = drawn(8)
     orders = [list(range(8))]
     learner = GradientLearner(rates=(0.001,), passes=(narrowed(3, 1),))
-    training = trainer_for(model, learner.training, lessons_of(given, orders))
+    training = trainer_for(model, learner.training, batches_of(given, orders))
     runs = [TrainingRun(index=0, rate=0.001, seed=0)]
     table.compare(
         "GD steps, Llama 100 M, all, full batch of 8",

@@ -20,7 +20,7 @@ import torch
 from probes.learners import GradientLearner
 from tests.benchmarks.conftest import ROOT
 from tests.benchmarks.llamas import Prompts, llama
-from tests.benchmarks.loops import lessons_of, sweep
+from tests.benchmarks.loops import batches_of, sweep
 from tests.benchmarks.quick import QUICK, least
 from tests.benchmarks.sides import Table
 
@@ -57,7 +57,7 @@ def _rates(model: Any, n: int) -> Any:
     learner = GradientLearner(
         rates=rates, passes=(2,), batch_size=1, weights="W_V@last"
     )
-    assert lessons_of(given, [[0, 1, 2, 3]]).n_examples == 4
+    assert batches_of(given, [[0, 1, 2, 3]]).n_examples == 4
     return sweep(model, learner, given, [[0, 1, 2, 3]])
 
 

@@ -1,4 +1,4 @@
-"""Looking again in worlds of known truth: the level holds, and peeking is seen."""
+"""Looking again in simulations of known truth: the level holds, and peeking is seen."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ import math
 import numpy as np
 import pytest
 
-from probes.calibration.simulations import WORLDS
-from probes.calibration.stopping import LOOKS, TELLING, decided, sequences
-from probes.calibration.study import Outcome
-from probes.calibration.tables import ALLOWED, looks_table
+from probes.calibration.simulations import SIMULATIONS
+from probes.calibration.stopping import LEVELS, LOOKS, decided, stopped_cells
+from probes.calibration.study import ErrorRates
+from probes.calibration.tables import ALLOWED, interim_table
 
 RUNS = 1500
-RULE, PEEKING = TELLING
+RULE, PEEKING = LEVELS
 
 
-def outcomes(name: str) -> dict[tuple[str, str], Outcome]:
-    world = next(world for world in WORLDS if world.name == name)
-    return {(o.rule, o.truth): o for o in sequences(world, runs=RUNS)}
+def outcomes(name: str) -> dict[tuple[str, str], ErrorRates]:
+    simulation = next(
+        simulation for simulation in SIMULATIONS if simulation.name == name
+    )
+    return {(o.rule, o.truth): o for o in stopped_cells(simulation, runs=RUNS)}
 
 
 @pytest.mark.parametrize(
@@ -52,9 +54,9 @@ def test_the_first_look_that_decides_is_final() -> None:
     assert decided(p, 0.05).tolist() == [1.0, 1.0, 0.0]
 
 
-def test_the_table_names_the_worst_world() -> None:
+def test_the_table_names_the_worst_simulation() -> None:
     found = [*outcomes("normal, typical").values()]
-    lines = looks_table(found)
-    assert len(lines) == 2 + len(TELLING)
+    lines = interim_table(found)
+    assert len(lines) == 2 + len(LEVELS)
     assert lines[2].startswith("| 1.69 % | ")
     assert "(normal, typical)" in lines[3]

@@ -14,10 +14,10 @@ import pytest
 from probes.calibration import many_cells, rules, study, whole_instrument
 from probes.calibration.many_cells import OURS, adjusted
 from probes.calibration.rules import RULES
-from probes.calibration.simulations import PROFILES, WORLDS, World
-from probes.calibration.study import HOME, Outcome
-from probes.calibration.study_parts import renewed
-from probes.calibration.study_report import observed_shares, page, read_outcomes
+from probes.calibration.simulations import PROFILES, SIMULATIONS, Simulation
+from probes.calibration.study import HOME, ErrorRates
+from probes.calibration.study_parts import replace_renewed
+from probes.calibration.study_report import observed_shares, read_outcomes, study_page
 from probes.calibration.tables import ALLOWED, share_text
 from probes.cell import Settings
 from probes.data.regression_tasks import RegressionTask
@@ -26,18 +26,18 @@ from probes.engine.store import Store
 from probes.measurement import Array
 from probes.measures import prediction_distance
 from probes.observations.request import Request
-from probes.results import rows as results_rows
+from probes.results.matrix_correction import correct_verdicts
 from probes.verdicts import decision
 from probes.verdicts.crossed_means import estimate_mean, variance_components
 from tests.support.running import ROOT
 
 SUMMARY = ROOT / "reports" / "calibration" / "summary.json"
 RUNS = 600
-NAMES = [world.name for world in WORLDS]
+NAMES = [simulation.name for simulation in SIMULATIONS]
 
 
-def world(name: str) -> World:
-    return next(w for w in WORLDS if w.name == name)
+def simulation(name: str) -> Simulation:
+    return next(w for w in SIMULATIONS if w.name == name)
 
 
 def committed() -> list[dict[str, Any]]:
@@ -51,22 +51,24 @@ def error(share: float, *runs: int) -> float:
     return math.sqrt(sum(spread / n for n in runs))
 
 
-# ------------------------------------------------------------------- worlds
+# ------------------------------------------------------------------- simulations
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_world_has_mean_0_and_the_error_of_its_shares(name: str) -> None:
-    drawn = world(name).values(np.random.default_rng(0), 3000, *HOME)
+def test_a_simulation_has_mean_0_and_the_error_of_its_shares(name: str) -> None:
+    drawn = simulation(name).values(np.random.default_rng(0), 3000, *HOME)
     means = drawn.mean(axis=(1, 2))
     spread = means.std()
     assert abs(means.mean()) < 4 * spread / math.sqrt(3000)
-    if not world(name).is_binary and "heavy" not in name:
-        assert spread == pytest.approx(world(name).shares.error(*HOME), rel=0.12)
+    if not simulation(name).is_binary and "heavy" not in name:
+        assert spread == pytest.approx(simulation(name).shares.error(*HOME), rel=0.12)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_a_worlds_components_are_its_shares(profile: str) -> None:
-    drawn = world(f"normal, {profile}").values(np.random.default_rng(0), 300, 20, 60)
+    drawn = simulation(f"normal, {profile}").values(
+        np.random.default_rng(0), 300, 20, 60
+    )
     found = [variance_components(values) for values in drawn]
     for part in ("sets", "queries", "rest"):
         values = [getattr(c, part) for c in found if c is not None]
@@ -77,13 +79,13 @@ def test_a_worlds_components_are_its_shares(profile: str) -> None:
 # ------------------------------------------------------- the committed table
 
 
-def test_the_committed_rule_keeps_its_level_in_every_world() -> None:
+def test_the_committed_rule_keeps_its_level_in_every_simulation() -> None:
     at = [
         row
         for row in committed()
         if row["rule"] == "instrument" and row["truth"] == "at the margin"
     ]
-    assert len(at) == len(WORLDS) * len(study.SIZES) + len(PROFILES)
+    assert len(at) == len(SIMULATIONS) * len(study.SIZES) + len(PROFILES)
     assert max(row["false_supported"] for row in at) <= ALLOWED
 
 
@@ -94,9 +96,9 @@ def test_the_committed_table_holds_today(name: str) -> None:
     then = {
         (row["rule"], row["n_sets"], row["n_queries"], row["truth"]): row
         for row in committed()
-        if row["world"] == name
+        if row["simulation"] == name
     }
-    for row in study.cells(world(name), runs=RUNS, slow_runs=60):
+    for row in study.single_cells(simulation(name), runs=RUNS, slow_runs=60):
         was = then[row.rule, row.n_sets, row.n_queries, row.truth]
         for what in ("false_supported", "false_refuted", "power"):
             now, before = getattr(row, what), was[what]
@@ -110,17 +112,17 @@ def test_a_committed_matrix_in_which_nothing_holds_is_rarely_wrong() -> None:
     found = [
         row["false_supported"]
         for row in committed()
-        if row["world"].startswith("48 cells, ")
+        if row["simulation"].startswith("48 cells, ")
         and row["truth"] == "0 inside, 48 at the margin"
         and row["rule"].endswith(OURS)
     ]
-    assert len(found) == len(WORLDS)
+    assert len(found) == len(SIMULATIONS)
     assert max(found) <= ALLOWED
 
 
 def test_the_page_is_written_from_the_table() -> None:
     written = (SUMMARY.parent / "README.md").read_text("utf-8")
-    assert page(read_outcomes(SUMMARY.parent)) == written
+    assert study_page(read_outcomes(SUMMARY.parent)) == written
 
 
 # ------------------------------------------------------ what the study catches
@@ -128,7 +130,7 @@ def test_the_page_is_written_from_the_table() -> None:
 
 def at_margin(rule: rules.Rule, name: str, size: tuple[int, int] = HOME) -> float:
     """Count false *supported* of a rule at the margin."""
-    values = world(name).values(np.random.default_rng(1), 2000, *size)
+    values = simulation(name).values(np.random.default_rng(1), 2000, *size)
     return float((rule(values, 0.0)[0] < decision.ALPHA).mean())
 
 
@@ -166,7 +168,7 @@ def test_a_rule_with_the_tail_on_the_wrong_side_is_seen(
     ],
 )
 def test_forgetting_multiplicity_is_seen(correction: str, name: str) -> None:
-    p, true = many_cells.draw(world(name), many_cells.SMALL, 0.0, runs=200)
+    p, true = many_cells.draw(simulation(name), many_cells.SMALL, 0.0, runs=200)
     wrong, right = (
         many_cells.is_any_false(p, true, c).mean() for c in (correction, OURS)
     )
@@ -177,7 +179,7 @@ def test_forgetting_multiplicity_is_seen(correction: str, name: str) -> None:
 def test_rows_are_corrected_as_the_study_corrects() -> None:
     p = [1e-9, 0.001, 0.02, 0.03, 0.2, 0.045]
     rows = [row(f"claim_{i % 2}", value) for i, value in enumerate(p)]
-    results_rows.correct(rows)
+    correct_verdicts(rows)
     found = [r["effects"][0]["p_adjusted"] for r in rows]
     assert found == pytest.approx(adjusted(p, OURS, 2))
     kept = [r["verdict"] == "supported" for r in rows]
@@ -200,20 +202,20 @@ def row(claim: str, p: float) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def pretenders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def surrogates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     observer = Observer(Store(tmp_path_factory.mktemp("store")))
-    found = whole_instrument.pretenders(whole_instrument._unit(observer))
+    found = whole_instrument.surrogates(whole_instrument._unit(observer))
     return {"observer": observer, **{p.name: p for p in found}}
 
 
-def distance(pretenders: dict[str, Any], name: str) -> float:
-    """Measure a pretender's true mean distance on very many tasks."""
-    pretender = pretenders[name]
+def distance(surrogates: dict[str, Any], name: str) -> float:
+    """Measure a surrogate's true mean distance on very many tasks."""
+    surrogate = surrogates[name]
     settings = Settings(n_sets=4000, n_queries=4, n_calibration=200, seed=99)
-    cell = whole_instrument._cell(pretender.model, settings)
+    cell = whole_instrument._cell(surrogate.model, settings)
     icl, gd = (
-        pretenders["observer"].observe(Request.of(cell, learner))
-        for learner in (whole_instrument.InContext(), pretender.claimed)
+        surrogates["observer"].observe(Request.of(cell, learner))
+        for learner in (whole_instrument.InContext(), surrogate.claimed)
     )
     return prediction_distance(icl, gd).mean
 
@@ -227,18 +229,18 @@ def distance(pretenders: dict[str, Any], name: str) -> float:
         ("GD, twice the margin off", 2.0),
     ],
 )
-def test_a_pretender_is_as_far_away_as_it_says(
-    pretenders: dict[str, Any], name: str, margins: float
+def test_a_surrogate_is_as_far_away_as_it_says(
+    surrogates: dict[str, Any], name: str, margins: float
 ) -> None:
-    found = distance(pretenders, name)
+    found = distance(surrogates, name)
     assert found == pytest.approx(
         margins * whole_instrument.MARGIN, rel=0.03, abs=1e-12
     )
 
 
 @pytest.mark.parametrize("name", ["Newton", "noise in W_V"])
-def test_another_algorithm_is_outside(pretenders: dict[str, Any], name: str) -> None:
-    assert distance(pretenders, name) > 1.2 * whole_instrument.MARGIN
+def test_another_algorithm_is_outside(surrogates: dict[str, Any], name: str) -> None:
+    assert distance(surrogates, name) > 1.2 * whole_instrument.MARGIN
 
 
 # What is fitted must be the same whatever the verdict's queries are. The two tests
@@ -251,7 +253,7 @@ def fitted_rates(observer: Observer, *, n_sets: tuple[int, int] = (10, 11)) -> s
     The network does Newton's method: no rate is right, so the best one depends on the
     tasks that it is fitted to.
     """
-    (newton,) = (p for p in whole_instrument.pretenders(1.0) if p.name == "Newton")
+    (newton,) = (p for p in whole_instrument.surrogates(1.0) if p.name == "Newton")
     model = newton.model
     cells = [
         whole_instrument._cell(model, Settings(n_sets=n, n_calibration=10))
@@ -293,7 +295,7 @@ def test_verdict_queries_are_never_calibration_queries() -> None:
 def shared_queries() -> set[tuple[float, ...]]:
     """List the queries that both a verdict and a fit see."""
     cell = whole_instrument._cell(
-        whole_instrument.pretenders(1.0)[0].model, Settings(n_calibration=10)
+        whole_instrument.surrogates(1.0)[0].model, Settings(n_calibration=10)
     )
     one, other = (
         {
@@ -311,7 +313,7 @@ def shared_queries() -> set[tuple[float, ...]]:
 
 
 def test_a_failure_in_rare_sets_is_out_of_reach() -> None:
-    found = {(o.world, o.n_sets): o for o in study.limits(runs=4000)}
+    found = {(o.simulation, o.n_sets): o for o in study.rare_failures(runs=4000)}
     ten = found["one set in 10 fails", 10]
     assert ten.false_supported == pytest.approx(0.9**10, abs=0.03)
 
@@ -325,16 +327,16 @@ def test_a_share_has_clopper_and_pearsons_interval() -> None:
     assert share_text(None, 1000) == ""
 
 
-def outcome(rule: str, power: float) -> Outcome:
-    return Outcome(
-        rule=rule, world="w", n_sets=5, n_queries=4, truth="inside",
+def outcome(rule: str, power: float) -> ErrorRates:
+    return ErrorRates(
+        rule=rule, simulation="w", n_sets=5, n_queries=4, truth="inside",
         false_supported=None, false_refuted=0.0, power=power, runs=9,
     )  # fmt: skip
 
 
 def test_parts_that_run_again_replace_their_lines_alone() -> None:
     old, new = [outcome("a", 0.1), outcome("b", 0.2)], [outcome("b", 0.3)]
-    assert renewed(old, new) == [old[0], *new]
+    assert replace_renewed(old, new) == [old[0], *new]
 
 
 # -------------------------------------------------------------------- shares
@@ -355,10 +357,10 @@ def test_no_rows_have_no_shares() -> None:
     assert observed_shares([]) == {"cells": 0}
 
 
-def test_margin_of_a_world_is_its_stated_number_of_errors() -> None:
-    values: Array = world("normal, typical").values(
+def test_margin_of_a_simulation_is_its_stated_number_of_errors() -> None:
+    values: Array = simulation("normal, typical").values(
         np.random.default_rng(0), 500, *HOME
     )
     errors = estimate_mean(values).error
-    margin = study.ERRORS_TO_MARGIN * world("normal, typical").shares.error(*HOME)
+    margin = study.ERRORS_TO_MARGIN * simulation("normal, typical").shares.error(*HOME)
     assert margin / np.sqrt((errors**2).mean()) == pytest.approx(3.5, rel=0.1)

@@ -18,7 +18,11 @@ from probes.cell import Cell, Settings
 from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.learners import Base, GradientLearner, Illustration, InContext, RandomUpdate
-from probes.learners.performance_matched import Match, Trajectory, standings
+from probes.learners.performance_matched import (
+    GradientTrajectory,
+    MatchedSelection,
+    quantities_of,
+)
 from probes.observations import truncation
 from probes.observations.observation import Observation
 from probes.observations.request import Request
@@ -51,7 +55,7 @@ def answers(folder: Path) -> dict[str, Any]:
         "base": ask(Base()),
         "random": ask(RandomUpdate(matched_to=GD)),
         "illustration": ask(Illustration(of=GD)),
-        "match": ask(Match(of=GD, at="change"), queries="calibration"),
+        "match": ask(MatchedSelection(of=GD, quantity="change"), queries="calibration"),
     }
 
 
@@ -157,7 +161,7 @@ def answered_with(logits: Any) -> Observation:
 
 
 def in_part(one: Observation) -> Observation:
-    parts = truncation.kept(one["log_probs"], [1, 2])
+    parts = truncation.truncated(one["log_probs"], [1, 2])
     return replace(one, arrays={**parts, "gold": one.gold})
 
 
@@ -209,8 +213,12 @@ def test_a_match_that_the_rests_could_undo_is_none(
     matched, kept = [], (in_part(base), in_part(icl))
     for large, (alone, ours) in ((WIDE, (base, icl)), (truncation.SMALL, kept)):
         monkeypatch.setattr(truncation, "SMALL", large)
-        points = standings(ours, alone)[:, None, None]  # GD is where ICL is
+        points = quantities_of(ours, alone)[:, None, None]  # GD is where ICL is
         path = Observation(arrays={"points": points}, facts={"passes": [1]})
-        context: Any = Canned({Trajectory: path, Base: alone, InContext: ours})
-        matched.append(Match(of=GD, at="change").observe(context).facts["is_matched"])
+        context: Any = Canned({GradientTrajectory: path, Base: alone, InContext: ours})
+        matched.append(
+            MatchedSelection(of=GD, quantity="change")
+            .observe(context)
+            .facts["is_matched"]
+        )
     assert matched == [True, False]

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.cell import Settings
+from probes.data.changed_labels import NEUTRAL_WORDS, abstracted, flipped
 from probes.data.datasets import read_rows
 from probes.data.labelled_rows import LabelledRows
-from probes.data.text_tasks import NEUTRAL_WORDS, abstracted, draw_text, flipped
+from probes.data.text_tasks import draw_text
 from probes.data.tokenization import verbalize
 from probes.errors import DataError
 from probes.measures import change_agreement, change_size

@@ -270,7 +270,7 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     ),
     "empty text": (
         [GOOD, "", {**BAD, "text": "  "}],
-        r"a.jsonl line 3 has an empty 'text', which the template asks for\. Expected",
+        r"a.jsonl line 3 has an empty 'text', which the template uses\. Expected",
     ),
     "no text": (
         [GOOD, {"label": "bad", "txt": "x"}],
@@ -372,7 +372,7 @@ def test_description_in_another_encoding_is_refused_by_name(tmp_path: Path) -> N
 
 def test_description_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
     rows = jsonl(tmp_path / "a.jsonl", [GOOD, BAD])
-    with pytest.raises(DataError, match=r"nope.toml is not there\. Expected a TOML"):
+    with pytest.raises(DataError, match=r"nope.toml does not exist\. Expected a TOML"):
         read(rows, tmp_path / "nope.toml")
 
 

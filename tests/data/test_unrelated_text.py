@@ -12,7 +12,7 @@ from probes.cell import Settings
 from probes.data.datasets import read_rows
 from probes.data.template import Row
 from probes.data.text_tasks import Example, draw_text
-from probes.data.unrelated_text import reworded, words_of
+from probes.data.unrelated_text import with_unrelated_words, words_of
 from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.learners import Activations, GradientLearner, InContext
@@ -53,7 +53,7 @@ def test_unrelated_text_keeps_labels_lengths_and_queries(name: str) -> None:
 def test_unrelated_text_keeps_no_word_but_by_chance(name: str) -> None:
     rows = read_rows(dataset_named(name), None)
     words = words_of(rows.train)
-    other = reworded(rows.train, words, seed=0)
+    other = with_unrelated_words(rows.train, words, seed=0)
     kept: dict[str, list[bool]] = {column: [] for column in words}
     for row, exchanged in zip(rows.train, other, strict=True):
         for column, text in row.fields.items():
@@ -76,11 +76,11 @@ def test_every_set_and_draw_has_words_of_its_own() -> None:
 
 def test_rows_of_one_text_get_different_words_from_all_rows() -> None:
     rows = [Row(fields={"text": f"the  {word}\tfell"}, label="up") for word in "abcd"]
-    one, same = reworded([rows[0]] * 2, words_of(rows), seed=1)
+    one, same = with_unrelated_words([rows[0]] * 2, words_of(rows), seed=1)
     assert one.fields != same.fields
     assert set(one.fields["text"].split()) <= {"the", "fell", *"abcd"}
     assert "  " in one.fields["text"]  # spaces stand where they stood
-    assert reworded([rows[0]] * 2, words_of(rows), seed=1) == (one, same)
+    assert with_unrelated_words([rows[0]] * 2, words_of(rows), seed=1) == (one, same)
 
 
 def test_rate_and_passes_are_those_chosen_for_the_rows_own_words(

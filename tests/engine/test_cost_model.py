@@ -15,9 +15,17 @@ from probes.cell import Settings
 from probes.engine.cost_model import Cost, cost_of, flops_of
 from probes.engine.observer import Observer
 from probes.engine.store import Store
-from probes.engine.throughput import achieved
-from probes.learners import Base, InContext, LinearLearner, RandomUpdate
+from probes.engine.throughput import measured_throughput
+from probes.learners import (
+    Base,
+    GradientLearner,
+    InContext,
+    LinearLearner,
+    PositionFree,
+    RandomUpdate,
+)
 from probes.models.parameter_count import n_parameters
+from probes.observations.learner_cost import LearnerCost, PromptSizes, TokenCount
 from probes.observations.request import Request
 from probes.report.appendix import speed_lines
 from probes.run.grid import DATASETS, MODELS
@@ -112,7 +120,7 @@ def test_what_was_made_costs_the_passes_that_were_chosen() -> None:
 def test_a_run_tells_how_fast_it_measured(tmp_path: Path) -> None:
     observer = Observer(Store(tmp_path))
     keys = [observer.observe(asked(Base(), settings=s)).key for s in (SIZES, SEEDED)]
-    (line,) = achieved(observer.store, [*keys, "0" * 32])
+    (line,) = measured_throughput(observer.store, [*keys, "0" * 32])
     assert (line["work"], line["model"]) == ("Base", "hmm_llama")
     facts = [observer.store.facts(key) for key in keys]
     assert line["observations"] == len(facts)
@@ -148,3 +156,43 @@ def test_a_model_without_a_tokenizer_file_has_no_known_cost(tmp_path: Path) -> N
         weights=Checkpoint(location=str(tmp_path)), n_parameters=10,
     )  # fmt: skip
     assert cost_of([asked(InContext(), model=bare)]) == Cost(unknown=1)
+
+
+COUNTED = PromptSizes(
+    n_sets=5,
+    n_queries=3,
+    n_calibration=4,
+    n_demonstrations=4,
+    demonstration_tokens=40.0,
+    query_tokens=10.0,
+)
+TRAINED = GradientLearner(rates=(0.1, 0.2), passes=(1, 8))
+
+
+@pytest.mark.parametrize(
+    ("learner", "read"),
+    [
+        (InContext(), 350),
+        (PositionFree(), 350),
+        (Base(), 30),
+        (RandomUpdate(matched_to=TRAINED), 150),
+    ],
+)
+def test_a_learner_counts_the_tokens_that_it_reads(learner: Any, read: int) -> None:
+    counted = learner.cost(COUNTED)
+    assert counted == LearnerCost(observation=TokenCount(read=read))
+
+
+@pytest.mark.parametrize(("batch_size", "per_pass"), [(None, 1), (1, 4), (3, 2)])
+def test_gd_counts_its_training_and_the_choice_of_its_rate(
+    batch_size: int | None, per_pass: int
+) -> None:
+    learner = replace(TRAINED, batch_size=batch_size)
+    # Five sets take 8 passes; four sets take them at both rates.
+    assert learner.cost(COUNTED) == LearnerCost(
+        observation=TokenCount(read=150, learned=8 * 200, steps=40 * per_pass),
+        choice=TokenCount(read=8 * 2 * 40, learned=64 * 40, steps=64 * per_pass),
+    )
+    after = learner.cost(COUNTED, {"passes": 1})
+    assert after is not None
+    assert after.observation.learned == 200

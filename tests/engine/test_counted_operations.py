@@ -18,7 +18,7 @@ from probes.models.training.optimizers import StackedOptimizer
 from probes.models.training.trainer import trainer_for
 from probes.models.training.training_runs import TrainingRun
 from tests.benchmarks.sides import COUNTED
-from tests.support.llamas import built, lessons
+from tests.support.llamas import batches, built
 
 
 def counted(work: Callable[[], Any]) -> int:
@@ -80,7 +80,7 @@ def test_training_counts_alike_however_its_gradients_are_added(
     model = CausalLM(built("grouped_queries", torch.float32), None)
     learner = GradientLearner(rates=(0.1,), passes=(2,), weights=weights)
     runs = [TrainingRun(index=i, rate=0.1, seed=0) for i in range(n_runs)]
-    training = trainer_for(model, learner.training, lessons())
+    training = trainer_for(model, learner.training, batches())
     added = counted(lambda: training.run(runs, 2))
     monkeypatch.setattr(StackedOptimizer, "_is_addable", lambda *_: False)
     assert added == counted(lambda: training.run(runs, 2)) > 0

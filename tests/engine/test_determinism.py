@@ -79,7 +79,7 @@ def test_a_run_measured_anew_is_the_same_to_the_last_bit(
 def test_two_threads_answer_as_one_does_to_rounding(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model_cache, "SMALL", 0)
+    monkeypatch.setattr(model_cache, "ONE_THREAD_BYTES", 0)
     before = torch.get_num_threads()
     learner = LEARNERS[name]
     answers = []

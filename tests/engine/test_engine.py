@@ -15,21 +15,21 @@ from unittest import mock
 import pytest
 
 from probes.cards import Checkpoint
-from probes.engine.engine_choice import Choice, parse_engine, parse_shard
+from probes.engine.engine_choice import EngineChoice, parse_engine, parse_shard
 from probes.engine.local_pool import LocalPool
-from probes.engine.protocol import Answer, lost, receive, send
-from probes.engine.request_json import from_wire, to_wire
+from probes.engine.protocol import RequestResult, given_up, receive, send
+from probes.engine.request_json import request_from_json, request_to_json
 from probes.engine.store import Store
 from probes.engine.work_queue import (
     LARGE,
-    Waiting,
-    group_of,
-    group_sizes,
-    ordered,
-    room_on,
+    WorkQueue,
+    in_plan_order,
+    model_bytes_by_group,
+    model_group,
     shard_of,
+    shared_model_limit,
 )
-from probes.engine.worker import Post
+from probes.engine.worker import WorkerSettings
 from probes.errors import EngineError, NumericsError, OptionError
 from probes.learners import GradientLearner
 from probes.learners.gradient import Selection
@@ -48,13 +48,13 @@ def asked(*models: str) -> list[Request]:
 @pytest.mark.parametrize(
     ("text", "choice"),
     [
-        ("local", Choice(name="local")),
-        ("local:3", Choice(name="local", n_workers=3)),
-        ("ray", Choice(name="ray")),
-        ("ray:10.0.0.1:6379", Choice(name="ray", address="10.0.0.1:6379")),
+        ("local", EngineChoice(name="local")),
+        ("local:3", EngineChoice(name="local", n_workers=3)),
+        ("ray", EngineChoice(name="ray")),
+        ("ray:10.0.0.1:6379", EngineChoice(name="ray", address="10.0.0.1:6379")),
     ],
 )
-def test_engines_are_read(text: str, choice: Choice) -> None:
+def test_engines_are_read(text: str, choice: EngineChoice) -> None:
     assert parse_engine(text) == choice
 
 
@@ -80,7 +80,7 @@ def test_what_is_no_part_of_a_plan_is_refused(text: str) -> None:
 def test_a_request_is_the_same_after_it_was_sent() -> None:
     gd = GradientLearner(rates=(0.1, 1e-17), passes=(1, 4), weights="W_V@middle")
     one = replace(request(), learner=Selection(of=gd), queries="calibration")
-    found = from_wire(to_wire(one))
+    found = request_from_json(request_to_json(one))
     assert found == one
     assert found.kind == one.kind
 
@@ -96,29 +96,29 @@ def test_a_request_is_the_same_after_it_was_sent() -> None:
 )
 def test_nothing_but_dataclasses_can_be_sent(named: str) -> None:
     with pytest.raises(EngineError, match=f"cannot build {named}"):
-        from_wire(json.dumps({"class": named, ".x": 1}))
+        request_from_json(json.dumps({"class": named, ".x": 1}))
 
 
 def test_a_dataclass_that_is_no_request_is_refused() -> None:
     with pytest.raises(EngineError, match="cannot build probes.learners"):
-        from_wire('{"class": "probes.learners.in_context:InContext"}')
+        request_from_json('{"class": "probes.learners.in_context:InContext"}')
 
 
 def test_a_setting_that_cannot_be_sent_is_told() -> None:
     with pytest.raises(EngineError, match="cannot be sent to a worker"):
-        to_wire(replace(request(), learner=Scripted(number=1.0, log=Path("x"))))  # type: ignore[arg-type]
+        request_to_json(replace(request(), learner=Scripted(number=1.0, log=Path("x"))))  # type: ignore[arg-type]
 
 
 def test_an_answer_is_the_same_after_it_was_sent() -> None:
-    answer = Answer(
+    result = RequestResult(
         key="k", measured=("k", "j"), n_forward=3, entries=(("k", b"\0\xff"),)
     )
     pipe = io.BytesIO()
-    send(pipe, *answer.packed())
+    send(pipe, *result.to_frame())
     pipe.seek(0)
     frame = receive(pipe)
     assert frame is not None
-    assert Answer.unpacked(*frame) == answer
+    assert RequestResult.from_frame(*frame) == result
     assert receive(pipe) is None
 
 
@@ -135,59 +135,62 @@ def test_noise_in_the_pipe_is_an_error() -> None:
 
 
 def test_an_error_of_ours_comes_back_as_it_was() -> None:
-    fault = Answer(key="k", error=("NumericsError", "told")).fault
+    fault = RequestResult(key="k", error=("NumericsError", "told")).probes_error
     assert isinstance(fault, NumericsError)
     assert str(fault) == "told"
-    assert Answer(key="k", error=("ZeroDivisionError", "a bug")).fault is None
-    assert isinstance(lost(request(), 3, "told").fault, EngineError)
+    assert (
+        RequestResult(key="k", error=("ZeroDivisionError", "a bug")).probes_error
+        is None
+    )
+    assert isinstance(given_up(request(), 3, "told").probes_error, EngineError)
 
 
-# ---------------------------------------------------------------------------- waiting
+# ------------------------------------------------------------------------- work queue
 
 
 def test_equal_requests_wait_once_and_models_stay_together() -> None:
     plan = asked("b", "a", "b", "a")
-    assert [r.model.name for r in ordered([*plan, *plan])] == ["a", "a", "b", "b"]
+    assert [r.model.name for r in in_plan_order([*plan, *plan])] == ["a", "a", "b", "b"]
 
 
 def test_an_untrained_twin_waits_with_its_model() -> None:
     twin = replace(request(), model=network("untrained:a"))
-    assert group_of(twin) == group_of(request("a"))
+    assert model_group(twin) == model_group(request("a"))
 
 
-def waiting_of(plan: list[Request], **sizes: float) -> Waiting[Request]:
-    return Waiting(ordered(plan), group_of, sizes=sizes, room=99.0)
+def queue_of(plan: list[Request], **sizes: float) -> WorkQueue[Request]:
+    return WorkQueue(in_plan_order(plan), model_group, sizes=sizes, shared_limit=99.0)
 
 
-def names(waiting: Waiting[Request], *workers: str) -> list[str]:
+def names(work: WorkQueue[Request], *workers: str) -> list[str]:
     """Let workers take, and tell of which model they took."""
-    taken = [waiting.take(worker) for worker in workers]
+    taken = [work.take(worker) for worker in workers]
     return ["" if r is None else r.model.name for r in taken]
 
 
 def test_each_worker_takes_a_model_of_its_own_first() -> None:
-    waiting = waiting_of(asked("a", "a", "a", "b", "b"))
-    assert names(waiting, "x", "y", "x", "x") == ["a", "b", "a", "a"]
+    work = queue_of(asked("a", "a", "a", "b", "b"))
+    assert names(work, "x", "y", "x", "x") == ["a", "b", "a", "a"]
 
 
 def test_most_work_is_taken_first() -> None:
-    assert names(waiting_of(asked("a", "a", "b")), "x") == ["a"]
-    assert names(waiting_of(asked("a", "a", "b"), b=3.0), "x") == ["b"]
-    assert names(waiting_of(asked("a", "a", "b"), b=math.inf), "x") == ["b"]
+    assert names(queue_of(asked("a", "a", "b")), "x") == ["a"]
+    assert names(queue_of(asked("a", "a", "b"), b=3.0), "x") == ["b"]
+    assert names(queue_of(asked("a", "a", "b"), b=math.inf), "x") == ["b"]
 
 
 def test_a_free_worker_helps_with_the_largest_group_from_its_end() -> None:
     plan = asked("a", "a", "a", "a", "a")
-    waiting, order = waiting_of(plan), ordered(plan)
-    taken = [waiting.take(worker) for worker in "xyxyx"]
+    work, order = queue_of(plan), in_plan_order(plan)
+    taken = [work.take(worker) for worker in "xyxyx"]
     assert taken == [order[i] for i in (0, -1, 1, -2, 2)]
 
 
 def test_nobody_helps_with_a_large_model() -> None:
-    waiting = waiting_of(asked("a", "a", "a", "b"), a=100.0)
-    assert names(waiting, "x", "y", "y", "x") == ["a", "b", "", "a"]
-    waiting.leave("x")
-    assert names(waiting, "y", "x") == ["a", ""]
+    work = queue_of(asked("a", "a", "a", "b"), a=100.0)
+    assert names(work, "x", "y", "y", "x") == ["a", "b", "", "a"]
+    work.release("x")
+    assert names(work, "y", "x") == ["a", ""]
 
 
 def test_a_model_of_unknown_size_is_taken_to_be_large(tmp_path: Path) -> None:
@@ -196,7 +199,7 @@ def test_a_model_of_unknown_size_is_taken_to_be_large(tmp_path: Path) -> None:
     torn = network("torn", weights=Checkpoint(location=str(tmp_path)))
     known = network("known", n_parameters=10)
     twin = network("untrained:twin", n_parameters=20)
-    found = group_sizes([known, hub, torn, twin])
+    found = model_bytes_by_group([known, hub, torn, twin])
     assert found == {"known": 80, "hub": math.inf, "torn": math.inf, "twin": 160}
 
 
@@ -204,28 +207,28 @@ def test_only_workers_with_gpus_of_their_own_may_all_load_a_large_model(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-    assert room_on("cuda", 2) == math.inf
-    assert room_on("cuda", 3) == room_on("cuda:1", 2) == LARGE
-    assert room_on("cpu", 2) == room_on("auto", 1) == LARGE
+    assert shared_model_limit("cuda", 2) == math.inf
+    assert shared_model_limit("cuda", 3) == shared_model_limit("cuda:1", 2) == LARGE
+    assert shared_model_limit("cpu", 2) == shared_model_limit("auto", 1) == LARGE
 
 
 def test_what_is_given_back_is_taken_again_and_nothing_is_lost() -> None:
     plan = asked("a", "a", "b")
-    waiting = waiting_of(plan)
-    first = waiting.take("x")
+    work = queue_of(plan)
+    first = work.take("x")
     assert first is not None
-    waiting.give_back(first)
-    taken = [waiting.take("x") for _ in range(3)]
+    work.give_back(first)
+    taken = [work.take("x") for _ in range(3)]
     assert {r.key for r in taken if r} == {r.key for r in plan}
-    assert waiting.take("x") is None
-    assert len(waiting) == 0
+    assert work.take("x") is None
+    assert len(work) == 0
 
 
 @pytest.mark.parametrize("total", [1, 2, 3, 7, 20])
 def test_the_parts_of_a_plan_are_the_plan(total: int) -> None:
     plan = asked(*"aaabbbbcccccc")
     parts = [shard_of(plan[::-1], number, total) for number in range(1, total + 1)]
-    assert [r for part in parts for r in part] == ordered(plan)
+    assert [r for part in parts for r in part] == in_plan_order(plan)
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
@@ -233,19 +236,19 @@ def test_the_parts_of_a_plan_are_the_plan(total: int) -> None:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Post:
+def place(tmp_path: Path) -> WorkerSettings:
     store, mark = tmp_path / "store", tmp_path / "mark"
     mark.mkdir()
-    return Post.here(store=store, mark=mark, seconds=None)
+    return WorkerSettings.of_this_process(store=store, marker=mark, seconds=None)
 
 
 @pytest.fixture
-def pools(place: Post, tmp_path: Path) -> Iterator[Any]:
+def pools(place: WorkerSettings, tmp_path: Path) -> Iterator[Any]:
     made: list[LocalPool] = []
 
     def make(n_workers: int, **changes: Any) -> LocalPool:
-        post = replace(place, **changes)
-        made.append(LocalPool(n_workers, post=post, logs=tmp_path))
+        settings = replace(place, **changes)
+        made.append(LocalPool(n_workers, settings=settings, logs=tmp_path))
         return made[-1]
 
     yield make
@@ -273,8 +276,8 @@ def test_a_plan_is_measured_whatever_its_workers_die_of(
 
 def test_what_cannot_be_stored_is_sent(pools: Any, tmp_path: Path) -> None:
     plan = scripts(tmp_path, {})
-    (answer,) = pools(1, mark=str(tmp_path / "elsewhere")).measure(plan)
-    ((key, data),) = answer.entries
+    (result,) = pools(1, marker=str(tmp_path / "elsewhere")).measure(plan)
+    ((key, data),) = result.entries
     assert key == plan[0].key
     assert len(data) > 100
     assert not (tmp_path / "store").exists()
@@ -282,7 +285,7 @@ def test_what_cannot_be_stored_is_sent(pools: Any, tmp_path: Path) -> None:
 
 def test_workers_that_do_not_start_end_the_engine(pools: Any, tmp_path: Path) -> None:
     pool = pools(1)
-    pool.post = replace(pool.post, seconds=-1.0)
+    pool.settings = replace(pool.settings, seconds=-1.0)
     with pytest.raises(EngineError, match="5 workers in a row did not start"):
         list(pool.measure(scripts(tmp_path, {})))
 
@@ -291,21 +294,21 @@ def test_a_worker_of_the_last_plan_ends_without_the_one_in_its_place(
     pools: Any,
 ) -> None:
     pool, newer = pools(2), mock.Mock()
-    pool._start = lambda place, log: mock.Mock()
-    pool._greet = lambda process, log: True
+    pool._start = lambda index, log: mock.Mock()
+    pool._configure = lambda process, log: True
     pool._alive = {1: newer}
-    pool._one_life(1, None, None)
+    pool._run_worker(1, None, None)
     assert pool._alive == {1: newer}
 
 
 def test_closing_holds_while_a_worker_ends(pools: Any) -> None:
     """Else the dictionary of workers changes while it is read, and the run is lost."""
     pool, ending, second = pools(2), list[threading.Thread](), mock.Mock()
-    pool._start = lambda place, log: second
-    pool._greet = lambda process, log: True
+    pool._start = lambda index, log: second
+    pool._configure = lambda process, log: True
 
     def end_another() -> None:
-        ended = threading.Thread(target=pool._one_life, args=(1, None, None))
+        ended = threading.Thread(target=pool._run_worker, args=(1, None, None))
         ended.start()
         ended.join(timeout=0.2)
         ending.append(ended)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from probes.engine.progress import LONGEST_LINE, Reporter
+from probes.engine.progress import LINE_WIDTH, ProgressReporter
 
 
 def write(folder: Path, name: str, **state: object) -> None:
@@ -18,20 +18,20 @@ def write(folder: Path, name: str, **state: object) -> None:
 def test_a_line_sums_the_workers(tmp_path: Path) -> None:
     write(tmp_path, "gw0", planned=10, stored=4, begun=2, doing="ICL on a")
     write(tmp_path, "gw1", begun=1, doing="GD on b")
-    line = Reporter(tmp_path, print, on_terminal=False).line()
+    line = ProgressReporter(tmp_path, print, on_terminal=False).line()
     assert line.startswith("#####..... [3/6 observations, 4 stored, about ")
     assert line.endswith("ICL on a | GD on b")
 
 
 def test_a_line_fits_whatever_the_names(tmp_path: Path) -> None:
     write(tmp_path, "gw0", planned=10, begun=2, doing="x" * 500)
-    line = Reporter(tmp_path, print, on_terminal=True).line()
-    assert len(line) == LONGEST_LINE
+    line = ProgressReporter(tmp_path, print, on_terminal=True).line()
+    assert len(line) == LINE_WIDTH
 
 
 def test_nothing_measured_shows_nothing(tmp_path: Path) -> None:
     write(tmp_path, "gw0", planned=10, stored=10)
-    assert Reporter(tmp_path, print, on_terminal=False).line() == ""
+    assert ProgressReporter(tmp_path, print, on_terminal=False).line() == ""
 
 
 @pytest.mark.parametrize(("on_terminal", "most"), [(False, 3), (True, 36)])
@@ -39,7 +39,7 @@ def test_three_minutes_in_a_log_are_at_most_three_lines(
     on_terminal: bool, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines: list[str] = []
-    reporter = Reporter(tmp_path, lines.append, on_terminal=on_terminal)
+    reporter = ProgressReporter(tmp_path, lines.append, on_terminal=on_terminal)
     clock = 0.0
 
     def wait(seconds: float) -> bool:
@@ -49,5 +49,5 @@ def test_three_minutes_in_a_log_are_at_most_three_lines(
         return clock > 180
 
     monkeypatch.setattr(reporter._stop, "wait", wait)
-    reporter._watch()
+    reporter._show_often()
     assert 2 <= len(lines) <= most

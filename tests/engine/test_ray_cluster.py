@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from probes.engine.store import Store
-from probes.engine.worker import Post
+from probes.engine.worker import WorkerSettings
 from probes.errors import EngineError
 from tests.support.engines import attempts, by_key, scripts
 
@@ -32,10 +32,11 @@ def cluster(tmp_path: Path) -> Iterator[Any]:
     from probes.engine.ray_cluster import RayCluster
 
     (tmp_path / "mark").mkdir()
-    post = Post.here(store=tmp_path / "store", mark=tmp_path / "mark", seconds=None)
+    folders = {"store": tmp_path / "store", "marker": tmp_path / "mark"}
+    settings = WorkerSettings.of_this_process(**folders, seconds=None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Ray warns of settings to come
-        made = RayCluster("local", post=post)
+        made = RayCluster("local", settings=settings)
         yield made
         made.close()
 
@@ -59,6 +60,6 @@ def test_a_plan_is_measured_whatever_its_actors_die_of(
 def test_a_cluster_that_is_not_there_is_told() -> None:
     from probes.engine.ray_cluster import RayCluster
 
-    post = Post(store="s", mark="m", seconds=None, path=())
+    settings = WorkerSettings(store="s", marker="m", seconds=None, path=())
     with pytest.raises(EngineError, match="There is no Ray cluster at 127.0.0.1:1"):
-        RayCluster("127.0.0.1:1", post=post)
+        RayCluster("127.0.0.1:1", settings=settings)

@@ -14,7 +14,7 @@ import pytest
 from probes.engine.run_store import RunStore
 from probes.engine.store import Store, StoreWarning
 from probes.engine.store_inventory import clean
-from probes.engine.time_limit import Watch, WatchedObserver
+from probes.engine.time_limit import TimeLimit, TimeLimitedObserver
 from probes.observations.observation import Observation
 from tests.support.slow_learner import Slow, request
 
@@ -45,11 +45,11 @@ def test_a_store_that_cannot_be_written_is_read_and_the_run_goes_on(
 ) -> None:
     Store(tmp_path).put(observation())
     in_write(monkeypatch, number)
-    wording = rf"cannot be written: {os.strerror(number)}\..* The run goes on"
+    wording = rf"cannot be written: {os.strerror(number)}\..* The run continues"
     with pytest.warns(StoreWarning, match=wording):
         store = RunStore(tmp_path)
     assert store.get(KEY) is not None
-    watched = WatchedObserver(store, watch=Watch(None))
+    watched = TimeLimitedObserver(store, limit=TimeLimit(None))
     asked = request(Slow(seconds=0.0))
     with warnings.catch_warnings(record=True) as told:
         assert watched.observe(asked) is watched.observe(asked)
@@ -84,7 +84,7 @@ def test_an_entry_that_cannot_be_reached_stays_where_it_is(
     store = Store(tmp_path)
     store.put(observation())
     monkeypatch.setattr(Path, "read_bytes", refusing(number))
-    with pytest.warns(StoreWarning, match="cannot be reached .* it stays"):
+    with pytest.warns(StoreWarning, match="cannot be reached .* It stays"):
         assert store.get(KEY) is None
     monkeypatch.undo()
     assert store.get(KEY) is not None
@@ -125,8 +125,9 @@ def test_a_file_system_without_locks_is_measured_on_all_the_same(
 
     monkeypatch.setattr("filelock.FileLock.acquire", unlockable)
     store = RunStore(tmp_path)
+    limited = TimeLimitedObserver(store, limit=TimeLimit(None))
     with pytest.warns(StoreWarning, match="cannot hold a lock: no flock here"):
-        WatchedObserver(store, watch=Watch(None)).observe(request(Slow(seconds=0.0)))
+        limited.observe(request(Slow(seconds=0.0)))
     assert len(list(tmp_path.rglob("*.safetensors"))) == 1
 
 
@@ -135,7 +136,7 @@ def test_a_store_that_cannot_be_made_is_held_in_memory(tmp_path: Path) -> None:
     with pytest.warns(StoreWarning, match="Not a directory"):
         store = RunStore(tmp_path / "file" / "store")
     with warnings.catch_warnings(record=True) as told:
-        watched = WatchedObserver(store, watch=Watch(None))
+        watched = TimeLimitedObserver(store, limit=TimeLimit(None))
         watched.observe(request(Slow(seconds=0.0)))
     assert told == []
     assert len(watched.measured) == 1

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from probes_fixtures import models as _models  # noqa: F401 - registers them
 
-from probes.engine.scheduling import AHEAD, ModelScheduling, group_of
+from probes.engine.scheduling import TESTS_AHEAD, ModelScheduling, group_of_test
 from probes.pytest_plugin.xdist_workers import pytest_xdist_make_scheduler
 
 A, A_MORE = ([f"c.py::test_{x}[a-sst2-{n}]" for n in (1, 2, 4, 8, 16)] for x in "xy")
@@ -53,7 +53,7 @@ def scheduling(
 
 def waiting(n_nodes: int, **sizes: float) -> ModelScheduling:
     config: Any = SimpleNamespace(getvalue=lambda name: [f"{n_nodes}*popen"])
-    return ModelScheduling(config, sizes=sizes, room=99.0)
+    return ModelScheduling(config, sizes=sizes, shared_limit=99.0)
 
 
 def given_to(node: Node, tests: Sequence[str]) -> list[str]:
@@ -76,7 +76,7 @@ def finish(made: ModelScheduling, node: Node, tests: Sequence[str], test: str) -
     ],
 )
 def test_cells_are_grouped_by_model_and_tests_by_file(nodeid: str, group: str) -> None:
-    assert group_of(nodeid) == group
+    assert group_of_test(nodeid) == group
 
 
 def run(made: ModelScheduling, node: Node, tests: Sequence[str], n: int = 100) -> None:
@@ -89,7 +89,7 @@ def run(made: ModelScheduling, node: Node, tests: Sequence[str], n: int = 100) -
 
 def test_each_worker_begins_with_a_model_of_its_own() -> None:
     _, nodes = scheduling(2, MIXED)
-    assert given_to(nodes[0], MIXED) == A[:AHEAD]
+    assert given_to(nodes[0], MIXED) == A[:TESTS_AHEAD]
     assert given_to(nodes[1], MIXED) == B
 
 
@@ -111,7 +111,7 @@ def test_untrained_twin_goes_with_its_model() -> None:
 
 def test_most_work_is_handed_out_first() -> None:
     _, nodes = scheduling(1, [*C, *B, *A])
-    assert given_to(nodes[0], [*C, *B, *A]) == A[:AHEAD]
+    assert given_to(nodes[0], [*C, *B, *A]) == A[:TESTS_AHEAD]
     _, nodes = scheduling(1, [*C, *B, *A], a=1.0, b=2.0, c=1.0)
     assert given_to(nodes[0], [*C, *B, *A]) == B
 
@@ -124,9 +124,9 @@ def test_groups_of_as_much_work_keep_their_order() -> None:
 
 def test_free_worker_helps_with_the_largest_group_from_its_end() -> None:
     made, nodes = scheduling(2, [*A, *A_MORE])
-    assert given_to(nodes[0], [*A, *A_MORE]) == A[:AHEAD]
+    assert given_to(nodes[0], [*A, *A_MORE]) == A[:TESTS_AHEAD]
     run(made, nodes[1], [*A, *A_MORE], 1)
-    assert given_to(nodes[1], [*A, *A_MORE]) == A_MORE[: -AHEAD - 2 : -1]
+    assert given_to(nodes[1], [*A, *A_MORE]) == A_MORE[: -TESTS_AHEAD - 2 : -1]
 
 
 def test_nobody_helps_with_a_large_model() -> None:
@@ -140,8 +140,8 @@ def test_worker_holds_one_more_than_it_must_know() -> None:
     made, nodes = scheduling(1, [*A, *B])
     for n in range(1, 4):
         run(made, nodes[0], [*A, *B], 1)
-        assert len(made.pending[nodes[0]]) == AHEAD
-        assert len(nodes[0].sent) == AHEAD + n
+        assert len(made.pending[nodes[0]]) == TESTS_AHEAD
+        assert len(nodes[0].sent) == TESTS_AHEAD + n
 
 
 def test_worker_is_let_go_when_nothing_waits() -> None:
@@ -188,7 +188,7 @@ def test_run_is_finished_when_workers_hold_at_most_their_last_test() -> None:
 def test_run_is_not_finished_while_a_group_waits() -> None:
     made, _ = scheduling(1, [*A, *B])
     made.pending[made.nodes[0]].clear()
-    assert made.waiting
+    assert made.queue
     assert not made.tests_finished
 
 
@@ -236,7 +236,7 @@ def test_rest_of_a_dead_workers_group_goes_to_who_is_free_first() -> None:
 def test_worker_that_dies_idle_loses_nothing() -> None:
     made, nodes = scheduling(2, C, large="c")
     assert made.remove_node(nodes[1]) is None
-    assert not made.waiting
+    assert not made.queue
 
 
 def test_worker_that_dies_in_its_last_test_leaves_nothing() -> None:
@@ -252,7 +252,7 @@ def test_worker_that_shuts_down_gets_no_more() -> None:
     for test in B:
         finish(made, nodes[1], [*A, *B, *C], test)
     assert given_to(nodes[1], [*A, *B, *C]) == B
-    assert made.waiting
+    assert made.queue
 
 
 def test_tests_are_neither_rerun_nor_stolen() -> None:
@@ -269,12 +269,12 @@ def test_a_run_knows_the_sizes_of_its_models(monkeypatch: pytest.MonkeyPatch) ->
     option = SimpleNamespace(models="llama_7b_untrained,hmm_llama", device="cpu")
     config.option, option.dist = option, "load"
     made = pytest_xdist_make_scheduler(config, None)
-    assert made.sizes["llama_7b_untrained"] > 50e9 > made.room
-    assert 0 < made.sizes["hmm_llama"] < made.room
+    assert made.sizes["llama_7b_untrained"] > 50e9 > made.shared_limit
+    assert 0 < made.sizes["hmm_llama"] < made.shared_limit
     option.device = "cuda"
-    assert pytest_xdist_make_scheduler(config, None).room == math.inf
+    assert pytest_xdist_make_scheduler(config, None).shared_limit == math.inf
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")  # which both workers share
-    assert pytest_xdist_make_scheduler(config, None).room == made.room
+    assert pytest_xdist_make_scheduler(config, None).shared_limit == made.shared_limit
     option.dist = "worksteal"
     assert pytest_xdist_make_scheduler(config, None) is None
 
@@ -300,8 +300,8 @@ def test_every_test_is_run_or_lost_exactly_once(
         busy = [node for node in alive if made.pending[node]]
         if not busy:
             break
-        assert made.waiting is not None
-        at = [name for name, _ in made.waiting._at.values()]
+        assert made.queue is not None
+        at = [name for name, _ in made.queue._held.values()]
         assert all(at.count(f"m{m}") < 2 for m in large)
         node = choose.choice(busy)
         if turn in deaths:

@@ -298,7 +298,7 @@ def test_full_disk_is_told_before_anything_is_measured(
 
     monkeypatch.setattr(Path, "mkdir", full)
     wording = r"cannot hold a lock: No space left on device\. .* pass --store FOLDER\."
-    with pytest.raises(StoreError, match=wording), store.only_one(OTHER):
+    with pytest.raises(StoreError, match=wording), store.locked(OTHER):
         pytest.fail("the key is held")
 
 

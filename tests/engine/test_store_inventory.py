@@ -12,7 +12,13 @@ import pytest
 
 from probes.cli.main import main
 from probes.engine.store import Store, StoreWarning
-from probes.engine.store_inventory import clean, entries, parse_size, prune, verify
+from probes.engine.store_inventory import (
+    clean,
+    list_observations,
+    parse_size,
+    prune,
+    verify,
+)
 from probes.errors import OptionError, StoreError
 from probes.observations.observation import Observation
 from tests.support.running import run
@@ -43,19 +49,19 @@ def damage(store: Store, key: str) -> None:
 
 def test_least_recently_used_is_pruned_first(store: Store) -> None:
     assert store.get(KEYS[0]) is not None  # now the most recently used
-    each = entries(store)[0].n_bytes
+    each = list_observations(store)[0].n_bytes
     removed = prune(store, 2 * each)
     assert [entry.key for entry in removed] == [KEYS[1], KEYS[2]]
-    assert [entry.key for entry in entries(store)] == [KEYS[3], KEYS[0]]
+    assert [entry.key for entry in list_observations(store)] == [KEYS[3], KEYS[0]]
 
 
 def test_store_within_its_limit_loses_nothing(store: Store) -> None:
-    assert prune(store, sum(entry.n_bytes for entry in entries(store))) == []
-    assert len(entries(store)) == 4
+    assert prune(store, sum(entry.n_bytes for entry in list_observations(store))) == []
+    assert len(list_observations(store)) == 4
 
 
 def test_observation_that_is_held_is_not_pruned(store: Store) -> None:
-    with store.only_one(KEYS[0]):
+    with store.locked(KEYS[0]):
         removed = prune(store, 0)
     assert [entry.key for entry in removed] == list(KEYS[1:])
 
@@ -76,7 +82,7 @@ def test_verify_sets_aside_only_what_is_not_whole(store: Store) -> None:
         assert verify(store) == [KEYS[2]]
     assert [w.category for w in told] == [StoreWarning]
     assert store.path(KEYS[2]).with_suffix(".damaged").exists()
-    assert len(entries(store)) == 3
+    assert len(list_observations(store)) == 3
 
 
 def test_what_killed_runs_left_is_cleaned(store: Store) -> None:
@@ -89,13 +95,13 @@ def test_what_killed_runs_left_is_cleaned(store: Store) -> None:
     left = {age(half), age(lock), age(progress)}
     assert set(clean(store)) == left
     assert not any(path.exists() for path in left)
-    assert len(entries(store)) == 4
+    assert len(list_observations(store)) == 4
 
 
 def test_what_runs_still_use_is_not_cleaned(store: Store) -> None:
     fresh = store.path(KEYS[1]).with_suffix(".123.part")
     fresh.write_bytes(b"half")
-    with store.only_one(KEYS[0]):
+    with store.locked(KEYS[0]):
         age(store.path(KEYS[0]).with_suffix(".lock"))
         assert clean(store) == []
     assert fresh.exists()
@@ -111,7 +117,7 @@ def test_sizes_are_read(text: str, n_bytes: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "-1", "1.5G", "G", "1X", "٣M", "1 G"])
 def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(OptionError, match=r"is no size\. Expected a whole number"):
+    with pytest.raises(OptionError, match=r"is not a size\. Expected a whole number"):
         parse_size(text)
 
 
@@ -124,7 +130,7 @@ def test_command_lists_and_exports(
         main(["store", "--store", str(store.folder), "export", str(tmp_path / "copy")])
         == 0
     )
-    assert [e.key for e in entries(Store(tmp_path / "copy"))] == list(KEYS)
+    assert [e.key for e in list_observations(Store(tmp_path / "copy"))] == list(KEYS)
 
 
 def test_command_verifies_and_prunes(store: Store) -> None:
@@ -134,7 +140,7 @@ def test_command_verifies_and_prunes(store: Store) -> None:
         assert main(["store", *asked, "verify"]) == 1
     assert main(["store", *asked, "verify"]) == 0
     assert main(["store", *asked, "prune", "--limit", "0"]) == 0
-    assert entries(store) == []
+    assert list_observations(store) == []
 
 
 def test_command_tells_where_no_store_is(
@@ -148,7 +154,7 @@ def test_command_tells_where_no_store_is(
     "key", ["../" * 8 + "etc/passwd", "/etc/passwd", KEYS[0] + "\0", KEYS[0] + "\n", ""]
 )
 def test_key_that_could_leave_the_store_is_refused(store: Store, key: str) -> None:
-    with pytest.raises(StoreError, match="is no key of a store"):
+    with pytest.raises(StoreError, match="is not a key of a store"):
         store.get(key)
 
 
@@ -163,7 +169,7 @@ def test_foreign_file_is_left_alone(store: Store) -> None:
 def test_run_prunes_its_store_to_the_limit(tmp_path: Path) -> None:
     grid = ["--models", "constructed_gd_1", "--datasets", "linear", "--demos", "10"]
     ran = run(tmp_path, "claims/test_order.py", *grid, "--store-limit", "5K")
-    held = entries(Store(tmp_path / "store"))
+    held = list_observations(Store(tmp_path / "store"))
     assert ran.status == 0, ran.text
     assert ran.run["complete"]
     assert sum(entry.n_bytes for entry in held) <= 5000
@@ -172,4 +178,4 @@ def test_run_prunes_its_store_to_the_limit(tmp_path: Path) -> None:
 def test_run_refuses_a_limit_that_is_no_size(tmp_path: Path) -> None:
     ran = run(tmp_path, "claims/test_order.py", "--store-limit", "much")
     assert ran.status == 4
-    assert "--store-limit: 'much' is no size" in ran.text
+    assert "--store-limit: 'much' is not a size" in ran.text

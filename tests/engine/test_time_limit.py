@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from probes.engine.store import Store
-from probes.engine.time_limit import Watch, WatchedObserver
+from probes.engine.time_limit import TimeLimit, TimeLimitedObserver
 from probes.errors import NumericsError, OptionError, TimeLimitError
 from probes.observations.observation import Observation
 from probes.observations.request import Request
@@ -24,8 +24,8 @@ from tests.support.running import ROOT, environment
 from tests.support.slow_learner import Slow, request
 
 
-def observer(folder: Path, seconds: float | None) -> WatchedObserver:
-    return WatchedObserver(Store(folder), watch=Watch(seconds))
+def observer(folder: Path, seconds: float | None) -> TimeLimitedObserver:
+    return TimeLimitedObserver(Store(folder), limit=TimeLimit(seconds))
 
 
 def test_what_takes_too_long_is_an_error_that_names_it(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_the_time_of_waiting_for_another_process_does_not_count(
     is_held = threading.Event()
 
     def hold() -> None:
-        with store.only_one(needed.key):
+        with store.locked(needed.key):
             is_held.set()
             time.sleep(0.3)
 
@@ -79,7 +79,7 @@ def test_without_a_limit_there_is_no_alarm(tmp_path: Path) -> None:
     def unset(_: Request) -> None:
         assert signal.getsignal(signal.SIGALRM) is before
 
-    WatchedObserver(Store(tmp_path), watch=Watch(None), announce=unset).observe(
+    TimeLimitedObserver(Store(tmp_path), limit=TimeLimit(None), announce=unset).observe(
         request(Slow(seconds=0.0))
     )
 
@@ -87,13 +87,13 @@ def test_without_a_limit_there_is_no_alarm(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seconds", [0.0, -1.0, float("inf"), float("nan")])
 def test_a_limit_that_is_none_is_refused(seconds: float) -> None:
     with pytest.raises(OptionError, match=r"--time-limit is .* Expected seconds above"):
-        Watch(seconds)
+        TimeLimit(seconds)
 
 
 HANGS = """
-from probes.engine.time_limit import Watch
+from probes.engine.time_limit import TimeLimit
 from tests.support.slow_learner import Slow, request
-with Watch(0.2, is_replaced=True).measuring(request(Slow(seconds=0.0))):
+with TimeLimit(0.2, may_exit=True).measuring(request(Slow(seconds=0.0))):
     sum(range(10**12))  # hours in which no alarm is heard
 """
 
@@ -109,7 +109,7 @@ def test_a_process_that_does_not_come_back_to_python_ends_itself() -> None:
 
 def test_what_an_engine_could_not_answer_is_not_asked_again(tmp_path: Path) -> None:
     asked, watched = request(Slow(seconds=0.0)), observer(tmp_path, None)
-    watched.fail(asked.key, NumericsError("told"))
+    watched.mark_failed(asked.key, NumericsError("told"))
     with pytest.raises(NumericsError, match="told"):
         watched.observe(asked)
     assert not watched.measured
@@ -119,7 +119,7 @@ def test_what_an_engine_sent_is_held_in_memory(tmp_path: Path) -> None:
     asked, watched = request(Slow(seconds=9.0)), observer(tmp_path, None)
     sent = Observation(arrays={"predictions": np.ones((2, 3))}, key=asked.key)
     assert watched.recall(asked.key) is None
-    watched.hold(sent)
+    watched.keep_in_memory(sent)
     assert watched.observe(asked) is sent
     assert watched.recall(asked.key) is sent
 

@@ -19,7 +19,7 @@ from probes.learners.regression_algorithms import linear_observation
 from probes.learners.regression_baselines import OnePassSGD
 from probes.measurement import Array
 from probes.measures import squared_distance
-from probes.models.model_cache import ModelPool
+from probes.models.model_cache import ModelCache
 from probes.run.grid import model_named
 
 
@@ -40,7 +40,7 @@ def predict(
 
 
 def network(name: str) -> Any:
-    return ModelPool().get(model_named(name), Settings())
+    return ModelCache().get(model_named(name), Settings())
 
 
 # ------------------------------------------------------------------- one step

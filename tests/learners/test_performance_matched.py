@@ -18,16 +18,22 @@ from probes.claims import ClaimCard
 from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.errors import NumericsError
-from probes.learners import Base, GradientLearner, InContext, Match, Matched
-from probes.learners.gradient import SELECTION_SETS
+from probes.learners import (
+    Base,
+    GradientLearner,
+    InContext,
+    MatchedSelection,
+    PerformanceMatched,
+)
 from probes.learners.performance_matched import (
-    NOWHERE,
+    FAILED,
     QUANTITIES,
-    Trajectory,
+    GradientTrajectory,
     _nearest,
     half_octaves,
-    standings,
+    quantities_of,
 )
+from probes.learners.training_trials import SELECTION_SETS
 from probes.measures import gap_after_matching, label_accuracy, total_variation
 from probes.observations.observation import Observation
 from probes.observations.request import LearnerContext, Request
@@ -68,8 +74,10 @@ class WithICL(LearnerContext):
 def test_a_learner_that_is_gd_at_a_step_is_matched_at_that_step(
     observer: Observer, at: Any
 ) -> None:
-    request = asked(Match(of=GD, at=at), queries="calibration")
-    found = Match(of=GD, at=at).observe(WithICL(**vars(observer.context(request))))
+    request = asked(MatchedSelection(of=GD, quantity=at), queries="calibration")
+    found = MatchedSelection(of=GD, quantity=at).observe(
+        WithICL(**vars(observer.context(request)))
+    )
     assert found.facts["is_matched"]
     assert np.allclose(found["gaps"].mean(), 0, atol=1e-5)  # float32, stacked or not
     if at != "accuracy":  # of which several points have the same
@@ -79,7 +87,7 @@ def test_a_learner_that_is_gd_at_a_step_is_matched_at_that_step(
 def test_a_matched_learner_answers_at_the_point_that_was_chosen(
     observer: Observer,
 ) -> None:
-    matched = Matched(rates=GD.rates, passes=GD.passes, at="change")
+    matched = PerformanceMatched(rates=GD.rates, passes=GD.passes, quantity="change")
     chosen = observer.observe(asked(matched.choice, queries="calibration")).facts
     same = GradientLearner(rates=(chosen["rate"],), passes=(chosen["passes"],))
     ours, theirs = (observer.observe(asked(one)) for one in (matched, same))
@@ -88,7 +96,10 @@ def test_a_matched_learner_answers_at_the_point_that_was_chosen(
 
 
 def test_the_three_quantities_share_one_trajectory(observer: Observer) -> None:
-    choices = [Matched(rates=(0.1,), passes=(1,), at=at).choice for at in QUANTITIES]
+    choices = [
+        PerformanceMatched(rates=(0.1,), passes=(1,), quantity=at).choice
+        for at in QUANTITIES
+    ]
     assert {choice.of for choice in choices} == {
         GradientLearner(rates=(0.1,), passes=(1,))
     }
@@ -96,13 +107,13 @@ def test_the_three_quantities_share_one_trajectory(observer: Observer) -> None:
 
 def test_standings_are_those_of_the_measures(observer: Observer) -> None:
     icl, base = (observer.observe(asked(one)) for one in (InContext(), Base()))
-    accuracy, loss, change = standings(icl, base).mean(axis=0)
+    accuracy, loss, change = quantities_of(icl, base).mean(axis=0)
     assert accuracy == pytest.approx(label_accuracy(icl).mean)
     assert change == pytest.approx(total_variation(icl, base).mean)
     gold = np.asarray(icl.label_tokens)[icl.gold]
     rows, columns = np.indices(gold.shape)
     assert loss == pytest.approx(-icl.log_probs[rows, columns, gold].mean())
-    assert not standings(base, base)[:, QUANTITIES.index("change")].any()
+    assert not quantities_of(base, base)[:, QUANTITIES.index("change")].any()
 
 
 def test_of_equally_near_points_the_least_loss_is_chosen() -> None:
@@ -117,16 +128,16 @@ def test_gaps_count_by_their_mean_over_sets_not_by_set() -> None:
 
 
 def test_points_that_are_no_numbers_are_no_candidates() -> None:
-    losses = np.array([[[NOWHERE, 2.0]], [[1.0, 2.0]]])
+    losses = np.array([[[FAILED, 2.0]], [[1.0, 2.0]]])
     assert _nearest(np.array([[[0.0, 0.5]], [[0.0, 0.5]]]), losses) == (0, 1)
     with pytest.raises(NumericsError, match="finite"):
-        _nearest(np.zeros((1, 1, 1)), np.full((1, 1, 1), NOWHERE))
+        _nearest(np.zeros((1, 1, 1)), np.full((1, 1, 1), FAILED))
 
 
 def test_a_trajectory_that_diverges_keeps_what_came_before(observer: Observer) -> None:
-    wild = Trajectory(of=GradientLearner(rates=(1e12,), passes=(2,)))
+    wild = GradientTrajectory(of=GradientLearner(rates=(1e12,), passes=(2,)))
     points = observer.observe(asked(wild, queries="calibration"))["points"]
-    assert (points == NOWHERE).all(axis=-1).any()
+    assert (points == FAILED).all(axis=-1).any()
 
 
 @given(st.integers(1, 5000))

@@ -589,7 +589,7 @@ def test_fitting_to_no_number_is_refused() -> None:
 def test_wrong_number_of_settings_is_refused(
     algorithm: Any, given: tuple[float, ...]
 ) -> None:
-    with pytest.raises(OptionError, match=rf"{algorithm} was given the settings"):
+    with pytest.raises(OptionError, match=rf"settings of {algorithm} are"):
         LinearLearner(algorithm=algorithm, settings=given)
 
 

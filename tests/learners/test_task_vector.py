@@ -111,10 +111,10 @@ def test_a_task_vector_moves_the_answer(observer: Observer, form: Any) -> None:
 
 
 def test_dummies_are_never_more_than_half_of_the_calibration_queries() -> None:
-    def texts(n: int) -> Any:
-        return SimpleNamespace(task=SimpleNamespace(queries=[[None] * n]))
+    def task(n: int) -> Any:
+        return SimpleNamespace(queries=[[None] * n])
 
-    assert [n_dummies(texts(n)) for n in (2, 3, 7, 8, 24)] == [1, 1, 3, 4, 4]
+    assert [n_dummies(task(n)) for n in (2, 3, 7, 8, 24)] == [1, 1, 3, 4, 4]
 
 
 def test_one_calibration_query_is_too_few_to_choose_a_layer(observer: Observer) -> None:

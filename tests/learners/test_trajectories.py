@@ -13,7 +13,7 @@ from probes_fixtures.steps import STEPS
 from probes.cards import Construction, LinearTasks
 from probes.data.regression_tasks import RegressionTask, draw_tasks
 from probes.errors import OptionError, ShapeError
-from probes.learners import LinearLearner, Steps
+from probes.learners import AlgorithmTrajectory, LinearLearner
 from probes.learners.eigenbasis import solve
 from probes.learners.in_context import regression_observation
 from probes.learners.regression_algorithms import linear_observation
@@ -57,7 +57,7 @@ def run(
     context: Any = SimpleNamespace(
         request=SimpleNamespace(regression_task=lambda: task), observe=lambda _: given
     )
-    return Steps(of=learner, counts=counts).observe(context)
+    return AlgorithmTrajectory(of=learner, counts=counts).observe(context)
 
 
 def after(task: RegressionTask, algorithm: Any, steps: int, *given: float) -> Any:
@@ -157,4 +157,4 @@ def test_layers_of_other_queries_are_refused() -> None:
 @pytest.mark.parametrize("counts", [(), (-1, 2), (2, 1), (1, 1)])
 def test_numbers_of_steps_must_ascend(counts: tuple[int, ...]) -> None:
     with pytest.raises(OptionError, match="whole numbers from 0 on, ascending"):
-        Steps(of=LinearLearner(algorithm="gd"), counts=counts)
+        AlgorithmTrajectory(of=LinearLearner(algorithm="gd"), counts=counts)

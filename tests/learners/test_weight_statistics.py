@@ -26,7 +26,7 @@ from probes.cell import Cell, Settings
 from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.errors import OptionError, ShapeError
-from probes.learners import Disturbed, Drift, InContext, WeightStatistics
+from probes.learners import Drift, InContext, NoisyWeights, WeightStatistics
 from probes.measures import (
     constructed_sparsity,
     gaussian_hoyer,
@@ -41,7 +41,7 @@ from probes.measures import (
 )
 from probes.models import attention_weights as m
 from probes.models.causal_lm.causal_lm import CausalLM
-from probes.models.untrained import untrained_twin
+from probes.models.untrained import untrained_model
 from probes.observations.observation import Observation
 from probes.observations.request import Request
 from probes.run.grid import MODELS, dataset_named
@@ -195,12 +195,14 @@ def test_a_threshold_that_was_not_read_is_refused(observer: Observer) -> None:
 
 
 def test_no_noise_is_icl(observer: Observer) -> None:
-    still, icl = (observer.observe(ask(x)) for x in (Disturbed(by=0.0), InContext()))
+    still, icl = (
+        observer.observe(ask(x)) for x in (NoisyWeights(noise=0.0), InContext())
+    )
     np.testing.assert_allclose(still["log_probs"], icl["log_probs"], atol=1e-5)
     for name in ("constructed_gd_1", "constructed_newton_4"):
         pair = [
             observer.observe(regression(x, name))
-            for x in (Disturbed(by=0.0), InContext())
+            for x in (NoisyWeights(noise=0.0), InContext())
         ]
         assert prediction_distance(*pair).values.max() < 1e-12
 
@@ -208,7 +210,7 @@ def test_no_noise_is_icl(observer: Observer) -> None:
 def test_noise_is_relative_to_the_weights_and_new_for_every_set(
     observer: Observer,
 ) -> None:
-    learner = Disturbed(by=0.1)
+    learner = NoisyWeights(noise=0.1)
     context = observer.context(ask(learner))
     model = context.model.model
     first, second = (learner._noisy(model, context, index) for index in (0, 1))
@@ -222,7 +224,7 @@ def test_noise_is_relative_to_the_weights_and_new_for_every_set(
 def test_constructions_break_in_proportion_to_the_noise(observer: Observer) -> None:
     icl, small, large = (
         observer.observe(regression(x, "constructed_gd_1"))
-        for x in (InContext(), Disturbed(by=1e-4), Disturbed(by=1e-3))
+        for x in (InContext(), NoisyWeights(noise=1e-4), NoisyWeights(noise=1e-3))
     )
     ratio = prediction_distance(icl, large).mean / prediction_distance(icl, small).mean
     assert ratio == pytest.approx(10, rel=0.05)
@@ -230,16 +232,16 @@ def test_constructions_break_in_proportion_to_the_noise(observer: Observer) -> N
 
 def test_disturbed_weights_are_given_back(observer: Observer) -> None:
     before = observer.observe(ask(InContext()))["log_probs"]
-    observer.observe(ask(Disturbed(by=1.0)))
+    observer.observe(ask(NoisyWeights(noise=1.0)))
     again = Observer(Store(observer.store.folder.parent / "other"))
-    again._pool = observer.pool
+    again._models = observer.models
     np.testing.assert_array_equal(again.observe(ask(InContext()))["log_probs"], before)
 
 
 @pytest.mark.parametrize("by", [-0.1, float("nan"), float("inf")])
 def test_noise_must_be_a_size(by: float) -> None:
     with pytest.raises(OptionError, match="relative to their size"):
-        Disturbed(by=by)
+        NoisyWeights(noise=by)
 
 
 # ------------------------------------------------------------ drift
@@ -275,7 +277,7 @@ def test_drift_is_the_distance_over_the_size_of_the_earlier(
         torch.cat(
             [
                 p.detach().flatten().double()
-                for p in observer.pool.get(card, SETTINGS).model.parameters()
+                for p in observer.models.get(card, SETTINGS).model.parameters()
             ]
         )
         for card in (first, last)
@@ -349,8 +351,8 @@ def test_robustness_of_what_never_learned_is_told(left: float, is_alike: bool) -
 
 def test_the_untrained_network_is_disturbed_as_the_trained_one_is() -> None:
     asked = untrained_icl_disturbed.recipe(cell())
-    assert [r.learner.by for r in asked.values()] == list(DISTURBANCES)
-    assert {r.model for r in asked.values()} == {untrained_twin(HMM)}
+    assert [r.learner.noise for r in asked.values()] == list(DISTURBANCES)
+    assert {r.model for r in asked.values()} == {untrained_model(HMM)}
 
 
 def test_random_weights_drawn_twice_are_further_apart_than_checkpoints(
@@ -359,7 +361,7 @@ def test_random_weights_drawn_twice_are_further_apart_than_checkpoints(
     first, second = untrained_icl_drawn_twice.recipe(cell())
     apart = drawn_apart.recipe(cell())
     assert (apart.model, apart.learner.since) == (second.model, first.model)
-    assert first.model == untrained_twin(HMM)
+    assert first.model == untrained_model(HMM)
     last = checkpoints_of(HMM)
     drifted = observer.observe(ask(Drift(since=last[0]), model=last[-1]))
     found = weight_drift(observer.observe(apart)).mean

@@ -12,6 +12,7 @@ from scipy.stats import kendalltau
 
 from probes.cell import Cell
 from probes.claims import ClaimCard
+from probes.data.prompt_encoding import EncodedPrompts
 from probes.data.tokenization import verbalize
 from probes.engine.observer import Observer
 from probes.engine.store import Store
@@ -24,8 +25,6 @@ from probes.learners import (
     LayerCausal,
     RandomUpdate,
 )
-from probes.learners.encoded_prompts import Texts
-from probes.learners.layer_causal import retrained
 from probes.measurement import Measurement
 from probes.measures import (
     activation_cosine,
@@ -39,9 +38,9 @@ from probes.measures import (
     normalised_update_cosine,
     update_cosine,
 )
-from probes.models.causal_lm.attention_hooks import Recorder
+from probes.models.causal_lm.attention_hooks import AttentionRecorder
 from probes.models.causal_lm.causal_lm import CausalLM
-from probes.models.training.label_batches import encode_lessons
+from probes.models.training.label_batches import encode_label_batches
 from probes.models.training.trainer import trainer_for
 from probes.models.training.training_runs import TrainingRun
 from probes.observations.observation import Observation
@@ -242,7 +241,7 @@ def test_the_recorder_reads_what_eager_attention_computes(kind: str) -> None:
     model = tiny(kind).double()
     lm = CausalLM(model, None)
     asked = prompts([3, 7, 5], 6)
-    with Recorder(lm) as recorder:
+    with AttentionRecorder(lm) as recorder:
         found = recorder.read(asked)
     model.set_attn_implementation("eager")
     for prompt, read in zip(asked, found, strict=True):
@@ -260,7 +259,7 @@ def test_the_recorder_changes_no_answer_and_leaves_nothing_behind() -> None:
     lm = CausalLM(tiny("tied"), None)
     asked = prompts([3, 7], 5)
     before, own = lm.next_token_log_probs(asked), lm.model.config._attn_implementation
-    with Recorder(lm) as recorder:
+    with AttentionRecorder(lm) as recorder:
         recorder.read(asked)
         np.testing.assert_allclose(lm.next_token_log_probs(asked), before, atol=1e-5)
     assert lm.model.config._attn_implementation == own
@@ -271,7 +270,7 @@ def test_the_outputs_are_what_enters_the_residual_stream() -> None:
     lm = CausalLM(tiny("tied").double(), None)
     (prompt,) = prompts([6], 3)
     layer = lm.model.model.layers[0]
-    with Recorder(lm) as recorder:
+    with AttentionRecorder(lm) as recorder:
         (found,) = recorder.read([prompt])
     embedded = lm.model.model.embed_tokens(torch.tensor([prompt]))
     torch.testing.assert_close(
@@ -288,7 +287,7 @@ def test_the_outputs_are_what_enters_the_residual_stream() -> None:
 
 
 def test_an_architecture_without_the_interface_is_refused() -> None:
-    recorder = Recorder(CausalLM(tiny("gptj"), None))
+    recorder = AttentionRecorder(CausalLM(tiny("gptj"), None))
     with recorder, pytest.raises(ModelError, match="attention interface"):
         recorder.read(prompts([3], 2))
 
@@ -300,12 +299,11 @@ def scene_of(observer: Observer, learner: Any, **changes: Any) -> LearnerContext
 def test_demonstrations_stand_in_the_prompt_where_they_are_said_to(
     observer: Observer,
 ) -> None:
-    context = scene_of(observer, Activations(of=InContext()))
-    task = context.text_task()
-    texts = Texts(context.model, task, verbalize(context.model.tokenizer, task))
-    prompt = texts.queries_in_context(1)[0]
-    found = [prompt[start:end] for start, end in texts.spans(1)]
-    assert found == [lesson[1:] for lesson in texts.lessons(1)]  # without <s>
+    prompts = scene_of(observer, Activations(of=InContext())).prompts()
+    prompt = prompts.in_context(1)[0]
+    found = [prompt[start:end] for start, end in prompts.demonstration_spans(1)]
+    alone = prompts.with_answers(prompts.task.demonstrations[1])
+    assert found == [[*ask, *answer][1:] for ask, answer in alone]  # without <s>
 
 
 def test_a_demonstration_keeps_its_number_in_every_order(observer: Observer) -> None:
@@ -336,7 +334,7 @@ def test_retraining_gives_the_weights_that_answered(
     context = scene_of(observer, Activations(of=learner))
     answered = context.observe(learner)
     task, model = context.text_task(), context.model
-    first = next(iter(retrained(context, learner, answered.facts)))
+    first = next(iter(learner.trained_weights(context, answered.facts)))
     labels = verbalize(model.tokenizer, task)
     tokens = model.tokenizer([task.alone(q) for q in task.queries[0]])["input_ids"]
     with model.tuned(first):
@@ -352,13 +350,15 @@ def gradients(observer: Observer, loss: Any, scale: float = 1.0) -> Any:
     context = scene_of(observer, CAUSAL)
     task, model = context.text_task(), context.model
     labels = verbalize(model.tokenizer, task)
-    lessons = encode_lessons(model, task, labels, task.demonstrations)
-    trainer = trainer_for(model, replace(CAUSAL.training, loss=loss), lessons)
+    batches = encode_label_batches(
+        model, EncodedPrompts.of(model, task, labels), task.demonstrations
+    )
+    trainer = trainer_for(model, replace(CAUSAL.training, loss=loss), batches)
     weights = {name: p.detach().clone() for name, p in trainer.start.items()}
     weights["model.layers.3.self_attn.o_proj.weight"] *= scale
     found: dict[str, torch.Tensor] = {}
-    batch = lessons.take(torch.tensor([0]))
-    trainer.backend.gradients(weights, lessons.columns, batch, collect_into(found))
+    batch = batches.take(torch.tensor([0]))
+    trainer.backend.gradients(weights, batches.columns, batch, collect_into(found))
     return found
 
 
@@ -381,11 +381,13 @@ def test_layer_causal_gd_trains_one_stack_as_it_trains_one_set(
     observer: Observer,
 ) -> None:
     context = scene_of(observer, CAUSAL)
-    weights = list(retrained(context, CAUSAL, {"rate": 0.1, "passes": 2}))
+    weights = list(CAUSAL.trained_weights(context, {"rate": 0.1, "passes": 2}))
     task, model = context.text_task(), context.model
     labels = verbalize(model.tokenizer, task)
-    lessons = encode_lessons(model, task, labels, task.demonstrations[2:3])
-    trainer = trainer_for(model, CAUSAL.training, lessons)
+    batches = encode_label_batches(
+        model, EncodedPrompts.of(model, task, labels), task.demonstrations[2:3]
+    )
+    trainer = trainer_for(model, CAUSAL.training, batches)
     alone = trainer.run([TrainingRun(index=0, rate=0.1, seed=0)], 2).of(0)
     for name, found in alone.items():
         torch.testing.assert_close(found, weights[2][name], atol=1e-6, rtol=1e-4)

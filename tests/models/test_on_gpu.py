@@ -21,10 +21,10 @@ from probes.engine.store import Store
 from probes.learners import (
     Activations,
     Base,
-    Disturbed,
     InContext,
     LayerCausal,
-    Matched,
+    NoisyWeights,
+    PerformanceMatched,
     PositionFree,
     RandomUpdate,
     RankOnePatch,
@@ -66,14 +66,14 @@ LEARNERS: dict[str, Any] = {
         )
     },
     "random_update": RandomUpdate(matched_to=gd("gd")),
-    "matched": Matched(rates=(0.01,), passes=(1, 2), at="loss"),
+    "matched": PerformanceMatched(rates=(0.01,), passes=(1, 2), quantity="loss"),
     "layer_causal": Activations(of=LayerCausal(rates=(0.01,), passes=(2,))),
     "inside_icl": Activations(of=InContext()),
     "inside_gd": Activations(of=gd("gd_middle_W_V")),
     "patch": RankOnePatch(),
     "task_vector": TaskVector(),
     "neighbours": RepresentationNeighbours(),
-    "disturbed": Disturbed(by=0.1),
+    "disturbed": NoisyWeights(noise=0.1),
 }
 
 

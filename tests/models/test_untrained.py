@@ -1,4 +1,4 @@
-"""The second kind of untrained network: what it keeps, and whose floor it is."""
+"""Untrained models that keep their embeddings and norms, and the floors they give."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from probes_fixtures.variants import gradient_learner
 from probes.cards import Checkpoint, ModelCard
 from probes.cell import Cell, Settings
 from probes.learners import Activations
-from probes.models.causal_lm.loading import kept_names, load_causal_lm
-from probes.models.untrained import KNOWN_PARTS, parts_are_known, untrained_twin
+from probes.models.causal_lm.loading import embeddings_and_norms, load_causal_lm
+from probes.models.untrained import embeddings_are_known, untrained_model
 from probes.observations.observation import Observation
 from probes.run.grid import dataset_named, model_named
 from probes.verdicts.negative_controls import UNTRAINED, UNTRAINED_BUT_EMBEDDINGS
+from tests.support.described_models import CONTEXT, DESCRIBED, VOCABULARY, described
 from tests.support.tiny_models import HMM, SETTINGS
 
 TWIN = "untrained_but_embeddings:hmm_llama"
-VOCABULARY, CONTEXT = 61, 59  # like no other size
 
 
 def cell(model: ModelCard = HMM, variant: str | None = None) -> Cell:
@@ -57,45 +57,28 @@ def weights(card: ModelCard) -> dict[str, torch.Tensor]:
 
 def test_embeddings_and_norms_are_the_trained_ones_and_no_other_matrix_is() -> None:
     trained = weights(HMM)
-    twin = weights(untrained_twin(HMM, keeps="embeddings_and_norms"))
-    assert twin.keys() == trained.keys()
-    alike = {name for name in trained if torch.equal(trained[name], twin[name])}
+    untrained = weights(untrained_model(HMM, keeps="embeddings_and_norms"))
+    assert untrained.keys() == trained.keys()
+    alike = {name for name in trained if torch.equal(trained[name], untrained[name])}
     kept = ("norm.weight", "embed_tokens.weight", "lm_head.weight")
     assert alike == {name for name in trained if name.endswith(kept)}
     assert len(alike) < len(trained) / 2
 
 
 def test_the_rest_is_as_random_as_in_the_untrained_network() -> None:
-    twin, bare = (
-        weights(untrained_twin(HMM, keeps=keeps))
+    untrained, bare = (
+        weights(untrained_model(HMM, keeps=keeps))
         for keeps in ("embeddings_and_norms", "nothing")
     )
     name = "model.layers.1.mlp.up_proj.weight"
-    assert torch.equal(twin[name], bare[name])
-    assert not torch.equal(twin["model.norm.weight"], bare["model.norm.weight"])
+    assert torch.equal(untrained[name], bare[name])
+    assert not torch.equal(untrained["model.norm.weight"], bare["model.norm.weight"])
 
 
-def built(kind: str) -> Any:
-    """Build a small network of an architecture, without its numbers."""
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    names = {
-        "vocab_size": VOCABULARY,
-        "hidden_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "max_position_embeddings": CONTEXT,
-        "pad_token_id": 0,
-    }
-    config = AutoConfig.for_model(kind, **names)
-    with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(config)
-
-
-@pytest.mark.parametrize("kind", KNOWN_PARTS)
-def test_what_is_kept_of_a_known_architecture_is_told_by_shapes_too(kind: str) -> None:
-    model = built(kind)
-    kept = {id(model.get_parameter(name)) for name in kept_names(model)}
+@pytest.mark.parametrize("kind", DESCRIBED)
+def test_shapes_agree_on_what_a_described_architecture_keeps(kind: str) -> None:
+    model = described(kind)
+    kept = {id(p) for p in embeddings_and_norms(model).values()}
     scales = {n.removesuffix(".weight") for n, p in named(model) if is_scale(n, p)}
     assert scales
     for name, parameter in named(model):
@@ -119,8 +102,8 @@ def test_an_unknown_architecture_has_no_such_arm_and_the_row_says_so(
     (tmp_path / "config.json").write_text('{"model_type": "novel"}')
     novel = replace(HMM, name="novel", weights=Checkpoint(location=str(tmp_path)))
     nowhere = replace(HMM, weights=Checkpoint(location=str(tmp_path / "nowhere")))
-    for model in (novel, nowhere, untrained_twin(HMM)):
-        assert not parts_are_known(model)
+    for model in (novel, nowhere, untrained_model(HMM)):
+        assert not embeddings_are_known(model)
         for recipe in (untrained_but_embeddings, inside_untrained_but_embeddings):
             assert recipe.recipe(cell(model)) == []
         assert untrained_but_embeddings_relabelled.recipe(cell(model, "flipped")) == []
@@ -134,8 +117,8 @@ def test_an_unknown_architecture_has_no_such_arm_and_the_row_says_so(
 
 def test_a_known_architecture_has_the_arm_and_says_nothing() -> None:
     inspect.unwrap(notes_left_out_arm)(cell(), SimpleNamespace())
-    assert parts_are_known(HMM)
-    assert parts_are_known(model_named(TWIN))
+    assert embeddings_are_known(HMM)
+    assert embeddings_are_known(model_named(TWIN))
     for recipe in (untrained_but_embeddings, inside_untrained_but_embeddings):
         (asked,) = recipe.recipe(cell(variant="adam"))
         assert list(asked) == ["icl", "gd", "base"]
@@ -171,7 +154,7 @@ def answered(name: str) -> Observation:
 
 
 def given(name: str) -> Any:
-    """Stand for what a fixture's argument of a name holds."""
+    """Make an observation for a fixture's argument of a name."""
     parts = {part: answered(f"{name} {part}") for part in ICL_GD_BASE}
     if "untrained_but_embeddings" in name:
         return [parts]
@@ -179,7 +162,7 @@ def given(name: str) -> Any:
 
 
 def names_in(fixture: Any) -> dict[str, list[str]]:
-    """Tell which observations a fixture makes an arm of."""
+    """Name the observations that a fixture makes arms of."""
     function = inspect.unwrap(fixture)
     found = function(**{n: given(n) for n in inspect.signature(function).parameters})
     return {arm: [o.facts["name"] for o in parts] for arm, parts in found.items()}

@@ -22,10 +22,14 @@ from probes.engine.store import Store
 from probes.errors import ShapeError
 from probes.measurement import Measurement
 from probes.measures import bounds
-from probes.observations.common_support import NOTHING, common, likeliest
+from probes.observations.common_support import (
+    UNKNOWN,
+    likeliest,
+    on_common_support,
+)
 from probes.observations.mixture import averaged
 from probes.observations.observation import Observation
-from probes.observations.truncation import LEAST_KEPT, MOST_REST, SMALL, kept
+from probes.observations.truncation import LEAST_KEPT, MOST_REST, SMALL, truncated
 from tests.support.mutation import mutants
 
 LABELS = [5, 4000, 9200]  # the last is unlikely to every learner
@@ -50,7 +54,7 @@ def drawn(seed: int, n: int, *, n_vocab: int = WIDE, sharp: float = 5.0) -> list
 
 
 def observed(log_probs: Floats, *, whole: bool) -> Observation:
-    arrays = {"log_probs": log_probs} if whole else kept(log_probs, LABELS)
+    arrays = {"log_probs": log_probs} if whole else truncated(log_probs, LABELS)
     gold = np.arange(6).reshape(SHAPE) % len(LABELS)
     facts: dict[str, Any] = {"label_tokens": LABELS}
     if "tokens" in arrays:
@@ -103,19 +107,19 @@ def is_between(found: Measurement, truth: Measurement) -> bool:
 
 def test_a_small_vocabulary_is_kept_as_it_is() -> None:
     (answers,) = drawn(0, 1, n_vocab=SMALL)
-    assert kept(answers, LABELS[:2])["log_probs"] is answers
+    assert truncated(answers, LABELS[:2])["log_probs"] is answers
 
 
 def test_flat_answers_are_kept_whole_for_no_few_tokens_tell_them() -> None:
     (flat,) = drawn(0, 1, sharp=0.1)
-    assert kept(flat, LABELS)["log_probs"] is flat
+    assert truncated(flat, LABELS)["log_probs"] is flat
 
 
 @given(st.integers(0, 1 << 16), st.floats(3, 9))
 @settings(deadline=None, max_examples=8)
 def test_what_is_kept_is_little_and_leaves_little(seed: int, sharp: float) -> None:
     (answers,) = drawn(seed, 1, sharp=sharp)
-    parts = kept(answers, LABELS)
+    parts = truncated(answers, LABELS)
     assert np.exp(parts["log_rest"]).mean() <= MOST_REST
     told = np.exp(parts["token_log_probs"].astype(float)).sum(-1)
     np.testing.assert_allclose(told + np.exp(parts["log_rest"]), 1, atol=NEAR)
@@ -128,7 +132,7 @@ def test_of_tokens_that_are_as_likely_the_lower_ones_are_kept() -> None:
     logits = np.full((1, 1, WIDE), -30.0)
     logits[..., 100:400] = 0.0  # more than are kept
     logits[..., LABELS] = 20.0  # nearly all there is: no more than the least are kept
-    tokens = kept(normalised(logits), LABELS)["tokens"][0, 0]
+    tokens = truncated(normalised(logits), LABELS)["tokens"][0, 0]
     levels = [t for t in tokens.tolist() if 100 <= t < 400]
     assert levels == list(range(100, 100 + LEAST_KEPT))
     assert set(LABELS) < set(tokens.tolist())
@@ -153,7 +157,7 @@ def test_a_kept_answer_goes_through_the_store_and_takes_little_there(
 
 def test_the_whole_distribution_is_not_there_to_be_read_and_says_so() -> None:
     _, (one, _) = both(1)
-    with pytest.raises(ShapeError, match=r"keeps \d+ of 9300 tokens and the mass"):
+    with pytest.raises(ShapeError, match=r"keeps \d+ of 9300 tokens and the prob"):
         _ = one.log_probs
 
 
@@ -233,7 +237,7 @@ def by_hand(known: dict[int, float], rest: float) -> Observation:
     return Observation(arrays=arrays, facts={"n_vocab": 5})
 
 
-PAIR = common(by_hand({0: 0.5, 1: 0.3}, 0.2), by_hand({0: 0.4, 2: 0.5}, 0.1))
+PAIR = on_common_support(by_hand({0: 0.5, 1: 0.3}, 0.2), by_hand({0: 0.4, 2: 0.5}, 0.1))
 HALF = Measurement(name="half", unit="", values=np.array([[0.5]]))
 RESTS = (np.array([[0.3, 0.0, 0.1]]), np.array([[0.1, 0.0, 0.3]]))
 
@@ -309,10 +313,10 @@ def test_an_average_of_kept_answers_is_exact_where_all_know_a_token() -> None:
     whole, part = both(3, 3)
     truth, found = averaged(whole), averaged(part)
     np.testing.assert_allclose(found.label_log_probs, truth.label_log_probs, atol=1e-6)
-    shared = common(found)
+    shared = on_common_support(found)
     for place in np.ndindex(SHAPE):
         ours = found["token_log_probs"][place]
-        is_known = ours > NOTHING
+        is_known = ours > UNKNOWN
         ours, tokens = ours[is_known], found["tokens"][place][is_known]
         assert len(tokens) > 100
         np.testing.assert_allclose(ours, truth.log_probs[place][tokens], atol=1e-6)
@@ -328,7 +332,7 @@ def test_no_token_of_an_averages_rest_is_likelier_than_it_says(n: int) -> None:
     whole, part = partly_known(0, n)
     truth, found = np.exp(averaged(whole).log_probs), averaged(part)
     for place in np.ndindex(truth.shape[:2]):
-        is_known = found["token_log_probs"][place] > NOTHING
+        is_known = found["token_log_probs"][place] > UNKNOWN
         rest = np.delete(truth[place], found["tokens"][place][is_known])
         assert rest.max() <= np.exp(found["log_largest"][place]) + NEAR
         assert rest.sum() == pytest.approx(np.exp(found["log_rest"][place]))
@@ -336,11 +340,11 @@ def test_no_token_of_an_averages_rest_is_likelier_than_it_says(n: int) -> None:
 
 def test_more_first_tokens_than_are_known_are_refused() -> None:
     _, (one, _) = both(1)
-    with pytest.raises(ShapeError, match="tokens are kept, and others may be likelier"):
+    with pytest.raises(ShapeError, match="tokens, and others may be likelier"):
         likeliest(one, 5000)
 
 
 def test_answers_to_other_queries_are_still_refused() -> None:
     _, (one, other) = both(1)
     with pytest.raises(ShapeError, match="different cells"):
-        common(one, other.of_set(0))
+        on_common_support(one, other.of_set(0))

@@ -24,7 +24,7 @@ GD = (
     "--demos",
     "10",
 )
-SCHEMA = json.loads((ROOT / "src/probes/report/row.schema.json").read_text())
+SCHEMA = json.loads((ROOT / "src/probes/results/row.schema.json").read_text())
 CONSTRUCTION = "claims/test_construction.py"
 
 
@@ -64,7 +64,7 @@ def test_without_a_record_a_refuted_cell_fails(small: Ran) -> None:
     assert "REFUTED, NO RECORD" in small.text
     refuted = sum(row["verdict"] == "refuted" for row in small.rows)
     assert refuted >= 3
-    assert f"{refuted} refuted cells failed for want of a record" in small.text
+    assert f"{refuted} refuted cells failed, because the record" in small.text
     assert "R!" not in small.text
 
 
@@ -99,7 +99,7 @@ def test_a_run_says_what_it_was_compared_with(again: Ran) -> None:
     n_cells = len(again.rows)
     assert (found["compared"], found["new"], found["not_run"]) == (n_cells, 0, 0)
     assert found["differs"] == {}
-    told = f"{n_cells} cells; 0 not in it; 0 in it that did not run."
+    told = f"{n_cells} cells in both, 0 only here, 0 only there."
     assert told in " ".join(again.text.split())
 
 
@@ -169,8 +169,8 @@ def test_lists_import_no_torch(option: str, tmp_path: Path) -> None:
         (("--sets", "0"), "--sets is 0"),
         (("--data-dir", "nowhere"), "which is no folder"),
         (("--expect", "nowhere.json"), "which is no file"),
-        (("--expect", "pyproject.toml"), "is no record of verdicts: Expecting value"),
-        (("--expect", "reports/sample/run.json"), "holds no 'settings' and 'cells'"),
+        (("--expect", "pyproject.toml"), "is not a record of verdicts: Expecting"),
+        (("--expect", "reports/sample/run.json"), "has no 'settings' and 'cells'"),
         (("--expect", "fixtures/rows/hmm/test.jsonl"), "line 1 lacks claim"),
         (("--datasets", "nowhere/rows.jsonl"), "there is no such file"),
         (

@@ -11,9 +11,9 @@ from selenium.webdriver.common.by import By
 
 from probes.cell import Settings
 from probes.cli.main import main
-from probes.report.changes import PAGE, Compared, changes_page, write_changes
-from probes.report.interval_axis import WIDTH, draw_span, zone_of
-from probes.results.comparison import Change, Standing, compare, moved_by
+from probes.report.changes import PAGE, RunComparison, changes_page, write_changes
+from probes.report.interval_axis import WIDTH, place_intervals, zone_of
+from probes.results.comparison import CellResult, Change, compare_cells, effect_shift
 from probes.results.record import Record
 from probes.results.rows import Row, row_id
 from tests.support.browser import (
@@ -32,12 +32,12 @@ from tests.support.rows import HOSTILE, Reader, effect, hostile_row, row, run_of
 __all__ = ["as_new", "browser"]  # fixtures, for pytest to find
 
 
-def compared(before: list[Row], after: list[Row]) -> Compared:
-    sides = [{row_id(r): Standing.of(r) for r in rows} for rows in (before, after)]
-    return Compared(
+def compared(before: list[Row], after: list[Row]) -> RunComparison:
+    sides = [{row_id(r): CellResult.of(r) for r in rows} for rows in (before, after)]
+    return RunComparison(
         before="old/results.jsonl",
         after="new/results.jsonl",
-        changes=compare(*sides),
+        changes=compare_cells(*sides),
         rows={row_id(r): r for r in (*before, *after)},
         differs={"seed": ("0", "1")},
     )
@@ -126,42 +126,44 @@ def test_the_gravest_are_drawn_and_the_rest_is_counted(
     monkeypatch.setattr("probes.report.changes.MOST_DRAWN", 2)
     text = changes_page(compared(*two_runs()))
     assert [line.split()[0] for line in lines_of(text)] == ["opposite", "lost"]
-    assert "4 more changes are not drawn here, none graver than these." in text
+    assert "4 more changes are not drawn here. None is more serious than these." in text
 
 
-def change(before: Standing | None, after: Standing | None) -> Change:
+def change(before: CellResult | None, after: CellResult | None) -> Change:
     return Change(cell="c|m|d|4", kind="drift", before=before, after=after)
 
 
 def test_a_move_is_told_in_its_unit_and_in_half_widths() -> None:
-    was = Standing(verdict="refuted", effect=0.5, low=0.4, high=0.6, unit="bits")
-    now = Standing(verdict="refuted", effect=0.8, unit="bits")
-    difference, widths = moved_by(change(was, now))
+    was = CellResult(verdict="refuted", effect=0.5, low=0.4, high=0.6, unit="bits")
+    now = CellResult(verdict="refuted", effect=0.8, unit="bits")
+    difference, widths = effect_shift(change(was, now))
     assert (difference, widths) == (pytest.approx(0.3), pytest.approx(3.0))
-    assert moved_by(change(now, was)) == (pytest.approx(-0.3), None)
-    other = Standing(verdict="refuted", effect=0.8, unit="nats")
-    assert moved_by(change(was, other)) == (None, None)
-    assert moved_by(change(None, was)) == (None, None)
+    assert effect_shift(change(now, was)) == (pytest.approx(-0.3), None)
+    other = CellResult(verdict="refuted", effect=0.8, unit="nats")
+    assert effect_shift(change(was, other)) == (None, None)
+    assert effect_shift(change(None, was)) == (None, None)
 
 
 def test_a_span_stays_in_its_drawing_and_open_ends_reach_its_edge() -> None:
-    open_end = Standing(verdict="refuted", effect=0.2, low=None, high=0.3, unit="nats")
-    closed = Standing(verdict="refuted", effect=0.9, low=0.8, high=1.0, unit="nats")
-    span = draw_span(open_end, closed, row())
+    open_end = CellResult(
+        verdict="refuted", effect=0.2, low=None, high=0.3, unit="nats"
+    )
+    closed = CellResult(verdict="refuted", effect=0.9, low=0.8, high=1.0, unit="nats")
+    span = place_intervals(open_end, closed, row())
     assert span is not None
     assert span.before is not None
     assert span.after is not None
     assert (span.before.low, len(span.before.caps)) == (0, 1)
     assert 0 < span.before.at < span.after.at < span.after.high < WIDTH
-    assert draw_span(None, Standing(verdict="error"), row()) is None
+    assert place_intervals(None, CellResult(verdict="error"), row()) is None
 
 
 def test_tiny_and_large_errors_share_a_logarithmic_axis() -> None:
-    sides = [Standing(verdict="refuted", effect=x, unit="nats") for x in (1e-15, 0.1)]
-    span = draw_span(*sides, {})
+    sides = [CellResult(verdict="refuted", effect=x, unit="nats") for x in (1e-15, 0.1)]
+    span = place_intervals(*sides, {})
     assert span is not None
     assert span.is_log
-    assert draw_span(sides[1], sides[1], row()).is_log is False  # type: ignore[union-attr]
+    assert place_intervals(sides[1], sides[1], row()).is_log is False  # type: ignore[union-attr]
 
 
 def test_the_zone_of_a_claim_is_where_its_rows_scale_says() -> None:

@@ -14,7 +14,7 @@ from probes.errors import OptionError
 from probes.report.curves import PLANS, panels_of
 from probes.report.figures import draw_figures
 from probes.report.step_maps import STEP_MATCHING, Best, maps_of
-from probes.results.reading import read_rows_of
+from probes.results.reading import read_results
 from probes.results.rows import Row
 from tests.support.rows import HOSTILE, effect, row
 from tests.support.running import ROOT
@@ -40,7 +40,7 @@ def accuracy_rows(**given: Any) -> list[Row]:
 
 def test_every_figure_is_drawn_from_the_sample_as_svg_and_pdf(tmp_path: Path) -> None:
     few = {("hmm_llama", "hmm"), ("learned_lsa_2_looped", "linear")}  # all take minutes
-    rows = read_rows_of(SAMPLE)
+    rows = read_results(SAMPLE)
     rows = [found for found in rows if (found["model"], found["dataset"]) in few]
     drawn, lacking = draw_figures([*rows, *matched()], tmp_path)
     assert lacking == []
@@ -153,12 +153,12 @@ def test_hostile_names_show_as_text_and_break_no_figure(
 def test_rows_without_the_claims_are_refused_in_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(OptionError, match="None of the 1 rows holds what a figure"):
+    with pytest.raises(OptionError, match="None of the 1 rows can be drawn"):
         draw_figures([row()], tmp_path)
     assert (
         main(["report", "figures", str(tmp_path / "nowhere.jsonl"), str(tmp_path)]) == 4
     )
-    assert "is no record of verdicts" in capsys.readouterr().err
+    assert "is not a record of verdicts" in capsys.readouterr().err
 
 
 def test_without_matplotlib_the_extra_is_named(

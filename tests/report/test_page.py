@@ -16,7 +16,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
-from probes.report.page import page
+from probes.report.page import matrix_page
 from probes.results.rows import Row
 from tests.support.browser import (
     as_new,
@@ -36,7 +36,7 @@ pytestmark = needs_browser
 __all__ = ["as_new", "browser"]  # fixtures, for pytest to find
 
 SCHEMA = json.loads(
-    (Path(__file__).parents[2] / "src/probes/report/row.schema.json").read_text()
+    (Path(__file__).parents[2] / "src/probes/results/row.schema.json").read_text()
 )
 
 
@@ -241,7 +241,7 @@ def test_hostile_text_is_shown_as_text_and_runs_nowhere(
     rows = [hostile_row(text), row(claim="tame")]
     rows[0]["example"] = [{**example()[0], "prompt": text, "answer": text}]
     path = tmp_path / "index.html"
-    path.write_text(page(rows, hostile_run(text, rows)), "utf-8")
+    path.write_text(matrix_page(rows, hostile_run(text, rows)), "utf-8")
     browser.get(path.as_uri())
     wait_until_ready(browser)
     open_everything(browser)
@@ -309,7 +309,7 @@ def test_on_paper_the_controls_are_gone_and_what_is_open_stays(
 
 def test_without_scripts_the_matrix_stands(browser: Any, tmp_path: Path) -> None:
     path = tmp_path / "index.html"
-    path.write_text(page(shipped(), run_of(shipped())), "utf-8")
+    path.write_text(matrix_page(shipped(), run_of(shipped())), "utf-8")
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     browser.get(path.as_uri())
     assert "Scripts are off" in browser.find_element(By.TAG_NAME, "noscript").text

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from probes.cli.main import main
 from probes.results.comparison import (
+    CHANGE_KINDS,
     GRAVE,
-    KINDS,
-    Standing,
-    compare,
+    CellResult,
+    classify_change,
+    compare_cells,
     comparison_lines,
-    count,
-    kind_of,
+    count_changes,
 )
 from probes.results.record import missing_of
 from probes.results.rows import row_id
@@ -28,8 +28,8 @@ from tests.support.running import run
 VERDICTS = ("supported", "refuted", "inconclusive", "not_applicable", "error")
 
 
-def standing(verdict: str, effect: float = 0.5) -> Standing:
-    return Standing(verdict=verdict, effect=effect, low=0.4, high=0.6, unit="bits")
+def cell_result(verdict: str, effect: float = 0.5) -> CellResult:
+    return CellResult(verdict=verdict, effect=effect, low=0.4, high=0.6, unit="bits")
 
 
 @pytest.mark.parametrize(
@@ -50,12 +50,12 @@ def standing(verdict: str, effect: float = 0.5) -> Standing:
 def test_a_change_is_named_by_the_two_verdicts(
     before: str, after: str, kind: str
 ) -> None:
-    assert kind_of(standing(before), standing(after)) == kind
+    assert classify_change(cell_result(before), cell_result(after)) == kind
 
 
 def test_a_cell_of_one_run_alone_is_lost_or_new() -> None:
-    assert kind_of(standing("supported"), None) == "lost"
-    assert kind_of(None, standing("supported")) == "new"
+    assert classify_change(cell_result("supported"), None) == "lost"
+    assert classify_change(None, cell_result("supported")) == "new"
 
 
 @pytest.mark.parametrize(
@@ -65,23 +65,25 @@ def test_a_cell_of_one_run_alone_is_lost_or_new() -> None:
 def test_an_effect_drifts_when_it_leaves_the_earlier_interval(
     effect: float, kind: str
 ) -> None:
-    assert kind_of(standing("refuted"), standing("refuted", effect)) == kind
+    assert (
+        classify_change(cell_result("refuted"), cell_result("refuted", effect)) == kind
+    )
 
 
 def test_an_open_end_is_never_left() -> None:
-    before = Standing(verdict="refuted", effect=0.5, low=None, high=0.6)
-    assert kind_of(before, standing("refuted", -1e9)) == "same"
+    before = CellResult(verdict="refuted", effect=0.5, low=None, high=0.6)
+    assert classify_change(before, cell_result("refuted", -1e9)) == "same"
 
 
 def test_without_an_interval_a_verdict_alone_is_compared() -> None:
-    before = Standing(verdict="refuted", effect=0.5)
-    assert kind_of(before, standing("refuted", 7.0)) == "same"
+    before = CellResult(verdict="refuted", effect=0.5)
+    assert classify_change(before, cell_result("refuted", 7.0)) == "same"
 
 
 @given(st.dictionaries(st.text(max_size=3), st.sampled_from(VERDICTS)))
 def test_a_run_compared_with_itself_has_not_changed(cells: dict[str, str]) -> None:
-    found = {cell: standing(verdict) for cell, verdict in cells.items()}
-    kinds = {change.kind for change in compare(found, found)}
+    found = {cell: cell_result(verdict) for cell, verdict in cells.items()}
+    kinds = {change.kind for change in compare_cells(found, found)}
     assert kinds <= {"same", "new"}  # an error before is a cell that was not there
 
 
@@ -92,19 +94,19 @@ def test_a_run_compared_with_itself_has_not_changed(cells: dict[str, str]) -> No
 def test_every_cell_is_counted_once_and_the_gravest_stand_first(
     before: dict[str, str], after: dict[str, str]
 ) -> None:
-    changes = compare(
-        {cell: standing(v) for cell, v in before.items()},
-        {cell: standing(v) for cell, v in after.items()},
+    changes = compare_cells(
+        {cell: cell_result(v) for cell, v in before.items()},
+        {cell: cell_result(v) for cell, v in after.items()},
     )
-    assert sum(count(changes).values()) == len({*before, *after})
-    places = [list(KINDS).index(change.kind) for change in changes]
+    assert sum(count_changes(changes).values()) == len({*before, *after})
+    places = [list(CHANGE_KINDS).index(change.kind) for change in changes]
     assert places == sorted(places)
 
 
 def test_changes_are_named_with_both_verdicts_and_effects() -> None:
-    before = {"c|m|d|4": standing("supported")}
-    after = {"c|m|d|4": standing("refuted", 0.9)}
-    told = comparison_lines(compare(before, after))
+    before = {"c|m|d|4": cell_result("supported")}
+    after = {"c|m|d|4": cell_result("refuted", 0.9)}
+    told = comparison_lines(compare_cells(before, after))
     assert told[0].startswith("1 opposite, 0 lost")
     wanted = "opposite: c · m · d · 4: supported (0.5 bits) → refuted (0.9 bits)"
     assert told[1] == wanted
@@ -178,7 +180,7 @@ def test_a_file_that_is_no_run_is_told(tmp_path: Path, capsys: Any) -> None:
     broken = tmp_path / "broken.jsonl"
     broken.write_text("{}\n")
     assert main(["compare", str(broken), str(broken)]) == 4
-    assert "is no record of verdicts" in capsys.readouterr().err
+    assert "is not a record of verdicts" in capsys.readouterr().err
 
 
 SMALL = ("--sets", "4", "--queries", "6", "--calibration", "6", "--orders", "3")

@@ -13,7 +13,7 @@ from probes.claims import ClaimCard
 from probes.cli.main import main
 from probes.errors import OptionError
 from probes.report.short_summary import MOST_LETTERS, short_summary
-from probes.results.reading import read_rows_of
+from probes.results.reading import read_results
 from probes.results.record import Record
 from probes.results.rows import write_rows
 from probes.run.catalogue_page import catalogue_page
@@ -29,7 +29,7 @@ def test_a_hostile_row_is_one_line_that_reads_back(name: str, tmp_path: Path) ->
     write_rows(rows, path)
     assert path.read_bytes().count(b"\n") == 2
     shown = HOSTILE[name].encode("utf-8", "replace").decode()
-    assert [row["sentence"] for row in read_rows_of(path)] == [shown, "tame"]
+    assert [row["sentence"] for row in read_results(path)] == [shown, "tame"]
     assert json.loads(path.read_text("utf-8").split("\n")[0])["effects"][0]["name"]
 
 
@@ -88,7 +88,7 @@ def test_a_broken_file_is_told_in_one_short_line(
     for command in commands:
         assert command() in (2, 4)
         told = capsys.readouterr().err
-        assert "is no record of verdicts" in told
+        assert "is not a record of verdicts" in told
         assert told.count("\n") == 1
         assert len(told) < 2100
 
@@ -119,7 +119,7 @@ def test_a_record_of_something_else_is_refused_in_words(
         if is_good:
             Record(path, Settings())
             continue
-        with pytest.raises(OptionError, match="is no recorded verdict"):
+        with pytest.raises(OptionError, match="is not a recorded verdict"):
             Record(path, Settings())
 
 

@@ -10,7 +10,7 @@ import pytest
 from probes.claims import ClaimCard
 from probes.cli.main import main
 from probes.report.markdown import escape
-from probes.results.reading import read_rows_of
+from probes.results.reading import read_results
 from probes.run.catalogue_page import catalogue_page
 from probes.run.listing import find_claims
 from tests.support.running import ROOT
@@ -55,7 +55,7 @@ ELSEWHERE = {
 """The same claims on another family of tasks, or asked another way."""
 
 CARDS = find_claims([str(ROOT / "claims")])
-ROWS = read_rows_of(ROOT / "reports" / "sample" / "results.jsonl")
+ROWS = read_results(ROOT / "reports" / "sample" / "results.jsonl")
 
 
 def section(page: str, name: str) -> str:
@@ -137,4 +137,4 @@ def test_a_file_that_holds_no_rows_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["catalogue", "--results", str(tmp_path / "nowhere.jsonl")]) == 4
-    assert "is no record of verdicts" in capsys.readouterr().err
+    assert "is not a record of verdicts" in capsys.readouterr().err

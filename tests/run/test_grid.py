@@ -20,7 +20,7 @@ from probes.cards import (
 from probes.cell import Settings
 from probes.claims import ClaimCard
 from probes.errors import OptionError, UnknownNameError
-from probes.models.untrained import untrained_twin
+from probes.models.untrained import untrained_model
 from probes.registry import Registry
 from probes.run import grid
 from probes.run.grid import (
@@ -91,20 +91,20 @@ def test_two_spellings_of_one_folder_are_one_model(
     assert len(parse_models(given)) == 1
 
 
-def test_untrained_twin_has_random_weights_and_all_else_alike() -> None:
-    twin = model_named("untrained:llama")
-    assert (twin.name, twin.kind) == ("untrained:llama", "untrained")
-    assert twin.weights == Untrained(of=HOME, seed=0)
-    assert (twin.family, twin.language) == ("text", "english")
+def test_untrained_model_has_random_weights_and_all_else_alike() -> None:
+    untrained = model_named("untrained:llama")
+    assert (untrained.name, untrained.kind) == ("untrained:llama", "untrained")
+    assert untrained.weights == Untrained(of=HOME, seed=0)
+    assert (untrained.family, untrained.language) == ("text", "english")
 
 
-def test_twin_of_an_untrained_model_is_itself() -> None:
-    twin = model_named("untrained:llama")
-    assert untrained_twin(twin) is twin
-    assert model_named("untrained:untrained:llama") == twin
+def test_untrained_form_of_an_untrained_model_is_itself() -> None:
+    untrained = model_named("untrained:llama")
+    assert untrained_model(untrained) is untrained
+    assert model_named("untrained:untrained:llama") == untrained
 
 
-def test_constructed_model_has_no_untrained_twin() -> None:
+def test_constructed_model_has_no_untrained_form() -> None:
     with pytest.raises(OptionError, match=r"untrained:gd_1 .* gd_1 is constructed"):
         parse_models("untrained:gd_1")
 
@@ -285,7 +285,7 @@ def test_grid_knows_whether_any_model_reads_any_dataset(
     assert made.can_exist is fits
 
 
-def test_untrained_twin_stands_in_the_cells_of_its_model() -> None:
+def test_untrained_model_is_in_the_cells_of_its_original() -> None:
     assert ids(claim(), "untrained:hmm", "sst2,hmm") == ["untrained:hmm-hmm-4"]
 
 

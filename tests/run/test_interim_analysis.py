@@ -294,7 +294,7 @@ def test_a_second_look_must_fit(tmp_path: Path) -> None:
 def test_a_row_that_was_looked_at_keeps_the_schema(tmp_path: Path) -> None:
     import jsonschema
 
-    schema = json.loads((ROOT / "src/probes/report/row.schema.json").read_text())
+    schema = json.loads((ROOT / "src/probes/results/row.schema.json").read_text())
     claim = f"{CLAIMS}::test_depth_is_steps"
     found = run(tmp_path, claim, *GRID, *SMALL, "--until-decided", "10")
     for row in found.rows:

@@ -14,7 +14,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from probes.report.page import page
+from probes.report.page import matrix_page
 from probes.results.rows import Row
 from tests.support.rows import run_of
 
@@ -66,7 +66,7 @@ def as_new(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def show(browser: Any, folder: Path, rows: list[Row], state: str = "") -> str:
-    return show_text(browser, folder, page(rows, run_of(rows)), state)
+    return show_text(browser, folder, matrix_page(rows, run_of(rows)), state)
 
 
 def show_text(browser: Any, folder: Path, text: str, state: str = "") -> str:

@@ -35,7 +35,7 @@ from probes.engine.store import Store
 from probes.learners import InContext, LinearLearner
 from probes.measurement import Array, Measurement, lead_of_nearest
 from probes.measures import squared_distance
-from probes.models.model_cache import ModelPool
+from probes.models.model_cache import ModelCache
 from probes.observations.observation import Observation
 from probes.observations.request import Request
 from probes.run.grid import dataset_named, model_named
@@ -127,7 +127,7 @@ IS = {
 """What each network is, by the names of the claim's algorithms."""
 
 
-class Pool(ModelPool):
+class SolversToo(ModelCache):
     """Loads the solvers too, by the names of their cards."""
 
     def get(self, card: ModelCard, settings: Settings) -> Any:
@@ -234,7 +234,7 @@ def _cell(line: Recognised, name: str) -> str:
 def observer_in(folder: Path) -> Observer:
     """Observe networks and solvers, keeping what they answer in a folder."""
     observer = Observer(Store(folder))
-    observer._pool = Pool()
+    observer._models = SolversToo()
     return observer
 
 

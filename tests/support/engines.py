@@ -12,7 +12,7 @@ import numpy as np
 
 from probes.cards import LinearTasks
 from probes.cell import Settings
-from probes.engine.protocol import Answer
+from probes.engine.protocol import RequestResult
 from probes.errors import NumericsError
 from probes.observations.observation import Observation
 from probes.observations.request import Request
@@ -59,7 +59,7 @@ def request(model: str = "a", **learner: Any) -> Request:
     )
 
 
-def by_key(answers: Any) -> dict[str, Answer]:
+def by_key(answers: Any) -> dict[str, RequestResult]:
     found = list(answers)
     assert len({a.key for a in found}) == len(found)
     return {a.key: a for a in found}

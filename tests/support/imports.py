@@ -12,7 +12,7 @@ from tests.support.running import ROOT
 SOURCE = ROOT / "src"
 Arrows = dict[str, set[str]]
 
-FLOORS = (
+LAYERS = (
     ("errors", "hashing", "bounded_io", "source_code"),
     ("cards",),
     ("cell", "registry", "measurement", "claims"),
@@ -25,10 +25,10 @@ FLOORS = (
     ("run",),
     ("cli", "pytest_plugin"),
 )
-"""The rooms of ``src/probes`` from the ground up. A room may import lower floors only;
-rooms of one floor do not know each other. On the lowest floors single modules are
-rooms, and these may import their neighbours."""
-MODULES = frozenset(room for floor in FLOORS[:3] for room in floor)
+"""The packages of ``src/probes`` in layers, the lowest first. A package may import
+lower layers only, and packages of one layer do not import each other. In the lowest
+three layers, single modules take the place of packages and may import each other."""
+MODULES = frozenset(package for layer in LAYERS[:3] for package in layer)
 PUBLIC = ("probes", "probes.__main__")
 """The public face and the command: they hand on what lies below and import anything."""
 
@@ -62,24 +62,25 @@ def names_of(targets: Iterable[str]) -> list[tuple[str, str]]:
     return [(t.rpartition(".")[0], t.rpartition(".")[2]) for t in targets]
 
 
-def room_of(module: str) -> str:
+def package_of(module: str) -> str:
     """Name the package below ``probes``, or the module, that a module belongs to."""
     return module.split(".")[1] if "." in module else module
 
 
-def floor_of(room: str) -> int:
-    """Count the floors below a room."""
-    (floor,) = (n for n, rooms in enumerate(FLOORS) if room in rooms)
-    return floor
+def layer_of(package: str) -> int:
+    """Count the layers below a package."""
+    (layer,) = (n for n, packages in enumerate(LAYERS) if package in packages)
+    return layer
 
 
 def uphill(found: Arrows) -> list[tuple[str, str]]:
-    """List the arrows between rooms that do not point down."""
+    """List the arrows between packages that do not point down."""
     return sorted(
         (start, end)
         for start, ends in found.items()
         for end in ends
-        if start not in PUBLIC and not _is_allowed(room_of(start), room_of(end), end)
+        if start not in PUBLIC
+        and not _is_allowed(package_of(start), package_of(end), end)
     )
 
 
@@ -88,7 +89,7 @@ def _is_allowed(start: str, end: str, module: str) -> bool:
         return False
     if start == end:
         return True
-    below, above = floor_of(end), floor_of(start)
+    below, above = layer_of(end), layer_of(start)
     return below < above or (below == above and {start, end} <= MODULES)
 
 

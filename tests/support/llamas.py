@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from probes.models.training.label_batches import Lessons
-from tests.benchmarks.loops import lessons_of
+from probes.models.training.label_batches import LabelBatches
+from tests.benchmarks.loops import batches_of
 from tests.support.tiny_models import tiny
 
 FAMILY = ["grouped_queries", "tied", "sliding", "qwen"]
@@ -89,10 +89,10 @@ def plain_loss(
     return -(log_probs[rows, columns[reads], targets] * shares).sum() / 2
 
 
-def lessons() -> Lessons:
+def batches() -> LabelBatches:
     from tests.benchmarks.llamas import Prompts
 
     drawn = Prompts.draw(4, 1, seed=2)
     narrow = [[t % 60 for t in shown] for shown in drawn.demonstrations]
     few = Prompts(demonstrations=narrow, queries=[], labels=drawn.labels)
-    return lessons_of(few, [[0, 1, 2, 3], [3, 1, 0, 2], [2, 3, 1, 0]])
+    return batches_of(few, [[0, 1, 2, 3], [3, 1, 0, 2], [2, 3, 1, 0]])

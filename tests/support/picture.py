@@ -1,4 +1,4 @@
-"""Draws the house from its imports: run ``python -m tests.support.picture``.
+"""Draws the layers of the code; run ``python -m tests.support.picture``.
 
 The picture is the block between two marks in ``docs/architecture.md``. A test compares
 it with what this module draws.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from pathlib import Path
 
-from tests.support.imports import FLOORS, PUBLIC, arrows, module_files, room_of
+from tests.support.imports import LAYERS, PUBLIC, arrows, module_files, package_of
 from tests.support.running import ROOT
 
 PAGE = ROOT / "docs/architecture.md"
@@ -18,30 +18,32 @@ WIDTH = 74
 
 
 def picture() -> str:
-    """Draw the floors, the top one first, and list what each room imports."""
+    """Draw the layers, the top one first, and list what each package imports."""
     files = module_files()
     imported: dict[str, set[str]] = defaultdict(set)
     sizes: dict[str, int] = defaultdict(int)
     for module, targets in arrows(files).items():
         if module in PUBLIC:
             continue
-        room = room_of(module)
-        sizes[room] += files[module].name != "__init__.py"
-        imported[room] |= {room_of(target) for target in targets} - {room}
-    lines = ["```text", *_floors(sizes), "```", "", "| room | imports |", "|---|---|"]
-    for floor in reversed(FLOORS):
-        for room in floor:
-            below = [r for f in reversed(FLOORS) for r in f if r in imported[room]]
-            lines.append(f"| `{room}` | {', '.join(below) or 'nothing'} |")
+        package = package_of(module)
+        sizes[package] += files[module].name != "__init__.py"
+        imported[package] |= {package_of(target) for target in targets} - {package}
+    head = ["| package | imports |", "|---|---|"]
+    lines = ["```text", *_layers(sizes), "```", "", *head]
+    downwards = [package for layer in reversed(LAYERS) for package in layer]
+    for package in downwards:
+        below = [other for other in downwards if other in imported[package]]
+        lines.append(f"| `{package}` | {', '.join(below) or 'nothing'} |")
     return "\n".join(lines)
 
 
-def _floors(sizes: dict[str, int]) -> list[str]:
+def _layers(sizes: dict[str, int]) -> list[str]:
     edge = "+" + "-" * WIDTH + "+"
     lines = [edge]
-    for floor in reversed(FLOORS):
+    for layer in reversed(LAYERS):
         names = [
-            f"{room} ({sizes[room]})" if sizes[room] > 1 else room for room in floor
+            f"{package} ({sizes[package]})" if sizes[package] > 1 else package
+            for package in layer
         ]
         lines += [f"|{'   '.join(names):^{WIDTH}}|", edge]
     return lines

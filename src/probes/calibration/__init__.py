@@ -1,7 +1,15 @@
-"""How often a verdict is wrong: the instrument judged on worlds whose truth is known.
+"""How often a verdict is wrong, measured on simulations whose truth is known.
 
-``worlds`` draws values, ``rules`` decides them (the instrument's own among others),
-``study`` and ``matrices`` count the errors, ``whole`` runs the whole instrument
-with learners of known truth, ``summary`` writes what was found. Run by
-``probes calibrate``; nothing else imports this package.
+| module | what is inside |
+| --- | --- |
+| ``simulations`` | draws values with a known mean |
+| ``rules`` | the instrument's decision rule, and the rules that it was chosen over |
+| ``study`` | error rates of each rule in single cells |
+| ``stopping`` | error rates with interim analyses |
+| ``many_cells`` | error rates of whole matrices, by correction |
+| ``whole_instrument`` | the whole instrument on networks of known truth |
+| ``study_parts`` | the parts of the study, and how they run in parallel |
+| ``tables``, ``study_report`` | the results as tables, a page and a picture |
+
+``probes calibrate`` runs the study; nothing else imports this package.
 """

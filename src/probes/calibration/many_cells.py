@@ -1,7 +1,7 @@
-"""How often a whole matrix is wrong: any false *supported*, by correction.
+"""How often a whole matrix has any false *supported*, by correction.
 
-The cells of a matrix are at the margin, or half of them inside it; each is judged by
-the instrument's rule, and what is supported alone is corrected.
+The true means of its cells are at the margin, or half of them inside it. The
+instrument's rule judges each cell, and the verdicts are then corrected.
 """
 
 from __future__ import annotations
@@ -11,15 +11,22 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from probes.calibration.rules import instrument
-from probes.calibration.simulations import World
-from probes.calibration.study import AT, ERRORS_TO_MARGIN, HOME, INSIDE, Flags, Outcome
+from probes.calibration.simulations import Simulation
+from probes.calibration.study import (
+    AT,
+    ERRORS_TO_MARGIN,
+    HOME,
+    INSIDE,
+    ErrorRates,
+    Flags,
+)
 from probes.hashing import seed_of
 from probes.measurement import Array
 from probes.verdicts.false_discovery import benjamini_hochberg, holm
 from probes.verdicts.thresholds import ALPHA, least_p
 
 OURS = "Benjamini–Hochberg with a least p"
-"""What ``probes.results.rows.correct`` does."""
+"""What ``probes.results.matrix_correction.correct_verdicts`` does."""
 CORRECTIONS = (
     "none",
     "Benjamini–Hochberg by claim",
@@ -28,45 +35,45 @@ CORRECTIONS = (
     OURS,
 )
 SMALL, LARGE = 48, 500
-CLAIMS = {SMALL: 8, LARGE: 25}  # among which the cells are dealt
-FEWER = 4  # large matrices are drawn so many times less often
+CLAIMS = {SMALL: 8, LARGE: 25}  # number of claims that share the cells
+FEWER = 4  # factor by which fewer large matrices are drawn
 
 
-def matrices(world: World, *, runs: int) -> Iterator[Outcome]:
-    """Judge matrices of a world: all cells at the margin, and half of them inside.
+def corrected_matrices(simulation: Simulation, *, runs: int) -> Iterator[ErrorRates]:
+    """Judge whole matrices: with all cells at the margin, and with half of them inside.
 
-    A cell's share of runs becomes: any false *supported* in the matrix, and the mean
-    share of the true ones that is found. Large matrices are drawn in worlds of typical
-    shares alone.
+    ``false_supported`` is the share of matrices with any false *supported*. ``power``
+    is the mean share of true cells that are found. Large matrices are drawn only from
+    simulations with typical shares.
     """
     for n_cells in CLAIMS:
-        if n_cells == LARGE and not world.name.endswith(", typical"):
+        if n_cells == LARGE and not simulation.name.endswith(", typical"):
             continue
         n_runs = runs if n_cells == SMALL else max(1, runs // FEWER)
         for share_true in (0.0, 0.5):
-            p, true = draw(world, n_cells, share_true, runs=n_runs)
+            p, true = draw(simulation, n_cells, share_true, runs=n_runs)
             for correction in CORRECTIONS:
-                yield _outcome(p, true, correction, world.name)
+                yield _outcome(p, true, correction, simulation.name)
 
 
 def draw(
-    world: World, n_cells: int, share_true: float, *, runs: int
+    simulation: Simulation, n_cells: int, share_true: float, *, runs: int
 ) -> tuple[Array, Flags]:
-    """Draw p of *supported* of every cell, (runs, n_cells), and which are true."""
-    margin = ERRORS_TO_MARGIN * world.shares.error(*HOME)
-    rng = np.random.default_rng(seed_of(world.name, n_cells, share_true))
+    """Draw p of *supported* for every cell, (runs, n_cells), and what is true."""
+    margin = ERRORS_TO_MARGIN * simulation.shares.error(*HOME)
+    rng = np.random.default_rng(seed_of(simulation.name, n_cells, share_true))
     true = np.arange(n_cells) % 2 < 2 * share_true
     means = np.where(true, INSIDE, AT) * margin
     shift = means[:, None, None]
     p = [
-        instrument(world.values(rng, n_cells, *HOME) + shift, margin)[0]
+        instrument(simulation.values(rng, n_cells, *HOME) + shift, margin)[0]
         for _ in range(runs)
     ]
     return np.stack(p), true
 
 
 def adjusted(p: Sequence[float], correction: str, n_claims: int) -> list[float]:
-    """Correct the p-values of a matrix, whose cells are dealt to claims in turn."""
+    """Correct the p-values of a matrix, whose cells belong to the claims in turn."""
     if correction == "none":
         return list(p)
     if correction == "Holm":
@@ -75,18 +82,18 @@ def adjusted(p: Sequence[float], correction: str, n_claims: int) -> list[float]:
         return benjamini_hochberg(p)
     if correction == OURS:
         return benjamini_hochberg([max(value, least_p(HOME[0])) for value in p])
-    found = [0.0] * len(p)
+    corrected = [0.0] * len(p)
     for claim in range(n_claims):
         places = range(claim, len(p), n_claims)
         for place, value in zip(
             places, benjamini_hochberg([p[i] for i in places]), strict=True
         ):
-            found[place] = value
-    return found
+            corrected[place] = value
+    return corrected
 
 
 def is_any_false(p: Array, true: Flags, correction: str) -> Flags:
-    """Say of every matrix whether a cell at the margin is supported, shape (runs,)."""
+    """Say for each matrix whether a cell at the margin is supported, shape (runs,)."""
     return np.asarray(_kept(p, correction)[:, ~true].any(axis=1))
 
 
@@ -96,11 +103,11 @@ def _kept(p: Array, correction: str) -> Flags:
     return np.asarray(kept) < ALPHA
 
 
-def _outcome(p: Array, true: Flags, correction: str, world: str) -> Outcome:
+def _outcome(p: Array, true: Flags, correction: str, simulation: str) -> ErrorRates:
     kept = _kept(p, correction)
-    return Outcome(
+    return ErrorRates(
         rule=f"instrument, corrected: {correction}",
-        world=f"{p.shape[1]} cells, {world}",
+        simulation=f"{p.shape[1]} cells, {simulation}",
         n_sets=HOME[0],
         n_queries=HOME[1],
         truth=f"{int(true.sum())} inside, {int((~true).sum())} at the margin",

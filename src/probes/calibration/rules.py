@@ -1,8 +1,8 @@
-"""Rules that decide a stack of matrices: the instrument's, and what it was chosen over.
+"""Rules that judge a stack of matrices: the instrument's rule and its alternatives.
 
-Each gives, for every matrix, p of "the mean is below the margin" and of "the mean is
-above it". A bootstrap gives a p-value too: the share of resampled means on the wrong
-side of the margin.
+For every matrix, each rule returns a p-value of "the mean is below the margin" and one
+of "the mean is above it". The p-value of a bootstrap is the share of resampled means on
+the wrong side of the margin.
 """
 
 from __future__ import annotations
@@ -27,47 +27,50 @@ def instrument(values: Array, margin: float) -> P:
 
 
 def components(values: Array, margin: float) -> P:
-    """Two-way variance components with Satterthwaite's degrees of freedom, no more."""
-    found = estimate_mean(values)
-    return found.p_below(margin), found.p_above(margin)
+    """Judge by two-way variance components with Satterthwaite's degrees of freedom."""
+    estimate = estimate_mean(values)
+    return estimate.p_below(margin), estimate.p_above(margin)
 
 
 def components_one_way_freedom(values: Array, margin: float) -> P:
-    """Give the components' error the degrees of freedom of all values: a mistake."""
-    found = estimate_mean(values)
-    freedom = np.full_like(found.mean, values.shape[-2] * values.shape[-1] - 1.0)
+    """Judge with the degrees of freedom of all values, which is a mistake."""
+    estimate = estimate_mean(values)
+    freedom = np.full_like(estimate.mean, values.shape[-2] * values.shape[-1] - 1.0)
     wrong = Estimate(
-        mean=found.mean, error=found.error, freedom=freedom, skewness=found.skewness
+        mean=estimate.mean,
+        error=estimate.error,
+        freedom=freedom,
+        skewness=estimate.skewness,
     )
     return wrong.p_below(margin), wrong.p_above(margin)
 
 
 def pairs(values: Array, margin: float) -> P:
-    """Student's t over all values, as if each were independent of every other."""
+    """Judge by Student's t over all values, as if they were independent."""
     return components(values.reshape(*values.shape[:-2], -1, 1), margin)
 
 
 def sets_alone(values: Array, margin: float) -> P:
-    """Student's t over the means of sets: queries are taken as all there are."""
+    """Judge by Student's t over the means of sets, as if no other queries existed."""
     return components(values.mean(axis=-1)[..., None], margin)
 
 
 def bootstrap_of_sets(values: Array, margin: float) -> P:
-    """Resample sets, not queries."""
+    """Judge by a bootstrap over sets, not queries."""
     n_sets = values.shape[-2]
     weights = _weights(n_sets)
     return _shares(values.mean(axis=-1) @ weights.T, margin)
 
 
 def crossed_bootstrap(values: Array, margin: float) -> P:
-    """Resample sets and queries together."""
+    """Judge by a bootstrap over sets and queries together."""
     by_set, by_query = (_weights(n) for n in values.shape[-2:])
     means = np.stack([((by_set @ one) * by_query).sum(axis=-1) for one in values])
     return _shares(means, margin)
 
 
 def components_and_bootstrap(values: Array, margin: float) -> P:
-    """Ask that components and crossed bootstrap agree: the larger p of the two."""
+    """Take the larger p of components and crossed bootstrap."""
     one, other = components(values, margin), crossed_bootstrap(values, margin)
     return np.maximum(one[0], other[0]), np.maximum(one[1], other[1])
 
@@ -92,4 +95,4 @@ RULES: dict[str, Rule] = {
     "components, freedom of all values": components_one_way_freedom,
 }
 SLOW = ("components and crossed bootstrap", "crossed bootstrap")
-"""Rules that resample every matrix; they are given fewer runs."""
+"""Rules that resample every matrix. They get fewer runs."""

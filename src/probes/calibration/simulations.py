@@ -1,7 +1,7 @@
-"""Worlds: crossed values of known mean, with the spread that real observations have.
+"""Draw crossed values with a known mean, and with the spread of real observations.
 
-A value is mean + set + query + rest. The shares of the three in its variance, and the
-shapes of their distributions, make a world; its mean is set by the study.
+A value is mean + set + query + rest. A simulation is defined by the shares of the last
+three in the variance, and by the shape of their distribution. The study sets the mean.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ PROFILES = {
     "queries differ": Shares(sets=0.15, queries=0.45, rest=0.40),
     "sets are all": Shares(sets=0.80, queries=0.10, rest=0.10),
 }
-"""The first is the median of the shipped matrix's cells, the second near the ninetieth
-percentile of the share of sets (``observed.json`` beside the study's results). The
-third is for rows whose queries are the same in every set; the shipped ones that are
-judged draw others. The last is beyond what was seen (.70), and is there to be hard."""
+"""The first is the median over the cells of the shipped matrix. The second is near the
+ninetieth percentile of the share of sets (see ``observed.json``). The third is for data
+whose queries are the same in every set, which no judged shipped cell has. The last is
+beyond the ninety-fifth percentile, and is there to be hard."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class World:
+class Simulation:
     """A distribution of matrices of values with mean 0.
 
     Attributes:
-        name: For the table.
-        shares: Of the variance.
-        draw: Draws numbers of mean 0 and variance 1; the parts of a value are of it.
-        is_binary: Values are differences of two right-or-wrong answers instead, whose
+        name: The name in the tables; it also seeds the draws.
+        shares: Shares of the variance.
+        draw: Draws the parts of a value, with mean 0 and variance 1.
+        is_binary: Whether values are differences of two right-or-wrong answers, whose
             chances vary with set and query by the shares.
     """
 
@@ -100,7 +100,7 @@ class World:
 
 
 RIGHT = 0.7
-"""The share of right answers around which binary worlds lie, as ``hmm_llama``'s."""
+"""The mean share of right answers in binary simulations, as that of ``hmm_llama``."""
 CHANCE_SPREAD = 0.25
 ROOM = 0.3
 
@@ -146,14 +146,16 @@ SHAPES: dict[str, Draw] = {
     "very skewed below": lognormal_below,
 }
 
-WORLDS = [
+SIMULATIONS = [
     *(
-        World(name=f"{shape}, {profile}", shares=shares, draw=draw)
+        Simulation(name=f"{shape}, {profile}", shares=shares, draw=draw)
         for shape, draw in SHAPES.items()
         for profile, shares in PROFILES.items()
     ),
     *(
-        World(name=f"answers, {profile}", shares=shares, draw=normal, is_binary=True)
+        Simulation(
+            name=f"answers, {profile}", shares=shares, draw=normal, is_binary=True
+        )
         for profile, shares in PROFILES.items()
     ),
 ]

@@ -1,4 +1,4 @@
-"""The study: how often each rule errs in single cells; matrices are in ``matrices``."""
+"""How often each rule is wrong in single cells; ``many_cells`` has whole matrices."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probes.calibration.rules import RULES, SLOW, Rule
-from probes.calibration.simulations import PROFILES, World, normal
+from probes.calibration.simulations import PROFILES, Simulation, normal
 from probes.hashing import seed_of
 from probes.measurement import Array
 from probes.verdicts.thresholds import ALPHA
@@ -17,8 +17,8 @@ from probes.verdicts.thresholds import ALPHA
 Flags = NDArray[np.bool_]
 
 ERRORS_TO_MARGIN = 3.5
-"""The margin, in standard errors of a normal mean at 10 sets × 40 queries: a size at
-which a good rule finds most truths and a bad one shows."""
+"""The margin, in standard errors of a normal mean at 10 sets × 40 queries. At this
+size, a good rule finds most truths, and the errors of a bad one show."""
 HOME = (10, 40)
 SIZES = ((5, 40), (10, 40), (20, 40), (10, 100))
 INSIDE, AT, OUTSIDE = 0.0, 1.0, 2.0  # the true mean, in margins
@@ -27,22 +27,23 @@ CHUNK = 500  # matrices drawn at once
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """A line of the table; shares of runs, None where the truth has no such error.
+class ErrorRates:
+    """One line of the table: shares of runs, None where no such error is possible.
 
     Attributes:
-        rule: Who decided.
-        world: On what.
-        truth: "inside", "at the margin" or "outside"; of a matrix, how many of which.
-        false_supported: *Supported* where the mean is at the margin or outside; of a
-            matrix, any such cell.
-        false_refuted: *Refuted* where it is at the margin or inside.
-        power: *Supported* where it is inside, *refuted* where it is outside.
-        runs: Worlds drawn.
+        rule: The rule that judged.
+        simulation: What it judged.
+        truth: "inside", "at the margin" or "outside"; for a matrix, how many of each.
+        false_supported: Share of *supported* with the mean at the margin or outside;
+            for
+            a matrix, the share with any such cell.
+        false_refuted: Share of *refuted* with the mean at the margin or inside.
+        power: Share of *supported* with the mean inside, or *refuted* with it outside.
+        runs: How many were drawn.
     """
 
     rule: str
-    world: str
+    simulation: str
     n_sets: int
     n_queries: int
     truth: str
@@ -52,23 +53,25 @@ class Outcome:
     runs: int
 
 
-def cells(world: World, *, runs: int, slow_runs: int) -> list[Outcome]:
-    """Judge single cells of a world, at every size and truth.
+def single_cells(
+    simulation: Simulation, *, runs: int, slow_runs: int
+) -> list[ErrorRates]:
+    """Judge single cells of a simulation, at every size and truth.
 
     Args:
-        world: The world.
-        runs: Matrices for each.
-        slow_runs: Those of the rules that resample.
+        simulation: The simulation.
+        runs: Matrices for each rule.
+        slow_runs: Matrices for each rule that resamples.
     """
-    margin = ERRORS_TO_MARGIN * world.shares.error(*HOME)
+    margin = ERRORS_TO_MARGIN * simulation.shares.error(*HOME)
     found = []
     for n_sets, n_queries in SIZES:
         for name, rule in RULES.items():
             n = slow_runs if name in SLOW else runs
-            p = _p(rule, world, margin, n, n_sets, n_queries)
+            p = _p(rule, simulation, margin, n, n_sets, n_queries)
             for truth, (below, above) in p.items():
                 outcome = _outcome(
-                    name, world.name, n_sets, n_queries, truth,
+                    name, simulation.name, n_sets, n_queries, truth,
                     supported=below < ALPHA,
                     refuted=(above < ALPHA) & (below >= ALPHA),
                 )  # fmt: skip
@@ -77,14 +80,19 @@ def cells(world: World, *, runs: int, slow_runs: int) -> list[Outcome]:
 
 
 def _p(
-    rule: Rule, world: World, margin: float, runs: int, n_sets: int, n_queries: int
+    rule: Rule,
+    simulation: Simulation,
+    margin: float,
+    runs: int,
+    n_sets: int,
+    n_queries: int,
 ) -> dict[str, tuple[Array, Array]]:
-    """Draw worlds, the same for every rule, and take the p-values at every truth."""
-    rng = np.random.default_rng(seed_of(world.name, n_sets, n_queries))
+    """Draw values, the same for every rule; compute the p-values for every truth."""
+    rng = np.random.default_rng(seed_of(simulation.name, n_sets, n_queries))
     found: dict[str, list[tuple[Array, Array]]] = {truth: [] for truth in TRUTHS}
     for start in range(0, runs, CHUNK):
         n = min(CHUNK, runs - start)
-        values = world.values(rng, n, n_sets, n_queries)
+        values = simulation.values(rng, n, n_sets, n_queries)
         for truth, margins in TRUTHS.items():
             found[truth].append(rule(values + margins * margin, margin))
     return {
@@ -98,18 +106,18 @@ def _p(
 
 def _outcome(
     rule: str,
-    world: str,
+    simulation: str,
     n_sets: int,
     n_queries: int,
     truth: str,
     *,
     supported: Flags,
     refuted: Flags,
-) -> Outcome:
+) -> ErrorRates:
     power = {"inside": supported, "outside": refuted}.get(truth)
-    return Outcome(
+    return ErrorRates(
         rule=rule,
-        world=world,
+        simulation=simulation,
         n_sets=n_sets,
         n_queries=n_queries,
         truth=truth,
@@ -120,17 +128,17 @@ def _outcome(
     )
 
 
-def ratios(*, runs: int) -> Iterator[Outcome]:
+def shares_of_the_way(*, runs: int) -> Iterator[ErrorRates]:
     """Judge similarities between a floor and a ceiling that have errors of their own.
 
-    The decision is on the contrast similarity − floor − (1 − margin)(ceiling − floor),
-    as in ``verdicts.ceiling.ceiling_test``; a tenth of the way may be missing.
+    The rule judges the contrast similarity − floor − (1 − margin)(ceiling − floor), as
+    ``equivalence.ceiling_test`` does. A tenth of the way may be missing.
     """
     missing, room = 0.1, 4.0
     for profile, shares in PROFILES.items():
-        world = World(name=f"ratio, {profile}", shares=shares, draw=normal)
-        rng = np.random.default_rng(seed_of(world.name))
-        arms = [world.values(rng, runs, *HOME) for _ in range(3)]
+        simulation = Simulation(name=f"ratio, {profile}", shares=shares, draw=normal)
+        rng = np.random.default_rng(seed_of(simulation.name))
+        arms = [simulation.values(rng, runs, *HOME) for _ in range(3)]
         scale = 0.1 * room / (ERRORS_TO_MARGIN * shares.error(*HOME))
         floor, similarity, ceiling = (scale * arm for arm in arms)
         for truth, lacking in TRUTHS.items():
@@ -139,7 +147,7 @@ def ratios(*, runs: int) -> Iterator[Outcome]:
             contrast = (1 - missing) * (ceiling + room - floor) - above
             below, beyond = RULES["instrument"](contrast, 0.0)
             yield _outcome(
-                "instrument", world.name, *HOME, truth,
+                "instrument", simulation.name, *HOME, truth,
                 supported=below < ALPHA, refuted=(beyond < ALPHA) & (below >= ALPHA),
             )  # fmt: skip
 
@@ -148,26 +156,27 @@ FEW = ((3, 40), (4, 40), (5, 40), (10, 1), (20, 1), (10, 3), (20, 3), (10, 4), (
        (20, 9))  # fmt: skip
 
 
-def few(world: World, *, runs: int) -> Iterator[Outcome]:
-    """Judge a world by few sets or few queries, also by fewer than a verdict takes."""
+def small_designs(simulation: Simulation, *, runs: int) -> Iterator[ErrorRates]:
+    """Judge with few sets or queries, and also with fewer than a verdict needs."""
     for n_sets, n_queries in FEW:
-        rng = np.random.default_rng(seed_of("few", world.name, n_sets, n_queries))
-        values = world.values(rng, runs, n_sets, n_queries)
+        rng = np.random.default_rng(seed_of("few", simulation.name, n_sets, n_queries))
+        values = simulation.values(rng, runs, n_sets, n_queries)
         below, above = RULES["instrument"](values, 0.0)
         yield _outcome(
-            "instrument, few", world.name, n_sets, n_queries, "at the margin",
+            "instrument, few", simulation.name, n_sets, n_queries, "at the margin",
             supported=below < ALPHA, refuted=(above < ALPHA) & (below >= ALPHA),
         )  # fmt: skip
 
 
-RARE = (0.1, 0.2)  # the share of sets in which the claim fails, the same as the margin
+RARE = (0.1, 0.2)  # share of sets in which the claim fails; equal to the margin
 
 
-def limits(*, runs: int) -> Iterator[Outcome]:
-    """Judge what no rule can see: a claim that fails wholly, but in few sets.
+def rare_failures(*, runs: int) -> Iterator[ErrorRates]:
+    """Judge what no rule can see: a claim that fails completely, but in few sets.
 
-    Values are 0, and 1 in all queries of a rare set; the mean is the margin. Ten sets
-    show no such set in .9^10 of runs: then every value is 0, and *supported* is wrong.
+    Values are 1 in all queries of a rare set, and else 0, so the mean is the margin. In
+    .9^10 of runs, ten sets contain no rare set: every value is 0, and *supported* is
+    wrong.
     """
     for share in RARE:
         for n_sets, n_queries in SIZES[:3]:

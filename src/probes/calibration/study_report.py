@@ -1,4 +1,4 @@
-"""What the study found, as rows, as a table in words, and as a picture."""
+"""Write the results of the study: rows, a page of tables, and a picture."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from probes.calibration.rules import RULES
-from probes.calibration.study import HOME, SIZES, Outcome
+from probes.calibration.study import HOME, SIZES, ErrorRates
 from probes.calibration.tables import (
     ALLOWED,
     few_table,
-    looks_table,
+    interim_table,
     matrix_table,
     percent,
     plain_table,
@@ -25,19 +25,19 @@ from probes.results.rows import write_text
 from probes.verdicts.thresholds import ALPHA, FEW_FACTOR, FEW_SETS, TAIL, least_p
 
 
-def read_outcomes(folder: Path) -> list[Outcome]:
+def read_outcomes(folder: Path) -> list[ErrorRates]:
     """Read ``summary.json`` back."""
     rows = json.loads((folder / "summary.json").read_text("utf-8"))
-    return [Outcome(**row) for row in rows]
+    return [ErrorRates(**row) for row in rows]
 
 
-def write_summary(outcomes: Sequence[Outcome], folder: Path, *, rows: Path) -> str:
+def write_summary(outcomes: Sequence[ErrorRates], folder: Path, *, rows: Path) -> str:
     """Write ``summary.json``, ``README.md``, ``observed.json`` and a picture.
 
-    The picture needs matplotlib, ``observed.json`` the rows of a run.
+    The picture needs matplotlib. ``observed.json`` needs the rows of a run.
 
     Returns:
-        What ``README.md`` says.
+        The text of ``README.md``.
     """
     plain = [asdict(outcome) for outcome in outcomes]
     write_text(json.dumps(plain, indent=0) + "\n", folder / "summary.json")
@@ -45,17 +45,17 @@ def write_summary(outcomes: Sequence[Outcome], folder: Path, *, rows: Path) -> s
         lines = rows.read_text("utf-8").splitlines()
         observed = observed_shares(json.loads(line) for line in lines)
         write_text(json.dumps(observed, indent=1) + "\n", folder / "observed.json")
-    text = page(outcomes)
+    text = study_page(outcomes)
     write_text(text, folder / "README.md")
     _draw(outcomes, folder / "false-supported.svg")
     return text
 
 
 def observed_shares(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Sum up the shares of variance in the cells of a run that have enough of both.
+    """Summarise the shares of variance in cells with enough sets and queries.
 
     Returns:
-        Number of cells, and the quantiles of each share.
+        The number of cells, and the quantiles of each share.
     """
     found = []
     for row in rows:
@@ -77,99 +77,138 @@ def observed_shares(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def page(outcomes: Sequence[Outcome]) -> str:
-    """Write what was found, as Markdown."""
+def study_page(outcomes: Sequence[ErrorRates]) -> str:
+    """Write the results of the study as Markdown."""
+    parts = (
+        _introduction(outcomes),
+        _single_cells(outcomes),
+        _small_designs(outcomes),
+        _interim_analyses(outcomes),
+        _shares_of_the_way(outcomes),
+        _whole_matrices(outcomes),
+        _rare_failures(outcomes),
+        _whole_instrument(outcomes),
+    )
+    return "\n".join(line for part in parts for line in part)
+
+
+def _section(title: str, text: str, table: Iterable[str]) -> list[str]:
+    paragraph = [text, ""] if text else []
+    return [f"## {title}", "", *paragraph, *table, ""]
+
+
+def _introduction(outcomes: Sequence[ErrorRates]) -> list[str]:
     runs, slow = (
         next(o.runs for o in outcomes if o.rule == rule)
         for rule in ("instrument", "crossed bootstrap")
     )
-    return "\n".join(
-        [
-            "# How often a verdict is wrong",
-            "",
-            "Written by `make calibration`. Worlds are crossed sets × queries whose "
-            "true mean is known (`src/probes/calibration/simulations.py`); rules are "
-            "in `rules.py`. "
-            f"{runs} matrices for each line ({slow} for rules that "
-            f"resample): the Monte Carlo error of 5 % is "
-            f"{100 * (0.05 * 0.95 / runs) ** 0.5:.2f} % "
-            f"({100 * (0.05 * 0.95 / slow) ** 0.5:.1f} %).",
-            "",
-            "## Single cells: false *supported*, the mean being at the margin",
-            "",
-            f"In percent, nominal {100 * ALPHA:.0f} %. Each figure is the worst of the "
-            "worlds of one shape of values; in brackets is the world.",
-            "",
-            *_rules_table(outcomes),
-            "",
-            f"The instrument's rule is the one whose worst is at most "
-            f"{100 * ALLOWED:.0f} %: two-way variance components with Satterthwaite's "
-            f"t, in which skewness towards the margin counts {TAIL:g} times, and below "
-            f"{FEW_SETS} sets every p {FEW_FACTOR} times.",
-            "",
-            "## Its errors and its power by size",
-            "",
-            *_sizes_table(outcomes),
-            "",
-            "## Few sets, few queries",
-            "",
-            "The same rule. Where no verdict is given, the row is inconclusive and "
-            "says which option to raise.",
-            "",
-            *few_table(outcomes),
-            "",
-            "## Looking again until a cell is decided",
-            "",
-            "With `--until-decided`, at 10, 20, 40 and 80 sets: the same rule, each "
-            "look at the level that keeps all together at 5 %, and as a warning each "
-            "at 5 %. The margin is nearer than above, by √2.",
-            "",
-            *looks_table(outcomes),
-            "",
-            "## Similarities between a floor and a ceiling with errors of their own",
-            "",
-            *plain_table(o for o in outcomes if o.world.startswith("ratio")),
-            "",
-            "## Whole matrices",
-            "",
-            "False *supported* is the share of matrices with any; power the share of "
-            "true cells found. A run corrects by Benjamini–Hochberg over its cells, "
-            "and reads no p of *supported* as less than "
-            f"{least_p(1):g} / sets ({least_p(HOME[0]):g} at {HOME[0]} sets). Without "
-            "that least p, skewed and two-valued worlds have any false *supported* "
-            "too often: a very small p from few sets says less than it seems. Where "
-            "half of the cells hold, Benjamini–Hochberg bounds the share of false ones "
-            "among those found, not the chance of any.",
-            "",
-            *matrix_table(outcomes),
-            "",
-            "## What no rule sees",
-            "",
-            "The claim fails wholly, but in few demonstration sets; a run that meets "
-            "none of them has equal values everywhere, and says in the row that its "
-            "support rests on nothing that varies.",
-            "",
-            *plain_table(o for o in outcomes if o.rule.endswith("at its limit")),
-            "",
-            "## The whole instrument, with learners of known truth in the place of ICL",
-            "",
-            *whole_table(o for o in outcomes if o.rule == "whole instrument"),
-            "",
-        ]
+    return [
+        "# How often a verdict is wrong",
+        "",
+        "`make calibration` writes this page. Each simulation draws crossed sets × "
+        "queries whose true mean is known (`src/probes/calibration/simulations.py`). "
+        f"The rules are in `rules.py`. Each line is drawn from {runs} matrices, or "
+        f"{slow} for rules that resample. The Monte Carlo error of 5 % is then "
+        f"{100 * (0.05 * 0.95 / runs) ** 0.5:.2f} % "
+        f"({100 * (0.05 * 0.95 / slow) ** 0.5:.1f} %).",
+        "",
+    ]
+
+
+def _single_cells(outcomes: Sequence[ErrorRates]) -> list[str]:
+    rules = _section(
+        "Single cells: false *supported* with the mean at the margin",
+        f"In percent; the nominal level is {100 * ALPHA:.0f} %. Each number is the "
+        "worst among the simulations with one shape of values. The brackets name that "
+        "simulation.",
+        _rules_table(outcomes),
+    )
+    choice = (
+        f"The instrument's rule is the one that never exceeds {100 * ALLOWED:.0f} %. "
+        f"It uses two-way variance components with Satterthwaite's t. Skewness towards "
+        f"the margin counts {TAIL:g} times. Below {FEW_SETS} sets, every p is "
+        f"multiplied by {FEW_FACTOR}."
+    )
+    sizes = _section(
+        "Errors and power of the instrument's rule, by size", "", _sizes_table(outcomes)
+    )
+    return [*rules, choice, "", *sizes]
+
+
+def _small_designs(outcomes: Sequence[ErrorRates]) -> list[str]:
+    return _section(
+        "Few sets or few queries",
+        "The same rule. If a design is too small for a verdict, the row is "
+        "inconclusive and says which option to raise.",
+        few_table(outcomes),
     )
 
 
-def _cells(outcomes: Iterable[Outcome], rule: str) -> list[Outcome]:
+def _interim_analyses(outcomes: Sequence[ErrorRates]) -> list[str]:
+    return _section(
+        "Interim analyses until a cell is decided",
+        "The same rule with `--until-decided`, at 10, 20, 40 and 80 sets. In the first "
+        "line, each analysis has the level that keeps all of them together at 5 %. In "
+        "the second line, as a warning, each has 5 %. The margin is smaller than "
+        "above, by a factor of √2.",
+        interim_table(outcomes),
+    )
+
+
+def _shares_of_the_way(outcomes: Sequence[ErrorRates]) -> list[str]:
+    return _section(
+        "Similarities between a floor and a ceiling that have errors of their own",
+        "",
+        plain_table(o for o in outcomes if o.simulation.startswith("ratio")),
+    )
+
+
+def _whole_matrices(outcomes: Sequence[ErrorRates]) -> list[str]:
+    return _section(
+        "Whole matrices",
+        "False *supported* is the share of matrices that have any. Power is the share "
+        "of true cells that are found. A run corrects by Benjamini–Hochberg over its "
+        "cells, and never treats a p of *supported* as smaller than "
+        f"{least_p(1):g} / sets ({least_p(HOME[0]):g} at {HOME[0]} sets). Without that "
+        "least p, simulations with skewed or two-valued values have a false "
+        "*supported* too often: a very small p from few sets is not reliable. If half "
+        "of the cells hold, Benjamini–Hochberg bounds the share of false ones among "
+        "those found, not the chance of any.",
+        matrix_table(outcomes),
+    )
+
+
+def _rare_failures(outcomes: Sequence[ErrorRates]) -> list[str]:
+    return _section(
+        "What no rule sees",
+        "The claim fails completely, but in few demonstration sets. A run that draws "
+        "none of these sets has equal values everywhere. Its row then says that its "
+        "support rests on nothing that varies.",
+        plain_table(o for o in outcomes if o.rule.endswith("at its limit")),
+    )
+
+
+def _whole_instrument(outcomes: Sequence[ErrorRates]) -> list[str]:
+    return _section(
+        "The whole instrument, with networks of known truth in place of ICL",
+        "",
+        whole_table(o for o in outcomes if o.rule == "whole instrument"),
+    )
+
+
+def _cells(outcomes: Iterable[ErrorRates], rule: str) -> list[ErrorRates]:
     special = ("ratio", "48 cells", "500 cells")
-    return [o for o in outcomes if o.rule == rule and not o.world.startswith(special)]
+    return [
+        o for o in outcomes if o.rule == rule and not o.simulation.startswith(special)
+    ]
 
 
-def _shapes(outcomes: Iterable[Outcome]) -> list[str]:
-    names = [o.world.partition(",")[0] for o in _cells(outcomes, "instrument")]
+def _shapes(outcomes: Iterable[ErrorRates]) -> list[str]:
+    names = [o.simulation.partition(",")[0] for o in _cells(outcomes, "instrument")]
     return list(dict.fromkeys(names))
 
 
-def _rules_table(outcomes: Sequence[Outcome]) -> list[str]:
+def _rules_table(outcomes: Sequence[ErrorRates]) -> list[str]:
     shapes = _shapes(outcomes)
     lines = [
         "| rule | " + " | ".join(shapes) + " |",
@@ -179,9 +218,9 @@ def _rules_table(outcomes: Sequence[Outcome]) -> list[str]:
         at = [o for o in _cells(outcomes, rule) if o.truth == "at the margin"]
         worst = []
         for shape in shapes:
-            found = [o for o in at if o.world.startswith(f"{shape},")]
+            found = [o for o in at if o.simulation.startswith(f"{shape},")]
             top = max(found, key=lambda o: o.false_supported or 0.0)
-            profile = top.world.partition(", ")[2]
+            profile = top.simulation.partition(", ")[2]
             worst.append(
                 f"{percent(top.false_supported)} ({profile}, {top.n_sets} × "
                 f"{top.n_queries})"
@@ -190,11 +229,11 @@ def _rules_table(outcomes: Sequence[Outcome]) -> list[str]:
     return lines
 
 
-def _sizes_table(outcomes: Sequence[Outcome]) -> list[str]:
-    """Sum up the instrument's rule: the worst error and the range of power by size."""
+def _sizes_table(outcomes: Sequence[ErrorRates]) -> list[str]:
+    """Summarise the instrument's rule: worst error and range of power by size."""
     lines = [
         "| sets × queries | false supported, worst | false refuted, worst | power, "
-        "normal typical | power, all worlds |",
+        "normal typical | power, all simulations |",
         "|---|---|---|---|---|",
     ]
     for size in SIZES:
@@ -205,7 +244,7 @@ def _sizes_table(outcomes: Sequence[Outcome]) -> list[str]:
         refuted = max(o.false_refuted or 0.0 for o in found)
         inside = [o for o in found if o.truth == "inside"]
         power = [o.power for o in inside if o.power is not None]
-        typical = [o.power for o in inside if o.world == "normal, typical"]
+        typical = [o.power for o in inside if o.simulation == "normal, typical"]
         lines.append(
             f"| {size[0]} × {size[1]} | {percent(supported)} | {percent(refuted)} | "
             f"{percent(typical[0])} | {percent(min(power))} to "
@@ -214,8 +253,9 @@ def _sizes_table(outcomes: Sequence[Outcome]) -> list[str]:
     return lines
 
 
-def _draw(outcomes: Sequence[Outcome], path: Path) -> None:
+def _draw(outcomes: Sequence[ErrorRates], path: Path) -> None:
     try:
+        import matplotlib as mpl
         from matplotlib.figure import Figure
     except ImportError:
         return  # an optional extra
@@ -229,12 +269,15 @@ def _draw(outcomes: Sequence[Outcome], path: Path) -> None:
             if o.truth == "at the margin" and (o.n_sets, o.n_queries) == HOME
         ]
         worst = [
-            max(o.false_supported or 0 for o in at if o.world.startswith(f"{s},"))
+            max(o.false_supported or 0 for o in at if o.simulation.startswith(f"{s},"))
             for s in shapes
         ]
         axes.plot(shapes, [100 * w for w in worst], marker="o", label=rule)
     axes.axhline(100 * ALLOWED, color="black", linestyle=":", label="allowed")
     axes.set_ylabel("false supported at the margin, %")
-    axes.set_title(f"Worst world of each shape, {HOME[0]} sets × {HOME[1]} queries")
+    axes.set_title(
+        f"Worst simulation of each shape, {HOME[0]} sets × {HOME[1]} queries"
+    )
     axes.legend(fontsize=8)
-    figure.savefig(path, metadata={"Date": None})
+    with mpl.rc_context({"svg.hashsalt": path.stem}):  # the same file every time
+        figure.savefig(path, metadata={"Date": None})

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from probes.calibration.study import Outcome
-from probes.calibration.study_parts import FULL, QUICK, renewed
-from probes.calibration.study_parts import run as run_parts
+from probes.calibration.study import ErrorRates
+from probes.calibration.study_parts import FULL, QUICK, replace_renewed, run_study
 from probes.calibration.study_report import read_outcomes, write_summary
 from probes.errors import OptionError
 
@@ -68,14 +67,14 @@ def run(given: argparse.Namespace) -> int:
         outcomes = earlier
     else:
         sizes = QUICK if given.quick else FULL
-        outcomes = list(run_parts(sizes, processes=given.processes, only=given.only))
+        outcomes = list(run_study(sizes, processes=given.processes, only=given.only))
     if given.only:
-        outcomes = renewed(earlier, outcomes)
+        outcomes = replace_renewed(earlier, outcomes)
     print(write_summary(outcomes, given.folder, rows=given.rows))
     return 0
 
 
-def _earlier_outcomes(folder: Path) -> list[Outcome]:
+def _earlier_outcomes(folder: Path) -> list[ErrorRates]:
     if not (folder / "summary.json").is_file():
         raise OptionError(
             f"--folder is {str(folder)!r}, which has no summary.json. Expected the "

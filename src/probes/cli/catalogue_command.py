@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from probes.results.reading import read_rows_of
+from probes.results.reading import read_results
 from probes.results.rows import write_text
 from probes.run.catalogue_page import catalogue_page
 from probes.run.listing import find_claims
@@ -40,6 +40,6 @@ def run(given: argparse.Namespace) -> int:
     Raises:
         ProbesError: A file cannot be read or written.
     """
-    rows = [] if given.results is None else read_rows_of(given.results)
+    rows = [] if given.results is None else read_results(given.results)
     write_text(catalogue_page(find_claims(given.places), rows), given.out)
     return 0

@@ -11,26 +11,28 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from probes.report.changes import Compared, changes_page
+from probes.report.changes import RunComparison, changes_page
 from probes.report.matrix import plain
 from probes.results.comparison import (
+    CHANGE_KINDS,
     GRAVE,
-    KINDS,
-    MOST_TOLD,
+    LINE_LIMIT,
+    CellResult,
     Change,
-    Standing,
-    compare,
+    compare_cells,
     comparison_lines,
 )
-from probes.results.reading import read_rows_of
+from probes.results.reading import read_results
 from probes.results.record import differences
 from probes.results.rows import row_id, write_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``probes compare``."""
-    width = max(map(len, KINDS))
-    kinds = "\n".join(f"  {kind:<{width}}  {text}" for kind, text in KINDS.items())
+    width = max(map(len, CHANGE_KINDS))
+    kinds = "\n".join(
+        f"  {kind:<{width}}  {text}" for kind, text in CHANGE_KINDS.items()
+    )
     parser.epilog = f"Kinds of change:\n{kinds}"
     parser.add_argument("before", type=Path, help="results.jsonl of the earlier run")
     parser.add_argument("after", type=Path, help="results.jsonl of the later run")
@@ -52,19 +54,19 @@ def run(given: argparse.Namespace) -> int:
         ProbesError: A file cannot be read or written.
     """
     before, after = (
-        {row_id(row): row for row in read_rows_of(path)}
+        {row_id(row): row for row in read_results(path)}
         for path in (given.before, given.after)
     )
-    changes = compare(
+    changes = compare_cells(
         *(
-            {cell: Standing.of(row) for cell, row in rows.items()}
+            {cell: CellResult.of(row) for cell, row in rows.items()}
             for rows in (before, after)
         )
     )
     if given.page is not None:
         _draw(given, changes, before, after)
     # Rows may come from strangers: remove whatever could control the terminal.
-    print("\n".join(plain(line, MOST_TOLD) for line in comparison_lines(changes)))
+    print("\n".join(plain(line, LINE_LIMIT) for line in comparison_lines(changes)))
     return int(any(change.kind in GRAVE for change in changes))
 
 
@@ -74,7 +76,7 @@ def _draw(
     before: Mapping[str, Mapping[str, Any]],
     after: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    compared = Compared(
+    compared = RunComparison(
         before=str(given.before),
         after=str(given.after),
         changes=changes,

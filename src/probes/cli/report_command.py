@@ -1,4 +1,4 @@
-"""Draw the figures of a paper as SVG and PDF, from the rows of a finished run."""
+"""Draw the figures of a paper from the rows of a run, or print the schema of a row."""
 
 from __future__ import annotations
 
@@ -6,27 +6,43 @@ import argparse
 from pathlib import Path
 
 from probes.report.figures import draw_figures
-from probes.results.reading import read_rows_of
+from probes.results.reading import read_results
+from probes.results.row_shape import schema_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``probes report``."""
-    kinds = parser.add_subparsers(required=True, metavar="KIND")
-    text = "draw every figure for which the run has rows"
-    figures = kinds.add_parser("figures", help=text, description=text)
-    figures.add_argument("results", type=Path, help="results.jsonl of the run")
-    figures.add_argument("folder", type=Path, help="folder of the SVG and PDF files")
+    """Add the actions of ``probes report``."""
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    figures = actions.add_parser(
+        "figures", help="draw every figure that the rows allow, as SVG and PDF"
+    )
+    figures.add_argument("results", type=Path, help="the results.jsonl of a run")
+    figures.add_argument("folder", type=Path, help="where the SVG and PDF files go")
+    figures.set_defaults(do=_figures)
+    schema = actions.add_parser(
+        "schema", help="print the JSON schema of a row of results.jsonl"
+    )
+    schema.set_defaults(do=_schema)
 
 
 def run(given: argparse.Namespace) -> int:
-    """Draw the figures, and name the ones for which the run has no rows.
+    """Do what the command line names.
 
     Raises:
         ProbesError: The rows cannot be read or the folder cannot be written.
     """
-    drawn, lacking = draw_figures(read_rows_of(given.results), given.folder)
+    given.do(given)
+    return 0
+
+
+def _figures(given: argparse.Namespace) -> None:
+    """Draw the figures, and name those for which the run has no rows."""
+    drawn, lacking = draw_figures(read_results(given.results), given.folder)
     for path in drawn:
         print(path)
     for plan in lacking:
         print(f"not drawn: {plan.name} (no rows of {' or '.join(plan.claims)})")
-    return 0
+
+
+def _schema(given: argparse.Namespace) -> None:
+    print(schema_text(), end="")

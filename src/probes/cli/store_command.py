@@ -7,7 +7,13 @@ import time
 from pathlib import Path
 
 from probes.engine.store import Store
-from probes.engine.store_inventory import clean, entries, parse_size, prune, verify
+from probes.engine.store_inventory import (
+    clean,
+    list_observations,
+    parse_size,
+    prune,
+    verify,
+)
 from probes.errors import StoreError
 
 DAMAGED = 1
@@ -74,7 +80,7 @@ def _open(folder: Path) -> Store:
 
 
 def _list(store: Store, given: argparse.Namespace) -> int:
-    held = entries(store)
+    held = list_observations(store)
     for entry in held:
         used = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(entry.used))
         print(f"{entry.key}  {entry.n_bytes:>10}  {used}")
@@ -85,7 +91,7 @@ def _list(store: Store, given: argparse.Namespace) -> int:
 
 
 def _verify(store: Store, given: argparse.Namespace) -> int:
-    n_held, damaged = len(entries(store)), verify(store)
+    n_held, damaged = len(list_observations(store)), verify(store)
     print(f"{n_held - len(damaged)} whole, {len(damaged)} set aside")
     return DAMAGED if damaged else 0
 
@@ -93,7 +99,7 @@ def _verify(store: Store, given: argparse.Namespace) -> int:
 def _export(store: Store, given: argparse.Namespace) -> int:
     target = Store(given.folder)
     n_copied = 0
-    for entry in entries(store):
+    for entry in list_observations(store):
         observation = store.get(entry.key)
         if observation is not None and target.get(entry.key) is None:
             target.put(observation)

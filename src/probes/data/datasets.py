@@ -9,7 +9,7 @@ from pathlib import Path
 from probes.cards import DatasetCard, TextRows
 from probes.data.labelled_rows import LabelledRows, assemble
 from probes.data.row_files import SUFFIXES, read_labelled, split_files
-from probes.data.template import Row, describe
+from probes.data.template import Row, read_description
 from probes.errors import DataError
 from probes.hashing import digest, seed_of
 
@@ -19,10 +19,10 @@ def read_rows(card: DatasetCard, data_dir: str | None) -> LabelledRows:
 
     Args:
         card: A card whose rows are :class:`TextRows`.
-        data_dir: Where relative locations are looked up.
+        data_dir: The folder of datasets with a relative location.
 
     Raises:
-        DataError: Nothing is there, or a row is not what it should be.
+        DataError: The dataset is missing, or a row is malformed.
     """
     assert isinstance(card.rows, TextRows)
     return _read(card.name, card.rows, data_dir)
@@ -30,16 +30,16 @@ def read_rows(card: DatasetCard, data_dir: str | None) -> LabelledRows:
 
 @lru_cache(maxsize=64)
 def _read(name: str, source: TextRows, data_dir: str | None) -> LabelledRows:
-    place = locate(name, source, data_dir)
-    if place is None:
+    path = locate(name, source, data_dir)
+    if path is None:
         from probes.data.hub import read_from_hub
 
         return read_from_hub(name, source)
-    description, described = describe(place, source.description)
-    train, test = split_files(place)
+    description, described = read_description(path, source.description)
+    train, test = split_files(path)
     rows = {
-        split: tuple(read_labelled(path, description))
-        for split, path in (("train", train), ("test", test))
+        split: tuple(read_labelled(file, description))
+        for split, file in (("train", train), ("test", test))
     }
     if train == test:
         rows = _halved(rows["train"])
@@ -52,10 +52,10 @@ def _read(name: str, source: TextRows, data_dir: str | None) -> LabelledRows:
 
 
 def locate(name: str, source: TextRows, data_dir: str | None) -> Path | None:
-    """Find the folder or file of a dataset; None means: read it from the Hub.
+    """Find the folder or file of a dataset; None if it is on the Hub only.
 
     Raises:
-        DataError: There is nothing, and no Hub id to turn to.
+        DataError: The dataset is missing and has no Hub id.
     """
     direct = Path(source.location)
     if direct.is_absolute():
@@ -70,14 +70,14 @@ def locate(name: str, source: TextRows, data_dir: str | None) -> Path | None:
     if source.hub and data_dir is None:
         return None
     looked = ", ".join(str(c) for c in candidates) or "nowhere, as no folder is given"
-    mend = "Pass --data-dir FOLDER, the folder that holds it."
+    fix = "Pass --data-dir FOLDER, the folder that holds it."
     if direct.is_absolute():
-        mend = "Check the path."
+        fix = "Check the path."
     elif source.hub:
-        mend = "Check --data-dir, or leave it away to read the Hub (the extra 'hub')."
+        fix = "Check --data-dir, or omit it to read the Hub (the extra 'hub')."
     raise DataError(
         f"The dataset {name!r} was not found (looked in: {looked}). Expected a folder "
-        f"with train and test files, or one .jsonl or .csv file. {mend}"
+        f"with train and test files, or one .jsonl or .csv file. {fix}"
     )
 
 

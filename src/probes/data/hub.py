@@ -7,7 +7,7 @@ from typing import Any
 from probes.cards import TextRows
 from probes.data.labelled_rows import LabelledRows, assemble
 from probes.data.row_files import labelled_row
-from probes.data.template import Description, describe
+from probes.data.template import Description, read_description
 from probes.errors import DataError
 from probes.hashing import digest
 
@@ -15,7 +15,7 @@ from probes.hashing import digest
 def read_from_hub(name: str, source: TextRows) -> LabelledRows:
     """Read the train and test (or validation) split of a Hub dataset.
 
-    Integer labels become the names that the dataset's features give them.
+    Integer labels are replaced by their names in the dataset's features.
 
     Raises:
         DataError: The extra is not installed, or the Hub does not answer.
@@ -37,11 +37,11 @@ def read_from_hub(name: str, source: TextRows) -> LabelledRows:
         ) from error
     from pathlib import Path
 
-    description, described = describe(Path(source.location), source.description)
+    description, described = read_description(Path(source.location), source.description)
     test = "test" if name in ("agnews", "mr") else "validation"
     rows = {
-        split: tuple(_rows(loaded[theirs], description, theirs))
-        for split, theirs in (("train", "train"), ("test", test))
+        split: tuple(_rows(loaded[hub_split], description, hub_split))
+        for split, hub_split in (("train", "train"), ("test", test))
     }
     content = [[r.fields, r.label] for split in rows.values() for r in split]
     return assemble(name, rows, description, digest([described, content]))

@@ -1,4 +1,4 @@
-"""How many rows of each label a text dataset has, in plain values and in words."""
+"""The number of rows of each label in a text dataset, as values and in words."""
 
 from __future__ import annotations
 
@@ -10,19 +10,23 @@ from probes.cards import DatasetCard, TextRows
 from probes.data.datasets import locate, read_rows
 from probes.errors import ProbesError
 
-MOST_LABELS = 4
+MOST_LABELS = 4  # named in a line
 
 
-def census(card: DatasetCard, data_dir: str | None) -> dict[str, Any] | None:
-    """Read a dataset's rows and count them.
+def count_labels(card: DatasetCard, data_dir: str | None) -> dict[str, Any] | None:
+    """Read a dataset's rows and count them by label.
+
+    Args:
+        card: The dataset.
+        data_dir: The folder of datasets with a relative location.
 
     Returns:
-        Under ``train`` and ``test`` the rows of each label, under ``repeated`` the test
-        rows that stand in train too; None for regression tasks and for rows that only
-        the Hub has, which nothing is fetched for.
+        Under ``train`` and ``test`` the number of rows of each label; under
+        ``repeated`` the number of test rows that are also train rows. None for
+        regression tasks, and for rows that are only on the Hub, which are not fetched.
 
     Raises:
-        DataError: The rows are not there, or one is not what it should be.
+        DataError: The rows are missing or malformed.
     """
     if not isinstance(card.rows, TextRows):
         return None
@@ -32,26 +36,26 @@ def census(card: DatasetCard, data_dir: str | None) -> dict[str, Any] | None:
     return {**rows.label_counts(), "repeated": rows.n_repeated()}
 
 
-def censuses(
+def counts_by_dataset(
     cards: Iterable[DatasetCard], data_dir: str | None
 ) -> dict[str, dict[str, Any]]:
-    """Count the rows of datasets by name, without those that cannot be read."""
-    found = {}
+    """Count the labels of datasets by name; leave out those that cannot be read."""
+    counts = {}
     for card in cards:
-        with suppress(ProbesError):  # their own cells say why
-            found[card.name] = census(card, data_dir)
-    return {name: counted for name, counted in found.items() if counted}
+        with suppress(ProbesError):  # the dataset's own cells report it
+            counts[card.name] = count_labels(card, data_dir)
+    return {name: of_labels for name, of_labels in counts.items() if of_labels}
 
 
-def census_lines(name: str, found: Mapping[str, Any]) -> list[str]:
-    """Write a census: one line of counts, and a warning where test repeats train."""
-    splits = [f"{split} {_split_text(found[split])}" for split in ("train", "test")]
+def label_count_lines(name: str, counts: Mapping[str, Any]) -> list[str]:
+    """Write counts as one line, with a warning if test rows repeat train rows."""
+    splits = [f"{split} {_split_text(counts[split])}" for split in ("train", "test")]
     lines = [f"Rows of {name}: {'; '.join(splits)}"]
-    if found["repeated"]:
-        n_test = sum(found["test"].values())
+    if counts["repeated"]:
+        n_test = sum(counts["test"].values())
         lines.append(
-            f"Warning: {found['repeated']} of the {n_test} test rows of {name} stand "
-            f"among its train rows too, so queries may have been demonstrated."
+            f"Warning: {counts['repeated']} of the {n_test} test rows of {name} are "
+            f"also train rows, so queries may have been demonstrated."
         )
     return lines
 

@@ -1,4 +1,4 @@
-"""A dataset of labelled text rows in memory: found, read, checked and counted."""
+"""A dataset of labelled text rows in memory, checked and counted."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from probes.bounded_io import brief
 from probes.data.template import Description, Row
 from probes.errors import DataError
 
-ROWS_A_SLIP = 100
-"""At most one row in so many is taken for a slip; more are a long tail of labels."""
-COMMON = 10
-"""Labels that all recur so often have no long tail that a single one could end."""
+ROWS_PER_TYPO = 100
+"""A label that occurs once is taken for a typing error if at most one row in this many
+has such a label. More of them are a long tail of rare labels."""
+FREQUENT = 10
+"""If every other label occurs this often, the labels have no long tail."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ class LabelledRows:
         }
 
     def n_repeated(self) -> int:
-        """Count the test rows whose text stands among the train rows too."""
+        """Count the test rows whose text is also in a train row."""
         known = {tuple(sorted(row.fields.items())) for row in self.train}
         return sum(tuple(sorted(row.fields.items())) in known for row in self.test)
 
@@ -50,10 +51,10 @@ def assemble(
 
     Raises:
         DataError: A split is empty, a row leaves a gap in the template, or the labels
-            cannot be told apart or look like slips.
+            are ambiguous or look like typing errors.
     """
-    for split, found in rows.items():
-        if not found:
+    for split, of_split in rows.items():
+        if not of_split:
             raise DataError(
                 f"The {split} split of {name} has no rows. Expected at least one. "
                 f"Check the file, or the folder that --data-dir names."
@@ -64,7 +65,7 @@ def assemble(
     first = {row.label: row.where for row in reversed(every_row)}
     _require_words(name, first, description)
     if description.verbalizer is None:
-        _require_no_slips(name, Counter(row.label for row in every_row), first)
+        _require_no_typos(name, Counter(row.label for row in every_row), first)
     return LabelledRows(
         name=name,
         train=rows["train"],
@@ -76,7 +77,7 @@ def assemble(
 
 
 def _require_words(name: str, first: dict[str, str], description: Description) -> None:
-    """Refuse two labels with one word, or that only differ in their capitals."""
+    """Refuse two labels with the same word, or that differ only in capitals."""
     words: dict[str, str] = {}
     for label, where in first.items():
         word = description.word_for(label, where)
@@ -92,16 +93,16 @@ def _require_words(name: str, first: dict[str, str], description: Description) -
             )
 
 
-def _require_no_slips(name: str, counts: Counter[str], first: dict[str, str]) -> None:
+def _require_no_typos(name: str, counts: Counter[str], first: dict[str, str]) -> None:
     """Refuse a label that occurs once in hundreds of rows whose labels all recur."""
     single = [label for label, n in counts.items() if n == 1]
-    common = [label for label in counts if label not in single]
-    if not single or len(single) * ROWS_A_SLIP > counts.total():
+    others = [label for label in counts if label not in single]
+    if not single or len(single) * ROWS_PER_TYPO > counts.total():
         return
-    if all(counts[label] >= COMMON for label in common):
+    if all(counts[label] >= FREQUENT for label in others):
         raise DataError(
             f"The label {brief(single[0])} ({first[single[0]]}) occurs once in the "
-            f"{counts.total()} rows of {name}, beside {brief(sorted(common)[:5])}. "
-            f"Expected labels that recur. Mend the row, or name every label under "
-            f"[verbalizer] if it is meant."
+            f"{counts.total()} rows of {name}; other labels are "
+            f"{brief(sorted(others)[:5])}. Expected labels that recur. Mend the row, "
+            f"or name every label under [verbalizer] if it is intended."
         )

@@ -1,8 +1,8 @@
 """Linear-regression tasks, drawn: demonstrations (x, y), queries and the true answers.
 
-Conventions after von Oswald et al. 2022, arXiv:2212.07677: x uniform on a cube, teacher
-w ~ N(0, I), no noise unless said. The same query inputs serve every demonstration set,
-so that sets and queries are crossed.
+Conventions follow von Oswald et al. 2022, arXiv:2212.07677: x is uniform on a cube, the
+teacher is w ~ N(0, I), and there is no noise by default. All demonstration sets share
+the query inputs, so that sets and queries are crossed.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from probes.cards import LinearTasks
 from probes.hashing import seed_of
 from probes.measurement import Array
 
-SETS_IN_A_BLOCK = 10
-"""Sets are drawn so many at a time: a run with more sets keeps those of a smaller."""
+SETS_PER_BLOCK = 10
+"""Sets drawn at a time, so that a run with more sets begins with those of a smaller."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,25 +54,25 @@ def draw_tasks(
     n_demonstrations: int,
     n_queries: int,
     seed: int,
-    asked: Array | None = None,
+    query_inputs: Array | None = None,
 ) -> RegressionTask:
     """Draw a batch of tasks.
 
     Args:
         tasks: The distribution.
-        n_sets: Tasks; each has its own teacher and demonstrations.
+        n_sets: Tasks, each with its own teacher and demonstrations.
         n_demonstrations: Demonstrations of each task.
         n_queries: Query inputs, the same for every task.
         seed: Seed of the draw.
-        asked: Query inputs, shape (n_queries, n_inputs); None draws them.
+        query_inputs: Query inputs, shape (n_queries, n_inputs); None draws them.
     """
     rng = np.random.default_rng(seed_of("linear tasks", seed))
     d = tasks.n_inputs
     spread = tasks.input_scale * tasks.condition ** (-np.arange(d) / max(d - 1, 1))
     x = _drawn(rng, tasks, (n_sets, n_demonstrations, d)) * spread
-    if asked is None:
-        asked = _drawn(rng, tasks, (n_queries, d)) * spread
-    queries = np.broadcast_to(asked, (n_sets, n_queries, d)).copy()
+    if query_inputs is None:
+        query_inputs = _drawn(rng, tasks, (n_queries, d)) * spread
+    queries = np.broadcast_to(query_inputs, (n_sets, n_queries, d)).copy()
     teacher = rng.normal(tasks.teacher_mean, tasks.teacher_scale, (n_sets, d))
     noise = tasks.noise * rng.normal(size=(n_sets, n_demonstrations))
     return RegressionTask(
@@ -99,11 +99,11 @@ def _drawn(
 def draw_nested_tasks(
     tasks: LinearTasks, *, n_sets: int, n_demonstrations: int, n_queries: int, seed: int
 ) -> RegressionTask:
-    """Draw tasks of which a larger draw with the same seed holds these, in order.
+    """Draw tasks so that a larger draw with the same seed begins with these.
 
     Args:
         tasks: The distribution.
-        n_sets: Tasks, drawn in blocks of ``SETS_IN_A_BLOCK``, each from its own seed.
+        n_sets: Tasks, drawn in blocks of ``SETS_PER_BLOCK``, each with its own seed.
         n_demonstrations: Demonstrations of each task.
         n_queries: Query inputs, the same for every task and every ``n_sets``.
         seed: Seed of the first block and of the queries.
@@ -111,14 +111,14 @@ def draw_nested_tasks(
     draw = partial(
         draw_tasks,
         tasks,
-        n_sets=SETS_IN_A_BLOCK,
+        n_sets=SETS_PER_BLOCK,
         n_demonstrations=n_demonstrations,
         n_queries=n_queries,
     )
     blocks = [draw(seed=seed)]
-    for index in range(1, -(-n_sets // SETS_IN_A_BLOCK)):
-        asked = blocks[0].queries[0]
-        blocks.append(draw(seed=seed_of("block", seed, index), asked=asked))
+    for index in range(1, -(-n_sets // SETS_PER_BLOCK)):
+        inputs = blocks[0].queries[0]
+        blocks.append(draw(seed=seed_of("block", seed, index), query_inputs=inputs))
 
     def joined(name: str) -> Array:
         return np.concatenate([getattr(block, name) for block in blocks])[:n_sets]

@@ -1,6 +1,6 @@
 """Files of labelled rows: JSON Lines and CSV, read line by line.
 
-What can go wrong names the file and the line.
+Every error names the file and the line.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ SUFFIXES = (".jsonl", ".csv")
 LONGEST_LINE = 1_000_000
 MOST_ROWS = 1_000_000
 LARGEST = 256_000_000
-"""Bytes of a file of rows: as text, which may take four bytes a letter, 1 GB."""
+"""Bytes of a file of rows. As text, with up to four bytes a letter, this is 1 GB."""
 MOST_COLUMNS = 1000
 
 
 def split_files(place: Path) -> tuple[Path, Path]:
-    """Name the files of train and test rows; one and the same file is to be halved.
+    """Find the files of train and test rows; a single file is returned twice.
 
     Raises:
         DataError: The folder lacks a split.
@@ -59,10 +59,10 @@ def split_files(place: Path) -> tuple[Path, Path]:
 
 
 def require_readable(path: Path) -> None:
-    """Refuse a file that cannot be rows, before a byte of it is read.
+    """Refuse a file that cannot hold rows, before reading any of it.
 
     Raises:
-        DataError: It is no regular file, or too large.
+        DataError: It is not a regular file, or it is too large.
     """
     try:
         require_small(path, limit=LARGEST)
@@ -77,7 +77,7 @@ def read_labelled(path: Path, description: Description) -> Iterator[Row]:
     """Read the rows of a file.
 
     Raises:
-        DataError: The file, or one of its rows, is not what it should be.
+        DataError: The file or one of its rows is malformed.
     """
     require_readable(path)
     for number, record in _records(path):
@@ -88,7 +88,8 @@ def labelled_row(record: Any, description: Description, where: str) -> Row:
     """Split a record into text fields, label and group.
 
     Raises:
-        DataError: It is no object, has no label, or holds something that is no text.
+        DataError: The record is not an object, has no label, or has a value that is not
+            text or a number.
     """
     if not isinstance(record, dict):
         raise DataError(
@@ -123,7 +124,7 @@ def labelled_row(record: Any, description: Description, where: str) -> Row:
 
 
 def _text(column: str | None, value: Any, where: str) -> str:
-    if column is None:  # what csv does with values beyond the header
+    if column is None:  # csv collects values beyond the header under None
         raise DataError(
             f"{where} has {len(value)} more values than the header has columns. "
             f"Expected one value a column. Quote values that hold commas."
@@ -142,7 +143,7 @@ def _text(column: str | None, value: Any, where: str) -> str:
 
 
 def _records(path: Path) -> Iterator[tuple[int, Any]]:
-    """Yield (line number, record), refusing lines and files that cannot be rows."""
+    """Yield (line number, record); refuse lines and files that cannot be rows."""
     with path.open(encoding="utf-8-sig", newline="") as handle:
         lines = _bounded(handle, path)
         try:
@@ -161,7 +162,7 @@ def _records(path: Path) -> Iterator[tuple[int, Any]]:
 
 
 class _LineError(Exception):
-    """A line that is no row; the message says why."""
+    """A line that is not a row; the message says why."""
 
     def __init__(self, number: int, why: str) -> None:
         super().__init__(why)
@@ -198,7 +199,7 @@ def _table(lines: Iterator[str]) -> Iterator[tuple[int, Any]]:
 
 
 def _require_few_columns(reader: csv.DictReader[str]) -> None:
-    """Refuse a header whose every row would be a large table of its own."""
+    """Refuse a header with so many columns that every row would be huge."""
     try:
         n_columns = len(reader.fieldnames or ())
     except csv.Error as error:
@@ -213,7 +214,7 @@ def _undecodable_line(path: Path) -> int:
         content.decode("utf-8")
     except UnicodeDecodeError as error:
         return content.count(b"\n", 0, error.start) + 1
-    return 0  # mended meanwhile
+    return 0  # the file has changed in the meantime
 
 
 def _bounded(handle: Any, path: Path) -> Iterator[str]:

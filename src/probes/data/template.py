@@ -1,6 +1,6 @@
 """A row, and the description that turns rows into prompts: data, not code.
 
-Rows are read in ``row_files``; tokens are not known here, see ``tokens``.
+``row_files`` reads rows; ``tokenization`` and ``prompt_encoding`` know tokens.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from probes.errors import DataError
 
 SECTIONS = ("template", "columns", "verbalizer")
 LARGEST = 64_000
-"""Bytes of a description: a thousand labels with their words fit."""
+"""Bytes of a description, enough for a thousand labels with their words."""
 MOST_DOTS = 100
-"""Dots in one line. A key of n dotted parts takes a parser n² steps, and more parts
-than this only a text has, which may stand on several lines."""
+"""Dots in one line. A parser takes n² steps for a key of n dotted parts. Only a text
+has more dots than this, and it can be written on several lines."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +36,8 @@ class Row:
     Attributes:
         fields: Column to text, without the label.
         label: The label, as the file spells it.
-        group: Rows of one group belong together: a demonstration set and its queries
-            come from one group. Empty where the data has none.
+        group: A demonstration set and its queries come from one group. Empty if the
+            data has no groups.
         where: File and line, for messages.
     """
 
@@ -55,10 +55,10 @@ class Description:
         query: Text up to the answer, with ``{column}`` in braces.
         answer: Text of the answer, with ``{label}`` for the verbalized label.
         separator: Between two demonstrations, and before the query.
-        instruction: Once, before everything.
+        instruction: Text before everything else.
         label_column: Column of the label.
         group_column: Column of the group.
-        verbalizer: Label to the word that stands for it; None: the label as it is.
+        verbalizer: Label to word; None uses the labels themselves.
     """
 
     query: str = "Input: {text}\nLabel:"
@@ -89,8 +89,8 @@ class Description:
         """Fill the query template with a row.
 
         Raises:
-            DataError: The template names a column that the row lacks, or asks for more
-                than a column's text.
+            DataError: The template names a column that the row lacks, or a name in
+                braces has a format.
         """
         try:
             return "".join(
@@ -108,8 +108,8 @@ class Description:
     def _parts(self) -> Iterator[tuple[str, str | None]]:
         """Split the query into texts, each with the column that follows it.
 
-        Not ``str.format``: a width such as {text:999999999} would fill the memory, and
-        an attribute would be looked up on our own objects.
+        ``str.format`` is not safe here: a width such as {text:999999999} would fill the
+        memory, and attributes would be looked up on our own objects.
         """
         for text, column, form, conversion in Formatter().parse(self.query):
             if form or conversion:
@@ -126,8 +126,8 @@ class Description:
         for _, column in self._parts():
             if column and not row.fields[column].strip():
                 raise DataError(
-                    f"{row.where} has an empty {column!r}, which the template asks "
-                    f"for. Expected text in every row. Fill it in or remove the row."
+                    f"{row.where} has an empty {column!r}, which the template uses. "
+                    f"Expected text in every row. Fill it in or remove the row."
                 )
 
     def demonstrate(self, row: Row, label: str | None = None) -> str:
@@ -136,18 +136,22 @@ class Description:
         return self.ask(row) + self.answer.replace("{label}", word)
 
 
-def describe(place: Path, description: str | None) -> tuple[Description, str]:
-    """Read the TOML beside the rows; return the description and its text.
+def read_description(place: Path, description: str | None) -> tuple[Description, str]:
+    """Read the TOML next to the rows; return the description and its text.
+
+    Args:
+        place: Folder or file of the rows.
+        description: Another TOML file; None takes the one next to the rows.
 
     Raises:
-        DataError: The TOML is broken or names a key that nobody reads.
+        DataError: The TOML is broken or has an unknown key.
     """
-    beside = place / "dataset.toml" if place.is_dir() else place.with_suffix(".toml")
-    path = Path(description) if description else beside
+    own = place / "dataset.toml" if place.is_dir() else place.with_suffix(".toml")
+    path = Path(description) if description else own
     if not path.exists():
         if description:
             raise DataError(
-                f"The description {path} is not there. Expected a TOML file with the "
+                f"The description {path} does not exist. Expected a TOML file with the "
                 f"template and the verbalizer. Check the path."
             )
         return Description(), ""
@@ -165,7 +169,7 @@ def describe(place: Path, description: str | None) -> tuple[Description, str]:
 
 
 def _parse(text: str) -> dict[str, Any]:
-    """Parse TOML that a parser can read in bounded time and depth."""
+    """Parse TOML in bounded time and depth."""
     for number, line in enumerate(text.split("\n"), start=1):
         if line.count(".") > MOST_DOTS:
             raise UnreadableError(f"line {number} has more than {MOST_DOTS} dots")

@@ -1,4 +1,7 @@
-"""Prompts and answers in tokens: never truncated, split where both were tokenised."""
+"""Labels in tokens, and tokenised prompts that are never cut off.
+
+Prompt and answer are tokenised together and then split.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from probes.errors import DataError
 
 
 class Tokenizer(Protocol):
-    """What this project asks of a Hugging Face tokenizer."""
+    """The part of a Hugging Face tokenizer that this project uses."""
 
     def __call__(self, text: list[str]) -> dict[str, list[list[int]]]:
         """Tokenise a batch of texts, with the special tokens of the model."""
@@ -27,9 +30,9 @@ class Verbalized:
     """The labels of a task in tokens.
 
     Attributes:
-        bridge: Tokens that every answer begins with and that say nothing, such as "▁";
-            they belong to the prompt.
-        answers: Tokens of each label's answer after the bridge; first ones differ.
+        bridge: Tokens with which every answer begins, such as "▁". They say nothing
+            about the label and belong to the prompt.
+        answers: Tokens of each label's answer after the bridge. The first ones differ.
     """
 
     bridge: tuple[int, ...]
@@ -37,22 +40,21 @@ class Verbalized:
 
     @property
     def first_tokens(self) -> list[int]:
-        """The token that stands for each label in next-token probabilities."""
+        """The token of each label in next-token probabilities."""
         return [answer[0] for answer in self.answers]
 
 
 def verbalize(tokenizer: Tokenizer, task: TextTask) -> Verbalized:
     """Split prompt from answer by tokenising both together.
 
-    A label tokenised alone may begin with other tokens than it has in its place, and
-    with some tokenizers all labels then begin alike.
+    A label that is tokenised alone may begin with other tokens than after the prompt,
+    and with some tokenizers all labels then begin with the same token.
 
     Raises:
         DataError: Two labels begin with the same token, or the tokenizer merges the end
             of the query with the answer.
     """
-    prompts = {task.alone(e): e for shown in task.queries for e in shown}
-    first = next(iter(prompts))
+    first = task.alone(task.queries[0][0])
     ask, *joint = _encode(tokenizer, [first, *(first + a for a in task.answers)])
     tails = [
         _after(ask, whole, first, a)
@@ -115,13 +117,13 @@ def common_prefix(sequences: Sequence[Sequence[int]]) -> int:
 def encode_checked(
     tokenizer: Tokenizer, prompts: list[tuple[str, str]], *, context: int, room: int
 ) -> list[list[int]]:
-    """Tokenise prompts, refusing those that do not fit; never truncate.
+    """Tokenise prompts and refuse those that do not fit; never cut anything off.
 
     Args:
-        tokenizer: The model's.
-        prompts: Text, and the row that it asks, for messages.
+        tokenizer: The model's tokenizer.
+        prompts: Texts, each with the row that a message names.
         context: The model's longest input, in tokens.
-        room: Tokens that still follow the prompt.
+        room: Tokens that follow the prompt.
 
     Raises:
         DataError: A prompt is too long; the message names the row and both lengths.
@@ -140,14 +142,14 @@ def encode_checked(
 
 def _encode(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
     unique = list(dict.fromkeys(texts))
-    found = dict(zip(unique, tokenizer(unique)["input_ids"], strict=True))
-    return [list(found[text]) for text in texts]
+    encoded = dict(zip(unique, tokenizer(unique)["input_ids"], strict=True))
+    return [list(encoded[text]) for text in texts]
 
 
 def without_long_rows(
     rows: LabelledRows, tokenizer: Tokenizer, longest: int
 ) -> LabelledRows:
-    """Leave out the rows that have more tokens than their share of the context.
+    """Remove the rows that have more tokens than their share of the context.
 
     Raises:
         DataError: No row of a split is short enough.
@@ -158,13 +160,13 @@ def without_long_rows(
     def short(split: tuple[Row, ...]) -> tuple[Row, ...]:
         texts = [extra + described.demonstrate(row) for row in split]
         lengths = map(len, _encode(tokenizer, texts))
-        kept = tuple(r for r, n in zip(split, lengths, strict=True) if n <= longest)
-        if not kept:
+        fitting = tuple(r for r, n in zip(split, lengths, strict=True) if n <= longest)
+        if not fitting:
             raise DataError(
-                f"{rows.name} has no row of at most {longest} tokens, the share of the "
-                f"model's context that each prompt part has. Expected some short rows. "
-                f"Pass smaller --demos, or a model with a longer context."
+                f"{rows.name} has no row of at most {longest} tokens, which is one "
+                f"demonstration's share of the model's context. Expected some short "
+                f"rows. Pass smaller --demos, or a model with a longer context."
             )
-        return kept
+        return fitting
 
     return replace(rows, train=short(rows.train), test=short(rows.test))

@@ -1,6 +1,6 @@
-"""The words of a demonstration: the row's own, or ones that say nothing of its label.
+"""The words of a demonstration: the row's own, or words unrelated to its label.
 
-What a label is stands in ``prompts``.
+Changed labels are in ``changed_labels``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from probes.data.template import Row
 
 Wording = Literal["own", "unrelated"]
+"""The words of demonstrations' inputs: their own, or words unrelated to the label."""
 Words = Mapping[str, Sequence[str]]
 
 WORD = re.compile(r"\S+")
@@ -23,29 +24,31 @@ WORD = re.compile(r"\S+")
 
 def words_of(rows: Iterable[Row]) -> Words:
     """List the words in every column of rows, each as often as it occurs."""
-    found: dict[str, list[str]] = defaultdict(list)
+    words: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         for column, text in row.fields.items():
-            found[column] += WORD.findall(text)
-    return found
+            words[column] += WORD.findall(text)
+    return words
 
 
-def reworded(rows: Sequence[Row], words: Words, seed: int) -> tuple[Row, ...]:
-    """Exchange every word of the rows' inputs for one drawn from the words of all rows.
+def with_unrelated_words(
+    rows: Sequence[Row], words: Words, seed: int
+) -> tuple[Row, ...]:
+    """Replace every word of the rows' inputs by one drawn from the words of all rows.
 
-    What is left is a row's label, its number of words, and how frequent words are in
-    the data; which word stands where says nothing of the label. A language that puts no
-    spaces between words has one word a text, and the row gets another row's text.
+    A row keeps its label and its number of words, and words keep their frequency in the
+    data; but no word says anything about the label. In a language without spaces
+    between words a text is one word, so the row gets the text of another row.
 
-    Training on it is what training on unrelated text is elsewhere: there on another
-    corpus, by the loss on its next tokens. Here template, labels, number of words and
-    loss stay as they are, so that the two trainings differ in nothing but the inputs;
-    and any tokenizer knows the words.
+    Elsewhere, training on unrelated text means another corpus and the loss on its next
+    tokens. Here the template, the labels, the number of words and the loss stay the
+    same, so that the two trainings differ in the inputs only; and any tokenizer knows
+    the words.
 
     Args:
         rows: Demonstrations.
-        words: Those of each column to draw from, see :func:`words_of`.
-        seed: Of the draws.
+        words: The words of each column to draw from, see :func:`words_of`.
+        seed: Seed of the draws.
     """
     rng = np.random.default_rng(seed)
 

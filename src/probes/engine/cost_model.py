@@ -1,40 +1,34 @@
-"""What observations of text models cost, counted before anything runs.
+"""The cost of observations of text models, counted before anything runs.
 
-Tokens that a model reads, and tokens that it learns from, as the learners here do it:
-the demonstrations of a set are read once for all its queries. FLOPs are 2 for each
-parameter and token read, and three times as many where gradients are taken (Kaplan et
-al. 2020, arXiv:2001.08361, §2.1); attention to earlier tokens is left out. Sub-models
-cost less, and the number of passes is chosen later: what is counted is the most.
-Neither torch nor weights are loaded.
+A learner counts the tokens that a model reads and learns from (``learner_cost``). FLOPs
+are 2 for each parameter and token read, and three times as many where gradients are
+taken (Kaplan et al. 2020, arXiv:2001.08361, §2.1); attention to earlier tokens is left
+out. The count is an upper limit: sub-models cost less, and the number of passes is
+chosen later. Neither torch nor weights are loaded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from probes.cards import Checkpoint, DatasetCard, ModelCard, Untrained
+from probes.cards import Checkpoint, DatasetCard, ModelCard
 from probes.cell import Settings
+from probes.data.datasets import read_rows
+from probes.data.text_tasks import draw_text
 from probes.errors import ProbesError
-from probes.learners import (
-    Base,
-    GradientLearner,
-    InContext,
-    PositionFree,
-    RandomUpdate,
-)
-from probes.learners.gradient import SELECTION_SETS
-from probes.models.files.fingerprint import resolve
+from probes.models.files.fingerprint import local_folder
 from probes.models.parameter_count import n_parameters
+from probes.observations.learner_cost import CountsItsCost, PromptSizes
 from probes.observations.request import Request
 
 TOKENS_A_PASS = 2048
-"""Of forward passes alone; each reads all weights once (``models.llama.inference``)."""
+"""Tokens of one forward pass, which reads all weights (``models.llama.inference``)."""
 MOVED_A_STEP = 5
-"""Times that a step moves the weights: forward, backward, gradient, update (twice)."""
+"""How often a step moves the weights: forward, backward, gradient, update (twice)."""
 WIDTHS = {"float64": 8, "bfloat16": 2, "float16": 2}  # bytes; others have 4
 
 
@@ -94,151 +88,112 @@ class Cost:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Lengths:
-    """Mean tokens of a set's demonstrations together, and of one query."""
-
-    shown: float
-    asked: float
-
-
 def cost_of(requests: Iterable[Request]) -> Cost:
-    """Count what observations cost.
+    """Add up what observations cost.
 
     Args:
-        requests: Distinct ones. A gradient learner's choice of rate and passes is
-            counted once for each cell, with the first that needs it.
+        requests: Distinct ones. A learner's choice of settings is counted once for each
+            cell, with the first request that needs it.
 
     Returns:
-        The sum; not in it are other learners than those of the text claims on outputs
-        and order, regression tasks, and models whose size or tokenizer no file tells.
+        The sum. Regression tasks, learners that do not count their cost, and models
+        whose size or tokenizer no file tells are unknown.
     """
     total, chosen = Cost(), set()
     for request in requests:
-        try:
-            found = _cost(request)
-        except (ProbesError, OSError):  # its own cell will report it, in words
-            found = None
-        total = total.plus(found or Cost(unknown=1))
+        counted = _cost(request)
+        total = total.plus(Cost(unknown=1) if counted is None else counted[0])
         cell = (request.learner, request.model, request.dataset)
         choice = (*cell, request.n_demonstrations)
-        if isinstance(request.learner, GradientLearner) and choice not in chosen:
-            chosen.add(choice)
-            total = total.plus((found and _cost_of_choice(request)) or Cost())
+        if counted is not None and choice not in chosen:
+            total = total.plus(counted[1])
+        chosen.add(choice)
     return total
-
-
-def _cost(request: Request) -> Cost | None:
-    measures = _measures(request)
-    if measures is None:
-        return None
-    size, of = measures
-    sizes, learner = request.settings, request.learner
-    asked = sizes.n_sets * sizes.n_queries * of.asked
-    shown = sizes.n_sets * of.shown
-    width = WIDTHS.get(sizes.dtype, 4)
-    if isinstance(learner, InContext | PositionFree):
-        return Cost.of(shown + asked, 0.0, size=size, width=width)
-    if isinstance(learner, Base):
-        return Cost.of(sizes.n_queries * of.asked, 0.0, size=size, width=width)
-    if isinstance(learner, GradientLearner):
-        passes = max(learner.passes)
-        steps = sizes.n_sets * passes * _steps_a_pass(request)
-        return Cost.of(asked, passes * shown, size=size, steps=steps, width=width)
-    if isinstance(learner, RandomUpdate):
-        return Cost.of(asked, 0.0, size=size, width=width)
-    return None
-
-
-def _steps_a_pass(request: Request) -> int:
-    assert isinstance(request.learner, GradientLearner)
-    each = request.learner.batch_size or request.n_demonstrations
-    return -(-request.n_demonstrations // each)
 
 
 def flops_of(request: Request, facts: Mapping[str, Any]) -> float | None:
     """Count the operations of an observation that was made.
 
     Args:
-        request: Of what.
-        facts: What the learner told: the number of passes that it chose.
+        request: The request that it answers.
+        facts: Its facts, such as the number of passes that the learner chose.
 
     Returns:
-        The count; None for what is not counted, and for sub-models, which cost less
-        than what :func:`cost_of` counts.
+        The count; None where it is unknown.
     """
-    learner = request.learner
-    if isinstance(learner, GradientLearner):
-        if learner.weights != "all" or "passes" not in facts:
-            return None
-        request = replace(request, learner=replace(learner, passes=(facts["passes"],)))
+    counted = _cost(request, facts)
+    return None if counted is None else counted[0].flops
+
+
+def _cost(
+    request: Request, facts: Mapping[str, Any] | None = None
+) -> tuple[Cost, Cost] | None:
+    """Compute the cost of an observation, and of the choice before it."""
     try:
-        found = _cost(request)
-    except (ProbesError, OSError):
+        model = _model_and_sizes(request)
+    except (ProbesError, OSError):  # the request's own cell reports it
         return None
-    return None if found is None else found.flops
-
-
-def _cost_of_choice(request: Request) -> Cost | None:
-    """Count trainings at every rate, and calibration queries at every pass."""
-    measures, learner = _measures(request), request.learner
-    if measures is None or not isinstance(learner, GradientLearner):
+    if model is None or not isinstance(request.learner, CountsItsCost):
         return None
-    size, of = measures
-    trained = len(learner.rates) * min(SELECTION_SETS, request.settings.n_sets)
-    asked = request.settings.n_calibration * of.asked
-    passes = trained * max(learner.passes)
-    return Cost.of(
-        trained * len(learner.passes) * asked,
-        passes * of.shown,
-        size=size,
-        steps=passes * _steps_a_pass(request),
-        width=WIDTHS.get(request.settings.dtype, 4),
+    size, sizes = model
+    counted = request.learner.cost(sizes, facts)
+    if counted is None:
+        return None
+    width = WIDTHS.get(request.settings.dtype, 4)
+    own, choice = (
+        Cost.of(work.read, work.learned, size=size, steps=work.steps, width=width)
+        for work in (counted.observation, counted.choice)
     )
+    return own, choice
 
 
-def _measures(request: Request) -> tuple[int, Lengths] | None:
-    """Find the model's parameters and the lengths of its prompts."""
-    if request.model.family != "text":
+def _model_and_sizes(request: Request) -> tuple[int, PromptSizes] | None:
+    """Count the model's parameters and the tokens of its prompts."""
+    if not request.model.answers_text:
         return None
     size = n_parameters(request.model)
-    of = _lengths(
+    sizes = _prompt_sizes(
         request.model, request.dataset, request.n_demonstrations, request.settings
     )
-    return None if size is None or of is None else (size, of)
+    return None if size is None or sizes is None else (size, sizes)
 
 
 @lru_cache(maxsize=256)
-def _lengths(
+def _prompt_sizes(
     model: ModelCard, dataset: DatasetCard, n_demonstrations: int, settings: Settings
-) -> Lengths | None:
+) -> PromptSizes | None:
     """Tokenise the texts of a cell with the tokenizer alone."""
     from tokenizers import Tokenizer
 
     file = _tokenizer_file(model)
     if file is None:
         return None
-    sizes: dict[str, Any] = {"n_demonstrations": n_demonstrations, "settings": settings}
-    asking = Request(learner=InContext(), model=model, dataset=dataset, **sizes)
-    task = asking.text_task(lambda rows: rows)
+    rows = read_rows(dataset, settings.data_dir)
+    task = draw_text(rows, settings, n_demonstrations=n_demonstrations)
     tokenizer = Tokenizer.from_file(str(file))
 
     def mean(texts: list[str]) -> float:
         encoded = tokenizer.encode_batch(texts)
         return sum(len(e.ids) for e in encoded) / len(encoded)
 
-    joint = task.description.separator
-    return Lengths(
-        shown=mean(
-            [joint.join(e.ask + e.answer for e in s) for s in task.demonstrations]
-        ),
-        asked=mean([e.ask for e in task.queries[0]]),
+    separator = task.description.separator
+    shown = [
+        separator.join(e.ask + e.answer for e in examples)
+        for examples in task.demonstrations
+    ]
+    return PromptSizes(
+        n_sets=settings.n_sets,
+        n_queries=settings.n_queries,
+        n_calibration=settings.n_calibration,
+        n_demonstrations=n_demonstrations,
+        demonstration_tokens=mean(shown),
+        query_tokens=mean([e.ask for e in task.queries[0]]),
     )
 
 
 def _tokenizer_file(model: ModelCard) -> Path | None:
-    home = model.weights.of if isinstance(model.weights, Untrained) else model.weights
-    if not isinstance(home, Checkpoint):
+    source = model.architecture_source
+    if not isinstance(source, Checkpoint):
         return None
-    file = resolve(home) / "tokenizer.json"
+    file = local_folder(source) / "tokenizer.json"
     return file if file.is_file() else None

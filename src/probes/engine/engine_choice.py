@@ -1,4 +1,4 @@
-"""Which engine ``--engine`` asks for, and which part of the plan ``--shard`` does."""
+"""Read the options ``--engine`` and ``--shard``."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ MOST_WORKERS = 1024  # more on one machine is a slip of the keyboard
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
-    """An engine before it is started.
+class EngineChoice:
+    """What ``--engine`` asks for.
 
     Attributes:
         name: "local" or "ray".
-        n_workers: Of a local pool; None: as many as ``-n auto`` would take.
-        address: Of a Ray cluster; None: the one of this machine.
+        n_workers: Processes of a local pool; None: as many as ``-n auto`` would use.
+        address: Address of a Ray cluster; None: the cluster of this machine.
     """
 
     name: Literal["local", "ray"]
@@ -25,19 +25,19 @@ class Choice:
     address: str | None = None
 
 
-def parse_engine(text: str) -> Choice:
+def parse_engine(text: str) -> EngineChoice:
     """Read ``local``, ``local:4``, ``ray`` or ``ray:ADDRESS``.
 
     Raises:
-        OptionError: It names no engine.
+        OptionError: The text names no engine.
     """
     name, colon, rest = text.partition(":")
     if name == "ray" and bool(colon) == bool(rest):
-        return Choice(name="ray", address=rest or None)
+        return EngineChoice(name="ray", address=rest or None)
     if name == "local" and not colon:
-        return Choice(name="local")
+        return EngineChoice(name="local")
     if name == "local" and 1 <= _number(rest) <= MOST_WORKERS:
-        return Choice(name="local", n_workers=int(rest))
+        return EngineChoice(name="local", n_workers=int(rest))
     raise OptionError(
         f"--engine is {text!r}. Expected local, local:N with N workers from 1 to "
         f"{MOST_WORKERS}, ray, or ray:ADDRESS. Pass one of these."
@@ -45,10 +45,10 @@ def parse_engine(text: str) -> Choice:
 
 
 def parse_shard(text: str) -> tuple[int, int]:
-    """Read ``i/n``: part i of n, from 1.
+    """Read ``i/n``: part i of n, counted from 1.
 
     Raises:
-        OptionError: It is no such part.
+        OptionError: The text names no part.
     """
     number, _, total = text.partition("/")
     if not 1 <= _number(number) <= _number(total):
@@ -61,6 +61,6 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 
 def _number(text: str) -> int:
-    """Read a whole number of a sane length; -1 for anything else."""
+    """Read a whole number of at most eight digits; -1 for anything else."""
     is_number = text.isascii() and text.isdecimal() and len(text) < 9
     return int(text) if is_number else -1

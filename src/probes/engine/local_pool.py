@@ -1,7 +1,8 @@
-"""``--engine local``: a pool of processes whose dead members are replaced.
+"""``--engine local``: a pool of processes in which dead workers are replaced.
 
-Each worker has a thread here that hands it requests and waits for answers. A worker
-that dies gives its request back; after ``MOST_DEATHS`` the request is given up.
+Each worker has a thread here, which sends it requests and waits for the results. If a
+worker dies, its request goes back to the queue. After ``MOST_DEATHS`` deaths, the pool
+gives the request up.
 """
 
 from __future__ import annotations
@@ -17,220 +18,236 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from probes.engine.protocol import Answer, lost, receive, send
-from probes.engine.request_json import to_wire
-from probes.engine.work_queue import Waiting, group_of, group_sizes, ordered, room_on
-from probes.engine.worker import Post
+from probes.engine.protocol import RequestResult, given_up, receive, send
+from probes.engine.request_json import request_to_json
+from probes.engine.work_queue import (
+    WorkQueue,
+    in_plan_order,
+    model_bytes_by_group,
+    model_group,
+    shared_model_limit,
+)
+from probes.engine.worker import WorkerSettings
 from probes.engine.worker_resources import worker_environment
 from probes.errors import EngineError, ProbesError
 from probes.observations.request import Request
 
 MOST_DEATHS = 3
-"""Workers that one request may cost: chance strikes it once, its own fault always."""
+"""Workers that may die of one request. Bad luck kills one; a fault kills every one."""
 MOST_FAILED_STARTS = 5
-"""In a row and of all workers together, before the engine is called unable to start."""
-LAST_WORDS = 300  # characters of a dead worker's errors that are told
-HUNG = "Timeout ("  # what faulthandler writes when it ends a process
+"""Failed starts in a row, of all workers together, after which the engine stops."""
+LOG_TAIL = 300  # characters of a dead worker's log that a message quotes
+TIMEOUT_MARK = "Timeout ("  # what faulthandler writes when it ends a process
 
 
 class LocalPool:
     """Measures a plan in processes of this machine.
 
     Args:
-        n_workers: How many at a time.
-        post: Where they stand.
-        logs: A folder for what they write to their standard errors.
+        n_workers: How many processes at a time.
+        settings: What each worker must know.
+        logs: A folder for the standard errors of the workers.
         device: Where models run, so that each worker sees its own GPU.
-        announce: Called with each request that is handed to a worker.
+        announce: Called with each request that is sent to a worker.
     """
 
     def __init__(
         self,
         n_workers: int,
         *,
-        post: Post,
+        settings: WorkerSettings,
         logs: Path,
         device: str = "cpu",
         announce: Callable[[Request], None] | None = None,
     ) -> None:
-        self.n_workers, self.post, self.logs = n_workers, post, logs
+        self.n_workers, self.settings, self.logs = n_workers, settings, logs
         self.device, self.announce = device, announce or (lambda request: None)
         self.n_deaths = 0
-        self._answers: queue.Queue[Answer | ProbesError] = queue.Queue()
+        self._results: queue.Queue[RequestResult | ProbesError] = queue.Queue()
         self._lock = threading.Condition()
         self._alive: dict[int, subprocess.Popen[bytes]] = {}
         self._deaths: Counter[str] = Counter()
         self._failed_starts = 0
         self._is_closed = False
 
-    def measure(self, requests: Sequence[Request]) -> Iterator[Answer]:
-        """Answer every request once, as the answers come.
+    def measure(self, requests: Sequence[Request]) -> Iterator[RequestResult]:
+        """Measure every request once, and give the results as they come.
 
         Raises:
             EngineError: No worker can be started.
         """
-        plan = ordered(requests)
-        sizes = group_sizes({request.model for request in plan})
-        room = room_on(self.device, self.n_workers)
-        waiting = Waiting(plan, group_of, sizes=sizes, room=room)
-        self._left = n_left = len(waiting)
-        for place in range(min(self.n_workers, n_left)):
+        plan = in_plan_order(requests)
+        work = WorkQueue(
+            plan,
+            model_group,
+            sizes=model_bytes_by_group({request.model for request in plan}),
+            shared_limit=shared_model_limit(self.device, self.n_workers),
+        )
+        self._left = n_left = len(work)
+        for index in range(min(self.n_workers, n_left)):
             thread = threading.Thread(
-                target=self._work, args=(place, waiting), daemon=True
+                target=self._keep_busy, args=(index, work), daemon=True
             )
             thread.start()
         for _ in range(n_left):
-            found = self._answers.get()
-            if isinstance(found, ProbesError):
-                raise found
-            yield found
+            result = self._results.get()
+            if isinstance(result, ProbesError):
+                raise result
+            yield result
 
     def close(self) -> None:
-        """Kill every worker; what one is measuring is not waited for."""
+        """Kill every worker, without waiting for what it is measuring."""
         with self._lock:
             self._is_closed = True
             for process in self._alive.values():
                 process.kill()
             self._lock.notify_all()
 
-    def _work(self, place: int, waiting: Waiting[Request]) -> None:
-        """Keep one worker busy, and replace it when it dies, until all is answered."""
+    def _keep_busy(self, index: int, work: WorkQueue[Request]) -> None:
+        """Keep one worker busy, and replace it if it dies, until all is measured."""
         try:
-            while (request := self._next(waiting, place)) is not None:
-                self._one_life(place, request, waiting)
+            while (request := self._next(work, index)) is not None:
+                self._run_worker(index, request, work)
         except ProbesError as error:
-            self._answers.put(error)
+            self._results.put(error)
 
-    def _next(self, waiting: Waiting[Request], place: int) -> Request | None:
+    def _next(self, work: WorkQueue[Request], index: int) -> Request | None:
         """Take a request; wait while others hold some that may come back."""
         with self._lock:
             while not self._is_closed and self._left:
-                found = waiting.take(place)
-                if found is not None:
-                    self.announce(found)
-                    return found
+                request = work.take(index)
+                if request is not None:
+                    self.announce(request)
+                    return request
                 self._lock.wait()
         return None
 
-    def _one_life(self, place: int, first: Request, waiting: Waiting[Request]) -> None:
+    def _run_worker(self, index: int, first: Request, work: WorkQueue[Request]) -> None:
+        """Start a process, and send it requests until it dies or none are left."""
         request: Request | None = first
-        log = self.logs / f"worker-{place}.log"
-        process = self._start(place, log)
+        log = self.logs / f"worker-{index}.log"
+        process = self._start(index, log)
         try:
             assert process.stdin is not None
             assert process.stdout is not None
-            if not self._greet(process, log):
-                self._give_back(first, waiting)
+            if not self._configure(process, log):
+                self._give_back(first, work)
                 return
             while request is not None:
-                answer = _ask(process.stdin, process.stdout, request)
-                if answer is None:
-                    self._bury(request, log, waiting)
+                result = _exchange(process.stdin, process.stdout, request)
+                if result is None:
+                    self._handle_death(request, log, work)
                     return
-                self._take(answer)
-                request = self._next(waiting, place)
+                self._deliver(result)
+                request = self._next(work, index)
         finally:
             process.kill()
             process.communicate()
-            with self._lock:  # closing looks at all of them
-                if self._alive.get(place) is process:  # a later plan may have begun
-                    del self._alive[place]
+            with self._lock:  # close() goes through all of them
+                if self._alive.get(index) is process:  # a later plan may have begun
+                    del self._alive[index]
 
-    def _start(self, place: int, log: Path) -> subprocess.Popen[bytes]:
-        given = worker_environment(place, self.n_workers, self.device)
+    def _start(self, index: int, log: Path) -> subprocess.Popen[bytes]:
+        environment = worker_environment(index, self.n_workers, self.device)
         with self._lock, log.open("wb") as errors:
             process = subprocess.Popen(
                 [sys.executable, "-m", "probes.engine.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env={**os.environ, **given},
-                start_new_session=True,  # Ctrl-C is ours to answer
+                env={**os.environ, **environment},
+                start_new_session=True,  # Ctrl-C is for the parent to handle
             )
-            self._alive[place] = process
+            self._alive[index] = process
             if self._is_closed:
                 process.kill()
         return process
 
-    def _greet(self, process: subprocess.Popen[bytes], log: Path) -> bool:
-        """Post a new worker; False where it does not come up.
+    def _configure(self, process: subprocess.Popen[bytes], log: Path) -> bool:
+        """Send a new worker its settings; False if it does not start.
 
         Raises:
-            EngineError: Nor did many before it.
+            EngineError: Many workers before it did not start either.
         """
         assert process.stdin is not None
         assert process.stdout is not None
-        is_up = _posted(process.stdin, process.stdout, self.post)
+        is_up = _send_settings(process.stdin, process.stdout, self.settings)
         with self._lock:
             self._failed_starts = 0 if is_up else self._failed_starts + 1
             if self._failed_starts >= MOST_FAILED_STARTS and not self._is_closed:
                 raise EngineError(
                     f"{self._failed_starts} workers in a row did not start: "
-                    f"{_last_words(log)}. Expected python -m probes.engine.worker to "
-                    f"start. Run without --engine, or mend what they say."
+                    f"{_log_tail(log)}. Expected python -m probes.engine.worker to "
+                    f"start. Fix the cause that they name, or run without --engine."
                 )
         return is_up
 
-    def _take(self, answer: Answer) -> None:
+    def _deliver(self, result: RequestResult) -> None:
         with self._lock:
             self._left -= 1
             self._lock.notify_all()
-        self._answers.put(answer)
+        self._results.put(result)
 
-    def _give_back(self, request: Request, waiting: Waiting[Request]) -> None:
+    def _give_back(self, request: Request, work: WorkQueue[Request]) -> None:
         with self._lock:
-            waiting.give_back(request)
+            work.give_back(request)
             self._lock.notify_all()
 
-    def _bury(self, request: Request, log: Path, waiting: Waiting[Request]) -> None:
-        """Let a dead worker's request be measured by another, or give it up."""
-        words = _last_words(log)
+    def _handle_death(
+        self, request: Request, log: Path, work: WorkQueue[Request]
+    ) -> None:
+        """Give a dead worker's request to another, or give it up."""
+        words = _log_tail(log)
         with self._lock:
             self.n_deaths += 1
             self._deaths[request.key] += 1
             n_deaths = self._deaths[request.key]
-        if HUNG in words:
-            self._take(_hung(request, self.post.seconds))
+        if TIMEOUT_MARK in words:
+            self._deliver(_hung(request, self.settings.seconds))
         elif n_deaths >= MOST_DEATHS:
-            self._take(lost(request, n_deaths, words))
+            self._deliver(given_up(request, n_deaths, words))
         else:
-            self._give_back(request, waiting)
+            self._give_back(request, work)
 
 
-def _ask(asked: IO[bytes], answered: IO[bytes], request: Request) -> Answer | None:
-    """Let a worker measure a request; None where it died of it."""
-    told = {"request": to_wire(request), "key": request.key}
+def _exchange(
+    requests: IO[bytes], results: IO[bytes], request: Request
+) -> RequestResult | None:
+    """Let a worker measure a request; None if the worker died."""
+    frame = {"request": request_to_json(request), "key": request.key}
     try:
-        send(asked, json.dumps(told))
-        found = receive(answered)
+        send(requests, json.dumps(frame))
+        reply = receive(results)
     except OSError:
         return None
-    return None if found is None else Answer.unpacked(*found)
+    return None if reply is None else RequestResult.from_frame(*reply)
 
 
-def _posted(asked: IO[bytes], answered: IO[bytes], post: Post) -> bool:
+def _send_settings(
+    requests: IO[bytes], results: IO[bytes], settings: WorkerSettings
+) -> bool:
     try:
-        send(asked, post.to_wire())
-        return receive(answered) is not None
+        send(requests, settings.to_json())
+        return receive(results) is not None
     except OSError:
         return False
 
 
-def _hung(request: Request, seconds: float | None) -> Answer:
-    told = (
+def _hung(request: Request, seconds: float | None) -> RequestResult:
+    message = (
         f"{type(request.learner).__name__} on {request.model.name} hung for more than "
         f"{seconds or 0:g} s and did not come back to Python. Expected an answer "
         f"within --time-limit. Raise it, or find out why the model hangs."
     )
-    return Answer(key=request.key, error=("TimeLimitError", told))
+    return RequestResult(key=request.key, error=("TimeLimitError", message))
 
 
-def _last_words(log: Path) -> str:
-    """Read the end of what a dead worker wrote; of a hung one the beginning."""
+def _log_tail(log: Path) -> str:
+    """Read the end of a dead worker's log; of a hung worker's, where it hung."""
     try:
         text = log.read_text("utf-8", "replace").strip()
     except OSError:
-        return "nothing is known of it"
-    at = text.find(HUNG)
-    words = text[at:] if at >= 0 else text[-LAST_WORDS:]
-    return " ".join(words[:LAST_WORDS].split()) or "it was killed without a word"
+        return "its log cannot be read"
+    start = text.find(TIMEOUT_MARK)
+    words = text[start:] if start >= 0 else text[-LOG_TAIL:]
+    return " ".join(words[:LOG_TAIL].split()) or "it was killed and wrote nothing"

@@ -1,4 +1,4 @@
-"""The most that a device can do: its rate in one large matrix product."""
+"""The peak of a device: its FLOP/s in one large matrix product."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ ROUNDS = 4
 
 @cache
 def matmul_peak(device: str, dtype: str) -> float:
-    """Measure the best of a few large matrix products, in FLOP/s.
+    """Measure the fastest of a few large matrix products, in FLOP/s.
 
-    Measured once in every process, with the threads that it has.
+    Each process measures it once, with its own number of threads.
     """
     import torch
 
@@ -32,12 +32,12 @@ def matmul_peak(device: str, dtype: str) -> float:
 
 
 def products(side: int, device: str, dtype: str) -> list[Callable[[], Any]]:
-    """Give every way that we multiply two square matrices in, ready to be called."""
+    """Return every way in which this package multiplies two square matrices."""
     import torch
 
     from probes.models.llama.prepacked_linear import prepack
 
-    # Random ones: a GPU multiplies constants faster, for its wires change less.
+    # Random numbers: a GPU multiplies constants faster, since fewer bits flip.
     generator = torch.Generator(device).manual_seed(0)
     drawn = torch.randn(2, side, side, device=device, generator=generator)
     a, b = drawn.to(getattr(torch, dtype))

@@ -1,7 +1,7 @@
-"""An observation as bytes: what a store's file holds, and what an engine sends.
+"""Write an observation as bytes: the content of a stored file, and what engines send.
 
-Safetensors with a checksum over everything that is read back. Nothing in it can run
-code.
+The bytes are safetensors, with a checksum over everything that is read back. Nothing in
+them can run code.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import numpy as np
 from probes.observations.observation import Observation
 
 
-class DamagedEntryError(ValueError):
-    """Bytes are no whole observation of the key that was asked for."""
+class DamagedObservationError(ValueError):
+    """The bytes are not a whole observation with the expected key."""
 
 
-def encode(observation: Observation) -> bytes:
-    """Write an observation as the bytes of one entry."""
+def encode_observation(observation: Observation) -> bytes:
+    """Write an observation as the bytes of one file."""
     from safetensors.numpy import save
 
     arrays = {k: np.ascontiguousarray(v) for k, v in observation.arrays.items()}
@@ -29,19 +29,19 @@ def encode(observation: Observation) -> bytes:
         "facts": dict(observation.facts),
         "checksum": _checksum(arrays, dict(observation.facts)),
     }
-    told = json.dumps(described, allow_nan=False)
-    return bytes(save(arrays, metadata={"probes": told}))
+    text = json.dumps(described, allow_nan=False)
+    return bytes(save(arrays, metadata={"probes": text}))
 
 
-def decode(data: bytes, key: str) -> Observation:
+def decode_observation(data: bytes, key: str) -> Observation:
     """Read an observation back.
 
     Args:
-        data: What :func:`encode` wrote, and whatever became of it.
-        key: The key that it must be of.
+        data: What :func:`encode_observation` wrote; it may have been damaged since.
+        key: The key that the observation must have.
 
     Raises:
-        DamagedEntryError: It is torn, changed, or of another key.
+        DamagedObservationError: The bytes are torn or changed, or have another key.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load
@@ -49,16 +49,15 @@ def decode(data: bytes, key: str) -> Observation:
     try:
         described = json.loads(_header(data)["__metadata__"]["probes"])
         arrays, facts = load(data), described["facts"]
-        told = (described["key"], described["checksum"])
-        if told != (key, _checksum(arrays, facts)):
+        if (described["key"], described["checksum"]) != (key, _checksum(arrays, facts)):
             raise ValueError("its checksum or key does not match its content")
         return Observation(arrays=arrays, facts=dict(facts), key=key)
     except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
-        raise DamagedEntryError(str(error)) from error
+        raise DamagedObservationError(str(error)) from error
 
 
 def _header(data: bytes) -> Any:
-    """Read what stands before the arrays: eight bytes of length, then JSON."""
+    """Read the header before the arrays: eight bytes of length, then JSON."""
     length = int.from_bytes(data[:8], "little")
     if length > len(data) - 8:
         raise ValueError("its header is longer than the file")
@@ -66,8 +65,8 @@ def _header(data: bytes) -> Any:
 
 
 def _checksum(arrays: dict[str, Any], facts: dict[str, Any]) -> str:
-    told = json.loads(json.dumps(facts))  # as it is read back: tuples become lists
-    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+    as_read = json.loads(json.dumps(facts))  # reading back turns tuples into lists
+    digest = hashlib.sha256(json.dumps(as_read, sort_keys=True).encode())
     for name in sorted(arrays):
         array = arrays[name]
         digest.update(f"{name} {array.dtype} {array.shape}".encode())

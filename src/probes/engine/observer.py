@@ -1,4 +1,4 @@
-"""Makes observations, each once: from memory, the store, or by running a learner."""
+"""Make each observation once: take it from memory or the store, or run its learner."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from probes.observations.observation import Observation
 from probes.observations.request import LearnerContext, Request
 
 if TYPE_CHECKING:
-    from probes.models.model_cache import ModelPool
+    from probes.models.model_cache import ModelCache
 
 REMEMBERED = 1 << 30  # bytes of observations kept in memory
 
 
 class Observer:
-    """Answers requests, computing nothing twice.
+    """Answers requests, and computes nothing twice.
 
     Args:
         store: Where observations are kept.
-        announce: Called with each request that is about to be measured.
-        pool: Models that may be loaded already; None for a pool of its own.
+        announce: Called with each request before it is measured.
+        models: Models that may already be loaded; None for a cache of its own.
 
     Attributes:
         measured: Keys measured by this process.
@@ -39,42 +39,42 @@ class Observer:
         store: Store,
         *,
         announce: Callable[[Request], None] | None = None,
-        pool: ModelPool | None = None,
+        models: ModelCache | None = None,
     ) -> None:
         self.store = store
         self.announce = announce or (lambda request: None)
         self.measured: set[str] = set()
         self.reused: set[str] = set()
-        self._pool = pool
+        self._models = models
         self._failed: dict[str, ProbesError] = {}
         self._memory: OrderedDict[str, Observation] = OrderedDict()
         self._held = 0  # bytes
         self._spent = 0.0  # seconds of measuring
 
     @property
-    def pool(self) -> ModelPool:
+    def models(self) -> ModelCache:
         """The loaded models; torch is imported when the first is asked for."""
-        if self._pool is None:
-            from probes.models.model_cache import ModelPool
+        if self._models is None:
+            from probes.models.model_cache import ModelCache
 
-            self._pool = ModelPool()
-        return self._pool
+            self._models = ModelCache()
+        return self._models
 
     @property
     def n_forward(self) -> int:
         """Forward passes made by this process."""
-        return 0 if self._pool is None else self._pool.n_forward
+        return 0 if self._models is None else self._models.n_forward
 
     def context(self, request: Request) -> LearnerContext:
-        """Give a learner what it may use to answer a request."""
+        """Return what a learner may use to answer a request."""
         return LearnerContext(
             request=request,
-            load=lambda card: self.pool.get(card, request.settings),
+            load=lambda card: self.models.get(card, request.settings),
             answer=self.observe,
         )
 
     def observe(self, request: Request) -> Observation:
-        """Return the observation of a request, measuring it if nobody has yet.
+        """Return the observation of a request, and measure it if it is not stored.
 
         Raises:
             ProbesError: The request cannot be answered; the message says why.
@@ -85,17 +85,17 @@ class Observer:
         if key in self._memory:
             self._memory.move_to_end(key)
             return self._memory[key]
-        found = self.store.get(key)
-        if found is None:
-            with self.store.only_one(key):
-                found = self.store.get(key) or self._try(request)
+        observation = self.store.get(key)
+        if observation is None:
+            with self.store.locked(key):
+                observation = self.store.get(key) or self._try(request)
         if key not in self.measured:
             self.reused.add(key)
-        self._remember(found)
-        return found
+        self._remember(observation)
+        return observation
 
     def _try(self, request: Request) -> Observation:
-        """Measure, and remember what cannot be measured: ten claims ask for it."""
+        """Measure, and remember a failure: several claims ask for the same request."""
         try:
             return self._measure(request)
         except StoreError:
@@ -107,12 +107,12 @@ class Observer:
     def _measure(self, request: Request) -> Observation:
         self.announce(request)
         if request.learner.needs_model and request.model.answers_text:
-            self.pool.get(request.model, request.settings)  # loading is timed apart
+            self.models.get(request.model, request.settings)  # loading is not timed
         started, others = time.perf_counter(), self._spent
         answered = request.learner.observe(self.context(request))
         _require_finite(answered, request)
         seconds = time.perf_counter() - started
-        # Observations that this one asked for are not its own work.
+        # The time of observations that this one asked for is not its own.
         own, self._spent = seconds - (self._spent - others), others + seconds
         speed = self._speed(request, answered)
         observation = replace(
@@ -121,7 +121,7 @@ class Observer:
             facts={
                 **answered.facts,
                 "seconds": seconds,
-                "kind": request.kind,  # what a plan estimates times from
+                "kind": request.kind,  # plans estimate times from it
                 "n_sets": request.settings.n_sets,
                 "own_seconds": own,
                 **speed,
@@ -132,7 +132,7 @@ class Observer:
         return observation
 
     def _speed(self, request: Request, answered: Observation) -> dict[str, float]:
-        """Tell the operations of an observation, and this device's most a second."""
+        """Return the FLOPs of an observation and the peak of its device, if counted."""
         if not request.model.answers_text:
             return {}
         from probes.engine.cost_model import flops_of
@@ -145,6 +145,7 @@ class Observer:
         return {"flops": flops, "peak": matmul_peak(settings.device, settings.dtype)}
 
     def _remember(self, observation: Observation) -> None:
+        """Keep what was used last, up to ``REMEMBERED`` bytes."""
         earlier = self._memory.pop(observation.key, None)
         self._memory[observation.key] = observation
         self._held += _n_bytes(observation) - (_n_bytes(earlier) if earlier else 0)

@@ -1,7 +1,7 @@
-"""What is being measured, how far it is, and how long it will take.
+"""Show what is being measured, how much is done, and how long the rest will take.
 
-Every worker writes a small status file; the controller reads them all. A line is shown
-at most every few seconds on a terminal, rarely in a log.
+Every worker writes a small status file, and the controller reads them all. It shows a
+line every few seconds on a terminal, and rarely in a log.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from probes.observations.request import Request
 
 SECONDS_BETWEEN = {True: 5.0, False: 30.0}  # on a terminal, in a log
 GROWTH = {True: 1.0, False: 2.0}
-"""A log stays short: each pause is so many times the last, a day is ten lines."""
-LONGEST_LINE = 100
+"""Factor from one pause to the next. It keeps a log short: ten lines for a day."""
+LINE_WIDTH = 100
 
 
-class Status:
-    """One process's share: what it measures, and how many observations it has made.
+class ProgressFile:
+    """The status file of one process: what it measures, and how many it has begun.
 
     Args:
-        folder: Where the processes of a run write; removed by the controller.
-        name: The process.
+        folder: Where the processes of a run write; the controller removes it.
+        name: The name of the process.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -42,12 +42,12 @@ class Status:
         folder.mkdir(parents=True, exist_ok=True)
 
     def plan(self, planned: int, stored: int) -> None:
-        """Tell how many observations the whole run needs, and how many are there."""
+        """Write how many observations the run needs, and how many are stored."""
         self._state.update(planned=planned, stored=stored)
         self._write()
 
     def announce(self, request: Request) -> None:
-        """Tell what is measured next."""
+        """Write which observation is measured next."""
         self._state["begun"] += 1
         self._state["doing"] = (
             f"{_words(request.learner)} on {request.model.name}, "
@@ -68,13 +68,13 @@ def _words(learner: Any) -> str:
     return f"{name} ({detail})" if detail else name
 
 
-class Reporter:
-    """Shows progress from the status files while the run goes on.
+class ProgressReporter:
+    """Shows progress from the status files while a run is going on.
 
     Args:
         folder: Where the processes write.
-        show: Called with a finished line.
-        on_terminal: Whether lines may come often.
+        show: Called with each line.
+        on_terminal: Whether lines may be frequent.
     """
 
     def __init__(
@@ -86,14 +86,14 @@ class Reporter:
         self._started = time.monotonic()
         self._last = ""
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread = threading.Thread(target=self._show_often, daemon=True)
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start showing progress."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop watching and remove the status files."""
+        """Stop, and remove the status files."""
         self._stop.set()
         self._thread.join(timeout=2)
         for path in self.folder.glob("*"):
@@ -101,7 +101,7 @@ class Reporter:
         with contextlib.suppress(OSError):
             self.folder.rmdir()
 
-    def _watch(self) -> None:
+    def _show_often(self) -> None:
         while not self._stop.wait(self.pause):
             line = self.line()
             if line and line != self._last:
@@ -110,7 +110,7 @@ class Reporter:
                 self.pause *= self.growth
 
     def line(self) -> str:
-        """Write the present state in one line; empty when nothing is measured."""
+        """Write the present state in one line; empty if nothing is being measured."""
         states = []
         for path in sorted(self.folder.glob("*.json")):
             with contextlib.suppress(OSError, ValueError):
@@ -128,11 +128,11 @@ class Reporter:
             f"{bar(begun / todo)} [{begun}/{todo} observations, {stored} stored, about "
             f"{duration(left)} left] " + " | ".join(doing)
         )
-        return line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…"
+        return line if len(line) <= LINE_WIDTH else line[: LINE_WIDTH - 1] + "…"
 
 
 def bar(share: float) -> str:
-    """Draw a share of 1, in ten steps."""
+    """Draw a share between 0 and 1, in ten steps."""
     return "#" * int(10 * share) + "." * (10 - int(10 * share))
 
 

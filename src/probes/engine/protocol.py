@@ -1,4 +1,7 @@
-"""What an engine says of a request, and how it travels: JSON and entries, no pickle."""
+"""What engines have in common: the result of a request, and the frames on the pipes.
+
+Results travel as JSON with the bytes of observations beside it. Nothing is pickled.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +14,21 @@ import probes.errors
 from probes.errors import EngineError, ProbesError
 from probes.observations.request import Request
 
-MOST_FRAME = 1 << 34  # bytes; a longer frame is noise in the pipe
+LARGEST_PART = 1 << 34  # bytes; a longer part of a frame is noise in the pipe
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What became of one request.
+class RequestResult:
+    """The result of one request.
 
     Attributes:
-        key: Its content key.
-        measured: Keys measured for it: its own, and those that it needed.
-        reused: Keys that were there already.
+        key: The content key of the request.
+        measured: Keys of the observations measured for it, its own and others.
+        reused: Keys of the observations that were already stored.
         n_forward: Forward passes made for it.
-        error: Why it cannot be answered, as (class, message); None if it was.
+        error: Why the request failed, as (class, message); None if it did not.
         notes: Lines of warning.
-        entries: What was measured and could not be stored there, by key.
+        entries: Observations that the worker could not store: key and encoded bytes.
     """
 
     key: str
@@ -37,54 +40,65 @@ class Answer:
     entries: tuple[tuple[str, bytes], ...] = ()
 
     @property
-    def fault(self) -> ProbesError | None:
-        """The error that a test is to meet; None where it has to meet it itself."""
+    def probes_error(self) -> ProbesError | None:
+        """The error to raise in every test that needs this request.
+
+        None if there was no error, or if it was a bug: then the test measures again,
+        and its traceback shows where the bug is.
+        """
         if self.error is None:
             return None
-        name, told = self.error
+        name, message = self.error
         kind = getattr(probes.errors, name, None)
         if isinstance(kind, type) and issubclass(kind, ProbesError):
-            return kind(told)
-        return None  # a bug: the test runs into it, and shows where
+            return kind(message)
+        return None
 
-    def packed(self) -> tuple[str, list[bytes]]:
-        """Give the answer as JSON and the bytes beside it."""
-        told = {**vars(self), "entries": [key for key, _ in self.entries]}
-        return json.dumps(told), [data for _, data in self.entries]
+    def to_frame(self) -> tuple[str, list[bytes]]:
+        """Write the result as JSON, with the bytes of its observations beside it."""
+        values = {**vars(self), "entries": [key for key, _ in self.entries]}
+        return json.dumps(values), [data for _, data in self.entries]
 
     @classmethod
-    def unpacked(cls, text: str, blobs: Sequence[bytes]) -> Answer:
-        """Build an answer from what :meth:`packed` gave."""
-        told: dict[str, Any] = json.loads(text)
+    def from_frame(cls, text: str, blobs: Sequence[bytes]) -> RequestResult:
+        """Read what :meth:`to_frame` wrote."""
+        values: dict[str, Any] = json.loads(text)
         for name in ("measured", "reused", "notes"):
-            told[name] = tuple(told[name])
-        told["error"] = told["error"] and tuple(told["error"])
-        told["entries"] = tuple(zip(told["entries"], blobs, strict=True))
-        return cls(**told)
+            values[name] = tuple(values[name])
+        values["error"] = values["error"] and tuple(values["error"])
+        values["entries"] = tuple(zip(values["entries"], blobs, strict=True))
+        return cls(**values)
 
 
 class Engine(Protocol):
-    """Where the observations of a plan are measured."""
+    """A place where the observations of a plan are measured."""
 
-    def measure(self, requests: Sequence[Request]) -> Iterator[Answer]:
-        """Answer every request once, in any order, until all are answered."""
+    def measure(self, requests: Sequence[Request]) -> Iterator[RequestResult]:
+        """Measure every request once, and give the results in any order."""
 
     def close(self) -> None:
-        """End every worker, whatever it is doing."""
+        """Stop every worker, whatever it is doing."""
 
 
-def lost(request: Request, n_deaths: int, told: str) -> Answer:
-    """Give up a request that workers keep dying of."""
+def given_up(request: Request, n_deaths: int, last_words: str) -> RequestResult:
+    """Give up a request whose workers died every time.
+
+    Args:
+        request: The request.
+        n_deaths: How many workers died.
+        last_words: What the last worker wrote before it died.
+    """
     error = EngineError(
         f"{n_deaths} workers died while they measured "
-        f"{type(request.learner).__name__} on {request.model.name}: {told}. Expected "
-        f"workers that live. Look for memory that runs out, or run without --engine."
+        f"{type(request.learner).__name__} on {request.model.name}: {last_words}. "
+        f"Expected workers that finish. Check whether memory runs out, or run without "
+        f"--engine."
     )
-    return Answer(key=request.key, error=("EngineError", str(error)))
+    return RequestResult(key=request.key, error=("EngineError", str(error)))
 
 
 def send(stream: IO[bytes], text: str, blobs: Sequence[bytes] = ()) -> None:
-    """Write one frame: how many parts, and each with its length before it."""
+    """Write one frame: the number of parts, then each part after its length."""
     parts = [text.encode(), *blobs]
     stream.write(len(parts).to_bytes(8, "little"))
     for part in parts:
@@ -93,10 +107,10 @@ def send(stream: IO[bytes], text: str, blobs: Sequence[bytes] = ()) -> None:
 
 
 def receive(stream: IO[bytes]) -> tuple[str, list[bytes]] | None:
-    """Read one frame; None where the other side is gone.
+    """Read one frame; None if the other side is gone.
 
     Raises:
-        EngineError: What comes is no frame.
+        EngineError: The bytes are not a frame.
     """
     try:
         n_parts = _number(stream)
@@ -108,9 +122,9 @@ def receive(stream: IO[bytes]) -> tuple[str, list[bytes]] | None:
 
 def _number(stream: IO[bytes]) -> int:
     number = int.from_bytes(_exactly(stream, 8), "little")
-    if number > MOST_FRAME:
+    if number > LARGEST_PART:
         raise EngineError(
-            f"A worker sent a part of {number} bytes. Expected at most {MOST_FRAME}. "
+            f"A worker sent a part of {number} bytes. Expected at most {LARGEST_PART}. "
             f"Look for a library that writes to a worker's pipe."
         )
     return number

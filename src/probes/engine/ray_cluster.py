@@ -1,8 +1,8 @@
-"""``--engine ray``: the plan measured by actors of a Ray cluster.
+"""``--engine ray``: the actors of a Ray cluster measure the plan.
 
-Each actor keeps the model it loaded. An actor that dies, alone or with its node, is
-restarted by Ray wherever there is room; its requests go to whoever is free. Ray is an
-extra, and its own transport trusts every machine of the cluster.
+Each actor keeps the model that it loaded. If an actor dies, alone or with its node, Ray
+restarts it where there is room, and its requests go to any free actor. Ray is an
+optional extra. Its own transport trusts every machine of the cluster.
 """
 
 from __future__ import annotations
@@ -13,53 +13,58 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from probes.engine.local_pool import LAST_WORDS, MOST_DEATHS
-from probes.engine.protocol import Answer, lost
-from probes.engine.request_json import to_wire
-from probes.engine.work_queue import Waiting, group_of, group_sizes, ordered
-from probes.engine.worker import Post, Worker
+from probes.engine.local_pool import LOG_TAIL, MOST_DEATHS
+from probes.engine.protocol import RequestResult, given_up
+from probes.engine.request_json import request_to_json
+from probes.engine.work_queue import (
+    WorkQueue,
+    in_plan_order,
+    model_bytes_by_group,
+    model_group,
+)
+from probes.engine.worker import Worker, WorkerSettings
 from probes.errors import EngineError
 from probes.observations.request import Request
 
-AHEAD = 2
-"""Requests that an actor holds: the next is there when it has answered the last."""
+REQUESTS_AHEAD = 2
+"""Requests that an actor holds, so that the next is there when one is finished."""
 LONGEST_START = 120.0  # seconds without any actor that is up or working
 
 
-class Remote:
-    """What runs in an actor: a worker behind plain values."""
+class RayWorker:
+    """The code of an actor: a worker that takes and returns plain values."""
 
-    def __init__(self, post: str) -> None:
-        self.worker = Worker(Post.from_wire(post))
+    def __init__(self, settings: str) -> None:
+        self.worker = Worker(WorkerSettings.from_json(settings))
 
     def ready(self) -> bool:
-        """Answer, which a new or a restarted actor does once it is up."""
+        """Return at all, which a new or restarted actor does once it is up."""
         return True
 
-    def answer(self, text: str, key: str) -> tuple[str, list[bytes]]:
+    def measure(self, text: str, key: str) -> tuple[str, list[bytes]]:
         """Measure one request."""
-        return self.worker.answer(text, key).packed()
+        return self.worker.measure(text, key).to_frame()
 
 
 class RayCluster:
-    """Measures a plan in actors.
+    """Measures a plan in the actors of a cluster.
 
     Args:
-        address: As ``ray.init`` takes it; None joins the cluster of this machine, or
+        address: As ``ray.init`` takes it. None joins the cluster of this machine, or
             starts one that lives as long as this process.
-        post: Where the actors stand.
-        device: Where models run: each actor of a run on "cuda" holds one GPU.
-        announce: Called with each request that is handed to an actor.
+        settings: What each worker must know.
+        device: Where models run; on "cuda", each actor holds one GPU.
+        announce: Called with each request that is sent to an actor.
 
     Raises:
-        EngineError: Ray is not installed, or there is no cluster at the address.
+        EngineError: Ray is not installed, or no cluster is at the address.
     """
 
     def __init__(
         self,
         address: str | None,
         *,
-        post: Post,
+        settings: WorkerSettings,
         device: str = "cpu",
         announce: Callable[[Request], None] | None = None,
     ) -> None:
@@ -75,121 +80,125 @@ class RayCluster:
                 f"The Ray cluster has no {kind}. Expected one for each actor of a run "
                 f"on {device}. Add nodes, or pass another --device."
             )
-        held: dict[str, Any] = {f"num_{kind.lower()}s": each}
-        self._remote = self.ray.remote(max_restarts=-1, **held)(Remote)
+        resources: dict[str, Any] = {f"num_{kind.lower()}s": each}
+        self._actor = self.ray.remote(max_restarts=-1, **resources)(RayWorker)
         self.actors: list[Any] = []
         self.n_deaths = 0
-        self._post = post.to_wire()
+        self._settings = settings.to_json()
 
-    def measure(self, requests: Sequence[Request]) -> Iterator[Answer]:
-        """Answer every request once, as the answers come.
+    def measure(self, requests: Sequence[Request]) -> Iterator[RequestResult]:
+        """Measure every request once, and give the results as they come.
 
         Raises:
-            EngineError: No actor comes up.
+            EngineError: No actor starts.
         """
-        plan = ordered(requests)
-        sizes = group_sizes({request.model for request in plan})
-        waiting = Waiting(plan, group_of, sizes=sizes)
-        n_more = min(self.n_workers, len(waiting)) - len(self.actors)
-        self.actors += [self._remote.remote(self._post) for _ in range(n_more)]
-        yield from _Measuring(self, waiting).answers()
+        plan = in_plan_order(requests)
+        sizes = model_bytes_by_group({request.model for request in plan})
+        work = WorkQueue(plan, model_group, sizes=sizes)
+        n_more = min(self.n_workers, len(work)) - len(self.actors)
+        self.actors += [self._actor.remote(self._settings) for _ in range(n_more)]
+        yield from _PlanOnActors(self, work).results()
 
     def close(self) -> None:
-        """Kill the actors; the cluster is left as it is."""
+        """Kill the actors, and leave the cluster as it is."""
         for actor in self.actors:
             self.ray.kill(actor)
         self.ray.shutdown()
 
 
-class _Measuring:
-    """One plan on its way through the actors."""
+class _PlanOnActors:
+    """One plan while the actors work on it."""
 
-    def __init__(self, cluster: RayCluster, waiting: Waiting[Request]) -> None:
-        self.cluster, self.ray, self.waiting = cluster, cluster.ray, waiting
-        self.n_left = len(waiting)
-        self.begun: dict[Any, tuple[Any, Request]] = {}  # the oldest first
-        self.rising: dict[Any, Any] = {}
+    def __init__(self, cluster: RayCluster, work: WorkQueue[Request]) -> None:
+        self.cluster, self.ray, self.work = cluster, cluster.ray, work
+        self.n_left = len(work)
+        self.running: dict[Any, tuple[Any, Request]] = {}  # the oldest first
+        self.starting: dict[Any, Any] = {}
         self.deaths: Counter[str] = Counter()
 
-    def answers(self) -> Iterator[Answer]:
-        """Wait for answers and hand out requests, until all are answered."""
+    def results(self) -> Iterator[RequestResult]:
+        """Send requests and wait for results, until all are measured."""
         for actor in self.cluster.actors:
-            self._raise(actor)
+            self._await_start(actor)
         while self.n_left:
             done = self._wait()
-            for found in [ref for ref in self.rising if ref in done]:
-                self._risen(found)
-            for found in [ref for ref in self.begun if ref in done]:
-                if (answer := self._finished(found)) is not None:
+            for reference in [ref for ref in self.starting if ref in done]:
+                self._started(reference)
+            for reference in [ref for ref in self.running if ref in done]:
+                if (result := self._finished(reference)) is not None:
                     self.n_left -= 1
-                    yield answer
+                    yield result
             for actor in self.cluster.actors:
-                if actor not in self.rising.values():
+                if actor not in self.starting.values():
                     self._feed(actor)
 
     def _wait(self) -> set[Any]:
-        asked = [*self.begun, *self.rising]
-        limit = None if self.begun else LONGEST_START
-        done, _ = self.ray.wait(asked, num_returns=1, timeout=limit)
+        pending = [*self.running, *self.starting]
+        limit = None if self.running else LONGEST_START
+        done, _ = self.ray.wait(pending, num_returns=1, timeout=limit)
         if not done:
             raise EngineError(
-                f"No Ray actor came up in {LONGEST_START:g} s. Expected room for one; "
-                f"{self.ray.available_resources()} is free. End what uses the cluster, "
-                f"or add nodes."
+                f"No Ray actor started in {LONGEST_START:g} s. Expected room for one; "
+                f"{self.ray.available_resources()} is free. Stop what uses the "
+                f"cluster, or add nodes."
             )
-        return set(self.ray.wait(asked, num_returns=len(asked), timeout=0)[0])
+        return set(self.ray.wait(pending, num_returns=len(pending), timeout=0)[0])
 
-    def _raise(self, actor: Any) -> None:
-        """Ask an actor to answer once it is up, which may be never."""
-        self.rising[actor.ready.options(max_task_retries=-1).remote()] = actor
+    def _await_start(self, actor: Any) -> None:
+        """Ask an actor to reply once it is up, which may never happen."""
+        self.starting[actor.ready.options(max_task_retries=-1).remote()] = actor
 
-    def _risen(self, found: Any) -> None:
-        del self.rising[found]
+    def _started(self, reference: Any) -> None:
+        del self.starting[reference]
         try:
-            self.ray.get(found)
+            self.ray.get(reference)
         except self.ray.exceptions.RayError as error:
             raise EngineError(
                 f"A Ray actor cannot start: {str(error)[-300:]} Expected this version "
                 f"of the instrument on every node. Install it there."
             ) from error
 
-    def _finished(self, found: Any) -> Answer | None:
-        if found not in self.begun:
-            return None  # given back with the one that its actor died of
-        actor, request = self.begun.pop(found)
+    def _finished(self, reference: Any) -> RequestResult | None:
+        if reference not in self.running:
+            return None  # given back together with the request that killed the actor
+        actor, request = self.running.pop(reference)
         try:
-            return Answer.unpacked(*self.ray.get(found))
+            return RequestResult.from_frame(*self.ray.get(reference))
         except self.ray.exceptions.RayTaskError:
-            raise  # a bug of ours: a worker tells what a learner raises
+            raise  # a bug in this package: a worker reports what a learner raises
         except self.ray.exceptions.RayError as error:
-            return self._buried(actor, request, str(error))
+            return self._handle_death(actor, request, str(error))
 
-    def _buried(self, actor: Any, request: Request, told: str) -> Answer | None:
-        """Give back what a dead actor held; what it was at counts a death."""
-        for ref in [ref for ref, (holder, _) in self.begun.items() if holder is actor]:
-            self.waiting.give_back(self.begun.pop(ref)[1])
-        self._raise(actor)
+    def _handle_death(
+        self, actor: Any, request: Request, message: str
+    ) -> RequestResult | None:
+        """Give back what a dead actor held; count the death for its first request."""
+        held = [ref for ref, (holder, _) in self.running.items() if holder is actor]
+        for reference in held:
+            self.work.give_back(self.running.pop(reference)[1])
+        self._await_start(actor)
         self.cluster.n_deaths += 1
         self.deaths[request.key] += 1
         if self.deaths[request.key] >= MOST_DEATHS:
-            return lost(request, MOST_DEATHS, " ".join(told.split())[:LAST_WORDS])
-        self.waiting.give_back(request)
+            words = " ".join(message.split())[:LOG_TAIL]
+            return given_up(request, MOST_DEATHS, words)
+        self.work.give_back(request)
         return None
 
     def _feed(self, actor: Any) -> None:
-        """Give an actor as many requests as it may hold."""
-        held = sum(holder is actor for holder, _ in self.begun.values())
-        for _ in range(AHEAD - held):
-            request = self.waiting.take(actor)
+        """Send an actor as many requests as it may hold."""
+        held = sum(holder is actor for holder, _ in self.running.values())
+        for _ in range(REQUESTS_AHEAD - held):
+            request = self.work.take(actor)
             if request is None:
                 return
             self.cluster.announce(request)
-            found = actor.answer.remote(to_wire(request), request.key)
-            self.begun[found] = (actor, request)
+            reference = actor.measure.remote(request_to_json(request), request.key)
+            self.running[reference] = (actor, request)
 
 
 def _joined(address: str | None) -> Any:
-    """Join a cluster and give the module that speaks with it."""
+    """Join a cluster and return the module ``ray``."""
     try:
         import ray
     except ImportError as error:
@@ -209,10 +218,10 @@ def _joined(address: str | None) -> Any:
 
 
 def _require_listener(address: str | None) -> None:
-    """Look whether anybody listens at HOST:PORT: Ray itself would try for minutes.
+    """Check that HOST:PORT accepts connections: Ray itself would try for minutes.
 
     Raises:
-        OSError: Nobody does.
+        OSError: It does not.
     """
     host, _, port = (address or "").rpartition(":")
     if host and port.isdecimal():

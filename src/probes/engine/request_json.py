@@ -1,7 +1,8 @@
-"""Requests as JSON, so that workers are told what to measure without pickle.
+"""Write requests as JSON, so that workers receive them without pickle.
 
-A request is made of frozen dataclasses, tuples and plain values; a dataclass is named
-by its module and class, and is built again by calling it. Nothing else can be named.
+A request consists of frozen dataclasses, tuples and plain values. A dataclass is
+written as its module, its class and its fields, and is rebuilt by calling the class.
+Nothing else can be written.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from probes.observations.request import Request
 CLASS, TUPLE = "class", "tuple"
 
 
-def to_wire(request: Request) -> str:
+def request_to_json(request: Request) -> str:
     """Write a request as JSON.
 
     Raises:
@@ -27,23 +28,23 @@ def to_wire(request: Request) -> str:
     return json.dumps(_plain(request))
 
 
-def from_wire(text: str) -> Request:
-    """Build a request again.
+def request_from_json(text: str) -> Request:
+    """Rebuild a request from JSON.
 
     Raises:
-        EngineError: A class is not to be found here, or is no dataclass.
+        EngineError: A class cannot be imported here, or is not a dataclass.
     """
-    found = _built(json.loads(text))
-    if not isinstance(found, Request):
-        raise _unknown(type(found).__module__, type(found).__qualname__)
-    return found
+    request = _rebuilt(json.loads(text))
+    if not isinstance(request, Request):
+        raise _unknown(type(request).__module__, type(request).__qualname__)
+    return request
 
 
 def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
-        named = f"{type(value).__module__}:{type(value).__qualname__}"
+        name = f"{type(value).__module__}:{type(value).__qualname__}"
         held = {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.init}
-        return {CLASS: named, **{f".{name}": v for name, v in held.items()}}
+        return {CLASS: name, **{f".{field}": v for field, v in held.items()}}
     if isinstance(value, tuple | list):
         return {TUPLE: [_plain(v) for v in value]}
     if value is None or isinstance(value, str | int | float | bool):
@@ -54,26 +55,26 @@ def _plain(value: Any) -> Any:
     )
 
 
-def _built(value: Any) -> Any:
+def _rebuilt(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if TUPLE in value:
-        return tuple(_built(v) for v in value[TUPLE])
+        return tuple(_rebuilt(v) for v in value[TUPLE])
     module, _, name = value[CLASS].partition(":")
-    held = {k[1:]: _built(v) for k, v in value.items() if k.startswith(".")}
-    return _class(module, name)(**held)
+    held = {k[1:]: _rebuilt(v) for k, v in value.items() if k.startswith(".")}
+    return _dataclass(module, name)(**held)
 
 
-def _class(module: str, name: str) -> Any:
+def _dataclass(module: str, name: str) -> Any:
     try:
-        found: Any = sys.modules.get(module) or importlib.import_module(module)
+        target: Any = sys.modules.get(module) or importlib.import_module(module)
         for part in name.split("."):
-            found = getattr(found, part)
+            target = getattr(target, part)
     except (ImportError, AttributeError) as error:
         raise _unknown(module, name) from error
-    if not (isinstance(found, type) and is_dataclass(found)):
+    if not (isinstance(target, type) and is_dataclass(target)):
         raise _unknown(module, name)
-    return found
+    return target
 
 
 def _unknown(module: str, name: str) -> EngineError:

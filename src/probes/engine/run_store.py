@@ -1,4 +1,4 @@
-"""The store of a run: where it cannot be written, the run says so and goes on.
+"""The store of a run: if it cannot be written, the run says so and continues.
 
 What is measured then stays in the memory of its process, and the next run measures it
 again. Elsewhere, as in ``probes store``, a store that fails is an error.
@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from probes.engine.store import Store, tell
+from probes.engine.store import Store, warn_of_store
 from probes.errors import StoreError
 from probes.observations.observation import Observation
 
@@ -19,11 +19,11 @@ class RunStore(Store):
     """A store that never stops a run.
 
     Args:
-        folder: Made if it is not there and can be made.
+        folder: Made if it does not exist and can be made.
 
     Attributes:
-        fault: Why something could not be kept; None while everything was.
-        unsaved: Keys of observations that were measured and not kept.
+        fault: Why something was not stored; None if everything was.
+        unsaved: Keys of observations that were measured and not stored.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -35,17 +35,17 @@ class RunStore(Store):
             self._note(error)
 
     @contextlib.contextmanager
-    def only_one(self, key: str) -> Iterator[None]:
-        """Hold the key, or measure without holding it where locks cannot be made."""
+    def locked(self, key: str) -> Iterator[None]:
+        """Lock a key; continue without a lock if none can be made."""
         with contextlib.ExitStack() as held:
             try:
-                held.enter_context(super().only_one(key))
+                held.enter_context(super().locked(key))
             except StoreError as error:
                 self._note(error)
             yield
 
     def put(self, observation: Observation) -> None:
-        """Write an observation, all or nothing, where it can be written."""
+        """Write an observation completely or not at all; note it if that fails."""
         try:
             super().put(observation)
             self.unsaved.discard(observation.key)
@@ -55,8 +55,8 @@ class RunStore(Store):
 
     def _note(self, error: StoreError) -> None:
         if self.fault is None:
-            tell(
-                f"{error} The run goes on; what it cannot keep stays in memory and is "
-                f"measured again by the next."
+            warn_of_store(
+                f"{error} The run continues. What it cannot store stays in memory, and "
+                f"the next run measures it again."
             )
         self.fault = error

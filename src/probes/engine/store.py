@@ -1,7 +1,7 @@
-"""The store: observations by content key, one safetensors file each.
+"""The store: one safetensors file for each observation, named by its content key.
 
-Writes are atomic (temporary file, then replace) and each key is measured by one process
-at a time (a file lock). An entry that cannot be read back whole is set aside and
+Writes are atomic: a temporary file replaces the old one. A file lock lets only one
+process measure a key at a time. A damaged file is set aside, and its observation is
 measured again.
 """
 
@@ -19,7 +19,11 @@ from typing import Any
 
 from filelock import FileLock
 
-from probes.engine.observation_file import DamagedEntryError, decode, encode
+from probes.engine.observation_file import (
+    DamagedObservationError,
+    decode_observation,
+    encode_observation,
+)
 from probes.errors import StoreError
 from probes.observations.observation import Observation
 
@@ -27,14 +31,14 @@ KEY = re.compile("[0-9a-f]{32}")
 
 
 class StoreWarning(UserWarning):
-    """An entry cannot be read, or an observation cannot be kept."""
+    """An observation cannot be read or stored."""
 
 
 class Store:
     """A folder of observations.
 
     Args:
-        folder: Made if it is not there.
+        folder: Made if it does not exist.
 
     Raises:
         StoreError: The folder cannot be made or written.
@@ -57,22 +61,23 @@ class Store:
         """Return the file of a key.
 
         Raises:
-            StoreError: It is no content key, and might name a file elsewhere.
+            StoreError: The text is not a content key, and might name a file elsewhere.
         """
         if not KEY.fullmatch(key):
             raise StoreError(
-                f"{key!r} is no key of a store. Expected the 32 hexadecimal digits of "
-                f"a request's content. Take the key from a row or a listing."
+                f"{key!r} is not a key of a store. Expected the 32 hexadecimal digits "
+                f"of a request's content. Take the key from a row or a listing."
             )
         return self.folder / key[:2] / f"{key}.safetensors"
 
     def __contains__(self, key: str) -> bool:
-        return os.path.exists(self.path(key))  # False where nobody can tell
+        return os.path.exists(self.path(key))  # False if it cannot be read
 
     def facts(self, key: str) -> dict[str, Any]:
-        """Read what is told of a stored observation; nothing where nobody can tell.
+        """Read the facts of a stored observation from the header of its file.
 
-        Reads the entry's header alone.
+        Returns:
+            The facts; empty if there is no such file or it cannot be read.
         """
         from safetensors import SafetensorError, safe_open
 
@@ -84,18 +89,18 @@ class Store:
             return {}
 
     @contextlib.contextmanager
-    def only_one(self, key: str) -> Iterator[None]:
-        """Hold the key: another process that wants it waits."""
+    def locked(self, key: str) -> Iterator[None]:
+        """Lock a key: another process that wants it waits."""
         path = self.path(key)
         lock = FileLock(path.with_suffix(".lock"))
         try:
             path.parent.mkdir(exist_ok=True)
             lock.acquire()
         except (OSError, NotImplementedError) as error:
-            told = getattr(error, "strerror", None) or error
+            why = getattr(error, "strerror", None) or error
             raise StoreError(
                 f"The store {self.folder} cannot hold a lock: "
-                f"{told}. Expected room and permission to write. "
+                f"{why}. Expected room and permission to write. "
                 f"Free space or pass --store FOLDER."
             ) from error
         try:
@@ -104,52 +109,52 @@ class Store:
             lock.release()
 
     def get(self, key: str) -> Observation | None:
-        """Read an observation; None when there is none, or none that is whole.
+        """Read an observation; None if there is none or it is damaged.
 
-        What is not whole is set aside. What cannot be read just now (no permission, an
-        unreachable disk) stays where it is: it may be whole.
+        A damaged file is set aside. A file that cannot be reached just now (no
+        permission, an unreachable disk) stays where it is, since it may be whole.
         """
         path = self.path(key)
         try:
-            found = decode(path.read_bytes(), key)
+            observation = decode_observation(path.read_bytes(), key)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            tell(
+            warn_of_store(
                 f"The stored observation {key} cannot be reached "
-                f"({error.strerror or error}); it stays and is measured again."
+                f"({error.strerror or error}). It stays, and is measured again."
             )
             return None
-        except DamagedEntryError as error:
+        except DamagedObservationError as error:
             self._set_aside(path, error)
             return None
-        with contextlib.suppress(OSError):  # a store that is only read is not pruned
+        with contextlib.suppress(OSError):  # a read-only store is not pruned
             os.utime(path)
-        return found
+        return observation
 
-    def _set_aside(self, path: Path, error: DamagedEntryError) -> None:
+    def _set_aside(self, path: Path, error: DamagedObservationError) -> None:
         aside = path.with_suffix(".damaged")
         try:
             path.replace(aside)
-            told = f"it was set aside as {aside.name}"
+            fate = f"it was set aside as {aside.name}"
         except OSError as refused:
-            told = f"it cannot be set aside ({refused.strerror or refused})"
-        tell(
-            f"The stored observation {path.stem} cannot be read ({error}); {told} and "
+            fate = f"it cannot be set aside ({refused.strerror or refused})"
+        warn_of_store(
+            f"The stored observation {path.stem} cannot be read ({error}); {fate} and "
             f"is measured again."
         )
 
     def put(self, observation: Observation) -> None:
-        """Write an observation, all or nothing.
+        """Write an observation completely or not at all.
 
         Raises:
             StoreError: The disk is full or the folder cannot be written.
         """
-        data, path = encode(observation), self.path(observation.key)
+        data, path = encode_observation(observation), self.path(observation.key)
         try:
             try:
                 _write(data, path)
-            except FileNotFoundError:  # swept as abandoned, where a clock jumped
+            except FileNotFoundError:  # removed as abandoned after a jump of the clock
                 _write(data, path)
         except OSError as error:
             raise StoreError(
@@ -159,15 +164,15 @@ class Store:
             ) from error
 
 
-def tell(text: str) -> None:
-    """Warn of the store in one line; never an error, whatever the filters say."""
+def warn_of_store(text: str) -> None:
+    """Warn about the store in one line; filters never turn it into an error."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", StoreWarning)
         warnings.warn(text, StoreWarning, stacklevel=3)
 
 
 def _write(data: bytes, path: Path) -> None:
-    """Write beside the place, then put in place: nobody ever reads a half."""
+    """Write a temporary file, then move it into place: no reader sees a half."""
     temporary = path.with_suffix(f".{uuid.uuid4().hex[:12]}.part")
     try:
         path.parent.mkdir(exist_ok=True)

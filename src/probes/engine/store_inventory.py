@@ -1,7 +1,7 @@
-"""What a store holds: its entries, what killed runs left behind, and pruning.
+"""List, verify, prune and clean a store.
 
-Reading and writing one observation is the store's own (see ``store``). Nothing here
-reads arrays but ``verify``.
+``store`` reads and writes single observations. Of the functions here, only ``verify``
+reads arrays.
 """
 
 from __future__ import annotations
@@ -18,19 +18,17 @@ from filelock import FileLock, Timeout
 from probes.engine.store import KEY, Store
 from probes.errors import OptionError
 
-ABANDONED = (
-    3600.0  # seconds: no write and no pause between two progress lines is longer
-)
+ABANDONED = 3600.0  # seconds: longer than any write, or pause between progress lines
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One stored observation.
+class StoredObservation:
+    """The file of one observation.
 
     Attributes:
-        key: Its content key.
-        path: Its file.
+        key: The content key.
+        path: The file.
         n_bytes: The file's size.
         used: When it was last written or read, seconds since 1970.
     """
@@ -41,16 +39,16 @@ class Entry:
     used: float
 
 
-def entries(store: Store) -> list[Entry]:
+def list_observations(store: Store) -> list[StoredObservation]:
     """List the observations of a store, the least recently used first."""
     found = []
     for path in store.folder.glob("??/*.safetensors"):
         if not KEY.fullmatch(path.stem):
-            continue  # foreign: nothing ever reads it, so nothing removes it
-        with contextlib.suppress(FileNotFoundError):  # pruned while we look
+            continue  # not ours: nothing reads it, so nothing removes it
+        with contextlib.suppress(FileNotFoundError):  # pruned meanwhile
             stat = path.stat()
             found.append(
-                Entry(
+                StoredObservation(
                     key=path.stem, path=path, n_bytes=stat.st_size, used=stat.st_mtime
                 )
             )
@@ -58,15 +56,17 @@ def entries(store: Store) -> list[Entry]:
 
 
 def verify(store: Store) -> list[str]:
-    """Read every observation back; those that are not whole are set aside.
+    """Read every observation back, and set damaged ones aside.
 
     Returns:
         The keys that were set aside.
     """
-    return [entry.key for entry in entries(store) if store.get(entry.key) is None]
+    return [
+        entry.key for entry in list_observations(store) if store.get(entry.key) is None
+    ]
 
 
-def prune(store: Store, limit: int) -> list[Entry]:
+def prune(store: Store, limit: int) -> list[StoredObservation]:
     """Remove the least recently used observations until the rest fit.
 
     Args:
@@ -74,9 +74,9 @@ def prune(store: Store, limit: int) -> list[Entry]:
         limit: Bytes that may stay.
 
     Returns:
-        What was removed. An observation that is measured just now stays.
+        What was removed. An observation that is being measured stays.
     """
-    held = entries(store)
+    held = list_observations(store)
     excess = sum(entry.n_bytes for entry in held) - limit
     removed = []
     for entry in held:
@@ -89,15 +89,15 @@ def prune(store: Store, limit: int) -> list[Entry]:
 
 
 def clean(store: Store, *, older_than: float = ABANDONED) -> list[Path]:
-    """Remove what killed runs left: half-written files, locks, progress folders.
+    """Remove what killed runs left behind: half-written files, locks, status folders.
 
     Args:
         store: The store.
-        older_than: Seconds without a change before something counts as left behind.
-            Age decides and not the process, which may live on another machine.
+        older_than: Seconds without a change after which a file counts as left behind.
+            Age decides, because the process may live on another machine.
 
     Returns:
-        What was removed. Entries that were set aside stay, for whoever asks why.
+        What was removed. Damaged files that were set aside stay for inspection.
     """
     before = time.time() - older_than
     halves = _older(store.folder.glob("??/*.part"), before)
@@ -119,15 +119,15 @@ def parse_size(text: str) -> int:
     """Read a size such as ``500M`` or ``2G``, in bytes.
 
     Raises:
-        OptionError: It is no size.
+        OptionError: The text is not a size.
     """
     bare = text.strip().upper().removesuffix("B")
     number, unit = (bare[:-1], bare[-1:]) if bare[-1:].isalpha() else (bare, "")
     is_number = number.isascii() and number.isdecimal() and len(number) <= 18
     if unit not in UNITS or not is_number:
         raise OptionError(
-            f"{text!r} is no size. Expected a whole number and a unit, such as 500M or "
-            f"2G (a thousand bytes is 1K). Write it so."
+            f"{text!r} is not a size. Expected a whole number and a unit, such as 500M "
+            f"or 2G; 1K is a thousand bytes. Write the size in this form."
         )
     return int(number) * UNITS[unit]
 
@@ -142,7 +142,7 @@ def _older(paths: Iterable[Path], before: float) -> list[Path]:
 
 
 def _remove_unless_held(path: Path) -> bool:
-    """Remove a file of a key, holding the key; False when another process holds it."""
+    """Remove a file and lock its key meanwhile; False if another process holds it."""
     lock = FileLock(path.with_suffix(".lock"), timeout=0)
     try:
         with lock:

@@ -1,4 +1,4 @@
-"""How fast observations were made, beside the most that the device can do."""
+"""How fast observations were made, and what share of the device's peak that is."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any
 from probes.engine.store import Store
 
 
-def achieved(store: Store, keys: Iterable[str]) -> list[dict[str, Any]]:
-    """Sum up, by kind of observation and model, how fast observations were made.
+def measured_throughput(store: Store, keys: Iterable[str]) -> list[dict[str, Any]]:
+    """Sum up the speed of observations, by kind of observation and model.
 
     Args:
-        store: Where they are.
-        keys: Which; those whose operations nobody counts are left out.
+        store: Where the observations are.
+        keys: Their keys. Observations whose FLOPs are not counted are left out.
 
     Returns:
         For each kind its ``work``, ``model``, number of ``observations``, ``seconds``,
-        ``flop_per_s`` and ``share_of_peak``, the slowest first.
+        ``flop_per_s`` and ``share_of_peak``; the kind that took longest comes first.
     """
-    found: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
+    by_kind: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
     for key in keys:
         facts = store.facts(key)
         if {"flops", "peak", "own_seconds", "kind"} <= facts.keys():
             work, model, *_ = str(facts["kind"]).split("|")
-            found[work, model].append(facts)
-    told = [_summed(*kind, of) for kind, of in found.items()]
-    return sorted(told, key=lambda line: -line["seconds"])
+            by_kind[work, model].append(facts)
+    lines = [_summed(*kind, of) for kind, of in by_kind.items()]
+    return sorted(lines, key=lambda line: -line["seconds"])
 
 
 def _summed(work: str, model: str, of: list[Mapping[str, Any]]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """A limit on the time of one observation, kept by the process that measures it.
 
-At the limit an alarm ends the observation with an error. Where a library does not come
-back to Python, so that no error can be raised, the process ends itself a little later
-and its worker is replaced. Neither asks the wall clock, which may jump.
+At the limit, an alarm raises an error in the observation. If a library hangs and does
+not return to Python, no error can be raised: a little later the process ends itself,
+and its worker is replaced. Neither uses the wall clock, which may jump.
 """
 
 from __future__ import annotations
@@ -16,37 +16,37 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from probes.engine.observer import REMEMBERED, Observer
+from probes.engine.observer import Observer
 from probes.errors import OptionError, ProbesError, TimeLimitError
 from probes.observations.observation import Observation
 from probes.observations.request import Request
 
 LONGEST_GRACE = 10.0
-"""Seconds between the alarm and the end of a process that does not heed it, or the
-limit again where that is shorter."""
+"""Seconds from the alarm to the end of a process that ignores it. A shorter limit
+shortens this to the limit itself."""
 
 
-class Watch:
+class TimeLimit:
     """The clock of the observations that one process is measuring.
 
-    An observation's clock stands still while another that it needs is measured or
-    waited for.
+    An observation's clock stops while the process measures, or waits for, another
+    observation that it needs.
 
     Args:
-        seconds: What one observation may take; None: any time.
-        is_replaced: Whether this process may end itself, because somebody replaces it.
+        seconds: How long one observation may take; None: any time.
+        may_exit: Whether this process may end itself, because it would be replaced.
 
     Raises:
-        OptionError: The limit is no positive number.
+        OptionError: The limit is not a positive number.
     """
 
-    def __init__(self, seconds: float | None, *, is_replaced: bool = False) -> None:
+    def __init__(self, seconds: float | None, *, may_exit: bool = False) -> None:
         if seconds is not None and not 0 < seconds < float("inf"):
             raise OptionError(
                 f"--time-limit is {seconds:g}. Expected seconds above 0. Pass "
                 f"--time-limit 600, for instance."
             )
-        self.seconds, self.is_replaced = seconds, is_replaced
+        self.seconds, self.may_exit = seconds, may_exit
         self._left: list[float] = []
         self._running: Request | None = None
         self._since = 0.0
@@ -54,7 +54,7 @@ class Watch:
 
     @contextlib.contextmanager
     def measuring(self, request: Request) -> Iterator[None]:
-        """Give one observation its time."""
+        """Run the clock of one observation."""
         if not self._can_alarm:
             yield
             return
@@ -68,7 +68,7 @@ class Watch:
             self._left.pop()
 
     @contextlib.contextmanager
-    def waiting(self) -> Iterator[None]:
+    def paused(self) -> Iterator[None]:
         """Stop the clock of the observation that asks for another."""
         request = self._running
         if request is None:
@@ -90,14 +90,14 @@ class Watch:
         left = max(self._left[-1], 1e-3)
         self._before = signal.signal(signal.SIGALRM, self._alarm)
         signal.setitimer(signal.ITIMER_REAL, left)
-        if self.is_replaced:
+        if self.may_exit:
             errors = sys.__stderr__ or sys.stderr
             left += min(LONGEST_GRACE, self.seconds or LONGEST_GRACE)
             faulthandler.dump_traceback_later(left, exit=True, file=errors)
 
     def _stop(self) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        if self.is_replaced:
+        if self.may_exit:
             faulthandler.cancel_dump_traceback_later()
         signal.signal(signal.SIGALRM, self._before)
         self._left[-1] -= time.monotonic() - self._since
@@ -112,55 +112,40 @@ class Watch:
         )
 
 
-class WatchedObserver(Observer):
-    """An observer that keeps a time limit, and takes in what engines found.
+class TimeLimitedObserver(Observer):
+    """An observer with a time limit, which also takes in the results of engines.
 
     Args:
         store: Where observations are kept.
-        watch: The clock.
-        announce: Called with each request that is about to be measured.
+        limit: The clock.
+        announce: Called with each request before it is measured.
     """
 
-    def __init__(self, store: Any, *, watch: Watch, announce: Any = None) -> None:
+    def __init__(self, store: Any, *, limit: TimeLimit, announce: Any = None) -> None:
         super().__init__(store, announce=announce)
-        self.watch = watch
-        self._n_held = 0
+        self.limit = limit
 
     def observe(self, request: Request) -> Observation:
-        """Return the observation of a request, measuring it if nobody has yet.
+        """Return the observation of a request, and measure it if it is not stored.
 
         Raises:
             ProbesError: The request cannot be answered; the message says why.
         """
-        with self.watch.waiting():
+        with self.limit.paused():
             return super().observe(request)
 
-    def fail(self, key: str, error: ProbesError) -> None:
-        """Note that a request cannot be answered, so that nobody tries again."""
+    def mark_failed(self, key: str, error: ProbesError) -> None:
+        """Note that a request cannot be answered, so that it is not tried again."""
         self._failed[key] = error
 
-    def hold(self, observation: Observation) -> None:
-        """Keep an observation that the store could not keep, while memory lasts."""
+    def keep_in_memory(self, observation: Observation) -> None:
+        """Keep an observation that was not stored, while memory lasts."""
         self._remember(observation)
 
     def recall(self, key: str) -> Observation | None:
-        """Give an observation that this process remembers or has stored."""
+        """Return an observation from memory or from the store; None if it has none."""
         return self._memory.get(key) or self.store.get(key)
 
-    def _remember(self, observation: Observation) -> None:
-        """Keep what was used last; ten thousand cells make adding all up too slow."""
-        known = self._memory.pop(observation.key, None)
-        self._n_held += _n_bytes(observation) - (
-            0 if known is None else _n_bytes(known)
-        )
-        self._memory[observation.key] = observation
-        while self._n_held > REMEMBERED and len(self._memory) > 1:
-            self._n_held -= _n_bytes(self._memory.popitem(last=False)[1])
-
     def _measure(self, request: Request) -> Observation:
-        with self.watch.measuring(request):
+        with self.limit.measuring(request):
             return super()._measure(request)
-
-
-def _n_bytes(observation: Observation) -> int:
-    return sum(array.nbytes for array in observation.arrays.values())

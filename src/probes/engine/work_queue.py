@@ -1,4 +1,4 @@
-"""What waits for a worker: whole models first, so that each loads few times."""
+"""The queue of a plan: workers take whole models, so that models load few times."""
 
 from __future__ import annotations
 
@@ -15,99 +15,102 @@ from probes.models.untrained import trained_name
 from probes.observations.request import Request
 
 WIDEST = 8
-"""Bytes of a number, whatever ``--dtype`` says: claims on identities ask in float64."""
+"""Bytes per number, whatever ``--dtype`` says: claims on identities use float64."""
 LARGE = 1 << 30
-"""Bytes of a model that one worker holds at a time: with what it takes to train it, it
-fills the two gigabytes that machines often have for each core."""
+"""Bytes of a model that only one worker may hold at a time. Trained, it fills the two
+gigabytes that machines often have for each core."""
 
-Item = TypeVar("Item")
+QueueItem = TypeVar("QueueItem")
 
 
-def group_of(request: Request) -> str:
-    """Name the model that a request needs; an untrained twin goes with its model."""
+def model_group(request: Request) -> str:
+    """Name the model that a request needs; an untrained copy shares its name."""
     return trained_name(request.model.name)
 
 
-def ordered(requests: Iterable[Request]) -> list[Request]:
+def in_plan_order(requests: Iterable[Request]) -> list[Request]:
     """Sort distinct requests by model, then by cell, the same on every machine."""
     distinct = {request.key: request for request in requests}
 
     def place(request: Request) -> tuple[str, str, str, int, str]:
         cell = (request.model.name, request.dataset.name, request.n_demonstrations)
-        return (group_of(request), *cell, request.key)
+        return (model_group(request), *cell, request.key)
 
     return sorted(distinct.values(), key=place)
 
 
 def shard_of(requests: Iterable[Request], number: int, total: int) -> list[Request]:
-    """Cut a plan into parts that share few models, and give one of them.
+    """Cut a plan into parts that share few models, and return one part.
 
     Args:
-        requests: The whole plan. What is stored already does not change the cut, so
-            that all parts together are the plan whenever they are taken.
+        requests: The whole plan. What is already stored does not change the cut, so
+            all parts together are the plan, whenever they run.
         number: Which part, from 1.
         total: How many parts.
     """
-    plan = ordered(requests)
+    plan = in_plan_order(requests)
     start, end = (len(plan) * k // total for k in (number - 1, number))
     return plan[start:end]
 
 
-class Waiting(Generic[Item]):
-    """What no worker has taken yet, in groups that each need one model.
+class WorkQueue(Generic[QueueItem]):
+    """The items that no worker has taken yet, grouped by the model that they need.
 
     Args:
         items: In the order in which a group is worked on.
         group: Names the group of an item.
-        sizes: Bytes of each group's model; 1 where it is not among them.
-        room: No two workers work on a larger model at a time.
+        sizes: Bytes of each group's model; 1 if a group is missing.
+        shared_limit: Bytes above which two workers never share a model.
     """
 
     def __init__(
         self,
-        items: Iterable[Item],
-        group: Callable[[Item], str],
+        items: Iterable[QueueItem],
+        group: Callable[[QueueItem], str],
         *,
         sizes: Mapping[str, float],
-        room: float = math.inf,
+        shared_limit: float = math.inf,
     ) -> None:
-        self._group, self._sizes, self._room = group, sizes, room
-        self._groups: dict[str, deque[Item]] = {}
-        self._at: dict[Hashable, tuple[str, bool]] = {}  # a group, whether as a helper
+        self._group, self._sizes, self._shared_limit = group, sizes, shared_limit
+        self._groups: dict[str, deque[QueueItem]] = {}
+        self._held: dict[Hashable, tuple[str, bool]] = {}  # group; whether it helps
         for item in items:
             self._groups.setdefault(group(item), deque()).append(item)
 
     def __len__(self) -> int:
         return sum(map(len, self._groups.values()))
 
-    def take(self, worker: Hashable) -> Item | None:
-        """Give a worker its next item; None when nothing waits that it may take.
+    def take(self, worker: Hashable) -> QueueItem | None:
+        """Give a worker its next item; None if it may take none of those left.
 
-        It goes on with the group that it is at. Then it takes the one with most work
-        that nobody is at, from the front; else it helps where most work is, from the
-        back, where others need other observations. Work is items times bytes.
+        A worker continues with its group. After that it takes the front of the group
+        with most work that no worker holds. If every group is held, it helps the group
+        with most work, from the back, where the others need other observations. Work is
+        items times bytes.
         """
-        name, helps = self._at.get(worker) or ("", False)
+        name, helps = self._held.get(worker) or ("", False)
         if not self._groups.get(name):
-            self.leave(worker)
+            self.release(worker)
             left = {name: self._work(name) for name, g in self._groups.items() if g}
-            held = {name for name, _ in self._at.values()}
+            held = {name for name, _ in self._held.values()}
             free = {name: work for name, work in left.items() if name not in held}
-            small = {n: work for n, work in left.items() if self._size(n) <= self._room}
-            among = free or small
-            if not among:
+            limit = self._shared_limit
+            shared = {n: work for n, work in left.items() if self._size(n) <= limit}
+            candidates = free or shared
+            if not candidates:
                 return None
-            name, helps = max(among, key=lambda name: among[name]), not free
-            self._at[worker] = name, helps
+            name = max(candidates, key=lambda name: candidates[name])
+            helps = not free
+            self._held[worker] = name, helps
         group = self._groups[name]
         return group.pop() if helps else group.popleft()
 
-    def leave(self, worker: Hashable) -> None:
-        """Forget a worker that is gone, so that its group is free."""
-        self._at.pop(worker, None)
+    def release(self, worker: Hashable) -> None:
+        """Forget a worker that is gone, so that no worker holds its group."""
+        self._held.pop(worker, None)
 
-    def give_back(self, item: Item) -> None:
-        """Let an item wait again, before all others of its group."""
+    def give_back(self, item: QueueItem) -> None:
+        """Put an item back, before all others of its group."""
         self._groups.setdefault(self._group(item), deque()).appendleft(item)
 
     def _size(self, name: str) -> float:
@@ -117,23 +120,23 @@ class Waiting(Generic[Item]):
         return len(self._groups[name]) * self._size(name)
 
 
-def group_sizes(models: Iterable[ModelCard]) -> dict[str, float]:
-    """Tell the bytes of each group's model; infinite where no file tells them."""
+def model_bytes_by_group(models: Iterable[ModelCard]) -> dict[str, float]:
+    """Count the bytes of each group's model; infinite if no file states its size."""
     return {trained_name(card.name): _bytes(card) for card in models}
 
 
 def _bytes(card: ModelCard) -> float:
     try:
-        found = n_parameters(card)
-    except (ProbesError, OSError):  # its own cells will report it, in words
-        found = None
-    return math.inf if found is None else WIDEST * found
+        n = n_parameters(card)
+    except (ProbesError, OSError):  # the cell itself reports this error
+        n = None
+    return math.inf if n is None else WIDEST * n
 
 
-def room_on(device: str, n_workers: int) -> float:
-    """Tell how large a model may be to be loaded by two workers of a machine at once.
+def shared_model_limit(device: str, n_workers: int) -> float:
+    """Return how many bytes a model may have to be loaded by two workers at once.
 
-    Where each worker has a GPU of its own, there is no limit.
+    There is no limit if each worker has a GPU of its own.
     """
     has_own = device == "cuda" and n_workers <= len(list_gpus())
     return math.inf if has_own else LARGE

@@ -1,4 +1,4 @@
-"""How many xdist workers there are, and what each may use. Imports no torch."""
+"""Count cores and GPUs, and divide them among workers. Imports no torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def count_cores() -> int:
 
 
 def list_gpus() -> list[str]:
-    """Name the visible NVIDIA GPUs by their index."""
+    """List the visible NVIDIA GPUs by index."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [gpu for gpu in visible.split(",") if gpu.strip()]
@@ -23,22 +23,22 @@ def list_gpus() -> list[str]:
 
 
 def count_workers(device: str) -> int:
-    """Decide what ``-n auto`` means: a worker for each GPU in use, else for each core.
+    """Decide what ``-n auto`` means: one worker for each GPU in use, or for each core.
 
-    ``PYTEST_XDIST_AUTO_NUM_WORKERS`` overrides it, as everywhere with xdist.
+    ``PYTEST_XDIST_AUTO_NUM_WORKERS`` overrides it, as always with xdist.
     """
     asked = os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS", "")
     if asked.isdecimal():
         return int(asked)
     if device == "auto":
-        return 1  # which has all GPUs
+        return 1  # this worker has all GPUs
     if device.startswith("cuda"):
         return max(1, len(list_gpus()) if device == "cuda" else 1)
     return count_cores()
 
 
 def worker_environment(index: int, n_workers: int, device: str) -> dict[str, str]:
-    """Give a worker its share of the machine, set before torch is imported there."""
+    """Return a worker's environment, which must be set before it imports torch."""
     threads = str(max(1, count_cores() // max(1, n_workers)))
     environment = {
         "OMP_NUM_THREADS": threads,

@@ -1,38 +1,55 @@
-"""Learners: what adapts to demonstrations. Each is a frozen dataclass of its settings.
+"""Learners: everything that adapts to demonstrations. Each is a frozen dataclass.
 
-``in_context`` answers from the prompt, ``position_free`` from one without an order;
-``gradient`` trains a text model's weights, ``matched`` as far as ICL has come,
-``layer_causal`` layer by layer; ``task_vector`` carries ICL in one hidden state;
-``activations`` and ``patch`` look inside the model, ``weights`` reads and disturbs it;
-``linear`` and ``rivals`` hold the regression algorithms, which run in ``spectral`` at
-settings found in ``fitting``; ``steps`` tells what they predict on their way; ``hunt``
-looks for the worst task; ``votes`` answers by the demonstrations' labels;
-``illustration`` puts answers in words; ``interpolation`` answers by weights between a
-network and a construction. Modules that need torch import it when they run, so that
-claims can be listed without it.
+In-context learning
+    ``in_context``: answers from the prompt, and those of the base model.
+    ``position_free``: demonstrations side by side, so that they have no order.
+    ``task_vector``: demonstrations compressed into one hidden state.
+
+Learning by gradient
+    ``gradient``: trains a text model's weights. ``random_update`` moves them randomly.
+    ``layer_causal``: trains every layer by its own loss.
+    ``performance_matched``: stops GD when it performs as ICL does.
+    ``training_trials``: the trainings from which a rate is chosen.
+
+Regression
+    ``regression_algorithms``: GD, GD++, Newton, ridge and OLS, computed in
+    ``eigenbasis`` with settings from ``fitting``.
+    ``regression_baselines``: one-pass SGD and nearest neighbours.
+    ``trajectories``: an algorithm's predictions after several numbers of steps.
+    ``interpolation``: weights between a network's and a construction's.
+    ``worst_case``: the task on which ICL and an algorithm disagree most.
+
+Baselines and diagnostics for text
+    ``text_baselines``: the label prior and nearest neighbours.
+    ``activations``, ``rank_one_patch``: looks inside the model while it answers.
+    ``weight_statistics``: how sparse weights are, and answers with noisy weights.
+    ``illustration``: the likeliest next tokens, in words.
+
+Modules that need torch import it when they run, so that claims are listed without it.
 """
 
 from probes.learners.activations import Activations
-from probes.learners.gradient import GradientLearner, RandomUpdate
+from probes.learners.gradient import GradientLearner
 from probes.learners.illustration import Illustration
 from probes.learners.in_context import Base, InContext
 from probes.learners.interpolation import Interpolated
 from probes.learners.layer_causal import LayerCausal
-from probes.learners.performance_matched import Match, Matched
+from probes.learners.performance_matched import MatchedSelection, PerformanceMatched
 from probes.learners.position_free import PositionFree
+from probes.learners.random_update import RandomUpdate
 from probes.learners.rank_one_patch import RankOnePatch
 from probes.learners.regression_algorithms import LinearLearner
 from probes.learners.regression_baselines import NearestNeighbours, OnePassSGD
 from probes.learners.task_vector import TaskVector
 from probes.learners.text_baselines import LabelPrior, RepresentationNeighbours
-from probes.learners.trajectories import Steps
-from probes.learners.weight_statistics import Disturbed, Drift, WeightStatistics
+from probes.learners.trajectories import AlgorithmTrajectory
+from probes.learners.weight_statistics import Drift, NoisyWeights, WeightStatistics
 from probes.learners.worst_case import WorstCase
 
 __all__ = [
     "Activations",
+    "AlgorithmTrajectory",
     "Base",
-    "Disturbed",
     "Drift",
     "GradientLearner",
     "Illustration",
@@ -41,15 +58,15 @@ __all__ = [
     "LabelPrior",
     "LayerCausal",
     "LinearLearner",
-    "Match",
-    "Matched",
+    "MatchedSelection",
     "NearestNeighbours",
+    "NoisyWeights",
     "OnePassSGD",
+    "PerformanceMatched",
     "PositionFree",
     "RandomUpdate",
     "RankOnePatch",
     "RepresentationNeighbours",
-    "Steps",
     "TaskVector",
     "WeightStatistics",
     "WorstCase",

@@ -1,12 +1,13 @@
-"""What happens inside a text model while a learner answers: for claims about updates.
+"""Self-attention inside a text model while a learner answers: for claims about updates.
 
-Only what measures read is kept, in float32: self-attention's output at the last token,
-the last token's attention to the query, and its attention to the demonstrations.
+An observation keeps the parts that measures read, in float32: self-attention's output
+at the last token, the last token's attention to the query, and its attention to the
+demonstrations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probes.data.text_tasks import Example
-from probes.data.tokenization import common_prefix, verbalize
-from probes.learners.encoded_prompts import Texts
+from probes.data.tokenization import common_prefix
+from probes.learners.gradient import MovesWeights
 from probes.learners.in_context import InContext
-from probes.learners.layer_causal import retrained
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
-    from probes.models.causal_lm.attention_hooks import Attention, Recorder
+    from probes.data.prompt_encoding import EncodedPrompts
+    from probes.models.causal_lm.attention_hooks import Attention, AttentionRecorder
     from probes.observations.request import LearnerContext
 
 Floats = NDArray[np.float32]
@@ -59,70 +60,92 @@ class Activations:
     needs_model: bool = True
 
     def observe(self, context: LearnerContext) -> Observation:
-        """Run every set's prompts whole, with the weights that the learner came to.
+        """Run every set's prompts whole, with the learner's final weights.
 
         Raises:
             DataError: A prompt is too long or the labels collide.
             ModelError: The model's attention cannot be recorded.
             NumericsError: Training fails.
         """
-        from probes.models.causal_lm.attention_hooks import Recorder
+        from probes.models.causal_lm.attention_hooks import AttentionRecorder
 
-        task, model = context.text_task(), context.model
-        texts = Texts(model, task, verbalize(model.tokenizer, task))
-        in_context = isinstance(self.of, InContext)
-        facts = {} if in_context else context.observe(self.of).facts
-        found = []
-        for index, weights in enumerate(retrained(context, self.of, facts)):
-            with model.tuned(weights), Recorder(model) as recorder:
-                read = _in_context if in_context else _alone
-                found.append(read(recorder, texts, index))
-        return Observation(arrays=_stacked(found))
+        prompts = context.prompts().with_room_for_answers()
+        record = _in_context if isinstance(self.of, InContext) else _alone
+        of_sets = []
+        for index, weights in enumerate(self._weights(context)):
+            with (
+                context.model.tuned(weights),
+                AttentionRecorder(context.model) as recorder,
+            ):
+                of_sets.append(record(recorder, prompts, index))
+        return Observation(arrays=_stacked(of_sets))
+
+    def _weights(self, context: LearnerContext) -> Iterator[dict[str, Any]]:
+        """Yield the parameters that the learner changes, for each set."""
+        if isinstance(self.of, InContext):
+            facts: Mapping[str, Any] = {}
+        else:
+            facts = context.observe(self.of).facts
+        if isinstance(self.of, MovesWeights):
+            yield from self.of.trained_weights(context, facts)
+        else:
+            yield from ({} for _ in range(context.request.settings.n_sets))
 
 
-def _in_context(recorder: Recorder, texts: Texts, index: int) -> dict[str, Any]:
-    prompts = texts.queries_in_context(index)
-    read = recorder.read(prompts)
-    spans, owners = texts.spans(index), _owners(texts.task.demonstrations[index])
+def _in_context(
+    recorder: AttentionRecorder, prompts: EncodedPrompts, index: int
+) -> dict[str, Any]:
+    encoded = prompts.in_context(index)
+    recorded = recorder.read(encoded)
+    spans = prompts.demonstration_spans(index)
+    owners = _owners(prompts.task.demonstrations[index])
     places = [p for start, end in spans for p in range(start, end)]
-    scores = [found.scores.mean(dim=1)[:, places].numpy() for found in read]
+    scores = [read.scores.mean(dim=1)[:, places].numpy() for read in recorded]
     return {
-        **_at_query(read, prompts, texts, index),
+        **_at_query(recorded, encoded, prompts, index),
         "demonstration_scores": np.stack(scores),
         "owners": np.repeat(owners, [end - start for start, end in spans]),
     }
 
 
-def _alone(recorder: Recorder, texts: Texts, index: int) -> dict[str, Any]:
-    lessons, prompts = texts.lessons(index), texts.queries(index)
-    read = recorder.read(prompts)
-    begins = [common_prefix([tokens, texts.head]) for tokens in lessons]
+def _alone(
+    recorder: AttentionRecorder, prompts: EncodedPrompts, index: int
+) -> dict[str, Any]:
+    examples = prompts.task.demonstrations[index]
+    demonstrations = [[*ask, *answer] for ask, answer in prompts.with_answers(examples)]
+    encoded = prompts.alone(prompts.task.queries[index])
+    recorded = recorder.read(encoded)
+    begins = [common_prefix([tokens, prompts.head]) for tokens in demonstrations]
     parts = [
-        found.inputs[:, begin:].numpy()
-        for found, begin in zip(recorder.read(lessons), begins, strict=True)
+        read.inputs[:, begin:].numpy()
+        for read, begin in zip(recorder.read(demonstrations), begins, strict=True)
     ]
     learned = np.concatenate(parts, axis=1)  # (n_layers, n_tokens, d_model)
-    asked = np.stack([found.inputs[:, -1].numpy() for found in read])
-    owners = _owners(texts.task.demonstrations[index])
+    at_query = np.stack([read.inputs[:, -1].numpy() for read in recorded])
+    owners = _owners(examples)
     return {
-        **_at_query(read, prompts, texts, index),
-        "demonstration_scores": np.einsum("ltd,qld->qlt", learned, asked),
+        **_at_query(recorded, encoded, prompts, index),
+        "demonstration_scores": np.einsum("ltd,qld->qlt", learned, at_query),
         "owners": np.repeat(owners, [part.shape[1] for part in parts]),
     }
 
 
 def _at_query(
-    read: list[Attention], prompts: list[list[int]], texts: Texts, index: int
+    recorded: list[Attention],
+    encoded: list[list[int]],
+    prompts: EncodedPrompts,
+    index: int,
 ) -> dict[str, Any]:
     """Gather outputs, and maps of the query's own tokens."""
-    pairs = zip(texts.queries(index), prompts, strict=True)
-    lengths = [texts.query_length(alone, prompt) for alone, prompt in pairs]
+    alone = prompts.alone(prompts.task.queries[index])
+    pairs = zip(alone, encoded, strict=True)
+    lengths = [prompts.query_length(*pair) for pair in pairs]
     maps = [
-        found.scores[..., found.scores.shape[-1] - n :].numpy()
-        for found, n in zip(read, lengths, strict=True)
+        read.scores[..., read.scores.shape[-1] - n :].numpy()
+        for read, n in zip(recorded, lengths, strict=True)
     ]
     return {
-        "outputs": np.stack([found.outputs.numpy() for found in read]),
+        "outputs": np.stack([read.outputs.numpy() for read in recorded]),
         "maps": _padded(maps, left=True),
         "query_lengths": np.array(lengths),
     }
@@ -134,15 +157,15 @@ def _owners(shown: Sequence[Example]) -> list[int]:
     return [ranked.index(i) for i in range(len(shown))]
 
 
-def _stacked(found: list[dict[str, Any]]) -> dict[str, Any]:
+def _stacked(of_sets: list[dict[str, Any]]) -> dict[str, Any]:
     arrays = {
-        name: np.stack([part[name] for part in found])
+        name: np.stack([part[name] for part in of_sets])
         for name in ("outputs", "query_lengths")
     }
-    arrays["maps"] = _padded([part["maps"] for part in found], left=True)
-    scores = [part["demonstration_scores"] for part in found]
+    arrays["maps"] = _padded([part["maps"] for part in of_sets], left=True)
+    scores = [part["demonstration_scores"] for part in of_sets]
     arrays["demonstration_scores"] = _padded(scores)
-    owners = [part["owners"] for part in found]
+    owners = [part["owners"] for part in of_sets]
     arrays["owners"] = _padded(owners, fill=-1)
     return arrays
 

@@ -1,4 +1,4 @@
-"""How the regression algorithms run, on each eigendirection of S = XᵀX alone.
+"""The regression algorithms, run on each eigendirection of S = XᵀX.
 
 One eigendecomposition of a task serves every algorithm, rate and number of steps.
 """
@@ -16,9 +16,9 @@ from probes.data.regression_tasks import RegressionTask
 from probes.measurement import Array
 
 Algorithm = Literal["gd", "gdpp", "newton", "newton_scaled", "ridge", "ols"]
-ROUNDED = 4
-"""Rows of a small matrix come in so many: 200 products of 12 by 12 take 53 µs, of 11 by
-11 take 62."""
+ROWS_MULTIPLE = 4
+"""Small matrices get a multiple of this many rows: 200 products of 12 by 12 matrices
+take 53 µs, of 11 by 11 take 62."""
 Numbers = NDArray[Any]
 
 
@@ -29,7 +29,7 @@ def solve(
 
     Args:
         task: The tasks.
-        algorithm: Which one.
+        algorithm: The algorithm.
         steps: Iterations; ridge and OLS have none.
         settings: See ``LinearLearner``.
 
@@ -39,8 +39,8 @@ def solve(
     if algorithm == "gd":
         return _gd(task, settings[0], steps)
     values, basis, projected = spectrum(task)
-    found = in_eigenbasis(values, projected, algorithm, steps, settings)
-    return np.asarray(np.einsum("sde,se->sd", basis, np.real(found)))
+    weights = in_eigenbasis(values, projected, algorithm, steps, settings)
+    return np.asarray(np.einsum("sde,se->sd", basis, np.real(weights)))
 
 
 def weights_after(
@@ -53,7 +53,7 @@ def weights_after(
 
     Args:
         task: The tasks.
-        algorithm: Which one.
+        algorithm: The algorithm.
         settings: See ``LinearLearner``.
         counts: Numbers of steps, ascending, from 0 on.
 
@@ -64,12 +64,12 @@ def weights_after(
         return _gd_path(task, settings[0], counts)
     values, basis, projected = spectrum(task)
     run = islice(iterate(values, projected, algorithm, settings), counts[-1] + 1)
-    found = [np.real(w) for step, w in enumerate(run) if step in counts]
-    return np.asarray(basis @ np.stack(found, axis=2))
+    weights = [np.real(w) for step, w in enumerate(run) if step in counts]
+    return np.asarray(basis @ np.stack(weights, axis=2))
 
 
 def _gd(task: RegressionTask, rate: float, steps: int) -> Array:
-    """Take steps of GD from 0: k of them are a power of one, found by squaring."""
+    """Take k steps of GD from 0, as the k-th power of one step, by squaring."""
     power = _step(task, rate)
     weights = _start(task, power.shape[1])
     while steps:
@@ -81,7 +81,7 @@ def _gd(task: RegressionTask, rate: float, steps: int) -> Array:
 
 
 def _gd_path(task: RegressionTask, rate: float, counts: Sequence[int]) -> Array:
-    """Take some numbers of steps of GD from 0: m to 2m of them m after fewer than m.
+    """Take several numbers of steps of GD from 0, doubling a step from m to 2m.
 
     Returns:
         Weights, shape (n_sets, n_inputs, n_counts).
@@ -104,23 +104,23 @@ def _gd_path(task: RegressionTask, rate: float, counts: Sequence[int]) -> Array:
 
 
 def _with_remainders(counts: Iterable[int]) -> list[int]:
-    """Add what is left of numbers when their highest bits go, in turn, down to 0."""
-    found = {0}
+    """Add the remainders of numbers when their highest bits are removed in turn."""
+    numbers = {0}
     for k in counts:
-        while k not in found:
-            found.add(k)
+        while k not in numbers:
+            numbers.add(k)
             k -= 1 << (k.bit_length() - 1)
-    return sorted(found)
+    return sorted(numbers)
 
 
 def _step(task: RegressionTask, rate: float) -> Array:
     """Write a step of GD as a matrix that acts on (w, 1), filled up with zeros.
 
     Returns:
-        Shape (n_sets, n, n), n at least n_inputs + 1 (see ``ROUNDED``).
+        Shape (n_sets, n, n), n at least n_inputs + 1 (see ``ROWS_MULTIPLE``).
     """
     n_sets, _, d = task.x.shape
-    n = -(-(d + 1) // ROUNDED) * ROUNDED
+    n = -(-(d + 1) // ROWS_MULTIPLE) * ROWS_MULTIPLE
     step = np.zeros((n_sets, n, n))
     rated = rate * task.x.swapaxes(1, 2)
     step[:, :d, :d] = np.eye(d) - rated @ task.x

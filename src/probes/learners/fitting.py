@@ -1,4 +1,4 @@
-"""Settings of an algorithm with which it comes nearest to what another predicts."""
+"""Settings with which an algorithm comes nearest to another learner's predictions."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from probes.errors import NumericsError
 from probes.learners.eigenbasis import Algorithm, Numbers, in_eigenbasis, spectrum
 from probes.measurement import Array
 
-SETTLED = 1e-12
-"""Relative move after which settings stand: where a target is met exactly the error is
-the square of the last move, and elsewhere more digits say nothing."""
+CONVERGED = 1e-12
+"""Relative move at which fitting stops. If the target is met exactly, the error is the
+square of the last move; otherwise more digits mean nothing."""
 Predict = Callable[[tuple[Any, ...]], Numbers]
 Loss = Callable[[tuple[float, ...]], float]
 
@@ -46,8 +46,8 @@ def fit(
             f"calibration tasks with eigenvalues up to {values.max():.3g}. Expected "
             f"tasks of ordinary scale. Pass a dataset with a smaller input scale."
         )
-    found = _polish(predict, loss, target.ravel(), start)
-    return found if found[0] > 0 else start
+    polished = _polish(predict, loss, target.ravel(), start)
+    return polished if polished[0] > 0 else start
 
 
 def _grid(algorithm: Algorithm, largest: float) -> list[tuple[float, ...]]:
@@ -64,24 +64,24 @@ def _grid(algorithm: Algorithm, largest: float) -> list[tuple[float, ...]]:
 
 
 def fit_alone(predict: Predict, target: Array, largest: float) -> float:
-    """Choose the one rate, of steps that are stable below 2/largest, in the same way.
+    """Choose a single rate, for steps that are stable below 2/largest, the same way.
 
     Args:
         predict: From a tuple of one rate, which may be complex, to predictions.
-        target: The predictions wanted.
-        largest: The largest curvature that a step meets.
+        target: The predictions to reproduce.
+        largest: The largest curvature of any step.
     """
     loss = _loss_of(predict, target)
     start = min(_grid("gd", largest), key=loss)
-    found = _polish(predict, loss, target, start)
-    return found[0] if found[0] > 0 else start[0]
+    polished = _polish(predict, loss, target, start)
+    return polished[0] if polished[0] > 0 else start[0]
 
 
 def _loss_of(predict: Predict, target: Array) -> Loss:
     def loss(settings: tuple[float, ...]) -> float:
         with np.errstate(all="ignore"):
-            found = float(np.sum((np.real(predict(settings)) - target) ** 2))
-        return found if np.isfinite(found) else np.inf
+            error = float(np.sum((np.real(predict(settings)) - target) ** 2))
+        return error if np.isfinite(error) else np.inf
 
     return loss
 
@@ -110,6 +110,6 @@ def _polish(
         if scale <= 1e-6:
             break
         best = best + scale * move
-        if np.all(np.abs(scale * move) <= SETTLED * np.abs(best)):
+        if np.all(np.abs(scale * move) <= CONVERGED * np.abs(best)):
             break
     return tuple(float(v) for v in best)

@@ -1,29 +1,51 @@
-"""Learning by gradient: a text model's weights move on the demonstrations' labels.
+"""Gradient descent: a text model's weights learn from the demonstrations' labels.
 
-The loss is the cross-entropy of the label tokens only, over the whole vocabulary; each
-demonstration is a prompt of its own; the query is then asked alone (Shen et al. 2024,
-arXiv:2310.08540). Rate and number of passes are chosen on calibration queries.
+The loss is the cross-entropy of the label tokens only, over the whole vocabulary. Each
+demonstration is a prompt of its own. The learner then answers the query without
+demonstrations (Shen et al. 2024, arXiv:2310.08540). Calibration queries decide the rate
+and the number of passes.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from probes.data.tokenization import verbalize
 from probes.errors import NumericsError, OptionError
-from probes.hashing import seed_of
-from probes.learners.in_context import ask_set, ask_stack, text_observation
+from probes.learners.in_context import ask_stack, text_observation
+from probes.learners.training_trials import (
+    SELECTION_SETS,
+    calibration_losses,
+    trials_of,
+)
 from probes.models.training.settings import TrainingSettings
+from probes.observations.learner_cost import LearnerCost, PromptSizes, TokenCount
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
+    from probes.data.prompt_encoding import EncodedPrompts
+    from probes.data.text_tasks import Example
+    from probes.models.training.trainer import Trainer
     from probes.observations.request import Learner, LearnerContext
 
-SELECTION_SETS = 4  # demonstration sets on which rate and passes are chosen
+
+@runtime_checkable
+class MovesWeights(Protocol):
+    """A learner that answers with other weights than the model's."""
+
+    def trained_weights(
+        self, context: LearnerContext, facts: Mapping[str, Any]
+    ) -> Iterator[dict[str, Any]]:
+        """Yield, for each demonstration set, the weights with which it answers.
+
+        Args:
+            context: The cell.
+            facts: Those of the learner's observation, such as the chosen rate.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +56,7 @@ class GradientLearner:
         optimizer: "gd" (plain steps) or "adam".
         rates: Learning rates to choose from.
         passes: Numbers of passes over the demonstrations to choose from.
-        batch_size: Demonstrations a step; None is the full batch.
+        batch_size: Demonstrations in each step; None is the full batch.
         reshuffled: Draw a new order for each pass after the first.
         weights: "all", or a sub-model such as "W_V@middle" (see ``parameter_groups``);
             "lora@all" moves low-rank changes (see ``models.training.lora``).
@@ -66,7 +88,7 @@ class GradientLearner:
 
     @property
     def training(self) -> TrainingSettings:
-        """How the weights move, apart from rate and passes."""
+        """The settings of training other than rate and passes."""
         return TrainingSettings(
             optimizer=self.optimizer,
             batch_size=self.batch_size,
@@ -76,8 +98,21 @@ class GradientLearner:
 
     @property
     def choice(self) -> Learner:
-        """Who chooses rate and passes, on calibration queries."""
+        """The learner that chooses rate and passes on calibration queries."""
         return Selection(of=self)
+
+    def prepare(
+        self,
+        context: LearnerContext,
+        prompts: EncodedPrompts,
+        sets: Sequence[Sequence[Example]],
+    ) -> Trainer:
+        """Set up the training on sets of demonstrations."""
+        from probes.models.training.label_batches import encode_label_batches
+        from probes.models.training.trainer import trainer_for
+
+        batches = encode_label_batches(context.model, prompts, sets)
+        return trainer_for(context.model, self.training, batches)
 
     def observe(self, context: LearnerContext) -> Observation:
         """Train each demonstration set at the chosen rate, and ask its queries.
@@ -85,125 +120,115 @@ class GradientLearner:
         Raises:
             NumericsError: Every rate diverges, or the update vanishes in rounding.
         """
-        from probes.models.training.label_batches import encode_lessons
-        from probes.models.training.trainer import trainer_for
-        from probes.models.training.training_runs import TrainingRun
-
         chosen = context.choose(self.choice)
-        task, model = context.text_task(), context.model
-        labels = verbalize(model.tokenizer, task)
-        lessons = encode_lessons(model, task, labels, task.demonstrations)
-        training = trainer_for(model, self.training, lessons)
-        trials = [
-            TrainingRun(
-                index=index, rate=chosen["rate"], seed=training_seed(context, index)
-            )
-            for index in range(len(task.demonstrations))
-        ]
+        prompts = context.prompts()
+        training = self.prepare(context, prompts, prompts.task.demonstrations)
+        trials = trials_of(context, (chosen["rate"],), context.request.settings.n_sets)
         answered, norms = [], []
         for group in training.groups(trials):
             trained = training.run(group, chosen["passes"])
             trained.require_usable()
             sets = [trial.index for trial in group]
             norms += [training.update_norms(trained.of(i)) for i in range(len(group))]
-            answered.append(ask_stack(model, task, labels, trained.weights, sets))
-        observation = text_observation(task, labels, np.concatenate(answered), **chosen)
+            answered.append(ask_stack(context.model, prompts, trained.weights, sets))
+        observation = text_observation(prompts, np.concatenate(answered), **chosen)
         arrays = {**observation.arrays, "update_norms": np.array(norms)}
         return replace(observation, arrays=arrays)
+
+    def trained_weights(
+        self, context: LearnerContext, facts: Mapping[str, Any]
+    ) -> Iterator[dict[str, Any]]:
+        """Train again, which is deterministic; see :class:`MovesWeights`.
+
+        Raises:
+            NumericsError: The chosen rate diverges, or its update vanishes in rounding.
+        """
+        prompts = context.prompts()
+        training = self.prepare(context, prompts, prompts.task.demonstrations)
+        trials = trials_of(context, (facts["rate"],), context.request.settings.n_sets)
+        for group in training.groups(trials):
+            trained = training.run(group, facts["passes"])
+            trained.require_usable()
+            yield from map(trained.of, range(len(group)))
+
+    def cost(
+        self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None
+    ) -> LearnerCost | None:
+        """Count the training of every set, and its queries.
+
+        Before the learner runs, the count is for the most passes that may be chosen.
+        Afterwards the cost of a sub-model is unknown; it is less than the model's.
+        """
+        if facts is None:
+            passes = max(self.passes)
+        elif self.weights == "all" and "passes" in facts:
+            passes = facts["passes"]
+        else:
+            return None
+        own = TokenCount(
+            read=sizes.all_queries,
+            learned=passes * sizes.all_demonstrations,
+            steps=sizes.n_sets * passes * self._steps_per_pass(sizes),
+        )
+        return LearnerCost(observation=own, choice=self._cost_of_choice(sizes))
+
+    def _cost_of_choice(self, sizes: PromptSizes) -> TokenCount:
+        """Count training at every rate, and calibration queries at every pass."""
+        trained = len(self.rates) * min(SELECTION_SETS, sizes.n_sets)
+        queries = sizes.n_calibration * sizes.query_tokens
+        passes = trained * max(self.passes)
+        return TokenCount(
+            read=trained * len(self.passes) * queries,
+            learned=passes * sizes.demonstration_tokens,
+            steps=passes * self._steps_per_pass(sizes),
+        )
+
+    def _steps_per_pass(self, sizes: PromptSizes) -> int:
+        each = self.batch_size or sizes.n_demonstrations
+        return -(-sizes.n_demonstrations // each)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
     """Choose rate and passes by the label loss on calibration queries.
 
-    The choice is one for the cell, by the mean over its first demonstration sets, so
-    that it costs a fraction of the training and cannot fit single sets. Its observation
-    holds no arrays; ``facts`` has rate, passes and the whole table of losses, in which
-    None marks a rate that diverged or vanished.
+    All sets of a cell share one choice: the best mean over the cell's first
+    demonstration sets. It costs a fraction of the training and cannot fit single sets.
+    The observation holds no arrays. Its ``facts`` have the rate, the passes and the
+    whole table of losses, in which None marks a rate that diverged or vanished.
     """
 
     of: GradientLearner
     needs_model: bool = True
 
     def observe(self, context: LearnerContext) -> Observation:
-        """Train the first sets at every rate, reading the loss at every pass asked for.
+        """Train the first sets at every rate, and read the loss after some passes.
 
         Raises:
             NumericsError: No rate gives a finite loss.
         """
-        from probes.models.training.label_batches import encode_lessons
-        from probes.models.training.trainer import trainer_for
-        from probes.models.training.training_runs import TrainingRun
-
-        task, model = context.text_task(), context.model
-        labels = verbalize(model.tokenizer, task)
-        used = range(min(SELECTION_SETS, len(task.demonstrations)))
-        shown, asked = (
-            encode_lessons(model, task, labels, [sets[i] for i in used])
-            for sets in (task.demonstrations, task.queries)
+        prompts = context.prompts()
+        demonstrations = prompts.task.demonstrations[:SELECTION_SETS]
+        training = self.of.prepare(context, prompts, demonstrations)
+        losses, faults = calibration_losses(
+            context, prompts, training, rates=self.of.rates, passes=self.of.passes
         )
-        training = trainer_for(model, self.of.training, shown)
-        trials = [
-            TrainingRun(index=index, rate=rate, seed=training_seed(context, index))
-            for rate in self.of.rates
-            for index in used
-        ]
-        found, faults = [], []
-        for group in training.groups(trials):
-            losses, failed = training.losses(group, self.of.passes, asked)
-            found.append(losses)
-            faults += failed
-        shape = (len(self.of.rates), len(self.of.passes))
-        total = np.concatenate(found).reshape(shape[0], len(used), -1).sum(axis=1)
-        if not np.isfinite(total).any():
+        if not np.isfinite(losses).any():
             raise NumericsError(
                 f"No learning rate of {self.of.rates} trains "
                 f"{context.request.model.name}. Expected one that neither diverges nor "
                 f"vanishes. {next(filter(None, faults), '')}".rstrip()
             )
-        r, p = divmod(int(np.argmin(total)), shape[1])
+        r, p = divmod(int(np.argmin(losses)), len(self.of.passes))
+        n_sets = len(demonstrations)
         table = [
-            [v / len(used) if math.isfinite(v) else None for v in row] for row in total
+            [v / n_sets if math.isfinite(v) else None for v in row] for row in losses
         ]
+        n_rates = len(self.of.rates)
         facts = {
             "rate": self.of.rates[r],
             "passes": self.of.passes[p],
             "calibration_losses": table,
-            "at_edge": bool(r in (0, shape[0] - 1) and shape[0] > 1),
+            "at_edge": bool(r in (0, n_rates - 1) and n_rates > 1),
         }
         return Observation(arrays={}, facts=facts)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RandomUpdate:
-    """Move the weights in a random direction by as much as a gradient learner did.
-
-    Attributes:
-        matched_to: The learner whose update has the same norm, tensor by tensor.
-    """
-
-    matched_to: GradientLearner
-    needs_model: bool = True
-
-    def observe(self, context: LearnerContext) -> Observation:
-        """Add one seeded Gaussian update for each set, and ask its queries."""
-        from probes.models.training.label_batches import encode_lessons
-        from probes.models.training.trainer import trainer_for
-
-        matched = context.observe(self.matched_to)
-        task, model = context.text_task(), context.model
-        labels = verbalize(model.tokenizer, task)
-        lessons = encode_lessons(model, task, labels, task.demonstrations)
-        training = trainer_for(model, self.matched_to.training, lessons)
-        answered = []
-        for index, asked in enumerate(task.queries):
-            norms = matched["update_norms"][index].tolist()
-            seed = training_seed(context, index)
-            with model.tuned(training.moved_randomly(norms, seed)):
-                answered.append(ask_set(model, task, labels, asked))
-        return text_observation(task, labels, np.stack(answered))
-
-
-def training_seed(context: LearnerContext, index: int) -> int:
-    """Seed the training on a demonstration set, also where it is repeated."""
-    return seed_of("training", context.request.settings.seed, index)

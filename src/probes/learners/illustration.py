@@ -1,4 +1,4 @@
-"""What ICL and another learner would say next, in words: a picture, not a measure."""
+"""The likeliest next tokens of ICL and another learner, in words; not a measure."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from probes.observations.observation import Observation
 if TYPE_CHECKING:
     from probes.observations.request import Learner, LearnerContext
 
-N_QUERIES = 2  # pictured: the first queries of the first demonstration set
-N_TOKENS = 10  # named: the K of the token overlap of Shen et al. 2024
-PROMPT_END = 400  # characters: the query and a demonstration or two
+N_QUERIES = 2  # queries shown, the first of the first demonstration set
+N_TOKENS = 10  # tokens named, the K of the token overlap of Shen et al. 2024
+PROMPT_END = 400  # characters shown: the query and a demonstration or two
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,30 +24,30 @@ class Illustration:
     """Name the likeliest next tokens of ICL and of a learner, for a query or two.
 
     Its observation holds no arrays; ``facts`` has the ``example`` of a row, see
-    ``report/row.schema.json``.
+    ``results/row_shape.py``.
 
     Attributes:
-        of: The learner that stands beside ICL.
+        of: The learner that is shown with ICL.
     """
 
     of: Learner
     needs_model: bool = True
 
     def observe(self, context: LearnerContext) -> Observation:
-        """Read both learners' answers, and find the words for them."""
+        """Ask both learners, and name their likeliest tokens."""
         icl, theirs = context.observe(InContext()), context.observe(self.of)
         task, tokenizer = context.text_task(), context.model.tokenizer
-        shown, asked = task.demonstrations[0], task.queries[0]
-        pictured = [
+        demonstrations, queries = task.demonstrations[0], task.queries[0]
+        examples = [
             {
-                "prompt": task.in_context(shown, query)[-PROMPT_END:],
+                "prompt": task.in_context(demonstrations, query)[-PROMPT_END:],
                 "answer": _words(tokenizer, [icl.label_tokens[query.label]])[0],
                 "icl": _likeliest(tokenizer, icl, index),
                 "gd": _likeliest(tokenizer, theirs, index),
             }
-            for index, query in enumerate(asked[:N_QUERIES])
+            for index, query in enumerate(queries[:N_QUERIES])
         ]
-        return Observation(arrays={}, facts={"example": pictured})
+        return Observation(arrays={}, facts={"example": examples})
 
 
 def _likeliest(

@@ -1,4 +1,4 @@
-"""Learning in context: demonstrations stand in the prompt, the weights are fixed."""
+"""Learning in context: the prompt holds the demonstrations, the weights are fixed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probes.data.regression_tasks import RegressionTask
-from probes.data.text_tasks import Example, TextTask, group_by_set
-from probes.data.tokenization import Verbalized, encode_checked, verbalize
+from probes.data.text_tasks import places_of
+from probes.observations.learner_cost import LearnerCost, PromptSizes, TokenCount
 from probes.observations.observation import Observation
-from probes.observations.truncation import kept
+from probes.observations.truncation import truncated
 
 if TYPE_CHECKING:
+    from probes.data.prompt_encoding import EncodedPrompts
+    from probes.data.text_tasks import Example
     from probes.models.causal_lm.causal_lm import CausalLM
     from probes.observations.request import LearnerContext
 
@@ -39,19 +41,17 @@ class InContext:
             DataError: A prompt is too long or the labels collide.
             NumericsError: The model answers NaN or infinite logits.
         """
-        if context.request.model.family == "regression":
-            tasks = context.request.regression_task()
-            answers = context.model.answer(tasks, depth=self.depth)
-            return regression_observation(tasks, *answers)
-        task = context.text_task()
-        labels = verbalize(context.model.tokenizer, task)
-        prompts = [
-            [(task.in_context(shown, q), q) for q in asked]
-            for shown, asked in zip(task.demonstrations, task.queries, strict=True)
-        ]
-        encoded = [_encode(context.model, labels, of_set) for of_set in prompts]
-        answered = context.model.log_probs_of_groups(encoded)
-        return text_observation(task, labels, np.stack(answered))
+        if context.request.model.answers_text:
+            return _after_text(context)
+        tasks = context.request.regression_task()
+        answers = context.model.answer(tasks, depth=self.depth)
+        return regression_observation(tasks, *answers)
+
+    def cost(
+        self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None
+    ) -> LearnerCost:
+        """Count a set's demonstrations once for all its queries."""
+        return reads_once(sizes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,99 +67,106 @@ class Base:
             DataError: A prompt is too long or the labels collide.
             NumericsError: The model answers NaN or infinite logits.
         """
-        task = context.text_task()
-        labels = verbalize(context.model.tokenizer, task)
-        return text_observation(task, labels, ask_alone(context.model, task, labels))
+        prompts = context.prompts()
+        return text_observation(prompts, ask_alone(context.model, prompts))
+
+    def cost(
+        self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None
+    ) -> LearnerCost:
+        """Count the queries of one set, which all sets share."""
+        read = sizes.n_queries * sizes.query_tokens
+        return LearnerCost(observation=TokenCount(read=read))
 
 
-def ask_alone(model: CausalLM, task: TextTask, labels: Verbalized) -> NDArray[Any]:
-    """Ask every query with no demonstrations; shape (n_sets, n_queries, n_vocab)."""
-    places = group_by_set(task.queries)
-    found = _ask(model, labels, [(task.alone(q), q) for q in places])
-    shape = (len(task.queries), len(task.queries[0]), found.shape[-1])
-    answered = np.empty(shape, dtype=np.float32)
-    for row, where in zip(found, places.values(), strict=True):
+def reads_once(sizes: PromptSizes) -> LearnerCost:
+    """Count a set's demonstrations once and each of its queries."""
+    read = sizes.all_demonstrations + sizes.all_queries
+    return LearnerCost(observation=TokenCount(read=read))
+
+
+def _after_text(context: LearnerContext) -> Observation:
+    """Answer every query after its demonstrations, in words."""
+    prompts = context.prompts()
+    n_sets = len(prompts.task.queries)
+    encoded = [prompts.in_context(index) for index in range(n_sets)]
+    answered = context.model.log_probs_of_groups(encoded)
+    return text_observation(prompts, np.stack(answered))
+
+
+def ask_alone(model: CausalLM, prompts: EncodedPrompts) -> NDArray[Any]:
+    """Ask every query without demonstrations; shape (n_sets, n_queries, n_vocab)."""
+    queries = prompts.task.queries
+    places = places_of(queries)
+    rows = ask_set(model, prompts, list(places))
+    answered = np.empty((len(queries), len(queries[0]), rows.shape[-1]), np.float32)
+    for row, where in zip(rows, places.values(), strict=True):
         for s, q in where:
             answered[s, q] = row
     return answered
 
 
 def ask_set(
-    model: CausalLM, task: TextTask, labels: Verbalized, queries: Sequence[Example]
+    model: CausalLM, prompts: EncodedPrompts, queries: Sequence[Example]
 ) -> NDArray[Any]:
-    """Ask the queries of one set with no demonstrations; shape (n_queries, n_vocab)."""
-    return _ask(model, labels, [(task.alone(q), q) for q in queries])
+    """Ask queries without demonstrations; shape (n_queries, n_vocab)."""
+    return model.next_token_log_probs(prompts.alone(queries))
 
 
 def ask_stack(
     model: CausalLM,
-    task: TextTask,
-    labels: Verbalized,
+    prompts: EncodedPrompts,
     weights: Mapping[str, Any],
     sets: Sequence[int],
 ) -> NDArray[Any]:
-    """Ask with no demonstrations, under weights of its own for each set.
+    """Ask queries without demonstrations, each set with its own weights.
 
     Args:
         model: The model.
-        task: Whose queries are asked.
-        labels: The task's labels in tokens.
-        weights: By name, stacked, a member for each of the sets.
-        sets: Which sets.
+        prompts: The prompts of the task whose queries are asked.
+        weights: Stacked tensors by name, with one member for each of the sets.
+        sets: Indices of the sets.
 
     Returns:
         Shape (len(sets), n_queries, n_vocab).
     """
-    queries = [task.queries[index] for index in sets]
-    if all(asked == queries[0] for asked in queries):
-        prompts = _encode(model, labels, [(task.alone(q), q) for q in queries[0]])
-        return model.log_probs_of_stack(weights, prompts)
+    queries = [prompts.task.queries[index] for index in sets]
+    if all(of_set == queries[0] for of_set in queries):
+        return model.log_probs_of_stack(weights, prompts.alone(queries[0]))
     answered = []
-    for place, asked in enumerate(queries):
+    for place, of_set in enumerate(queries):
         with model.tuned({name: w[place] for name, w in weights.items()}):
-            answered.append(ask_set(model, task, labels, asked))
+            answered.append(ask_set(model, prompts, of_set))
     return np.stack(answered)
 
 
-def _ask(
-    model: CausalLM, labels: Verbalized, prompts: list[tuple[str, Example]]
-) -> NDArray[Any]:
-    return model.next_token_log_probs(_encode(model, labels, prompts))
-
-
-def _encode(
-    model: CausalLM, labels: Verbalized, prompts: list[tuple[str, Example]]
-) -> list[list[int]]:
-    encoded = encode_checked(
-        model.tokenizer,
-        [(text, query.where) for text, query in prompts],
-        context=model.context,
-        room=len(labels.bridge),
-    )
-    return [[*tokens, *labels.bridge] for tokens in encoded]
-
-
 def text_observation(
-    task: TextTask, labels: Verbalized, log_probs: NDArray[Any], **facts: Any
+    prompts: EncodedPrompts, log_probs: NDArray[Any], **facts: Any
 ) -> Observation:
-    """Put log-probabilities (n_sets, n_queries, n_vocab) beside the right labels.
+    """Put log-probabilities and the right labels into an observation.
 
-    Of a large vocabulary only what measures need is kept (see ``vocabulary``).
+    Of a large vocabulary it keeps only the part that measures need (see
+    ``truncation``).
+
+    Args:
+        prompts: The prompts that were answered.
+        log_probs: Shape (n_sets, n_queries, n_vocab), in nats.
+        facts: Plain values to keep with the answers.
     """
-    gold = [[query.label for query in asked] for asked in task.queries]
-    answers = kept(log_probs, labels.first_tokens)
+    gold = [[query.label for query in queries] for queries in prompts.task.queries]
+    label_tokens = prompts.labels.first_tokens
+    answers = truncated(log_probs, label_tokens)
     if "log_probs" not in answers:
         facts = {"n_vocab": log_probs.shape[-1], **facts}
     return Observation(
         arrays={**answers, "gold": np.array(gold, dtype=np.int64)},
-        facts={"label_tokens": labels.first_tokens, **facts},
+        facts={"label_tokens": label_tokens, **facts},
     )
 
 
 def regression_observation(
     task: RegressionTask, predictions: Any, sensitivities: Any, **facts: Any
 ) -> Observation:
-    """Put predictions and their gradients beside queries and the teacher's answers."""
+    """Put predictions, gradients, queries and true answers into an observation."""
     crossed = (task.queries == task.queries[:1]).all()
     return Observation(
         arrays={

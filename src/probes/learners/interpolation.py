@@ -27,11 +27,11 @@ class Interpolated:
     many steps as layers, at the rate declared or fitted to ICL on calibration tasks.
 
     Attributes:
-        share: Of the construction in the mixture: 0 is the network, 1 is GD.
+        share: The construction's share of the mixture: 0 is the network, 1 is GD.
 
     Reference:
-        von Oswald et al. 2022, arXiv:2212.07677, §3, there halfway and for one layer;
-        to fix β by that one entry is our choice.
+        von Oswald et al. 2022, arXiv:2212.07677, §3, who interpolate halfway and for
+        one layer. Fixing β by that one entry is our choice.
     """
 
     share: float
@@ -66,7 +66,7 @@ def mix(ours: NetworkWeights, built: NetworkWeights, share: float) -> NetworkWei
     Args:
         ours: The network's weights.
         built: The construction's, whose answer-to-answer entries fix the scale.
-        share: Of the construction, 0 to 1.
+        share: The construction's share, 0 to 1.
     """
     layers = (
         _mix_layers(a, b, share, answer=ours.n_inputs)
@@ -80,13 +80,13 @@ def _mix_layers(
 ) -> LayerWeights:
     own, theirs = ours.W_V @ ours.P, built.W_V @ built.P
     scale = theirs[answer, answer] / own[answer, answer]
-    asking = (1 - share) * ours.W_Q @ ours.W_K.T / scale
-    telling = (1 - share) * scale * own + share * theirs
-    same = np.eye(len(own))
+    w_kq = (1 - share) * ours.W_Q @ ours.W_K.T / scale
+    w_pv = (1 - share) * scale * own + share * theirs
+    identity = np.eye(len(own))
     return type(ours)(
-        W_Q=asking + share * built.W_Q @ built.W_K.T,
-        W_K=same,
-        W_V=telling,
-        P=same,
+        W_Q=w_kq + share * built.W_Q @ built.W_K.T,
+        W_K=identity,
+        W_V=w_pv,
+        P=identity,
         skip=(1 - share) * ours.skip + share * built.skip,
     )

@@ -1,8 +1,8 @@
-"""GD stopped where it has come as far as ICL: at equal accuracy, loss or change.
+"""GD stopped when it has learned as much as ICL: at equal accuracy, loss or change.
 
-Rate and pass are those of GD's trajectory that come nearest to ICL on calibration
-queries. Where none comes near enough, the learner answers at the nearest all the same,
-and its choice says that it is no match.
+The rate and the pass are the point of GD's trajectory that comes nearest to ICL on
+calibration queries. If no point comes near enough, the learner answers at the nearest
+one all the same, and its choice reports that it is no match.
 """
 
 from __future__ import annotations
@@ -14,58 +14,62 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from probes.data.tokenization import verbalize
 from probes.errors import NumericsError
-from probes.learners.gradient import SELECTION_SETS, GradientLearner, training_seed
+from probes.learners.gradient import GradientLearner
 from probes.learners.in_context import Base, InContext, ask_set
+from probes.learners.training_trials import SELECTION_SETS, training_seed
 from probes.measurement import Array
 from probes.observations import truncation
-from probes.observations.common_support import common
+from probes.observations.common_support import on_common_support
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
+    from probes.data.prompt_encoding import EncodedPrompts
+    from probes.models.causal_lm.causal_lm import CausalLM
     from probes.models.training.trainer import Trainer
     from probes.models.training.training_runs import TrainingRun
     from probes.observations.request import Learner, LearnerContext
 
+Ask = Callable[["TrainingRun", Mapping[str, Any]], Array]
 Quantity = Literal["accuracy", "loss", "change"]
 QUANTITIES = get_args(Quantity)
-NOWHERE = -1.0  # below every accuracy, loss and change
-ROUNDING = 1e-12  # counts of right answers are equal exactly but for their division
-NEAR = 0.1
-"""Share of the way from the base model to ICL that a match may be off: the share that
-claims of likeness leave open."""
+FAILED = -1.0  # below every accuracy, loss and change
+ROUNDING = 1e-12  # equal counts of right answers differ only by their division
+MATCH_TOLERANCE = 0.1
+"""How far a match may be off, as a share of the way from the base model to ICL. Claims
+of likeness leave the same share open."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Matched(GradientLearner):
-    """Train until a quantity on calibration queries is ICL's.
+class PerformanceMatched(GradientLearner):
+    """Train until a quantity on calibration queries equals ICL's.
 
     Attributes:
-        at: What is equal: "accuracy" among the labels; "loss", the right label's
-            cross-entropy over the whole vocabulary; or "change", the total variation
-            between the answer and the base model's.
+        quantity: "accuracy" among the labels; "loss", the right label's cross-entropy
+            over the whole vocabulary; or "change", the total variation between the
+            answer and the base model's.
     """
 
-    at: Quantity
+    quantity: Quantity
 
     @property
     def choice(self) -> Learner:
-        """Who chooses rate and passes, on calibration queries."""
+        """The learner that chooses rate and passes on calibration queries."""
         own = {f.name: getattr(self, f.name) for f in fields(GradientLearner)}
-        return Match(of=GradientLearner(**own), at=self.at)
+        return MatchedSelection(of=GradientLearner(**own), quantity=self.quantity)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Match:
+class MatchedSelection:
     """Choose the rate and pass at which a quantity comes nearest to ICL's.
 
-    Of equally near ones, that of the least loss. The observation has ``gaps`` (n_sets
-    used, 1), the learner's quantity − ICL's; ``facts`` say whether it is a match.
+    If several points are equally near, the one with the least loss is chosen. The
+    observation has ``gaps`` (n_sets used, 1), the learner's quantity − ICL's. Its
+    ``facts`` say whether it is a match.
     """
 
     of: GradientLearner
-    at: Quantity
+    quantity: Quantity
     needs_model: bool = True
 
     def observe(self, context: LearnerContext) -> Observation:
@@ -74,20 +78,20 @@ class Match:
         Raises:
             NumericsError: No rate gives finite answers.
         """
-        path, base = context.observe(Trajectory(of=self.of)), context.observe(Base())
-        column = QUANTITIES.index(self.at)
-        icl, alone = (
-            standings(context.observe(InContext()), base),
-            standings(base, base),
+        path = context.observe(GradientTrajectory(of=self.of))
+        icl, base = context.observe(InContext()), context.observe(Base())
+        column = QUANTITIES.index(self.quantity)
+        wanted, start = (
+            quantities_of(answered, base)[:SELECTION_SETS, column]
+            for answered in (icl, base)
         )
-        wanted, start = (s[:SELECTION_SETS, column] for s in (icl, alone))
         values = path["points"][..., column]  # (n_sets, n_rates, n_passes)
         gaps = values - wanted[:, None, None]
         r, p = _nearest(gaps, path["points"][..., QUANTITIES.index("loss")])
         off = abs(float(gaps[:, r, p].mean()))
-        if self.at == "change":
-            off += _hidden(context.observe(InContext()), base)
-        tolerance = NEAR * abs(float(wanted.mean() - start.mean()))
+        if self.quantity == "change":
+            off += _change_in_the_rest(icl, base)
+        tolerance = MATCH_TOLERANCE * abs(float(wanted.mean() - start.mean()))
         return Observation(
             arrays={"gaps": gaps[:, r, p, None]},
             facts={
@@ -102,11 +106,11 @@ class Match:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trajectory:
-    """Read how far GD has come on the queries, at every rate and after many passes.
+class GradientTrajectory:
+    """Measure how much GD has learned, at every rate and after many passes.
 
-    The observation has ``points`` (n_sets used, n_rates, n_passes, n_quantities), the
-    quantities being those of ``QUANTITIES``; a point that is no number is ``NOWHERE``.
+    The observation has ``points`` (n_sets used, n_rates, n_passes, n_quantities), in
+    the order of ``QUANTITIES``. A point at which training has failed is ``FAILED``.
     """
 
     of: GradientLearner
@@ -118,39 +122,24 @@ class Trajectory:
         Raises:
             DataError: A prompt is too long or the labels collide.
         """
-        from probes.models.training.label_batches import encode_lessons
-        from probes.models.training.trainer import trainer_for
         from probes.models.training.training_runs import TrainingRun
 
-        task, model, base = context.text_task(), context.model, context.observe(Base())
-        labels = verbalize(model.tokenizer, task)
-        shown = task.demonstrations[:SELECTION_SETS]
-        lessons = encode_lessons(model, task, labels, shown)
-        training = trainer_for(model, self.of.training, lessons)
+        base, prompts = context.observe(Base()), context.prompts()
+        demonstrations = prompts.task.demonstrations[:SELECTION_SETS]
+        training = self.of.prepare(context, prompts, demonstrations)
         trials = [
             TrainingRun(index=index, rate=rate, seed=training_seed(context, index))
-            for index in range(len(shown))
+            for index in range(len(demonstrations))
             for rate in self.of.rates
         ]
-        reads = half_octaves(max(self.of.passes))
-
-        def ask(trial: TrainingRun, weights: Mapping[str, Any]) -> Array:
-            with model.tuned(weights):
-                answered = ask_set(model, task, labels, task.queries[trial.index])
-            alone = base.of_set(trial.index)
-            parts = truncation.kept(answered[None], labels.first_tokens)  # as base is
-            ours = Observation(
-                arrays={**parts, "gold": alone.gold},
-                facts={**base.facts, "n_vocab": answered.shape[-1]},
-            )
-            return np.asarray(standings(ours, alone)[0])
-
-        walks = [
-            _walk(training, stack, reads, ask) for stack in training.stacks(trials)
+        passes = half_octaves(max(self.of.passes))
+        ask = _asker(context.model, prompts, base)
+        paths = [
+            _path(training, stack, passes, ask) for stack in training.stacks(trials)
         ]
-        shape = (len(shown), len(self.of.rates), len(reads), len(QUANTITIES))
-        points = np.concatenate(walks).reshape(shape)
-        return Observation(arrays={"points": points}, facts={"passes": reads})
+        shape = (len(demonstrations), len(self.of.rates), len(passes), len(QUANTITIES))
+        points = np.concatenate(paths).reshape(shape)
+        return Observation(arrays={"points": points}, facts={"passes": passes})
 
 
 def half_octaves(most: int) -> list[int]:
@@ -159,12 +148,12 @@ def half_octaves(most: int) -> list[int]:
     return sorted({n for n in powers if n < most} | {most})
 
 
-def standings(learned: Observation, base: Observation) -> Array:
+def quantities_of(learned: Observation, base: Observation) -> Array:
     """Measure the quantities of each set, the mean over its queries.
 
     Args:
-        learned: Answers of any learner.
-        base: Those of the base model to the same queries.
+        learned: Any learner's answers.
+        base: The base model's answers to the same queries.
 
     Returns:
         Shape (n_sets, n_quantities), in the order of ``QUANTITIES``.
@@ -172,52 +161,66 @@ def standings(learned: Observation, base: Observation) -> Array:
     right = learned.label_log_probs.argmax(axis=-1) == learned.gold
     gold = learned.gold[..., None]
     losses = -np.take_along_axis(learned.answer_log_probs, gold, axis=-1)[..., 0]
-    ours, theirs = map(np.exp, common(learned, base).log_probs)
+    ours, theirs = map(np.exp, on_common_support(learned, base).log_probs)
     change = np.abs(ours - theirs).sum(-1) / 2
     quantities = (right.astype(np.float64), losses, change)
     return np.stack([values.mean(axis=1) for values in quantities], axis=1)
 
 
-def _hidden(icl: Observation, base: Observation) -> float:
-    """Bound how far two changes, ICL's and GD's, may be off as they are measured.
+def _change_in_the_rest(icl: Observation, base: Observation) -> float:
+    """Bound the error of two measured changes, ICL's and GD's.
 
-    Of answers kept in part a total variation is known up to the larger of the two
-    rests. GD's rest is not at hand; what is kept leaves it this much at the most.
+    The total variation of truncated answers is known up to the larger of the two rests.
+    GD's rest is not known here, but truncation bounds it by ``MOST_REST``.
     """
     if not truncation.is_large(base.n_vocab):
         return 0.0
-    ours, alone = common(icl, base).rests
+    ours, alone = on_common_support(icl, base).rests
     of_both = np.maximum(ours, alone) + alone
     return float(of_both[:SELECTION_SETS].mean()) + truncation.MOST_REST
 
 
-def _walk(
-    training: Trainer,
-    stack: Sequence[TrainingRun],
-    reads: list[int],
-    ask: Callable[[TrainingRun, Mapping[str, Any]], Array],
+def _asker(model: CausalLM, prompts: EncodedPrompts, base: Observation) -> Ask:
+    """Return a function that measures a trial's quantities under some weights."""
+
+    def ask(trial: TrainingRun, weights: Mapping[str, Any]) -> Array:
+        with model.tuned(weights):
+            answered = ask_set(model, prompts, prompts.task.queries[trial.index])
+        alone = base.of_set(trial.index)
+        arrays = truncation.truncated(answered[None], prompts.labels.first_tokens)
+        ours = Observation(
+            arrays={**arrays, "gold": alone.gold},
+            facts={**base.facts, "n_vocab": answered.shape[-1]},
+        )
+        return np.asarray(quantities_of(ours, alone)[0])
+
+    return ask
+
+
+def _path(
+    training: Trainer, stack: Sequence[TrainingRun], passes: list[int], ask: Ask
 ) -> Array:
-    """Train a stack once, asking on the way: (n_trials, n_reads, n_quantities)."""
-    found = np.full((len(stack), len(reads), len(QUANTITIES)), NOWHERE)
+    """Train a stack once, asking on the way: (n_trials, n_passes, n_quantities)."""
+    points = np.full((len(stack), len(passes), len(QUANTITIES)), FAILED)
 
     def read(done: int, weights: Mapping[str, Any]) -> None:
-        if done in reads:
+        if done in passes:
             for place, trial in enumerate(stack):
                 own = {name: stacked[place] for name, stacked in weights.items()}
                 with contextlib.suppress(NumericsError):  # diverged: no candidate
-                    found[place, reads.index(done)] = ask(trial, own)
+                    points[place, passes.index(done)] = ask(trial, own)
 
-    training.run(stack, reads[-1], after_pass=read)
-    return found
+    training.run(stack, passes[-1], after_pass=read)
+    return points
 
 
 def _nearest(gaps: Array, losses: Array) -> tuple[int, int]:
-    """Find the rate and pass of the least mean gap, of equals that of the least loss.
+    """Find the rate and pass of the least mean gap; least loss decides between equals.
 
     Raises:
         NumericsError: No rate gives finite answers.
     """
-    is_candidate = (losses > NOWHERE).all(axis=0)
+    is_candidate = (losses > FAILED).all(axis=0)
     if not is_candidate.any():
         raise NumericsError(
             "No learning rate gives finite answers on calibration queries. Expected "

@@ -1,15 +1,15 @@
-"""Learning in context without an order: demonstrations stand side by side."""
+"""Learning in context without an order: demonstrations are side by side."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from probes.data.tokenization import verbalize
-from probes.learners.encoded_prompts import Texts
-from probes.learners.in_context import text_observation
+from probes.learners.in_context import reads_once, text_observation
+from probes.observations.learner_cost import LearnerCost, PromptSizes
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class PositionFree:
-    """Answer each query after demonstrations at one place that do not see each other.
+    """Answer each query after demonstrations that share positions, none seeing another.
 
-    What is left of ICL when the order of its demonstrations is taken away: the answer
-    is the same after every order, to rounding. The model was not trained to read so.
+    This is ICL without the order of its demonstrations: the answer is the same after
+    every order, to rounding. The model was not trained to read this way.
 
     Reference:
         Ratner et al. 2022, arXiv:2212.10947, "parallel context windows", each window
@@ -40,11 +40,15 @@ class PositionFree:
         """
         from probes.models.causal_lm.parallel_context_windows import log_probs_after
 
-        task, model = context.text_task(), context.model
-        labels = verbalize(model.tokenizer, task)
-        texts = Texts(model, task, labels)
+        prompts = context.prompts().with_room_for_answers()
         answered = [
-            log_probs_after(model, *texts.side_by_side(index))
-            for index in range(len(task.queries))
+            log_probs_after(context.model, *prompts.side_by_side(index))
+            for index in range(len(prompts.task.queries))
         ]
-        return text_observation(task, labels, np.stack(answered))
+        return text_observation(prompts, np.stack(answered))
+
+    def cost(
+        self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None
+    ) -> LearnerCost:
+        """Count a set's demonstrations once for all its queries."""
+        return reads_once(sizes)

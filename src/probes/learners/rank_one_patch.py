@@ -1,4 +1,4 @@
-"""How exactly a rank-one patch of weights stands in for the context, in every layer."""
+"""How exactly a rank-one patch of weights replaces the context, in every layer."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from probes.data.tokenization import verbalize
-from probes.learners.encoded_prompts import Texts
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
@@ -36,16 +34,14 @@ class RankOnePatch:
         """
         from probes.models.causal_lm.implicit_weight_update import patch_errors
 
-        task, model = context.text_task(), context.model
-        texts = Texts(model, task, verbalize(model.tokenizer, task))
-        found = []
-        for index in range(len(task.queries)):
-            alone, prompts = texts.queries(index), texts.queries_in_context(index)
-            n_own = [
-                texts.query_length(*both) for both in zip(alone, prompts, strict=True)
-            ]
-            found.append(patch_errors(model, prompts, n_own).numpy())
-        norms = np.array(found)  # (n_sets, n_queries, n_layers, 2)
+        prompts = context.prompts().with_room_for_answers()
+        of_sets = []
+        for index, queries in enumerate(prompts.task.queries):
+            encoded = prompts.in_context(index)
+            pairs = zip(prompts.alone(queries), encoded, strict=True)
+            lengths = [prompts.query_length(*pair) for pair in pairs]
+            of_sets.append(patch_errors(context.model, encoded, lengths).numpy())
+        norms = np.array(of_sets)  # (n_sets, n_queries, n_layers, 2)
         return Observation(
             arrays={"patch_errors": norms[..., 0], "context_effects": norms[..., 1]}
         )

@@ -1,8 +1,8 @@
 """The regression algorithms, batched: GD, GD++, Newton, ridge and OLS.
 
 All predict ŷ = w·x. Rates are on the sum of squares ½Σ(w·xᵢ − yᵢ)²: the papers' η/N.
-How they run stands in ``spectral``, how their settings are fitted in ``fitting``, and
-other algorithms in ``rivals``.
+``eigenbasis`` runs them, ``fitting`` fits their settings, and ``regression_baselines``
+has other algorithms.
 """
 
 from __future__ import annotations
@@ -43,11 +43,12 @@ class LinearLearner:
         steps: Iterations; None takes as many as the network has layers.
         settings: gd: (rate,); gdpp: (rate, γ); newton and newton_scaled: (start
             scale,), the latter relative to each task's 1/‖S‖²; ridge: (λ,).
-            None takes what the network declares for the algorithm, and otherwise what
-            comes nearest to ICL on calibration tasks, which no verdict sees.
-        fitted_on: The distribution of the calibration tasks; None: the cell's own.
+            None takes the network's declared settings for the algorithm. If there are
+            none, it takes those that come nearest to ICL on calibration tasks, which no
+            verdict sees.
+        fitted_on: The distribution of the calibration tasks; None takes the cell's.
         fitted_steps: Iterations with which settings are declared or fitted, so that
-            fewer steps are a part of the same run; None: ``steps``.
+            fewer steps are a part of the same run; None takes ``steps``.
     """
 
     algorithm: Algorithm
@@ -61,7 +62,7 @@ class LinearLearner:
         wanted = SETTINGS[self.algorithm]
         if self.settings is not None and len(self.settings) != wanted:
             raise OptionError(
-                f"{self.algorithm} was given the settings {self.settings}. Expected "
+                f"The settings of {self.algorithm} are {self.settings}. Expected "
                 f"{wanted} numbers. See LinearLearner.settings."
             )
 

@@ -1,4 +1,4 @@
-"""Algorithms that are no full-batch iteration: one demonstration a step, neighbours."""
+"""Algorithms without full-batch iterations: one-pass SGD and nearest neighbours."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class OnePassSGD:
 
     Attributes:
         rate: Rate on ½(w·x − y)²; "typical" is 1/(n_inputs · E x²) of the
-            demonstrations, "fitted" what comes nearest to ICL on calibration tasks.
-        passes: How often the demonstrations are gone through.
+            demonstrations; "fitted" comes nearest to ICL on calibration tasks.
+        passes: Passes over the demonstrations.
         reshuffled: Draw a new order for each pass after the first.
-        batch_size: Demonstrations a step, which goes along their mean gradient.
+        batch_size: Demonstrations in each step, which follows their mean gradient.
     """
 
     rate: float | Literal["typical", "fitted"] = "typical"
@@ -55,14 +55,14 @@ class OnePassSGD:
         if self.rate == "typical":
             size = float((task.x**2).sum(axis=-1).mean())
             return 1.0 / (size + 1e-300)
-        seen, target = calibration(context)
+        tasks, target = calibration(context)
         seed = context.request.settings.seed
 
         def predict(rates: tuple[Any, ...]) -> Numbers:
-            weights = self._weights(seen, rates[0], seed)
-            return np.asarray(np.einsum("sqd,sd->sq", seen.queries, weights)).ravel()
+            weights = self._weights(tasks, rates[0], seed)
+            return np.asarray(np.einsum("sqd,sd->sq", tasks.queries, weights)).ravel()
 
-        return fit_alone(predict, target.ravel(), float((seen.x**2).sum(-1).max()))
+        return fit_alone(predict, target.ravel(), float((tasks.x**2).sum(-1).max()))
 
     def _weights(self, task: RegressionTask, rate: Any, seed: int) -> Numbers:
         """Run all steps; a complex rate gives derivatives by a complex step."""
@@ -88,7 +88,7 @@ class NearestNeighbours:
     """The mean answer of the k nearest demonstrations.
 
     Attributes:
-        k: "fitted" takes the number that comes nearest to ICL on calibration tasks.
+        k: Number of neighbours; "fitted" comes nearest to ICL on calibration tasks.
     """
 
     k: int | Literal["fitted"] = 3
@@ -125,7 +125,7 @@ def neighbours(task: RegressionTask) -> Array:
 
 
 def calibration(context: LearnerContext) -> tuple[RegressionTask, Array]:
-    """Give calibration tasks, which no verdict sees, and ICL's predictions on them."""
+    """Draw calibration tasks, which no verdict sees, and ask ICL to answer them."""
     request = replace(context.request, queries="calibration", order=0)
     icl = context.answer(replace(request, learner=InContext()))
     return request.regression_task(), icl.predictions

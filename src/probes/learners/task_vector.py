@@ -1,11 +1,12 @@
-"""A task vector: ICL squeezed into one hidden state, as a rival of GD.
+"""A task vector: ICL compressed into one hidden state, an alternative to GD.
 
-Hendel, Geva and Globerson 2023, arXiv:2310.15916: the demonstrations and a dummy query
-are read once; the hidden state that a middle layer has at the last token is put in its
-place while the query is answered alone. Where the prompt ends with a token that says
-nothing, such as a colon, that takes nothing from the query. Where it ends with the
-query's own words, the state takes their place; there what the demonstrations added to
-the state can be added instead (Liu et al. 2023, arXiv:2311.06668).
+Hendel, Geva and Globerson 2023, arXiv:2310.15916: the model reads the demonstrations
+and a dummy query once. A middle layer's hidden state at the last token then replaces
+the state at the last token of the query, which is answered alone. If the prompt ends
+with an empty token such as a colon, the query loses nothing. If it ends with the
+query's own words, the replaced state loses them. In that case the change that the
+demonstrations made to the state can be added instead (Liu et al. 2023,
+arXiv:2311.06668).
 """
 
 from __future__ import annotations
@@ -15,35 +16,35 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from probes.data.tokenization import verbalize
 from probes.errors import DataError
-from probes.learners.encoded_prompts import Texts
-from probes.learners.gradient import SELECTION_SETS
 from probes.learners.in_context import text_observation
+from probes.learners.training_trials import SELECTION_SETS
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
+    from probes.data.prompt_encoding import EncodedPrompts
+    from probes.data.text_tasks import TextTask
     from probes.observations.request import LearnerContext
 
 Form = Literal["replaced", "added"]
-N_DUMMIES = 4  # the authors have one; a mean of several carries less of any
+N_DUMMIES = 4  # the authors use one; a mean of several carries less of any single one
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskVector:
-    """Answer the query alone, with the hidden state that demonstrations left behind.
+    """Answer the query alone, with a hidden state taken from the demonstrations.
 
     Attributes:
-        form: "replaced" puts the state after demonstrations and a dummy query in place
-            of the query's; "added" adds by how much it differs from that of the dummy
-            query alone.
+        form: "replaced" replaces the query's state by the state after demonstrations
+            and a dummy query; "added" adds the difference between that state and the
+            state of the dummy query alone.
     """
 
     form: Form = "replaced"
     needs_model: bool = True
 
     def observe(self, context: LearnerContext) -> Observation:
-        """Take one vector a set, and answer its queries with it.
+        """Take one vector for each set, and answer its queries with it.
 
         Raises:
             DataError: A prompt is too long, or there are too few calibration queries.
@@ -54,12 +55,16 @@ class TaskVector:
         chosen = context.choose(choice)
         layer = chosen["layer"]
         states = context.observe(TaskStates(), queries="calibration")[self.form]
-        texts, model = _texts(context), context.model
+        prompts = context.prompts().with_room_for_answers()
         answered = [
-            log_probs_with(model, texts.queries(i), layer, vector, form=self.form)
-            for i, vector in enumerate(states[:, layer])
+            log_probs_with(
+                context.model, prompts.alone(queries), layer, vector, form=self.form
+            )
+            for queries, vector in zip(
+                prompts.task.queries, states[:, layer], strict=True
+            )
         ]
-        return text_observation(texts.task, texts.labels, np.stack(answered), **chosen)
+        return text_observation(prompts, np.stack(answered), **chosen)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,17 +86,15 @@ class TaskStates:
         """
         from probes.models.causal_lm.activation_patching import states_at_the_end
 
-        texts, model = _texts(context), context.model
-        n = n_dummies(texts)
-        after, alone = (
-            np.stack(
-                [
-                    states_at_the_end(model, prompts(index)[:n]).mean(axis=0)
-                    for index in range(len(texts.task.queries))
-                ]
-            )
-            for prompts in (texts.queries_in_context, texts.queries)
-        )
+        prompts = context.prompts().with_room_for_answers()
+        n = n_dummies(prompts.task)
+
+        def mean_states(encoded: list[list[int]]) -> Any:
+            return states_at_the_end(context.model, encoded[:n]).mean(axis=0)
+
+        sets = range(len(prompts.task.queries))
+        after = np.stack([mean_states(prompts.in_context(i)) for i in sets])
+        alone = np.stack([mean_states(prompts.alone(q)) for q in prompts.task.queries])
         return Observation(arrays={"replaced": after, "added": after - alone})
 
 
@@ -99,9 +102,9 @@ class TaskStates:
 class LayerChoice:
     """Choose the layer whose vectors give calibration queries the least label loss.
 
-    The authors choose by accuracy, in which layers often are alike. The choice is one
-    for the cell, by its first sets, on queries that are no dummies; its observation
-    holds no arrays.
+    The authors choose by accuracy, which is often equal for several layers. All sets of
+    a cell share one choice, made on the first sets with queries that are not dummies.
+    The observation holds no arrays.
     """
 
     form: Form
@@ -113,10 +116,11 @@ class LayerChoice:
         Raises:
             DataError: A prompt is too long, or there are too few queries.
         """
-        texts, states = _texts(context), context.observe(TaskStates())[self.form]
+        prompts = context.prompts().with_room_for_answers()
+        states = context.observe(TaskStates())[self.form]
         losses = [
             [
-                _loss(context.model, texts, index, layer, vector, self.form)
+                _loss(context.model, prompts, index, layer, vector, self.form)
                 for layer, vector in enumerate(vectors)
             ]
             for index, vectors in enumerate(states[:SELECTION_SETS])
@@ -126,35 +130,36 @@ class LayerChoice:
         return Observation(arrays={}, facts=facts)
 
 
-def n_dummies(texts: Texts) -> int:
-    """Count the queries of each set that are dummies.
+def n_dummies(task: TextTask) -> int:
+    """Count the dummy queries of each set.
 
     Raises:
-        DataError: None would be left to choose a layer by.
+        DataError: No other query is left to choose a layer.
     """
-    n_queries = len(texts.task.queries[0])
+    n_queries = len(task.queries[0])
     if n_queries < 2:
         raise DataError(
-            f"A task vector needs a calibration query to read it after, and others to "
-            f"choose its layer by; there is {n_queries}. Expected at least 2. Pass "
-            f"--calibration 2 or more."
+            f"There are {n_queries} calibration queries, and a task vector needs one "
+            f"as the dummy query and others to choose its layer. Expected at least 2. "
+            f"Pass --calibration 2 or more."
         )
     return min(N_DUMMIES, n_queries // 2)
 
 
 def _loss(
-    model: Any, texts: Texts, index: int, layer: int, vector: Any, form: Form
+    model: Any,
+    prompts: EncodedPrompts,
+    index: int,
+    layer: int,
+    vector: Any,
+    form: Form,
 ) -> float:
-    """Average the right label's loss over a set's queries but the dummies, in nats."""
+    """Average the right label's loss over a set's other queries, in nats."""
     from probes.models.causal_lm.activation_patching import log_probs_with
 
-    n = n_dummies(texts)
-    asked = texts.task.queries[index][n:]
-    found = log_probs_with(model, texts.queries(index)[n:], layer, vector, form=form)
-    gold = [texts.labels.first_tokens[query.label] for query in asked]
-    return float(-found[np.arange(len(asked)), gold].mean(dtype=np.float64))
-
-
-def _texts(context: LearnerContext) -> Texts:
-    task, model = context.text_task(), context.model
-    return Texts(model, task, verbalize(model.tokenizer, task))
+    queries = prompts.task.queries[index]
+    n = n_dummies(prompts.task)
+    encoded = prompts.alone(queries)[n:]
+    log_probs = log_probs_with(model, encoded, layer, vector, form=form)
+    gold = [prompts.labels.first_tokens[query.label] for query in queries[n:]]
+    return float(-log_probs[np.arange(len(gold)), gold].mean(dtype=np.float64))

@@ -1,4 +1,4 @@
-"""What an algorithm predicts after each of several numbers of steps of one run."""
+"""An algorithm's predictions after several numbers of steps of one run."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from probes.observations.request import LearnerContext
 
 DIVERGED = 1e3
-"""Predictions are held at so many answer sizes: a run that diverges is far from
-everything, and how far tells nothing."""
+"""The largest prediction kept, in answer sizes. A run that diverges is far from
+everything, and it does not matter how far."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Steps:
+class AlgorithmTrajectory:
     """One run of an iterative algorithm, read after several numbers of steps.
 
     Attributes:
-        of: The algorithm. Its settings, declared or fitted with its own number of
-            steps, hold for the whole run.
-        counts: Numbers of steps, ascending; 0 is where the run starts.
+        of: The algorithm. The whole run has its settings, declared or fitted with its
+            own number of steps.
+        counts: Numbers of steps, ascending; 0 is the start of the run.
     """
 
     of: LinearLearner
@@ -39,8 +39,8 @@ class Steps:
         ascending = list(self.counts) == sorted({*self.counts}) and self.counts
         if not ascending or self.counts[0] < 0:
             raise OptionError(
-                f"Steps was given the counts {self.counts}. Expected different whole "
-                f"numbers from 0 on, ascending. Sort them."
+                f"The counts of steps are {self.counts}. Expected different whole "
+                f"numbers from 0 on, ascending. Sort counts=."
             )
 
     def observe(self, context: LearnerContext) -> Observation:
@@ -52,17 +52,17 @@ class Steps:
         settings = context.observe(self.of).facts["settings"]
         task = context.request.regression_task()
         limit = DIVERGED * float(np.sqrt(np.mean(task.answers**2)))
-        with np.errstate(all="ignore"):  # of runs that diverge
+        with np.errstate(all="ignore"):  # runs may diverge
             weights = weights_after(
                 task, self.of.algorithm, tuple(settings), self.counts
             )
-            paths = _held(task.queries @ weights, limit)
+            paths = _clipped(task.queries @ weights, limit)
         return Observation(
             arrays={"paths": paths, "answers": task.answers},
             facts={"settings": list(settings), "counts": list(self.counts)},
         )
 
 
-def _held(predictions: Array, limit: float) -> Array:
-    held = np.where(np.isnan(predictions), limit, predictions)
-    return np.asarray(np.clip(held, -limit, limit))
+def _clipped(predictions: Array, limit: float) -> Array:
+    finite = np.where(np.isnan(predictions), limit, predictions)
+    return np.asarray(np.clip(finite, -limit, limit))

@@ -1,4 +1,4 @@
-"""What is read off a network's weights, and how it answers when they are disturbed."""
+"""Statistics of a network's weights, and its answers when they carry noise."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from probes.cards import ModelCard
-from probes.data.tokenization import verbalize
 from probes.errors import OptionError
 from probes.hashing import seed_of
-from probes.learners.encoded_prompts import Texts
 from probes.learners.in_context import regression_observation, text_observation
 from probes.observations.observation import Observation
 
@@ -22,11 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class WeightStatistics:
-    """Read how sparse the attention matrices are; nothing learns and nothing answers.
+    """Measure how sparse the attention matrices are; nothing learns or answers.
 
-    The observation's arrays have the leading axes (n_layers, n_matrices), the matrices
-    being those of ``attention_weights``: ``shares`` with a last axis of thresholds,
-    ``hoyer``, ``participation`` and ``sizes`` (root mean squares).
+    The observation's arrays have the leading axes (n_layers, n_matrices), in the order
+    of ``attention_weights``: ``shares`` with a last axis of thresholds, ``hoyer``,
+    ``participation`` and ``sizes`` (root mean squares).
     """
 
     needs_model: bool = True
@@ -58,46 +56,44 @@ class WeightStatistics:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Disturbed:
-    """Answer in context with weights that carry noise, another draw for every set.
+class NoisyWeights:
+    """Answer in context with noise on the weights, drawn anew for every set.
 
     Attributes:
-        by: Standard deviation of the Gaussian noise on every entry of a weight tensor,
-            relative to the root mean square of the tensor's entries.
+        noise: Standard deviation of the Gaussian noise on every entry of a weight
+            tensor, relative to the root mean square of the tensor's entries.
     """
 
-    by: float
+    noise: float
     needs_model: bool = True
 
     def __post_init__(self) -> None:
-        if not 0 <= self.by < float("inf"):
+        if not 0 <= self.noise < float("inf"):
             raise OptionError(
-                f"The weights are to be disturbed by {self.by}. Expected a finite "
-                f"number >= 0, relative to their size. Mend by=."
+                f"The noise on the weights is {self.noise}. Expected a finite number "
+                f">= 0, relative to their size. Correct noise=."
             )
 
     def observe(self, context: LearnerContext) -> Observation:
-        """Disturb the weights anew for each set, and ask its queries.
+        """Add noise to the weights for each set, and ask its queries.
 
         Raises:
             DataError: A prompt is too long or the labels collide.
-            NumericsError: The disturbed model answers NaN or infinite logits.
+            NumericsError: The noisy model answers NaN or infinite logits.
         """
-        if context.request.model.family == "regression":
+        if not context.request.model.answers_text:
             return self._on_regression(context)
-        task, model = context.text_task(), context.model
-        labels = verbalize(model.tokenizer, task)
-        texts = Texts(model, task, labels)
+        prompts, model = context.prompts().with_room_for_answers(), context.model
         answered = []
-        for index in range(len(task.queries)):
+        for index in range(len(prompts.task.queries)):
             with model.tuned(self._noisy(model.model, context, index)):
-                prompts = texts.queries_in_context(index)
-                answered.append(model.next_token_log_probs(prompts))
-        return text_observation(task, labels, np.stack(answered))
+                encoded = prompts.in_context(index)
+                answered.append(model.next_token_log_probs(encoded))
+        return text_observation(prompts, np.stack(answered))
 
     def _on_regression(self, context: LearnerContext) -> Observation:
         tasks = context.request.regression_task()
-        found = []
+        answers = []
         for index in range(len(tasks.x)):
             one = slice(index, index + 1)
             model = copy.deepcopy(context.model)
@@ -109,8 +105,8 @@ class Disturbed:
                 queries=tasks.queries[one],
                 answers=tasks.answers[one],
             )
-            found.append(model.answer(single))
-        predictions, sensitivities = map(np.concatenate, zip(*found, strict=True))
+            answers.append(model.answer(single))
+        predictions, sensitivities = map(np.concatenate, zip(*answers, strict=True))
         return regression_observation(tasks, predictions, sensitivities)
 
     def _noisy(
@@ -122,15 +118,15 @@ class Disturbed:
         generator = torch.Generator().manual_seed(seed)
         noisy = {}
         for name, weight in module.named_parameters():
-            noise = torch.randn(weight.shape, generator=generator).to(weight)
+            drawn = torch.randn(weight.shape, generator=generator).to(weight)
             size = weight.detach().float().square().mean().sqrt().to(weight)
-            noisy[name] = weight.detach() + self.by * size * noise
+            noisy[name] = weight.detach() + self.noise * size * drawn
         return noisy
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
-    """Measure how far the weights are from those of another model of their shape.
+    """Measure the distance of the weights from those of a model of the same shape.
 
     The observation has ``drift`` (1, 1): ‖Θ − Θ'‖ / ‖Θ'‖ over all weights.
 
@@ -146,7 +142,7 @@ class Drift:
 
         Raises:
             ModelError: One cannot be loaded.
-            OptionError: They are not of one shape.
+            OptionError: Their shapes differ.
         """
         ours = dict(context.model.model.named_parameters())
         other: Any = context.load(self.since)
@@ -155,9 +151,9 @@ class Drift:
             n: p.shape for n, p in theirs.items()
         }:
             raise OptionError(
-                f"{context.request.model.name} and {self.since.name} have weights of "
-                f"other names or shapes. Expected checkpoints of one training. Mend "
-                f"the card's checkpoints=."
+                f"The weights of {context.request.model.name} and {self.since.name} "
+                f"differ in names or shapes. Expected checkpoints of one training. "
+                f"Correct the card's checkpoints=."
             )
         gaps = [float((p - theirs[n]).double().square().sum()) for n, p in ours.items()]
         sizes = [float(p.double().square().sum()) for p in theirs.values()]

@@ -1,7 +1,7 @@
 """The worst task that Hypothesis finds for a claim that holds by algebra.
 
-A claim "for every task" is not sampled but hunted: tasks of a stated space are tried,
-each steered towards a larger disagreement, and the worst is shrunk and shown.
+A claim about every task needs a search, not a sample. Hypothesis tries tasks of a
+stated space, steers towards larger disagreement, and shrinks the worst one.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ EXAMPLES = 100
 
 @dataclass(frozen=True, kw_only=True)
 class WorstCase:
-    """Hunt the task on which ICL and an algorithm disagree most.
+    """Search for the task on which ICL and an algorithm disagree most.
 
     The space: 1 to ``longest`` demonstrations, input scales 0.1 to 2 (by decades and
     halves), condition numbers 1 to 10, noise 0 to 1, teacher means 0 to 3, any seed,
     any order.
 
     Attributes:
-        against: The algorithm that ICL is compared with, its settings as in the cell.
-        tolerance: A disagreement above it, relative to the answers' size, is a
-            counterexample, and is then shrunk.
-        longest: Most demonstrations of a task.
+        against: The algorithm that is compared with ICL, with the cell's settings.
+        tolerance: A larger disagreement, relative to the answers' size, is a
+            counterexample, and Hypothesis shrinks it.
+        longest: The most demonstrations of a task.
     """
 
     against: LinearLearner
@@ -46,38 +46,46 @@ class WorstCase:
     needs_model: bool = True
 
     def observe(self, context: LearnerContext) -> Observation:
-        """Search the space; the answers are those to the worst task found.
+        """Search the space, and keep both answers to the worst task.
 
         Raises:
-            OptionError: The cell has no fixed input dimension; our own bug.
+            OptionError: The cell has no regression tasks.
         """
         rows = context.request.dataset.rows
         if not isinstance(rows, LinearTasks):
             raise OptionError(
-                "A hunt needs regression tasks. Expected a regression cell."
+                "A search for the worst task needs regression tasks. Expected a "
+                "regression cell. Declare the observation on='regression'."
             )
-        theirs = context.observe(self.against)
-        settings = tuple(theirs.facts["settings"])
-        steps = int(theirs.facts["steps"])
+        facts = context.observe(self.against).facts
+        settings, steps = tuple(facts["settings"]), int(facts["steps"])
 
         def answer(task: RegressionTask) -> tuple[Any, Any]:
             ours, _ = context.model.answer(task)
             weights = solve(task, self.against.algorithm, steps, settings)
             return ours, np.einsum("sqd,sd->sq", task.queries, weights)
 
-        found = _search(answer, rows.n_inputs, self.tolerance, self.longest)
-        return Observation(arrays=found[1], facts={"counterexample": found[0]})
+        worst = _search(answer, rows.n_inputs, self.tolerance, self.longest)
+        choice = ", ".join(f"{k}={v}" for k, v in worst["choice"].items())
+        names = ("ours", "theirs", "answers")
+        described = f"{choice}: relative disagreement {worst['error']:.3g}"
+        return Observation(
+            arrays={name: np.asarray(worst[name]) for name in names},
+            facts={"counterexample": described},
+        )
 
 
 def _search(
     answer: Any, n_inputs: int, tolerance: float, longest: int
-) -> tuple[str, dict[str, Any]]:
+) -> dict[str, Any]:
+    """Find the worst task, or the simplest one that breaks the tolerance."""
     from hypothesis import HealthCheck, Phase, given, settings, target
     from hypothesis import strategies as st
 
     worst: dict[str, Any] = {"error": -1.0}
     shrunk: dict[str, Any] = {}
 
+    # Hypothesis seeds its draws with this function's text: an edit changes the tasks.
     @settings(
         max_examples=EXAMPLES,
         database=None,
@@ -112,14 +120,12 @@ def _search(
     try:
         attempt()
     except _CounterexampleError:
-        worst = shrunk
-    told = ", ".join(f"{k}={v}" for k, v in worst["choice"].items())
-    arrays = {name: np.asarray(worst[name]) for name in ("ours", "theirs", "answers")}
-    return f"{told}: relative disagreement {worst['error']:.3g}", arrays
+        return shrunk
+    return worst
 
 
 class _CounterexampleError(Exception):
-    """Tells Hypothesis that a task breaks the claim."""
+    """Raised to make Hypothesis shrink a task that breaks the claim."""
 
 
 def disagreement(ours: Any, theirs: Any, answers: Any) -> float:

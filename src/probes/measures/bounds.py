@@ -13,10 +13,10 @@ from dataclasses import replace
 import numpy as np
 
 from probes.measurement import UNBOUNDED, Array, Measurement
-from probes.observations.common_support import NOTHING, Common
+from probes.observations.common_support import UNKNOWN, CommonSupport
 
 
-def bound_divergence(similarity: Measurement, shared: Common) -> Measurement:
+def bound_divergence(similarity: Measurement, shared: CommonSupport) -> Measurement:
     """Bound 1 − the Jensen–Shannon divergence of two answers.
 
     The divergence is I(Z; X), the information that an answer X carries about which
@@ -45,16 +45,16 @@ def mixing(p: Array, q: Array) -> Array:
     return np.asarray(both / 2 * entropy)
 
 
-def _known_alone(shared: Common) -> tuple[Array, Array]:
+def _known_alone(shared: CommonSupport) -> tuple[Array, Array]:
     """Give the masses of tokens that only the one, and only the other learner knows."""
     ours, theirs = shared.known
     return (
-        np.where(theirs <= NOTHING, np.exp(ours), 0.0).sum(axis=-1),
-        np.where(ours <= NOTHING, np.exp(theirs), 0.0).sum(axis=-1),
+        np.where(theirs <= UNKNOWN, np.exp(ours), 0.0).sum(axis=-1),
+        np.where(ours <= UNKNOWN, np.exp(theirs), 0.0).sum(axis=-1),
     )
 
 
-def bound_total_variation(distance: Measurement, shared: Common) -> Measurement:
+def bound_total_variation(distance: Measurement, shared: CommonSupport) -> Measurement:
     """Bound a total variation distance.
 
     As measured, the rests add ½|p − q|. Disjoint rests add ½(p + q), which is more by
@@ -76,7 +76,7 @@ def hidden_spread(rests: Sequence[Array], *, ddof: int = 0) -> Array:
     return np.asarray(np.mean(rests, axis=0) * np.sqrt((n - 1) * n / (n - ddof)))
 
 
-def bound_spread(spread: Measurement, shared: Common) -> Measurement:
+def bound_spread(spread: Measurement, shared: CommonSupport) -> Measurement:
     """Bound a sum over tokens of standard deviations over R answers.
 
     A standard deviation is a seminorm: the rests add at most their own to it, or take
@@ -88,7 +88,7 @@ def bound_spread(spread: Measurement, shared: Common) -> Measurement:
 
 
 def bound_relative_spread(
-    ratio: Measurement, scale: float, orders: Common, others: Common
+    ratio: Measurement, scale: float, orders: CommonSupport, others: CommonSupport
 ) -> Measurement:
     """Bound a sum of standard deviations relative to another's mean.
 
@@ -113,7 +113,7 @@ def bound_relative_spread(
 
 
 def bound_agreement(
-    agreement: Measurement, changes: Sequence[Array], shared: Common
+    agreement: Measurement, changes: Sequence[Array], shared: CommonSupport
 ) -> Measurement:
     """Bound ⟨a, b⟩ over the larger of ‖a‖² and ‖b‖².
 
@@ -138,7 +138,7 @@ def bound_agreement(
     return replace(agreement, least=low, most=high)
 
 
-def _hidden_lengths(shared: Common) -> tuple[Array, Array]:
+def _hidden_lengths(shared: CommonSupport) -> tuple[Array, Array]:
     """Bound the lengths by which rests change the two changes.
 
     For vectors of numbers >= 0, ‖u − v‖² <= ‖u‖² + ‖v‖². Numbers up to m that sum to r

@@ -70,8 +70,8 @@ def _ratio(name: str, counted: Mask, among: Mask) -> Measurement:
     if not among.any():
         raise ShapeError(
             f"{name} has 0 queries among {among.size} to count. Expected at least one "
-            f"that the model alone answers wrongly and the learner rightly (wrongly "
-            f"for the base rate). Pass more --queries, or a learner that learns."
+            f"where the model alone is wrong and the learner right (for the base rate: "
+            f"wrong). Pass more --queries, or a learner that learns."
         )
     inside = among.astype(np.float64)
     hits = inside * counted

@@ -8,7 +8,7 @@ import numpy as np
 
 from probes.measurement import Array, Measurement
 from probes.measures.bounds import bound_divergence, bound_total_variation
-from probes.observations.common_support import common
+from probes.observations.common_support import on_common_support
 from probes.observations.observation import Observation, require_same_cells
 
 
@@ -25,7 +25,7 @@ def jensen_shannon(ours: Observation, theirs: Observation) -> Measurement:
     Reference:
         Lin 1991, doi:10.1109/18.61115, with two equal weights.
     """
-    shared = common(ours, theirs)
+    shared = on_common_support(ours, theirs)
     p, q = shared.log_probs
     found = _similarity(p, q, "vocabulary")
     return bound_divergence(found, shared)
@@ -80,7 +80,7 @@ def total_variation(ours: Observation, theirs: Observation) -> Measurement:
     Raises:
         ShapeError: The two did not answer the same queries.
     """
-    shared = common(ours, theirs)
+    shared = on_common_support(ours, theirs)
     p, q = map(np.exp, shared.log_probs)
     found = Measurement(
         name="total variation",

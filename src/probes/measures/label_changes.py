@@ -6,7 +6,7 @@ import numpy as np
 
 from probes.measurement import Measurement
 from probes.measures.bounds import bound_agreement, bound_total_variation
-from probes.observations.common_support import common
+from probes.observations.common_support import on_common_support
 from probes.observations.observation import Observation
 
 Pair = tuple[Observation, Observation]
@@ -18,7 +18,7 @@ def change_size(before: Observation, after: Observation) -> Measurement:
     Raises:
         ShapeError: The two did not answer the same queries.
     """
-    shared = common(before, after)
+    shared = on_common_support(before, after)
     p, q = map(np.exp, shared.log_probs)
     found = Measurement(
         name="change of the answer",
@@ -47,7 +47,7 @@ def change_agreement(ours: Pair, theirs: Pair) -> Measurement:
     Raises:
         ShapeError: They did not answer the same queries.
     """
-    shared = common(*ours, *theirs)
+    shared = on_common_support(*ours, *theirs)
     before, after, others_before, others_after = map(np.exp, shared.known)
     a, b = after - before, others_after - others_before
     larger = np.maximum((a**2).sum(axis=-1), (b**2).sum(axis=-1))

@@ -9,7 +9,7 @@ import numpy as np
 from probes.errors import ShapeError
 from probes.measurement import Array, Measurement
 from probes.measures.bounds import bound_relative_spread, bound_spread
-from probes.observations.common_support import common
+from probes.observations.common_support import on_common_support
 from probes.observations.observation import Observation, require_same_cells
 
 
@@ -31,7 +31,7 @@ def order_sensitivity(orders: Sequence[Observation]) -> Measurement:
         Shen et al. 2024, arXiv:2310.08540, "Sen", R = 10. The paper does not state the
         divisor; R is ours.
     """
-    shared = common(*_checked(orders))
+    shared = on_common_support(*_checked(orders))
     spread = _spread([np.exp(p) for p in shared.log_probs]).sum(-1)
     found = _measured("order sensitivity", spread, "probability")
     return bound_spread(found, shared)
@@ -69,7 +69,10 @@ def relative_order_sensitivity(
         ShapeError: There are fewer than two orders, or they answer other queries.
     """
     checked = _checked(orders)
-    shared, pair = common(*checked), common(checked[0], other_demonstrations)
+    shared, pair = (
+        on_common_support(*checked),
+        on_common_support(checked[0], other_demonstrations),
+    )
     spread = _spread([np.exp(p) for p in shared.log_probs], ddof=1).sum(-1)
     scale = float(_spread([np.exp(p) for p in pair.log_probs], ddof=1).sum(-1).mean())
     values = spread / scale if scale > 0 else np.zeros_like(spread)

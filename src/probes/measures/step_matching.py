@@ -55,7 +55,7 @@ def step_matching(layers: Sequence[Observation], run: Observation) -> StepMatchi
 
     Args:
         layers: A network's predictions after each layer.
-        run: The observation of ``learners.Steps``: one run of an algorithm.
+        run: One run of an algorithm, made by ``learners.AlgorithmTrajectory``.
 
     Raises:
         ShapeError: There is no layer, or the run answered other queries.

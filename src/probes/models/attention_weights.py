@@ -1,4 +1,4 @@
-"""The attention matrices of a network, and how sparse each is."""
+"""The attention matrices of a model, and measures of their sparsity."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ THRESHOLDS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 
 
 def attention_matrices(model: CausalLM | LinearAttention) -> Iterator[list[Tensor]]:
-    """Give each layer's matrices in the order of ``MATRICES``.
+    """Yield each layer's matrices in the order of ``MATRICES``.
 
-    Returns:
-        For each layer, tensors of shape (n_matrices, d_out, d_in): one for a factor,
-        one for each head for a product, which no change of a head's basis alters.
+    Yields:
+        For each layer, tensors of shape (n_matrices, d_out, d_in). A factor is one
+        matrix. A product has one matrix per head, and no change of a head's basis
+        alters it.
 
     Raises:
         OptionError: The architecture has no separate W_Q, W_K, W_V and W_O.
@@ -29,8 +30,8 @@ def attention_matrices(model: CausalLM | LinearAttention) -> Iterator[list[Tenso
         rows = list(model.layers)
         for start in range(0, len(rows), 5):
             W_Q, W_K, W_V, P, _ = (matrix.detach() for matrix in rows[start:][:5])
-            found = [W_Q, W_K, W_V, W_K @ W_Q.T, P.T @ W_V.T]
-            yield [matrix[None] for matrix in found]
+            products = (W_K @ W_Q.T, P.T @ W_V.T)
+            yield [matrix[None] for matrix in (W_Q, W_K, W_V, *products)]
         return
     config = model.model.config.get_text_config()
     n_heads = int(config.num_attention_heads)
@@ -67,8 +68,8 @@ def hoyer_sparsity(matrices: Tensor) -> Tensor:
     """Measure (√n − ‖w‖₁/‖w‖₂) / (√n − 1) over each matrix's n entries, and average.
 
     Returns:
-        1 for a single entry, 0 for entries of one size, 1 − √(2/π) ≈ .202 for a large
-        Gaussian matrix of any scale, 0 for an empty one.
+        1 if one entry is nonzero, 0 if all have one size, 1 − √(2/π) ≈ .202 for a large
+        Gaussian matrix of any scale, 0 for a matrix of zeros.
 
     Reference:
         Hoyer 2004, J. Mach. Learn. Res. 5, eq. in §3.1.
@@ -77,16 +78,16 @@ def hoyer_sparsity(matrices: Tensor) -> Tensor:
     root = w.shape[1] ** 0.5
     norms = w.norm(dim=1)
     ratio = w.abs().sum(dim=1) / torch.where(norms > 0, norms, torch.ones_like(norms))
-    found = (root - ratio) / (root - 1)
-    return torch.where(norms > 0, found, torch.zeros_like(found)).mean()
+    sparsity = (root - ratio) / (root - 1)
+    return torch.where(norms > 0, sparsity, torch.zeros_like(sparsity)).mean()
 
 
 def participation(matrices: Tensor) -> Tensor:
-    """Measure (Σw²)² / (n Σw⁴), the share of entries that carry the matrix; average.
+    """Measure the participation ratio (Σw²)² / (n Σw⁴) of each matrix, and average.
 
     Returns:
-        1 for entries of one size, 1/n for a single one, 1/3 for a large Gaussian matrix
-        of any scale, 0 for an empty one.
+        1 if all entries have one size, 1/n if one is nonzero, 1/3 for a large Gaussian
+        matrix of any scale, 0 for a matrix of zeros.
     """
     square = matrices.double().flatten(1).square()
     fourth = square.square().sum(dim=1)

@@ -1,20 +1,18 @@
-"""Which function loads a network, by the kind of its weights. Imports no torch."""
+"""Which function loads a model, by the type of its weights. Imports no torch."""
 
 from __future__ import annotations
 
-from probes.cards import Checkpoint, Construction, Learned, ModelCard, Untrained
+from probes.cards import Checkpoint, Construction, Learned, ModelCard
 
 LOADERS = {
     Construction: "probes.models.regression.linear_attention:load_constructed",
     Learned: "probes.models.regression.checkpoints:load_learned",
     Checkpoint: "probes.models.causal_lm.loading:load_causal_lm",
 }
-"""Functions of a card and the run's settings, by the weights' type."""
+"""Each is a function of a card and of the run's settings."""
 
 
-def loader_of(card: ModelCard) -> tuple[str, str]:
-    """Name the module and the function that load a card's network."""
-    weights = card.weights
-    home = weights.of if isinstance(weights, Untrained) else weights
-    module, _, function = LOADERS[type(home)].partition(":")
+def loader_path(card: ModelCard) -> tuple[str, str]:
+    """Name the module and the function that load a card's model."""
+    module, _, function = LOADERS[type(card.architecture_source)].partition(":")
     return module, function

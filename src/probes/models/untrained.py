@@ -1,4 +1,4 @@
-"""Untrained twins: the same architecture with random weights, by name and by card."""
+"""Untrained models: another model's architecture with random weights."""
 
 from __future__ import annotations
 
@@ -6,47 +6,32 @@ from dataclasses import replace
 
 from probes.cards import Checkpoint, Construction, Keeps, ModelCard, Untrained
 from probes.errors import OptionError, ProbesError
-from probes.models.files.fingerprint import resolve
-from probes.models.files.untrusted_config import json_of
+from probes.models.architectures import described_architecture
+from probes.models.files.fingerprint import local_folder
+from probes.models.files.untrusted_config import read_json_object
 
-TWINS: dict[Keeps, str] = {
+UNTRAINED_PREFIXES: dict[Keeps, str] = {
     "nothing": "untrained",
     "embeddings_and_norms": "untrained_but_embeddings",
 }
-"""What stands before the colon in a twin's name, by what it keeps."""
+"""The part of an untrained model's name before the colon, by what it keeps."""
 
 
-KNOWN_PARTS = (
-    "gemma",
-    "gpt2",
-    "gpt_neox",
-    "gptj",
-    "llama",
-    "mistral",
-    "olmo2",
-    "opt",
-    "phi3",
-    "qwen2",
-    "qwen3",
-)
-"""Values of ``model_type`` for which a test counts, by shapes, what is kept of each."""
-
-
-def untrained_twin(
+def untrained_model(
     model: ModelCard, *, keeps: Keeps = "nothing", seed: int = 0
 ) -> ModelCard:
-    """Give the card of the same architecture with random weights.
+    """Make the card of the same architecture with random weights.
 
     Args:
-        model: What the twin is of; a twin that keeps as much is its own.
-        keeps: What is left as it was trained.
+        model: The original. A model that is untrained in this way already is returned.
+        keeps: Parts that stay as they were trained.
         seed: Seed of the random weights.
 
     Raises:
-        OptionError: The model is constructed; its weights are its architecture. Or it
-            has no trained weights that could be kept.
+        OptionError: The model is constructed, so its weights are its architecture. Or
+            it is untrained and has no trained parts to keep.
     """
-    weights, prefix = model.weights, TWINS[keeps]
+    weights, prefix = model.weights, UNTRAINED_PREFIXES[keeps]
     if isinstance(weights, Construction):
         raise OptionError(
             f"{prefix}:{model.name} was asked for, but {model.name} is constructed. "
@@ -55,56 +40,59 @@ def untrained_twin(
     if isinstance(weights, Untrained):
         if weights.keeps == keeps:
             return model
-        if weights.keeps == "nothing":
+        if not weights.keeps_trained_parts:
             raise OptionError(
                 f"{prefix}:{model.name} was asked for, but {model.name} is untrained. "
                 f"Expected a model whose embeddings were trained. Name that model."
             )
     source = weights.of if isinstance(weights, Untrained) else weights
-    but = "" if keeps == "nothing" else ", but for its embeddings and norms"
+    exception = "" if keeps == "nothing" else ", except its embeddings and norms"
     original = trained_name(model.name)
     return replace(
         model,
         name=f"{prefix}:{original}",
         kind="untrained",
-        summary=f"The architecture of {original} with random weights{but}.",
+        summary=f"The architecture of {original} with random weights{exception}.",
         weights=Untrained(of=source, seed=seed, keeps=keeps),
     )
 
 
-def parts_are_known(model: ModelCard) -> bool:
-    """Say whether a text model's embeddings and norms are trained, and which they are.
+def embeddings_are_known(model: ModelCard) -> bool:
+    """Say whether a text model has trained embeddings and norms that can be found.
 
-    Where its folder cannot be read they are not; its own cells report that, in words.
+    The architecture needs a description. The answer is no if the model's folder cannot
+    be read; the model's own cells report that error.
     """
     weights = model.weights
     if isinstance(weights, Untrained):
-        return weights.keeps == "embeddings_and_norms"
+        return weights.keeps_trained_parts
+    if not isinstance(weights, Checkpoint):
+        return False
     try:
-        return (
-            isinstance(weights, Checkpoint) and architecture_of(weights) in KNOWN_PARTS
-        )
+        return described_architecture(model_type_of(weights)) is not None
     except (ProbesError, OSError):
         return False
 
 
-def redrawn(twin: ModelCard) -> ModelCard:
-    """Give the card of the same untrained network, its random weights drawn anew."""
-    weights = twin.weights
+def with_next_seed(model: ModelCard) -> ModelCard:
+    """Make the card of the same untrained model with the next seed's weights."""
+    weights = model.weights
     assert isinstance(weights, Untrained)
-    return replace(twin, weights=replace(weights, seed=weights.seed + 1))
+    return replace(model, weights=replace(weights, seed=weights.seed + 1))
 
 
 def trained_name(name: str) -> str:
-    """Strip from a twin's name what says that it is one."""
+    """Strip the prefix that marks an untrained model from a model's name."""
     return name.rpartition(":")[2]
 
 
-def architecture_of(checkpoint: Checkpoint) -> str:
-    """Read the ``model_type`` of a model's configuration; empty where it has none.
+def model_type_of(checkpoint: Checkpoint) -> str:
+    """Read ``model_type`` from a model's configuration; empty where it has none.
 
     Raises:
         ModelError: The model's folder or its configuration cannot be read.
     """
-    found = json_of(resolve(checkpoint) / "config.json").get("model_type")
-    return found if isinstance(found, str) else ""
+    model_type = read_json_object(local_folder(checkpoint) / "config.json").get(
+        "model_type"
+    )
+    return model_type if isinstance(model_type, str) else ""

@@ -1,9 +1,9 @@
 """Answers of several learners on one set of outcomes, so that they can be compared.
 
-Where all is kept the outcomes are the vocabulary. Else they are the tokens known of any
-learner and one more, the rest. What a learner's rest holds of a token known of another
-is not known and counts as nothing: the rests bound how far that is from the truth (see
-``measures.ends``).
+The outcomes of whole answers are the vocabulary. The outcomes of truncated answers are
+the tokens that any learner knows, and one more: the rest. If a token that one learner
+knows lies in another's rest, the other's probability is unknown and counts as 0. The
+rests bound the error (see ``measures.bounds``).
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from probes.errors import ShapeError
 from probes.measurement import Array, Measurement
 from probes.observations.observation import Observation, require_same_cells
 
-NOTHING = -1e4
-"""Log-probability of what is not known: its exponential is 0, and differences stay
-numbers."""
+UNKNOWN = -1e4
+"""Log-probability of an unknown token: its exponential is 0, differences are finite."""
 FILL = np.iinfo(np.int32).max
-"""In place of a token where another answer has more."""
+"""Fills the rows of answers that know fewer tokens than others."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Common:
+class CommonSupport:
     """Answers of several learners on one set of outcomes.
 
     Attributes:
-        log_probs: For each learner (n_sets, n_queries, n_outcomes): the vocabulary, or
-            tokens and last the rest; ``NOTHING`` where a token is in the rest.
+        log_probs: For each learner (n_sets, n_queries, n_outcomes). The outcomes are
+            the vocabulary, or tokens and last the rest; the value of a token in the
+            learner's rest is ``UNKNOWN``.
         rests: For each learner the probability of its rest, (n_sets, n_queries).
         largest: For each learner the probability that no token of its rest exceeds.
-        is_whole: Whether all is known.
-        tokens: Shape (n_sets, n_queries, n_outcomes − 1), ascending, ``FILL`` where
-            there are fewer; None if they are the vocabulary.
+        is_whole: Whether every answer is whole.
+        tokens: Shape (n_sets, n_queries, n_outcomes − 1), ascending, then ``FILL``;
+            None if they are the vocabulary.
     """
 
     log_probs: tuple[Array, ...]
@@ -50,17 +50,25 @@ class Common:
     def known(self) -> tuple[Array, ...]:
         """The log-probabilities without the rest."""
         end = None if self.is_whole else -1
-        return tuple(found[..., :end] for found in self.log_probs)
+        return tuple(own[..., :end] for own in self.log_probs)
 
-    def bounded(self, found: Measurement, *, below: Array, above: Array) -> Measurement:
-        """Say how far the truth of what is never negative may lie below and above."""
+    def bounded(
+        self, measured: Measurement, *, below: Array, above: Array
+    ) -> Measurement:
+        """Bound a quantity that is never negative.
+
+        Args:
+            measured: The quantity on this support.
+            below: How far the truth may lie below it.
+            above: How far the truth may lie above it.
+        """
         if self.is_whole:
-            return found
-        least = np.maximum(found.values - below, 0.0)
-        return replace(found, least=least, most=found.values + above)
+            return measured
+        least = np.maximum(measured.values - below, 0.0)
+        return replace(measured, least=least, most=measured.values + above)
 
 
-def common(*answered: Observation) -> Common:
+def on_common_support(*answered: Observation) -> CommonSupport:
     """Put answers to the same queries on one set of outcomes.
 
     Raises:
@@ -74,10 +82,12 @@ def common(*answered: Observation) -> Common:
     )
     if all(one.is_whole for one in answered):
         logs = tuple(one.log_probs for one in answered)
-        return Common(log_probs=logs, rests=rests, largest=largest, is_whole=True)
+        return CommonSupport(
+            log_probs=logs, rests=rests, largest=largest, is_whole=True
+        )
     tokens = _known_of_any(answered)
     tables = tuple(_laid_out(one, tokens) for one in answered)
-    return Common(
+    return CommonSupport(
         log_probs=tables, rests=rests, largest=largest, is_whole=False, tokens=tokens
     )
 
@@ -87,7 +97,7 @@ def _mass(one: Observation, name: str, shape: tuple[int, ...]) -> Array:
 
 
 def _known_of_any(answered: Sequence[Observation]) -> NDArray[Any] | None:
-    """Give the tokens that any learner knows; None for the vocabulary."""
+    """List the tokens that any learner knows; None for the vocabulary."""
     if any(one.is_whole for one in answered):
         return None
     ids = np.concatenate([one["tokens"] for one in answered], axis=-1)
@@ -100,9 +110,9 @@ def _known_of_any(answered: Sequence[Observation]) -> NDArray[Any] | None:
 
 
 def _laid_out(one: Observation, tokens: NDArray[Any] | None) -> Array:
-    """Write an answer on tokens and the rest."""
+    """Spread an answer over the tokens and the rest."""
     n_outcomes = one.n_vocab if tokens is None else tokens.shape[-1]
-    table = np.full((*one.shape[:2], n_outcomes + 1), NOTHING)
+    table = np.full((*one.shape[:2], n_outcomes + 1), UNKNOWN)
     if one.is_whole:
         table[..., :-1] = one.log_probs
         return table
@@ -116,13 +126,13 @@ def _laid_out(one: Observation, tokens: NDArray[Any] | None) -> Array:
 
 
 def likeliest(answered: Observation, k: int) -> tuple[NDArray[Any], Array]:
-    """Give the k likeliest tokens, likeliest first, of equals lower ids first.
+    """List the k likeliest tokens, likeliest first; of equals, lower ids first.
 
     Returns:
         Tokens and log-probabilities, both (n_sets, n_queries, k).
 
     Raises:
-        ShapeError: So many are not known.
+        ShapeError: The answers are truncated, and fewer than k are known for certain.
     """
     if answered.is_whole:
         stored = answered["log_probs"]
@@ -130,20 +140,20 @@ def likeliest(answered: Observation, k: int) -> tuple[NDArray[Any], Array]:
         return ranked, np.take_along_axis(stored, ranked, axis=-1).astype(np.float64)
     stored = answered["token_log_probs"].astype(np.float64)
     ranked = np.argsort(-stored, axis=-1, kind="stable")[..., :k]
-    found = np.take_along_axis(stored, ranked, axis=-1)
-    if found.shape[-1] < k or (found[..., -1] < answered["log_largest"]).any():
+    log_probs = np.take_along_axis(stored, ranked, axis=-1)
+    if log_probs.shape[-1] < k or (log_probs[..., -1] < answered["log_largest"]).any():
         raise ShapeError(
-            f"The {k} likeliest tokens were asked of answers of which "
-            f"{stored.shape[-1]} tokens are kept, and others may be likelier. Expected "
-            f"fewer, and no average of kept answers. Lower k."
+            f"The {k} likeliest tokens are not known for certain: the answers keep "
+            f"{stored.shape[-1]} tokens, and others may be likelier. Expected a "
+            f"smaller k, and no average of truncated answers. Lower k."
         )
-    return np.take_along_axis(answered["tokens"], ranked, axis=-1), found
+    return np.take_along_axis(answered["tokens"], ranked, axis=-1), log_probs
 
 
 def paired(
     ours: tuple[NDArray[Any], Array], theirs: tuple[NDArray[Any], Array]
 ) -> tuple[Array, Array, NDArray[np.bool_]]:
-    """Find our tokens among theirs; both are what :func:`likeliest` gives.
+    """Find our tokens among theirs, each a result of :func:`likeliest`.
 
     Returns:
         For each of our tokens our log-probability, theirs (−∞ where it is not among

@@ -1,4 +1,4 @@
-"""The average of a learner's answers, such as those after several orders."""
+"""The average of a learner's answers, for instance after several orders."""
 
 from __future__ import annotations
 
@@ -10,42 +10,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probes.measurement import Array
-from probes.observations.common_support import NOTHING, Common, common
+from probes.observations.common_support import (
+    UNKNOWN,
+    CommonSupport,
+    on_common_support,
+)
 from probes.observations.observation import Observation
-from probes.observations.truncation import PARTS
+from probes.observations.truncation import TRUNCATED_ARRAYS
 
 
 def averaged(answered: Sequence[Observation]) -> Observation:
-    """Average what a learner answered to the same queries: probabilities, not logits.
+    """Average a learner's answers to the same queries: probabilities, not logits.
 
-    Where answers are kept in part, the average knows the tokens that all of them know,
-    and these exactly; all others are its rest.
+    The average of truncated answers knows the tokens that all of them know, and these
+    exactly. All others are its rest.
 
     Args:
         answered: Text observations of one cell, at least one.
 
     Raises:
-        ShapeError: They answered other queries.
+        ShapeError: They answered different queries.
     """
-    shared, first = common(*answered), answered[0]
+    shared, first = on_common_support(*answered), answered[0]
     logs = np.stack(shared.known)
     mixed = np.logaddexp.reduce(logs, axis=0) - np.log(len(answered))
     arrays, facts = first.arrays, first.facts
     if shared.is_whole:
         return replace(first, arrays={**arrays, "log_probs": mixed})
     others = {name: arrays[name] for name in arrays if name != "log_probs"}
-    parts = dict(zip(PARTS, _parts(shared, logs, mixed), strict=True))
-    told = {**facts, "n_vocab": first.n_vocab}
-    return replace(first, arrays={**others, **parts}, facts=told)
+    truncated = dict(
+        zip(TRUNCATED_ARRAYS, _truncated(shared, logs, mixed), strict=True)
+    )
+    return replace(
+        first,
+        arrays={**others, **truncated},
+        facts={**facts, "n_vocab": first.n_vocab},
+    )
 
 
-def _parts(shared: Common, logs: Array, mixed: Array) -> tuple[NDArray[Any], ...]:
-    """Give what is kept of an average, in the order of ``PARTS``."""
-    is_known = (logs > NOTHING).all(axis=0)
+def _truncated(
+    shared: CommonSupport, logs: Array, mixed: Array
+) -> tuple[NDArray[Any], ...]:
+    """Compute the arrays of an average, in the order of ``TRUNCATED_ARRAYS``."""
+    is_known = (logs > UNKNOWN).all(axis=0)
     rests, largest = np.stack(shared.rests), np.stack(shared.largest)
     moved = np.where(is_known, 0.0, np.exp(mixed)).sum(axis=-1)
-    # A token that only some know has at most so much for each of the others.
-    most = np.maximum(np.exp(logs), largest[..., None] * (logs <= NOTHING))
+    # A token that only some know has at most ``largest`` in each of the others.
+    most = np.maximum(np.exp(logs), largest[..., None] * (logs <= UNKNOWN))
     most = np.where(is_known, 0.0, most.mean(axis=0)).max(axis=-1)
     tokens = shared.tokens
     if tokens is None:
@@ -54,7 +65,7 @@ def _parts(shared: Common, logs: Array, mixed: Array) -> tuple[NDArray[Any], ...
         )
     return (
         tokens,
-        np.where(is_known, mixed, NOTHING),
+        np.where(is_known, mixed, UNKNOWN),
         np.log(rests.mean(axis=0) + moved),
         np.log(np.maximum(most, largest.mean(axis=0))),
     )

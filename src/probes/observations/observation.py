@@ -1,4 +1,4 @@
-"""An observation: what a learner answered. The only thing that costs model time."""
+"""An observation: a learner's answers. Only observations cost model time."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from probes.measurement import Array
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """What one learner answered to every (demonstration set × query) of a cell.
+    """One learner's answers to every (demonstration set × query) of a cell.
 
     Attributes:
-        arrays: Named arrays, each with leading axes (n_sets, n_queries):
-            text: ``log_probs`` (n_sets, n_queries, n_vocab), or of a large vocabulary
-            what ``vocabulary`` keeps, and ``gold`` (n_sets, n_queries), the right
-            label's index; regression: ``predictions`` (n_sets, n_queries),
-            ``sensitivities`` and ``queries`` (n_sets, n_queries, n_inputs),
-            ``answers``; queries that all sets share stand there once.
+        arrays: Named arrays, each with leading axes (n_sets, n_queries).
+            Text: ``log_probs`` (n_sets, n_queries, n_vocab), or for a large vocabulary
+            the arrays of ``truncation``, and ``gold`` (n_sets, n_queries), the right
+            label's index. Regression: ``predictions`` and ``answers`` (n_sets,
+            n_queries), ``sensitivities`` and ``queries`` (n_sets, n_queries, n_inputs);
+            queries that all sets share are stored once.
         facts: Plain values: chosen settings, label tokens, sizes of updates.
         key: The content key under which it is stored.
     """
@@ -37,7 +37,7 @@ class Observation:
             raise ShapeError(
                 f"The observation has no {name!r}; it has {sorted(self.arrays)}. "
                 f"Expected a measure of the right family. Use a measure that reads "
-                f"what the learner answers."
+                f"arrays of this learner."
             )
         return self.arrays[name]
 
@@ -52,8 +52,9 @@ class Observation:
         if not self.is_whole:
             raise ShapeError(
                 f"The observation keeps {self['tokens'].shape[-1]} of {self.n_vocab} "
-                f"tokens and the mass of the rest. Expected a measure of these. "
-                f"Compare answers on common outcomes: common_support.common."
+                f"tokens and the probability of the rest. Expected a measure that "
+                f"reads truncated answers. Compare answers on one set of outcomes: "
+                f"common_support.on_common_support."
             )
         return self["log_probs"].astype(np.float64)
 
@@ -64,8 +65,8 @@ class Observation:
             return self.log_probs[..., self.label_tokens]
         is_label = self["tokens"][..., None, :] == np.array(self.label_tokens)[:, None]
         places = is_label.argmax(axis=-1)  # labels are always kept
-        found = np.take_along_axis(self["token_log_probs"], places, axis=-1)
-        return np.asarray(found.astype(np.float64))
+        log_probs = np.take_along_axis(self["token_log_probs"], places, axis=-1)
+        return np.asarray(log_probs.astype(np.float64))
 
     @property
     def label_log_probs(self) -> Array:
@@ -75,7 +76,7 @@ class Observation:
 
     @property
     def label_tokens(self) -> list[int]:
-        """The token that stands for each label."""
+        """The first token of each label's answer."""
         return [int(t) for t in self.facts["label_tokens"]]
 
     @property
@@ -92,7 +93,7 @@ class Observation:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Sets and queries, and what was asked: the vocabulary's size, on text."""
+        """Sets and queries; on text also the vocabulary's size."""
         if not self.is_whole:
             return (*self["tokens"].shape[:2], self.n_vocab)
         names = ("log_probs", "predictions")
@@ -109,7 +110,7 @@ class Observation:
         return self["sensitivities"].astype(np.float64)
 
     def of_set(self, index: int) -> Observation:
-        """Give what a text learner answered to one demonstration set's queries."""
+        """Select a text learner's answers to one demonstration set's queries."""
         one = slice(index, index + 1)
         arrays = {name: array[one] for name, array in self.arrays.items()}
         return replace(self, arrays=arrays)
@@ -119,7 +120,7 @@ def require_same_cells(*observations: Observation) -> None:
     """Check that learners answered the same queries.
 
     Raises:
-        ShapeError: The answers of the first differ in shape from another's.
+        ShapeError: The first answers differ in shape from others.
     """
     shapes = [answered.shape for answered in observations]
     if any(shape != shapes[0] for shape in shapes[1:]):

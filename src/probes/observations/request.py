@@ -1,4 +1,4 @@
-"""A request: an observation before it is made, and the key of its content."""
+"""A request for an observation, and the key of the observation's content."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from typing import Any, Protocol
 
 from probes.cards import DatasetCard, LinearTasks, ModelCard
 from probes.cell import Cell, Settings
+from probes.data.changed_labels import Labels
 from probes.data.datasets import read_rows
 from probes.data.labelled_rows import LabelledRows
+from probes.data.prompt_encoding import EncodedPrompts
 from probes.data.regression_tasks import RegressionTask, draw_nested_tasks, draw_tasks
-from probes.data.text_tasks import Labels, Queries, TextTask, draw_text
+from probes.data.text_tasks import Queries, TextTask, draw_text
 from probes.data.tokenization import without_long_rows
 from probes.data.unrelated_text import Wording
 from probes.hashing import canonical, digest_of_json, seed_of
-from probes.models.loaders import loader_of
+from probes.models.loaders import loader_path
 from probes.observations.observation import Observation
 from probes.source_code import code_digest
 
@@ -24,12 +26,13 @@ from probes.source_code import code_digest
 class Learner(Protocol):
     """Something that adapts to demonstrations and answers queries.
 
-    A frozen dataclass whose fields are all its settings; they enter the content key.
+    A learner is a frozen dataclass. Its fields are all its settings, and they enter the
+    content key. It may also count its cost (see ``learner_cost.CountsItsCost``).
     """
 
     @property
     def needs_model(self) -> bool:
-        """Whether its answers depend on a model, or on the task alone."""
+        """Whether the answers depend on a model, and not on the task alone."""
 
     def observe(self, context: LearnerContext) -> Observation:
         """Answer every query of the context's request."""
@@ -37,18 +40,19 @@ class Learner(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What an observation is of.
+    """A learner, and everything else on which its answers depend.
 
     Attributes:
-        learner: Who answers.
-        model: On which model.
-        dataset: From which rows.
+        learner: The learner that answers.
+        model: The model that it uses.
+        dataset: The dataset from which rows or tasks are drawn.
         n_demonstrations: Demonstrations in each set.
         settings: Sizes, seed, device and precision.
-        order: 0 is the order drawn; others are seeded shuffles of each set.
-        draw: 0 is the cell's demonstration sets; others are other sets of that size.
-        labels: Whether the demonstrations carry their own labels (see ``prompts``).
-        wording: Whether they keep their own words (see ``wording``).
+        order: 0 is the order drawn; other numbers are seeded shuffles of each set.
+        draw: 0 draws the cell's demonstration sets; other numbers draw other sets of
+            the same size.
+        labels: The demonstrations' labels (see ``changed_labels``).
+        wording: The demonstrations' words (see ``unrelated_text``).
         queries: "calibration" asks queries that no verdict sees.
     """
 
@@ -65,7 +69,7 @@ class Request:
 
     @classmethod
     def of(cls, cell: Cell, learner: Learner, **changes: Any) -> Request:
-        """Ask a learner the queries of a cell; ``changes`` set the other fields."""
+        """Build the request of a cell; ``changes`` set the other fields."""
         changes.setdefault("model", cell.model)
         return cls(
             learner=learner,
@@ -77,7 +81,7 @@ class Request:
 
     @cached_property
     def key(self) -> str:
-        """The content key: equal exactly when everything the answer depends on is.
+        """The content key, equal for two requests exactly when their answers must be.
 
         Raises:
             ModelError: The model's folder cannot be read.
@@ -106,7 +110,7 @@ class Request:
 
     @property
     def kind(self) -> str:
-        """What takes about the same time for each set: learner, model, prompts."""
+        """Names requests that take about the same time: learner, model, prompts."""
         words = [v for v in vars(self.learner).values() if isinstance(v, str)]
         learner = " ".join([type(self.learner).__name__, *words])
         sizes = (self.n_demonstrations, self.settings.n_queries)
@@ -127,17 +131,17 @@ class Request:
         )
         return task if self.order == 0 else task.reordered(seed_of(s.seed, self.order))
 
-    def text_task(self, keep: Callable[[LabelledRows], LabelledRows]) -> TextTask:
+    def text_task(self, select: Callable[[LabelledRows], LabelledRows]) -> TextTask:
         """Choose the rows of a text request.
 
         Args:
-            keep: Leaves out the rows that are not to be drawn.
+            select: Removes rows before the draw.
 
         Raises:
             DataError: There are too few rows, or they cannot be read.
         """
         task = draw_text(
-            keep(read_rows(self.dataset, self.settings.data_dir)),
+            select(read_rows(self.dataset, self.settings.data_dir)),
             self.settings,
             n_demonstrations=self.n_demonstrations,
             draw=self.draw,
@@ -152,13 +156,12 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class LearnerContext:
-    """What a learner may use to answer a request.
+    """Everything that a learner may use to answer a request.
 
     Attributes:
-        request: What is asked.
-        load: Gives the loaded network of a card, on the request's device and in its
-            precision.
-        answer: Gives the observation of another request, from the store if it is there.
+        request: The request.
+        load: Loads the network of a card, on the request's device and in its precision.
+        answer: Answers another request, from the store if possible.
     """
 
     request: Request
@@ -171,7 +174,7 @@ class LearnerContext:
         return self.load(self.request.model)
 
     def text_task(self) -> TextTask:
-        """Choose the rows that the model is shown and asked.
+        """Choose the rows that demonstrate and the queries.
 
         Raises:
             DataError: There are too few rows, or they cannot be read.
@@ -184,15 +187,30 @@ class LearnerContext:
             lambda rows: without_long_rows(rows, model.tokenizer, share)
         )
 
+    def prompts(self) -> EncodedPrompts:
+        """Draw the texts of the request and encode them for its model.
+
+        Raises:
+            DataError: There are too few rows, or two labels begin with the same token.
+        """
+        return EncodedPrompts.of(self.model, self.text_task())
+
     def observe(self, learner: Learner, **changes: Any) -> Observation:
         """Ask another learner in the same cell; ``changes`` set other fields."""
         return self.answer(replace(self.request, learner=learner, **changes))
 
     def choose(self, choice: Learner) -> dict[str, Any]:
-        """Ask who chooses a learner's settings what they are.
+        """Let a learner choose another learner's settings.
 
-        Chosen on calibration queries after demonstrations as they stand in the rows: a
-        learner that is given other labels or words differs by nothing else.
+        The choice is made on calibration queries, with the demonstrations' own labels
+        and words. Learners that see other labels or words therefore have the same
+        settings.
+
+        Args:
+            choice: The learner that chooses, such as ``gradient.Selection``.
+
+        Returns:
+            The facts of its observation.
         """
         gold: dict[str, Any] = {"labels": "gold", "wording": "own"}
         chosen = self.observe(choice, queries="calibration", order=0, draw=0, **gold)
@@ -202,12 +220,13 @@ class LearnerContext:
 def code_of(learner: Learner, model: ModelCard) -> str:
     """Hash the code between a request and its answer.
 
-    It is the code of the learner and of the learners in its fields, of what draws its
-    rows or tasks, and of what loads its model, with all that these reach by import.
+    This is the code of the learner and of the learners in its fields, the code that
+    draws its rows or tasks, the code that loads its model, and everything that these
+    reach by import.
     """
     roots = {__name__, *_modules_of(learner)}
     if learner.needs_model:
-        roots.add(loader_of(model)[0])
+        roots.add(loader_path(model)[0])
     return code_digest(frozenset(roots))
 
 

@@ -1,8 +1,8 @@
-"""What is kept of answers over a vocabulary.
+"""Truncated answers: how many of a vocabulary's probabilities are stored.
 
-Of a small vocabulary everything. Of a large one the labels' tokens, the likeliest
-others, and how much the rest has: what reads labels or the first tokens is exact then,
-and distances carry a bound (see ``outcome_space``).
+Answers over a small vocabulary are stored whole. Those over a large one keep the
+labels' tokens, the likeliest others, and the probability of the rest. Measures of
+labels or likeliest tokens stay exact; distances carry a bound (see ``common_support``).
 """
 
 from __future__ import annotations
@@ -14,31 +14,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 SMALL = 8192
-"""Tokens up to which a vocabulary is kept whole: 32 KB an answer, and no shipped model
-has as many."""
+"""The largest vocabulary that is kept whole: 32 KB an answer. Every shipped model has
+a smaller one."""
 LEAST_KEPT = 256
-"""Likeliest tokens kept at the least: measures of first tokens read 10."""
+"""The fewest likeliest tokens kept; measures of first tokens read 10."""
 MOST_REST = 0.002
-"""Mean mass of the rest up to which tokens are left out. The sensitivity to order is
-what a rest hides most of: of six orders √5 times it, for ICL and for GD, which is a
-third of that claim's margin of .03; of distances it hides about itself. Flat answers,
-such as those of random weights, would need half of the vocabulary or more: they are
+"""The largest mean probability of the rest. The error of a distance is about as large.
+The error of the sensitivity to order is largest: √5 times as large with six orders, for
+ICL and for GD, which is a third of that claim's margin of .03. Flat answers, such as
+those of random weights, would have to keep half of the vocabulary or more. They are
 kept whole, which takes no more bytes."""
-PARTS = ("tokens", "token_log_probs", "log_rest", "log_largest")
+TRUNCATED_ARRAYS = ("tokens", "token_log_probs", "log_rest", "log_largest")
 
 
-def kept(log_probs: NDArray[Any], labels: Sequence[int]) -> dict[str, NDArray[Any]]:
-    """Choose what is kept of log-probabilities over a vocabulary.
+def truncated(
+    log_probs: NDArray[Any], labels: Sequence[int]
+) -> dict[str, NDArray[Any]]:
+    """Keep the log-probabilities over a vocabulary, or a part of them.
 
     Args:
         log_probs: Shape (n_sets, n_queries, n_vocab), in nats.
-        labels: The labels' tokens, which differ.
+        labels: The labels' tokens, all different.
 
     Returns:
-        ``log_probs`` as they are; or ``tokens``, ascending, and ``token_log_probs``,
-        both (n_sets, n_queries, n_kept), and (n_sets, n_queries) each: ``log_rest``,
-        the logarithm of what all others have, and ``log_largest``, of what the
-        likeliest of them has.
+        Either ``log_probs``, unchanged, or four arrays: ``tokens``, ascending, and
+        ``token_log_probs``, both (n_sets, n_queries, n_kept); ``log_rest``, the
+        log-probability of all other tokens together, and ``log_largest``, that of the
+        likeliest of them, both (n_sets, n_queries).
     """
     n_vocab = log_probs.shape[-1]
     if not is_large(n_vocab):
@@ -48,16 +50,16 @@ def kept(log_probs: NDArray[Any], labels: Sequence[int]) -> dict[str, NDArray[An
     n_likeliest = _n_likeliest(rows, most=(n_vocab - 1) // 2 - len(labels))
     if n_likeliest is None:
         return {"log_probs": log_probs}
-    parts = [_parted(row, labels, n_likeliest) for row in rows]
+    parts = [_split(row, labels, n_likeliest) for row in rows]
     shape = log_probs.shape[:2]
     return {
         name: np.stack(own).reshape(*shape, *own[0].shape)
-        for name, own in zip(PARTS, zip(*parts, strict=True), strict=True)
+        for name, own in zip(TRUNCATED_ARRAYS, zip(*parts, strict=True), strict=True)
     }
 
 
 def is_large(n_vocab: int) -> bool:
-    """Whether answers over a vocabulary may be kept in part."""
+    """Whether answers over a vocabulary may be truncated."""
     return n_vocab > SMALL
 
 
@@ -65,7 +67,7 @@ def _n_likeliest(rows: NDArray[Any], most: int) -> int | None:
     """Count the likeliest tokens that leave a mean rest of ``MOST_REST`` or less.
 
     Returns:
-        None if they are more than ``most``; a few flat rows tell so.
+        None if there are more than ``most``. A few flat rows are enough to know it.
     """
     covered = np.zeros(rows.shape[1])
     for n, row in enumerate(rows, start=1):
@@ -76,10 +78,10 @@ def _n_likeliest(rows: NDArray[Any], most: int) -> int | None:
     return max(LEAST_KEPT, n_short + 1)
 
 
-def _parted(
+def _split(
     row: NDArray[Any], labels: Sequence[int], n_likeliest: int
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Part one answer into known tokens and the rest; of equals, keep lower ids."""
+    """Split one answer into known tokens and the rest; of equals, keep lower ids."""
     others = row.copy()
     others[list(labels)] = -np.inf
     place = len(row) - n_likeliest

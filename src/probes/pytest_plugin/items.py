@@ -45,5 +45,5 @@ def expected_of(item: Any) -> Expectation | None:
     name, record = name_of(item), item.config.stash[RUN].record
     if name is None or record is None:
         return None
-    expected: Expectation | None = record.of(name)
+    expected: Expectation | None = record.expectation(name)
     return expected

@@ -174,7 +174,6 @@ def _row(
     keys: list[str] = item.stash.get(KEYS, [])
     return build_row(
         item.stash[JUDGE],
-        file=item.nodeid.partition("::")[0],
         test=item.nodeid,
         outcome="error" if crashed else outcome,
         error=crashed,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from probes.engine.progress import Reporter
+from probes.engine.progress import ProgressReporter
 from probes.errors import ProbesError
 from probes.pytest_plugin.items import RUN
 from probes.report.terminal import matrix_lines
@@ -48,7 +48,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         terminal.write_line(line)
 
     on_terminal = bool(getattr(terminal, "isatty", False))
-    reporter = Reporter(run.status_folder, show, on_terminal=on_terminal)
+    reporter = ProgressReporter(run.status_folder, show, on_terminal=on_terminal)
     reporter.start()
     try:
         return (yield)

@@ -8,7 +8,7 @@ import pytest
 from xdist.workermanage import parse_tx_spec_config
 
 from probes.engine.scheduling import ModelScheduling
-from probes.engine.work_queue import group_sizes, room_on
+from probes.engine.work_queue import model_bytes_by_group, shared_model_limit
 from probes.engine.worker_resources import count_workers, worker_environment
 from probes.pytest_plugin.items import RUN
 from probes.pytest_plugin.start import fill
@@ -47,5 +47,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     if config.option.dist != "load":
         return None
     models = parse_models(config.option.models)  # checked before
-    room = room_on(config.option.device, len(parse_tx_spec_config(config)))
-    return ModelScheduling(config, log, sizes=group_sizes(models), room=room)
+    limit = shared_model_limit(config.option.device, len(parse_tx_spec_config(config)))
+    return ModelScheduling(
+        config, log, sizes=model_bytes_by_group(models), shared_limit=limit
+    )

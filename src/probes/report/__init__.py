@@ -1,10 +1,17 @@
-"""Draw the rows of a run: ``matrix.md`` to read, ``index.html`` to look closer.
+"""Draw the rows of a run, for people to read.
 
-``summary.md`` is short, for a comment on a pull request.
+| module | what is inside |
+| --- | --- |
+| ``matrix`` | what all drawings share: letters, the grouping, texts made safe |
+| ``headline`` | how many claims hold, on what kind of network |
+| ``appendix`` | reasons, rows of the datasets, the comparison, the speed |
+| ``terminal`` | the matrix in a terminal |
+| ``markdown``, ``short_summary`` | ``matrix.md`` and ``summary.md`` |
+| ``page``, ``page_data`` | ``index.html`` and the rows inside it |
+| ``changes``, ``interval_axis`` | ``changes.html`` and its small pictures |
+| ``figures`` | pictures for papers, from ``curves``, ``step_maps`` and ``heatmaps`` |
 
 Everything here is a pure function of rows and of ``run.json``; nothing needs a model.
-The terminal's matrix is :func:`probes.report.terminal.matrix_lines`. Rows and run are
-written by :mod:`probes.results.rows`.
 """
 
 from __future__ import annotations
@@ -13,23 +20,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from probes.report.markdown import markdown
-from probes.report.page import page
+from probes.report.markdown import matrix_markdown
+from probes.report.page import matrix_page
 from probes.report.short_summary import short_summary
 from probes.results.rows import Row, write_text
 
 
 def write_report(rows: Sequence[Row], run: Mapping[str, Any], folder: Path) -> None:
-    """Write the three drawings of a run.
+    """Write ``matrix.md``, ``summary.md`` and ``index.html``.
 
     Args:
-        rows: Corrected and ordered, see ``row.schema.json``.
-        run: What ``run.json`` holds.
-        folder: Where ``matrix.md``, ``summary.md`` and ``index.html`` go.
+        rows: Corrected and ordered rows, see :mod:`probes.results.row_shape`.
+        run: The content of ``run.json``.
+        folder: The folder that the files go to.
 
     Raises:
         StoreError: The folder cannot be written.
     """
-    write_text(markdown(rows, run), folder / "matrix.md")
+    write_text(matrix_markdown(rows, run), folder / "matrix.md")
     write_text(short_summary(rows, run), folder / "summary.md")
-    write_text(page(rows, run), folder / "index.html")
+    write_text(matrix_page(rows, run), folder / "index.html")

@@ -1,4 +1,4 @@
-"""What stands beside the matrix: why cells are undecided, the rows, the record."""
+"""Lines that go with the matrix: reasons, datasets, the comparison, the speed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from probes.data.label_counts import census_lines
+from probes.data.label_counts import label_count_lines
 from probes.report.matrix import LETTERS, plain, several
 from probes.results.rows import Row
 
@@ -16,9 +16,9 @@ PARENTHESIS = re.compile(r" \([^()]*\d[^()]*\)")
 
 
 def count_reasons(rows: Iterable[Row]) -> Counter[tuple[str, str]]:
-    """Count why cells are undecided, by letter and reason.
+    """Count the reasons for which cells are undecided, by letter and reason.
 
-    What stands in parentheses with a number differs from cell to cell and is left out.
+    Parentheses with a number differ from cell to cell, so they are left out.
     """
     undecided = [
         row
@@ -35,59 +35,59 @@ def count_reasons(rows: Iterable[Row]) -> Counter[tuple[str, str]]:
 
 
 def dataset_lines(run: Mapping[str, Any]) -> list[str]:
-    """Say how many rows of each label the datasets of a run have."""
-    found: Mapping[str, Any] = run.get("datasets", {})
+    """Say how many rows with each label the datasets of a run have."""
+    datasets: Mapping[str, Any] = run.get("datasets", {})
     return [
         plain(line)
-        for name, counted in found.items()
-        for line in census_lines(name, counted)
+        for name, counted in datasets.items()
+        for line in label_count_lines(name, counted)
     ]
 
 
 def _compared(record: Mapping[str, Any]) -> str:
-    """Say with what a run was compared, or why with nothing."""
+    """Say what the run was compared with, or why it was not compared."""
     file = plain(record["file"])
     if not record["applies"]:
-        return f"Nothing was compared: {file} is of another run."
+        return f"Nothing was compared: {file} was recorded with other settings."
     if not record["compared"] + record["not_run"]:
-        return f"Nothing was compared: {file} holds no cell."
+        return f"Nothing was compared: {file} has no cells."
     return (
-        f"Compared with {file}: {several(record['compared'], 'cell')}; "
-        f"{record['new']} not in it; {record['not_run']} in it that did not run."
+        f"Compared with {file}: {several(record['compared'], 'cell')} in both, "
+        f"{record['new']} only here, {record['not_run']} only there."
     )
 
 
 def record_lines(rows: Sequence[Row], run: Mapping[str, Any]) -> list[str]:
-    """Say with what the run was compared, and how the two differ."""
+    """Say what the run was compared with, and how the two differ."""
     lines = []
     record = run.get("record")
     if record is not None:
         differs = [f"{k} {a} (here {b})" for k, (a, b) in record["differs"].items()]
         lines.append(_compared(record))
-        lines += [f"It was made with {plain(', '.join(differs))}."] if differs else []
+        lines += [f"That run had {plain(', '.join(differs))}."] if differs else []
         if missing := record.get("missing"):
             named = [plain(cell.replace("|", " · ")) for cell in missing[:MOST_NAMED]]
             rest = len(missing) - len(named)
             more = f" and {rest} more" if rest else ""
             lines.append(f"Missing here: {', '.join(named)}{more}.")
         if record["changes"]:
-            told = ", ".join(f"{n} {kind}" for kind, n in record["changes"].items())
-            lines += [f"Changes: {told}.", *map(plain, record["changed"])]
+            counts = ", ".join(f"{n} {kind}" for kind, n in record["changes"].items())
+            lines += [f"Changes: {counts}.", *map(plain, record["changed"])]
     failed = [row for row in rows if row["outcome"] == "failed" and not row["expected"]]
     if failed:
         lines.append(
-            f"{several(len(failed), 'refuted cell')} failed for want of a record; "
-            f"--update-expected writes one."
+            f"{several(len(failed), 'refuted cell')} failed, because the record "
+            f"has no such cell; --update-expected adds it."
         )
     return lines
 
 
 def speed_lines(run: Mapping[str, Any], *, most: int = 6) -> list[str]:
-    """Say how fast a run measured; nothing where it measured nothing that is counted.
+    """Say how fast a run measured; no lines if it measured nothing that is counted.
 
     Args:
-        run: The run's sum.
-        most: Kinds that are named.
+        run: The content of ``run.json``.
+        most: How many kinds of observation are listed.
     """
     lines = [
         f"{plain(line['work'])} on {plain(line['model'])}: {line['observations']} in "

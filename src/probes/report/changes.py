@@ -1,7 +1,7 @@
 """Draw what changed between two runs as one self-contained HTML page.
 
-Readable without scripts; ``changes.js`` adds filters and links to them. Style, policy
-and safety are those of :mod:`probes.report.page`.
+The page is readable without scripts; ``changes.js`` adds filters and links. Style,
+content policy and safety are those of :mod:`probes.report.page`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from probes.report.interval_axis import draw_span
+from probes.report.interval_axis import place_intervals
 from probes.report.matrix import (
     ID_LIMIT,
     LETTERS,
@@ -24,20 +24,21 @@ from probes.report.matrix import (
 )
 from probes.report.page import render
 from probes.results.comparison import (
+    CHANGE_KINDS,
     GRAVE,
-    KINDS,
+    CellResult,
     Change,
-    Standing,
-    count,
-    moved_by,
+    count_changes,
+    effect_shift,
 )
 from probes.results.record import Record
-from probes.results.rows import CELL, Row, row_id, write_text
+from probes.results.row_shape import CELL
+from probes.results.rows import Row, row_id, write_text
 
 PAGE = "changes.html"
 MOST_DRAWN = 600
-"""Changes drawn on the page, the gravest first: more take a browser seconds to lay out
-again, and a reader longer."""
+"""Changes drawn on the page, the most serious first. With more, a browser takes seconds
+for each new layout."""
 TONES = {
     "opposite": "R",
     "lost": "E",
@@ -50,15 +51,15 @@ TONES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compared:
-    """Two runs, cell by cell.
+class RunComparison:
+    """Two runs, compared cell by cell.
 
     Attributes:
-        before: What the earlier run is called.
-        after: What the later run is called.
-        changes: Every cell, the gravest first.
-        rows: A cell's row in the later run, or else in the earlier one.
-        differs: Settings and versions that are not the same: before, after.
+        before: The name of the earlier run.
+        after: The name of the later run.
+        changes: Every cell, the most serious change first.
+        rows: The row of each cell, from the later run if it has one.
+        differs: Settings and versions that differ, as (before, after).
     """
 
     before: str
@@ -68,10 +69,10 @@ class Compared:
     differs: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-def changes_page(compared: Compared) -> str:
-    """Draw counts by kind and by claim, and every cell that is not the same."""
+def changes_page(compared: RunComparison) -> str:
+    """Draw counts by kind and by claim, and every cell that changed."""
     changes = compared.changes
-    counts = count(changes)
+    counts = count_changes(changes)
     moved = [change for change in changes if change.kind != "same"]
     grave: dict[str, int] = {kind: counts[kind] for kind in GRAVE if counts[kind]}
     return render(
@@ -83,7 +84,7 @@ def changes_page(compared: Compared) -> str:
         after=plain(compared.after),
         differs={plain(k, 80): [plain(v) for v in p] for k, p in _pairs(compared)},
         counts=counts,
-        meanings=KINDS,
+        meanings=CHANGE_KINDS,
         tones=TONES,
         claims=_claims(changes),
         lines=[_line(c, compared.rows.get(c.cell, {})) for c in moved[:MOST_DRAWN]],
@@ -91,12 +92,12 @@ def changes_page(compared: Compared) -> str:
     )
 
 
-def _pairs(compared: Compared) -> list[tuple[str, Sequence[str]]]:
+def _pairs(compared: RunComparison) -> list[tuple[str, Sequence[str]]]:
     return list(compared.differs.items())
 
 
 def _headline(grave: Mapping[str, int], n_moved: int, n_cells: int) -> str:
-    """Say first what closes the gate."""
+    """Name serious changes first."""
     said = []
     if "opposite" in grave:
         became = "verdict became its" if grave["opposite"] == 1 else "verdicts became"
@@ -109,19 +110,19 @@ def _headline(grave: Mapping[str, int], n_moved: int, n_cells: int) -> str:
 
 
 def _claims(changes: Sequence[Change]) -> list[tuple[str, list[int]]]:
-    """Count the kinds of change of each claim, all its variants together."""
-    found: dict[str, Counter[str]] = {}
+    """Count the kinds of change of each claim, over all its variants."""
+    by_claim: dict[str, Counter[str]] = {}
     for change in changes:
         claim = split_variant(change.cell.partition("|")[0])[0]
-        found.setdefault(claim, Counter())[change.kind] += 1
+        by_claim.setdefault(claim, Counter())[change.kind] += 1
     return [
-        (plain(claim), [counts[kind] for kind in KINDS])
-        for claim, counts in sorted(found.items())
+        (plain(claim), [counts[kind] for kind in CHANGE_KINDS])
+        for claim, counts in sorted(by_claim.items())
     ]
 
 
 def _line(change: Change, row: Row) -> dict[str, Any]:
-    """Name what the page shows of a changed cell."""
+    """Collect what the page shows of a changed cell."""
     named = [row[k] for k in CELL] if row else change.cell.split("|")
     claim, model, dataset, n = [*named, "", "", ""][:4]
     return {
@@ -133,67 +134,67 @@ def _line(change: Change, row: Row) -> dict[str, Any]:
         "before": _side(change.before),
         "after": _side(change.after),
         "moved": _moved(change),
-        "span": draw_span(change.before, change.after, row),
+        "span": place_intervals(change.before, change.after, row),
         "sentence": plain(row.get("sentence")),
         "reason": plain(row.get("reason"), 2000, lines=True),
         "command": rerun_command(row)[:ID_LIMIT] if "test" in row else "",
     }
 
 
-def _side(standing: Standing | None) -> dict[str, str]:
-    if standing is None:
+def _side(result: CellResult | None) -> dict[str, str]:
+    if result is None:
         return {"letter": "", "tone": "N", "verdict": "no cell", "effect": ""}
-    letter = LETTERS[standing.verdict]
-    effect = number(standing.effect)
-    if standing.low is not None or standing.high is not None:
-        low = "-∞" if standing.low is None else number(standing.low)
-        high = "∞" if standing.high is None else number(standing.high)
+    letter = LETTERS[result.verdict]
+    effect = number(result.effect)
+    if result.low is not None or result.high is not None:
+        low = "-∞" if result.low is None else number(result.low)
+        high = "∞" if result.high is None else number(result.high)
         effect += f" [{low}, {high}]"
     return {
         "letter": letter,
         "tone": "N" if letter == "-" else letter,
-        "verdict": standing.verdict.replace("_", " "),
-        "effect": f"{effect} {plain(standing.unit, 40)}",
+        "verdict": result.verdict.replace("_", " "),
+        "effect": f"{effect} {plain(result.unit, 40)}",
     }
 
 
 def _moved(change: Change) -> str:
-    """Say by how much the effect moved, also in half-widths of the earlier interval."""
-    difference, in_widths = moved_by(change)
+    """Write how far an effect moved, also in half-widths of the earlier interval."""
+    difference, in_widths = effect_shift(change)
     if difference is None:
         return "–"
-    told = f"{difference:+.3g}".replace("-", "−")
-    return told if in_widths is None else f"{told} ({in_widths:.2g} half-widths)"
+    text = f"{difference:+.3g}".replace("-", "−")
+    return text if in_widths is None else f"{text} ({in_widths:.2g} half-widths)"
 
 
 def write_changes(
     record: Record | None, rows: Sequence[Row], run: Mapping[str, Any], folder: Path
 ) -> Path | None:
-    """Draw how a run differs from the one it was compared with, beside its report.
+    """Draw how a run differs from the one that it was compared with.
 
     Args:
-        record: The earlier run; None removes the page of an earlier comparison, which
-            would speak of other rows.
-        rows: Corrected and ordered.
-        run: What ``run.json`` holds.
-        folder: The report's.
+        record: The earlier run. None removes the page of an earlier comparison, which
+            would describe other rows.
+        rows: Corrected and ordered rows.
+        run: The content of ``run.json``.
+        folder: The folder of the report.
 
     Returns:
-        The page; None where nothing was compared.
+        The page; None if nothing was compared.
 
     Raises:
         StoreError: The folder cannot be written.
     """
-    path, told = folder / PAGE, run.get("record")
-    if record is None or not told or not record.applies:
+    path, comparison = folder / PAGE, run.get("record")
+    if record is None or not comparison or not record.applies:
         path.unlink(missing_ok=True)
         return None
-    compared = Compared(
-        before=told["file"],
+    compared = RunComparison(
+        before=comparison["file"],
         after=str(folder / "results.jsonl"),
-        changes=record.changes(rows, told["missing"]),
+        changes=record.changes(rows, comparison["missing"]),
         rows={row_id(row): row for row in rows},
-        differs=told["differs"],
+        differs=comparison["differs"],
     )
     write_text(changes_page(compared), path)
     return path

@@ -1,7 +1,7 @@
-"""Gather curves from rows: what the figures of a paper are drawn from.
+"""Gather curves from rows, for the figures of a paper.
 
-Pure: rows in, numbers out. A figure reads effects that stand beside the verdicts of its
-claim, so that it can be drawn from the results alone, without a model.
+Pure: rows in, numbers out. A figure reads the effects that the rows of its claim report
+in addition to the verdict. So it needs only the results, and no model.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ Panels = dict[str, dict[str, list[Point]]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What one figure shows.
+class CurveFigure:
+    """A figure of curves.
 
     Attributes:
-        name: The figure's file name.
-        claims: Names of the claims whose rows it reads.
-        x: What the horizontal axis is.
-        y: What the vertical axis is.
-        read: From a row to its (line, x, effect).
+        name: The file name of the figure.
+        claims: The claims whose rows it reads.
+        x: The label of the horizontal axis.
+        y: The label of the vertical axis.
+        read: Maps a row to its (line, x, effect).
         is_log: Whether the horizontal axis is logarithmic.
     """
 
@@ -68,17 +68,17 @@ def over_demonstrations(*measures: str) -> Reader:
 
 
 def over_thresholds(row: Row) -> Iterable[tuple[str, float, Mapping[str, Any]]]:
-    """Read the share of small weights over what counts as small."""
+    """Read the share of small weights over the threshold for small."""
     for effect in row["effects"][1:]:
-        found = re.fullmatch(
+        match = re.fullmatch(
             r"share of weights below (\d[\d.e-]*)(?:: (.*))?", str(effect["name"])
         )
-        if found is not None:
-            yield found[2] or "the network", float(found[1]), effect
+        if match is not None:
+            yield match[2] or "the network", float(match[1]), effect
 
 
 def over_layers(row: Row) -> Iterable[tuple[str, float, Mapping[str, Any]]]:
-    """Read the distance after each layer to GD after as many steps."""
+    """Read the distance of each layer to GD after the same number of steps."""
     layers = [e for e in row["effects"][1:] if e["name"] == "prediction distance"]
     for depth, effect in enumerate(layers, start=1):
         yield f"{row['n_demonstrations']} demonstrations", depth, effect
@@ -86,14 +86,14 @@ def over_layers(row: Row) -> Iterable[tuple[str, float, Mapping[str, Any]]]:
 
 DEMONSTRATIONS = "demonstrations"
 PLANS = (
-    Plan(
+    CurveFigure(
         name="order_sensitivity",
         claims=("same_order_sensitivity", "same_order_sensitivity_in_regression"),
         x=DEMONSTRATIONS,
         y="order sensitivity",
         read=over_demonstrations("order sensitivity"),
     ),
-    Plan(
+    CurveFigure(
         name="sparsity",
         claims=(
             "weights_are_sparse_as_constructed",
@@ -104,28 +104,28 @@ PLANS = (
         read=over_thresholds,
         is_log=True,
     ),
-    Plan(
+    CurveFigure(
         name="accuracy",
         claims=("same_accuracy",),
         x=DEMONSTRATIONS,
         y="label accuracy",
         read=over_demonstrations("label accuracy"),
     ),
-    Plan(
+    CurveFigure(
         name="token_overlap",
         claims=("same_top_tokens",),
         x=DEMONSTRATIONS,
         y="token overlap with ICL",
         read=over_demonstrations("token overlap"),
     ),
-    Plan(
+    CurveFigure(
         name="overlap_cosine_similarity",
         claims=("same_confidence",),
         x=DEMONSTRATIONS,
         y="overlap cosine similarity with ICL",
         read=over_demonstrations("overlap cosine similarity"),
     ),
-    Plan(
+    CurveFigure(
         name="layers_against_steps",
         claims=("depth_is_steps",),
         x="layer = GD step",
@@ -136,10 +136,10 @@ PLANS = (
 """Every figure that can be drawn."""
 
 
-def panels_of(plan: Plan, rows: Iterable[Row]) -> Panels:
+def panels_of(plan: CurveFigure, rows: Iterable[Row]) -> Panels:
     """Gather the curves of a figure: a panel for each model on a dataset.
 
-    Variants of a claim repeat the arms that they share; the first one counts.
+    Variants of a claim repeat the arms that they share. The first one counts.
     """
     seen: dict[tuple[str, str, float], Point] = {}
     for row in rows:

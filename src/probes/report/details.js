@@ -48,10 +48,10 @@ function demonstrationsFigure(row) {
   }));
   const drawn = make("div", { class: "curves" }, curves(series, scaleOf(row, mainEffect(row))));
   return figure("By number of demonstrations", drawn,
-    "One panel a dataset, on one axis; the ring is this cell, the band is where the claim is supported.", datasets.length > 2 ? "whole" : "");
+    "One panel for each dataset, on one axis. The ring marks this cell. In the band, the claim is supported.", datasets.length > 2 ? "whole" : "");
 }
 
-// Of several cells, the one whose effect speaks most for the claim.
+// Finds the cell whose effect favours the claim most.
 function nearest(found) {
   const distance = (row) => (["share", "above"].includes(text(row.scale)) ? -mainEffect(row).value : Math.abs(mainEffect(row).value));
   return found.reduce((best, row) => (distance(row) < distance(best) ? row : best));
@@ -77,7 +77,7 @@ function networksFigure(row, width) {
   });
   const isCut = lines.some((line) => line.value === null);
   return figure("The same cell on other networks: controls", forest(lines, { ...scaleOf(row, mainEffect(row)), width, said: "The same cell on each network" }),
-    "An untrained or spoiled network must not reach what counts as support." + (isCut ? " No dot: judged on another scale, or nothing to judge." : ""));
+    "An untrained or spoiled network must not reach the region of support." + (isCut ? " No dot: judged on another scale, or nothing to judge." : ""));
 }
 
 // Effects named "measure: arm" belong together.
@@ -130,8 +130,8 @@ function numbers(effects) {
 function facts(row) {
   const found = [];
   const effect = mainEffect(row);
-  if (row.identity) found.push(["identity", "true of any network, so that it holds is no evidence"]);
-  if (row.alone !== null) found.push(["alone", words(row.alone) + ", before correction over the cells of the matrix"]);
+  if (row.identity) found.push(["identity", "it holds for any network, so it is no evidence"]);
+  if (row.alone !== null) found.push(["uncorrected", words(row.alone) + ", before correction over the cells of the matrix"]);
   if (row.expected !== null) found.push(["recorded", words(row.expected) + (row.unexpected ? " – unexpected" : "")]);
   if (effect && effect.p !== null) found.push(["p", show(effect.p, 3) + " raw, " + show(effect.p_adjusted, 3) + " adjusted"]);
   if (row.p_supported !== null) found.push(["p of each verdict", "supported " + show(row.p_supported, 3) + ", refuted " + show(row.p_refuted, 3)]);
@@ -139,7 +139,7 @@ function facts(row) {
   found.push(["source", claims[row.claim].source]);
   found.push(["rerun", make("code", { class: "keep" }, commandOf(row))]);
   if (row.observations.length) found.push(["observations", make("code", {}, row.observations.map(text).join(" "))]);
-  if (row.provenance !== null) found.push(["provenance, unlike the run's", differences(row)]);
+  if (row.provenance !== null) found.push(["provenance that differs from the run", differences(row)]);
   found.push(["seconds", show(row.seconds, 3)]);
   return make("dl", { class: "facts" }, found.map(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]).flat());
 }

@@ -30,8 +30,8 @@ const clip = (label, width) => {
   return label.length > most ? label.slice(0, most - 1) + "…" : label;
 };
 
-// Where values stand between two ends. On a logarithmic axis, values that are not above
-// the least positive one stand at its start.
+// Places values between two ends. On a logarithmic axis, values that are not above the
+// least positive one are placed at its start.
 function axis(points, from, to, isLog) {
   const known = points.filter((x) => x !== null && Number.isFinite(x));
   const least = known.reduce((found, x) => (x > 0 ? Math.min(found, x) : found), Infinity);

@@ -1,7 +1,7 @@
-"""Draw the pictures of a paper as SVG and PDF, from the rows alone.
+"""Draw the figures of a paper as SVG and PDF, from the rows alone.
 
-Needs matplotlib, the extra ``figures``. Which effects a figure reads stands in
-:mod:`probes.report.curves`.
+This needs matplotlib, the extra ``figures``. :mod:`probes.report.curves` says which
+effects each figure reads.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from probes.errors import OptionError, StoreError
-from probes.report.curves import PLANS, Panels, Plan, Point, panels_of
+from probes.report.curves import PLANS, CurveFigure, Panels, Point, panels_of
 from probes.report.heatmaps import heat_maps, size_of
-from probes.report.step_maps import STEP_MATCHING, MapPlan, maps_of
+from probes.report.step_maps import STEP_MATCHING, MapFigure, maps_of
 from probes.results.rows import Row
 
 FORMATS = ("svg", "pdf")
@@ -27,28 +27,28 @@ STYLE: dict[Any, Any] = {"font.size": 8, "pdf.fonttype": 42, "svg.fonttype": "no
 MARKERS = "os^Dv<>ph*Xd"
 """Colours repeat after ten lines; a colour with its marker does not."""
 MOST_LINES = len(MARKERS)
-"""More lines than a reader can tell apart are cut, and the title says so."""
+"""Further lines could not be distinguished. They are cut, and the title says so."""
 
 
 def draw_figures(
     rows: Sequence[Row], folder: Path
-) -> tuple[list[Path], list[Plan | MapPlan]]:
-    """Draw every figure that the rows hold.
+) -> tuple[list[Path], list[CurveFigure | MapFigure]]:
+    """Draw every figure that the rows allow.
 
     Args:
         rows: The rows of a run.
         folder: Where the figures go.
 
     Returns:
-        The files, and the figures for which the rows hold nothing.
+        The files, and the figures for which there are no rows.
 
     Raises:
-        OptionError: There is no matplotlib, or no figure can be drawn.
+        OptionError: matplotlib is not installed, or no figure can be drawn.
         StoreError: The folder cannot be written.
     """
     if importlib.util.find_spec("matplotlib") is None:
         raise OptionError(
-            "matplotlib is not installed. Expected it for drawing figures. Run: "
+            "matplotlib is not installed. Expected it for drawing figures. Install it: "
             "pip install 'icl-gd-probes[figures]'"
         )
     found = {plan: panels_of(plan, rows) for plan in PLANS}
@@ -57,18 +57,18 @@ def draw_figures(
         plans = (*PLANS, STEP_MATCHING)
         claims = ", ".join(name for plan in plans for name in plan.claims)
         raise OptionError(
-            f"None of the {len(rows)} rows holds what a figure shows. Expected rows of "
-            f"one of: {claims}. Run one of these claims and pass its results.jsonl."
+            f"None of the {len(rows)} rows can be drawn. Expected rows of one "
+            f"of: {claims}. Run one of these claims and pass its results.jsonl."
         )
     drawn = [path for plan in PLANS for path in _curves(plan, found[plan], folder)]
-    lacking: list[Plan | MapPlan] = [plan for plan in PLANS if not found[plan]]
+    lacking: list[CurveFigure | MapFigure] = [plan for plan in PLANS if not found[plan]]
     if maps:
         fill = partial(heat_maps, found=maps)
         drawn += _draw(STEP_MATCHING.name, size_of(maps), fill, folder)
     return drawn, lacking if maps else [*lacking, STEP_MATCHING]
 
 
-def _curves(plan: Plan, panels: Panels, folder: Path) -> list[Path]:
+def _curves(plan: CurveFigure, panels: Panels, folder: Path) -> list[Path]:
     """Draw a figure of curves into its files; none without panels."""
     if not panels:
         return []
@@ -110,7 +110,9 @@ def _quiet() -> warnings.catch_warnings:
     return warnings.catch_warnings(action="ignore", category=UserWarning)
 
 
-def _panel(axis: Any, plan: Plan, title: str, lines: dict[str, list[Point]]) -> None:
+def _panel(
+    axis: Any, plan: CurveFigure, title: str, lines: dict[str, list[Point]]
+) -> None:
     for marker, (name, points) in zip(MARKERS, lines.items(), strict=False):
         x, y = [p.x for p in points], [p.value for p in points]
         style = "--" if name.startswith(("floor", "ceiling", "base")) else "-"
@@ -134,13 +136,13 @@ def _panel(axis: Any, plan: Plan, title: str, lines: dict[str, list[Point]]) -> 
 
 
 def _legend(axis: Any, names: Sequence[str]) -> None:
-    """Name the lines; written afterwards, since a label may look like markup."""
+    """Name the lines; texts are set later, since a label may look like markup."""
     drawn = axis.legend(
         axis.lines,
         [str(i) for i, _ in enumerate(names)],
         fontsize=6,
         loc="center left",
-        bbox_to_anchor=(1.0, 0.5),  # beside the curves, never over them
+        bbox_to_anchor=(1.0, 0.5),  # next to the curves, never over them
     )
     for text, name in zip(drawn.get_texts(), names, strict=True):
         text.set_parse_math(False)

@@ -1,4 +1,4 @@
-"""What holds, and on what: the first thing a report says."""
+"""Count the claims that hold on each kind of network: the headline of a report."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def holds(rows: Iterable[Row]) -> bool | None:
     """Say whether every cell that could be judged is supported.
 
     Returns:
-        None where nothing was judged, or where the claim is an identity: it is true of
-        any network, so that it holds is no evidence.
+        None if nothing was judged, or if the claim is an identity: it holds for any
+        network, so its support is no evidence.
     """
     judged = [
         row["verdict"] == "supported"
@@ -31,14 +31,14 @@ def holds(rows: Iterable[Row]) -> bool | None:
 
 
 def held_of(matrix: Matrix, models: Iterable[str]) -> tuple[int, int]:
-    """Count the entries of some models that hold, and those that were judged."""
+    """Count the entries of some models that hold, and the entries that were judged."""
     pairs = [(claim, model) for model in models for claim in matrix.claims]
     entries = [holds(matrix.entries.get(pair, ())) for pair in pairs]
     return entries.count(True), len(entries) - entries.count(None)
 
 
-def standing(matrix: Matrix) -> str:
-    """Say in one sentence how many claims hold, and on what kind of network."""
+def claims_that_hold(matrix: Matrix) -> str:
+    """Say in one sentence how many claims hold on each kind of network."""
     kinds: dict[str, list[str]] = {}
     for model, kind in matrix.models.items():
         kinds.setdefault(kind, []).append(model)
@@ -51,7 +51,7 @@ def standing(matrix: Matrix) -> str:
 
 
 def papers_of(source: str) -> list[str]:
-    """Name the papers that a source cites; the whole source where it names none."""
+    """List the papers that a source cites; the whole source if it cites none."""
     source = plain(source)
-    found = [name.replace(",", "") for name in _PAPER.findall(source)]
-    return list(dict.fromkeys(found)) or [source]
+    papers = [name.replace(",", "") for name in _PAPER.findall(source)]
+    return list(dict.fromkeys(papers)) or [source]

@@ -1,6 +1,6 @@
 """Draw step-matching maps: colours for distances, a line for the nearest steps.
 
-Needs matplotlib; called by :mod:`probes.report.figures` alone.
+This needs matplotlib. Only :mod:`probes.report.figures` calls it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from probes.report.step_maps import StepMap, least_positive
 INCHES = (3.2, 2.3)
 MOST_TICKS = 10
 FLOOR = 1e-16
-"""Distances below rounding are drawn as one: their order says nothing."""
+"""Smaller distances are rounding errors, so they share one colour."""
 
 
 def heat_maps(figure: Any, found: Mapping[str, Sequence[StepMap]]) -> None:
-    """Fill a figure: a line of panels for each cell, a panel for each algorithm.
+    """Fill a figure: one line of panels for each cell, one panel for each algorithm.
 
     The panels of a line share their colours, so that algorithms can be compared.
     """
@@ -42,7 +42,7 @@ def _has_zero(maps: Sequence[StepMap]) -> bool:
 
 
 def _ends(maps: Sequence[StepMap]) -> tuple[float, float]:
-    """Return the ends of the colours; an exact match is a decade below the rest."""
+    """Return the ends of the colour scale; 0 is drawn a decade below the rest."""
     least = least_positive(maps)
     low = max(least / 10 if _has_zero(maps) else least, FLOOR)
     return low, max(max(x for one in maps for r in one.distances for x in r), 10 * low)
@@ -98,7 +98,7 @@ def _line(axis: Any, one: StepMap) -> None:
 
 
 def _place(steps: Sequence[float], value: float) -> float:
-    """Place a number of steps among the columns, between two where it is none."""
+    """Place a number of steps among the columns, or between two of them."""
     right = min(max(bisect_left(steps, value), 1), len(steps) - 1) if steps[1:] else 0
     if right == 0:
         return 0.0

@@ -1,6 +1,6 @@
 """Place two effects with their intervals on one small axis, for the page of changes.
 
-Pure numbers: a template draws them as SVG attributes, so no text of a row is in them.
+Pure numbers: a template draws them as SVG attributes, so they contain no text of a row.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from probes.report.page_data import scale_of
-from probes.results.comparison import Standing
+from probes.results.comparison import CellResult
 from probes.results.rows import Row
 
 WIDTH = 240
@@ -28,9 +28,9 @@ class Bar:
 
     Attributes:
         at: The effect itself.
-        low: The interval's left end; the edge where it is open.
-        high: Its right end.
-        caps: The ends that are closed.
+        low: The left end of the interval; the edge of the axis if it is open.
+        high: The right end.
+        caps: The closed ends.
     """
 
     at: float
@@ -41,7 +41,7 @@ class Bar:
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """Both effects, and where the claim is supported; None where there is nothing."""
+    """Two effects and the region of support; None for what is missing."""
 
     before: Bar | None
     after: Bar | None
@@ -49,19 +49,21 @@ class Span:
     is_log: bool
 
 
-def draw_span(before: Standing | None, after: Standing | None, row: Row) -> Span | None:
-    """Place two effects; None where they cannot share an axis.
+def place_intervals(
+    before: CellResult | None, after: CellResult | None, row: Row
+) -> Span | None:
+    """Place two effects on one axis; None if they cannot share one.
 
     Args:
         before: The cell in the earlier run.
         after: The cell in the later run.
-        row: Of either; tells where the claim is supported.
+        row: A row of the cell, which says where the claim is supported.
     """
-    told = [s for s in (before, after) if s is not None and _finite(s.effect)]
-    if not told or len({s.unit for s in told}) > 1:
+    drawn = [s for s in (before, after) if s is not None and _finite(s.effect)]
+    if not drawn or len({s.unit for s in drawn}) > 1:
         return None
     zone = zone_of(row)
-    ends = [x for s in told for x in (s.effect, s.low, s.high)]
+    ends = [x for s in drawn for x in (s.effect, s.low, s.high)]
     known = [float(x) for x in (*ends, *zone) if x is not None and math.isfinite(x)]
     is_log = min(known) > 0 and max(known) / min(known) > FAR
     place = _axis(known, is_log=is_log)
@@ -74,7 +76,7 @@ def draw_span(before: Standing | None, after: Standing | None, row: Row) -> Span
 
 
 def zone_of(row: Mapping[str, Any]) -> Zone:
-    """Return between which values a claim is supported; (None, None): not known."""
+    """Return the ends of the region of support; (None, None) if it is not known."""
     if not row.keys() >= NEEDED or not row["effects"]:
         return None, None
     kind, margin = scale_of(dict(row)), row["effects"][0]["margin"]
@@ -106,11 +108,11 @@ def _axis(known: list[float], *, is_log: bool) -> Callable[[float], float]:
     return place
 
 
-def _bar(standing: Standing | None, place: Callable[[float], float]) -> Bar | None:
-    if standing is None or standing.effect is None or not _finite(standing.effect):
+def _bar(result: CellResult | None, place: Callable[[float], float]) -> Bar | None:
+    if result is None or result.effect is None or not _finite(result.effect):
         return None
-    ends = [standing.low, standing.high]
-    at = place(standing.effect)
+    ends = [result.low, result.high]
+    at = place(result.effect)
     if ends == [None, None]:  # no interval at all
         return Bar(at=at, low=at, high=at, caps=())
     low, high = (None if x is None or not _finite(x) else place(x) for x in ends)

@@ -1,4 +1,4 @@
-"""Draw the matrix as Markdown: the whole run in one file that any viewer shows."""
+"""Draw the whole run as one Markdown file."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from probes.report.matrix import (
     alarms,
     arrange,
     effect_text,
-    headline,
     number,
     plain,
+    summary_line,
     verdict_text,
 )
 from probes.results.rows import Row, is_unexpected
@@ -36,34 +36,36 @@ HEADER = (
     "margin",
     "p adjusted",
     "reason, note",
-    "beside",
+    "also measured",
 )
 TITLE = "Is in-context learning gradient descent?"
 READING = (
-    "- Letters with numbers count cells: R1 -1 is one refuted cell and one to which "
-    "the claim does not apply, of the datasets and numbers of demonstrations there.",
-    "- blank: no such cell can exist, since the claim does not speak of the model.",
-    "- *Floor* and *ceiling* are the same measure of arms that learned nothing, and of "
-    "ICL against ICL; where both stand, the effect is the share of the way between.",
-    "- *Margin*: what does not matter, fixed before the run. *p adjusted*: "
-    "Benjamini-Hochberg over the whole matrix.",
-    "- *Beside*: measurements that decide nothing, the floors' arms among them; their "
-    "intervals stand in results.jsonl and index.html.",
+    "- Letters with numbers count cells, one for each dataset and number of "
+    "demonstrations: R1 -1 is one refuted cell and one to which the claim does not "
+    "apply.",
+    "- blank: no such cell can exist, because the claim is not about the model.",
+    "- *Floor*: the same measure for arms that learned nothing. *Ceiling*: the same "
+    "measure for ICL against ICL. If a cell has both, its effect is the share of the "
+    "way from floor to ceiling.",
+    "- *Margin*: the largest effect that does not matter, fixed before the run. "
+    "*p adjusted*: Benjamini-Hochberg over the whole matrix.",
+    "- *Also measured*: measurements that decide nothing, including the arms of the "
+    "floors. Their intervals are in results.jsonl and index.html.",
 )
 LONG_NOTE = 40
-"""Longer notes that several cells share are told once, above the table."""
+"""Longer notes that several cells share are written once, above the table."""
 
 
-def markdown(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
+def matrix_markdown(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
     """Draw title, settings, matrix and one table for each claim.
 
     Args:
-        rows: Corrected and ordered.
-        run: What ``run.json`` holds.
+        rows: Corrected and ordered rows.
+        run: The content of ``run.json``.
     """
     matrix, warned = arrange(rows), alarms(rows, run)
     lines = [f"# {escape(' '.join(warned) or TITLE, 2000)}", ""]
-    lines += [escape(headline(rows, run), 2000), ""]
+    lines += [escape(summary_line(rows, run), 2000), ""]
     lines += ["## How to read this", "", *_legend(matrix), ""]
     lines += ["## The run", "", *_settings(rows, run), ""]
     lines += ["## Matrix", "", *_matrix_table(matrix), "", "## Claims", ""]
@@ -73,15 +75,14 @@ def markdown(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
 
 
 def _settings(rows: Sequence[Row], run: Mapping[str, Any]) -> list[str]:
-    found = run["provenance"]
-    versions = ", ".join(f"{k} {v}" for k, v in found["versions"].items())
+    made = run["provenance"]
+    versions = ", ".join(f"{k} {v}" for k, v in made["versions"].items())
     facts = [
-        f"{found['n_sets']} demonstration sets × {found['n_queries']} queries; "
-        f"{found['n_orders']} orders; {found['n_calibration']} calibration queries",
-        f"seed {found['seed']}, {found['dtype']} on {found['device']}, "
-        f"{found['machine']}",
-        f"commit {found['commit'] or 'unknown'}; {versions}",
-        *(f"{name} {value}" for name, value in found.get("options", {}).items()),
+        f"{made['n_sets']} demonstration sets × {made['n_queries']} queries; "
+        f"{made['n_orders']} orders; {made['n_calibration']} calibration queries",
+        f"seed {made['seed']}, {made['dtype']} on {made['device']}, {made['machine']}",
+        f"commit {made['commit'] or 'unknown'}; {versions}",
+        *(f"{name} {value}" for name, value in made.get("options", {}).items()),
         *dataset_lines(run),
         *record_lines(rows, run),
         *speed_lines(run),
@@ -93,45 +94,45 @@ def _settings(rows: Sequence[Row], run: Mapping[str, Any]) -> list[str]:
 
 
 def _section(matrix: Matrix, claim: str) -> list[str]:
-    """Draw a claim: its sentence, what all its cells share, and its cells."""
+    """Draw a claim: its sentence, what its cells share, and a table of its cells."""
     first, cells = matrix.claims[claim], matrix.cells_of(claim)
-    beside = list(dict.fromkeys(e["name"] for row in cells for e in row["effects"][1:]))
+    others = list(dict.fromkeys(e["name"] for row in cells for e in row["effects"][1:]))
     notes = Counter(row["note"] for row in cells if len(row["note"] or "") > LONG_NOTE)
     shared = [note for note, n in notes.items() if n > 1]
     lines = [f"### {escape(matrix.label(claim))}", ""]
     lines += [f"**Claim:** {escape(first['sentence'])}", ""]
     lines += [f"**Source:** {escape(first['source'])}", ""]
-    if beside:
-        listed = escape("; ".join(beside), 2000)
-        lines += [f"**Beside each verdict, in this order:** {listed}", ""]
+    if others:
+        listed = escape("; ".join(others), 2000)
+        lines += [f"**Also measured, in this order:** {listed}", ""]
     for i, note in enumerate(shared, start=1):
         lines += [f"**Note {i}:** {escape(note)}", ""]
-    return lines + _table(HEADER, (_cells(row, beside, shared) for row in cells))
+    return lines + _table(HEADER, (_cells(row, others, shared) for row in cells))
 
 
 def escape(value: object, limit: int = 300) -> str:
-    """Make a text stand as itself anywhere in Markdown, tables included.
+    """Escape a text so that Markdown shows it literally, also inside tables.
 
     Args:
         value: Any text; None is empty.
-        limit: Longest text in characters before escaping.
+        limit: Maximum length in characters before escaping.
     """
     text = plain(value, limit).strip()
     text = re.sub(r"([\\`*\[\]|~$#!])", r"\\\1", text)
-    # Identifiers stay readable in the source: _ between letters is no emphasis.
+    # An _ between letters is not emphasis: identifiers stay readable in the source.
     text = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Draw a table of texts that are escaped already."""
+    """Draw a table of escaped texts."""
     lines = [header, ["---"] * len(header), *rows]
     return ["| " + " | ".join(line) + " |" for line in lines]
 
 
 def _matrix_table(matrix: Matrix) -> list[str]:
     if not matrix.claims:
-        return ["No cell has a row."]
+        return ["There are no rows."]
     header = ["claim"]
     header += [f"{escape(m)} ({escape(kind)})" for m, kind in matrix.models.items()]
     lines = []
@@ -153,7 +154,7 @@ def _legend(matrix: Matrix) -> list[str]:
     return [*lines, *READING]
 
 
-def _cells(row: Row, beside: Sequence[str], shared: Sequence[str]) -> list[str]:
+def _cells(row: Row, others: Sequence[str], shared: Sequence[str]) -> list[str]:
     effect = row["effects"][0] if row["effects"] else None
     note = row["note"]
     if note in shared:
@@ -171,5 +172,5 @@ def _cells(row: Row, beside: Sequence[str], shared: Sequence[str]) -> list[str]:
         "–" if effect is None else escape(effect_text(effect)),
         *numbers,
         escape(said),
-        " / ".join(values.get(name, "–") for name in beside),
+        " / ".join(values.get(name, "–") for name in others),
     ]

@@ -1,6 +1,6 @@
-"""What every drawing shares: letters, the grouping into a matrix, and the headline.
+"""What all drawings share: letters, the grouping into a matrix, and short texts.
 
-Rows come from anywhere, so all their texts pass :func:`plain` before they are drawn.
+Rows may come from anywhere, so :func:`plain` makes all their texts safe to draw.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from probes.results.rows import VERDICTS, Row, is_unexpected
+from probes.results.row_shape import VERDICTS
+from probes.results.rows import Row, is_unexpected
 
 LETTERS = {
     "supported": "S",
@@ -28,13 +29,13 @@ MEANINGS = {
     "not_applicable": "there is nothing to judge",
     "error": "the cell crashed",
 }
-UNEXPECTED = "an error, or not the recorded verdict"
+UNEXPECTED = "an error, or a verdict that differs from the record"
 IDENTITY = "≡"
-IDENTITY_MEANS = "an identity, true of any network: evidence of nothing"
+IDENTITY_MEANS = "an identity: it holds for any network, so it is no evidence"
 KINDS = ("constructed", "learned", "pretrained", "untrained")
 TEXT_LIMIT = 300
 ID_LIMIT = 2000
-"""A test id is a command to run: cutting it breaks it, so it may be long."""
+"""A test id is part of a command, so it may be long: a cut one would not run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +43,10 @@ class Matrix:
     """Rows grouped by claim and model.
 
     Attributes:
-        claims: Ids in the order of the rows, each with its first row, which carries the
+        claims: Claims in the order of the rows, each with its first row, which has the
             sentence and the source.
-        models: Names with their kind: constructed, learned, pretrained, untrained.
-        entries: The rows of each (claim, model); pairs that cannot exist are missing.
+        models: Models with their kind: constructed, learned, pretrained or untrained.
+        entries: The rows of each (claim, model); impossible pairs are missing.
     """
 
     claims: Mapping[str, Row]
@@ -53,17 +54,17 @@ class Matrix:
     entries: Mapping[tuple[str, str], Sequence[Row]]
 
     def entry(self, claim: str, model: str) -> str:
-        """Return the short text of claim × model; empty where no cell exists."""
+        """Return the short text of claim × model; empty if there is no cell."""
         return summarise(self.entries.get((claim, model), ()))
 
     def label(self, claim: str) -> str:
-        """Return a claim's name as it is drawn; an identity is marked."""
+        """Return the name of a claim as it is drawn, with a mark for an identity."""
         mark = f"{IDENTITY} " if self.claims[claim].get("identity") else ""
         return mark + plain(claim)
 
     @property
     def has_identities(self) -> bool:
-        """Whether any claim is an identity, so that its mark needs a legend."""
+        """Whether any claim is an identity, which the legend must then explain."""
         return any(row.get("identity") for row in self.claims.values())
 
     def cells_of(self, claim: str) -> list[Row]:
@@ -91,9 +92,9 @@ def _rank(kind: str) -> int:
 
 
 def count_verdicts(rows: Iterable[Row]) -> dict[str, int]:
-    """Count verdicts, in the order of the legend, without those that do not occur."""
-    found = Counter(row["verdict"] for row in rows)
-    return {name: found[name] for name in VERDICTS if found[name]}
+    """Count the verdicts that occur, in the order of the legend."""
+    counts = Counter(row["verdict"] for row in rows)
+    return {name: counts[name] for name in VERDICTS if counts[name]}
 
 
 def split_variant(claim: str) -> tuple[str, str]:
@@ -105,7 +106,7 @@ def split_variant(claim: str) -> tuple[str, str]:
 def summarise(rows: Sequence[Row]) -> str:
     """Shorten cells to one letter if all agree, else to counts such as ``R3 I1``.
 
-    A trailing ``!`` says that at least one of them is unexpected.
+    A final ``!`` means that at least one cell is unexpected.
     """
     counts = count_verdicts(rows)
     if len(counts) == 1:
@@ -116,28 +117,30 @@ def summarise(rows: Sequence[Row]) -> str:
 
 
 def alarms(rows: Sequence[Row], run: Mapping[str, Any]) -> list[str]:
-    """Say what forbids to trust the run; empty when nothing does."""
-    found = []
+    """List the reasons not to trust the run; empty if there are none."""
+    reasons = []
     tests: Mapping[str, bool] = run["self_tests"]
     failed = [plain(name, 80) for name, passed in tests.items() if not passed]
     if failed:
-        found.append(
-            f"SELF-TESTS FAILED: {', '.join(failed)}; verdicts of this run cannot be "
-            f"trusted."
+        reasons.append(
+            f"SELF-TESTS FAILED: {', '.join(failed)}; do not trust the verdicts of "
+            f"this run."
         )
     elif not tests:
-        found.append("NO SELF-TESTS RAN: nothing vouches for the verdicts of this run.")
+        reasons.append("NO SELF-TESTS RAN: the verdicts of this run are unchecked.")
     if not run["complete"] or run["cells"] > len(rows):
-        found.append(f"RUN INCOMPLETE: {len(rows)} of {run['cells']} cells have a row.")
-    return found
+        reasons.append(
+            f"RUN INCOMPLETE: {len(rows)} of {run['cells']} cells have a row."
+        )
+    return reasons
 
 
-def headline(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
-    """Sum the run up in one sentence, after whatever forbids to trust it."""
-    return " ".join([*alarms(rows, run), f"{summary(rows)}; {tests_passed(run)}."])
+def summary_line(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
+    """Summarise the run in one sentence, after any reasons not to trust it."""
+    return " ".join([*alarms(rows, run), f"{counts_text(rows)}; {tests_passed(run)}."])
 
 
-def summary(rows: Sequence[Row]) -> str:
+def counts_text(rows: Sequence[Row]) -> str:
     """Count cells, models and verdicts."""
     counts = count_verdicts(rows)
     said = ", ".join(f"{counts.get(n, 0)} {n}" for n in VERDICTS if n != "error")
@@ -147,7 +150,7 @@ def summary(rows: Sequence[Row]) -> str:
     surprises = f"; {n_unexpected} unexpected" if n_unexpected else ""
     n_identities = sum(bool(row.get("identity")) for row in rows)
     if n_identities:
-        surprises += f"; {n_identities} of identities, evidence of nothing"
+        surprises += f"; {n_identities} of identities, no evidence"
     return (
         f"{several(len(rows), 'cell')} on {several(n_models, 'model')}: "
         f"{said.replace('_', ' ')}{crashed}{surprises}"
@@ -170,8 +173,8 @@ def plain(value: object, limit: int = TEXT_LIMIT, *, lines: bool = False) -> str
 
     Args:
         value: Any text; None is empty.
-        limit: Longest text in characters, the ellipsis included.
-        lines: Keep line breaks; otherwise they become spaces.
+        limit: Maximum length in characters, with the ellipsis.
+        lines: Whether to keep line breaks; otherwise they become spaces.
     """
     text = "" if value is None else str(value)
     if len(text) > limit:
@@ -187,7 +190,7 @@ def plain(value: object, limit: int = TEXT_LIMIT, *, lines: bool = False) -> str
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """Write a number, or a dash where there is none."""
+    """Write a number, or a dash for None."""
     return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}g}"
 
 
@@ -202,25 +205,25 @@ def effect_text(effect: Mapping[str, Any], limit: int = TEXT_LIMIT) -> str:
 
 
 def verdict_text(row: Row) -> str:
-    """Write a verdict, and where it differs what the cell said alone and the record."""
+    """Write a verdict, with the uncorrected and the recorded one if they differ."""
     text = str(row["verdict"]).replace("_", " ")
     if row["alone"] != row["verdict"]:
-        text += f" (alone {row['alone']})".replace("_", " ")
+        text += f" (uncorrected {row['alone']})".replace("_", " ")
     if row["expected"] is not None and row["expected"] != row["alone"]:
         text += f", expected {row['expected']}".replace("_", " ")
     return text
 
 
 def quote(text: str) -> str:
-    """Quote a word for a shell: readably if nothing in it is special."""
+    """Quote a word for a shell, with plain quotes if nothing in it is special."""
     if text == shlex.quote(text):
         return text
     return shlex.quote(text) if set(text) & set('"$`\\!') else f'"{text}"'
 
 
 def rerun_words(row: Row) -> list[str]:
-    """List the words of the command that judges one cell again, not yet quoted."""
-    # Rows of earlier versions do not know their options.
+    """List the words of the command that judges one cell again, unquoted."""
+    # Rows of earlier versions have no options.
     options: Mapping[str, str] = row["provenance"].get("options", {})
     words = [row["test"], *(word for pair in options.items() for word in pair)]
     return ["pytest", *(plain(word, ID_LIMIT) for word in words)]

@@ -16,7 +16,7 @@ function chips(found) {
   return { drawn, said: said + (isUnexpected ? ", unexpected" : "") };
 }
 
-// A panel stands under its line, once opened, and closes with its button or with Escape.
+// An open panel is below its line. Its button or Escape closes it.
 const open = new Set();
 let panels = 0;
 const roomIn = (element) => {
@@ -253,5 +253,5 @@ function offerForest(line, own) {
 load().then(start, (error) => {
   field("how").hidden = false;
   field("how").textContent = "The numbers of the cells cannot be unpacked (" + error +
-    "). Expected a browser of 2023 or later. The letters stand; all numbers are in results.jsonl beside this page.";
+    "). Expected a browser of 2023 or later. The letters are complete; all numbers are in results.jsonl in the same folder.";
 });

@@ -1,8 +1,8 @@
 """Draw the matrix as one self-contained HTML page.
 
-The template, its style and its scripts stand beside this file. The table is plain HTML
-and readable without scripts; the numbers of each cell travel as compressed JSON
-(``packing``), drawn by the page's scripts on demand.
+The template, the style and the scripts are in this folder. The table is plain HTML and
+readable without scripts. The page also contains the numbers of each cell as compressed
+JSON (``page_data``), which its scripts draw on demand.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from probes.report.appendix import speed_lines
-from probes.report.headline import held_of, standing
+from probes.report.headline import claims_that_hold, held_of
 from probes.report.matrix import (
     LETTERS,
     MEANINGS,
@@ -27,9 +27,9 @@ from probes.report.matrix import (
     alarms,
     arrange,
     count_verdicts,
+    counts_text,
     plain,
     split_variant,
-    summary,
     tests_passed,
 )
 from probes.report.page_data import REASON_LIMIT, pack
@@ -41,22 +41,22 @@ COUNTS = ("observations_measured", "observations_stored", "forward_passes", "sec
 MAIN_PACKAGES = ("python", "torch", "transformers")
 
 
-def page(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
-    """Draw the page.
+def matrix_page(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
+    """Draw ``index.html``.
 
     Args:
-        rows: Corrected and ordered.
-        run: What ``run.json`` holds.
+        rows: Corrected and ordered rows.
+        run: The content of ``run.json``.
     """
     matrix = arrange(rows)
     warned = alarms(rows, run)
-    first = [*warned, f"{standing(matrix)}; {tests_passed(run)}."]
+    first = [*warned, f"{claims_that_hold(matrix)}; {tests_passed(run)}."]
     return render(
         "page.html",
         scripts=SCRIPTS,
         headline=plain(" ".join(first), REASON_LIMIT),
         is_alarming=bool(warned),
-        summary=plain(summary(rows)),
+        summary=plain(counts_text(rows)),
         self_tests={plain(name, 80): ok for name, ok in run["self_tests"].items()},
         letters=LETTERS,
         meanings=MEANINGS,
@@ -72,12 +72,12 @@ def page(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
 
 
 def render(template: str, *, scripts: Sequence[str], **values: Any) -> str:
-    """Fill a template of this folder in.
+    """Fill in a template of this folder.
 
     Args:
         template: Its file name.
-        scripts: Files of the page's script, in order; none for a page without.
-        values: What the template shows.
+        scripts: The files of the page's script, in order.
+        values: The values that the template shows.
     """
     import markupsafe
 
@@ -96,7 +96,7 @@ def render(template: str, *, scripts: Sequence[str], **values: Any) -> str:
 
 @cache
 def _template(name: str) -> Any:
-    # Start-up matters to every pytest run; only the end of one draws a page.
+    # Imported here, because every pytest run starts but few draw a page.
     import jinja2
 
     environment = jinja2.Environment(
@@ -115,8 +115,8 @@ def _source(name: str) -> str:
 
 
 def content_policy(style: str, script: str) -> str:
-    """Allow the page's own style and script by their hashes, and nothing else."""
-    # The texts of the files, not of the page: no row can add to what is allowed.
+    """Allow only the page's own style and script, by their hashes."""
+    # Hashes of the files, not of the page, so that no row can add to them.
     allowed = ["default-src 'none'", f"style-src '{_digest(style)}'"]
     allowed += [f"script-src '{_digest(script)}'"] if script else []
     return "; ".join([*allowed, "base-uri 'none'", "form-action 'none'"])
@@ -128,7 +128,7 @@ def _digest(text: str) -> str:
 
 
 def compress(data: object) -> str:
-    """Write JSON, compressed, in letters that cannot end the element that holds them.
+    """Write compressed JSON in letters that cannot close the surrounding element.
 
     Returns:
         Base64 of gzip; the same for the same data.
@@ -145,13 +145,13 @@ def _fact(value: object) -> str:
 
 def _facts(run: Mapping[str, Any]) -> dict[str, str]:
     facts = dict(run["provenance"]) | {name: run[name] for name in COUNTS}
-    told = dict(line.split(": ", 1) for line in speed_lines(run))
-    facts |= {"speed": told} if told else {}
+    speed = dict(line.split(": ", 1) for line in speed_lines(run))
+    facts |= {"speed": speed} if speed else {}
     return {plain(k, 80).replace("_", " "): _fact(v) for k, v in facts.items()}
 
 
 def _origin(run: Mapping[str, Any]) -> str:
-    """Name the run in a few words: commit, versions, device, sizes."""
+    """Describe the run in a few words: commit, versions, device, sizes."""
     found = run["provenance"]
     commit, plus, changes = _fact(found["commit"]).partition("+")
     versions = found["versions"]
@@ -164,7 +164,7 @@ def _origin(run: Mapping[str, Any]) -> str:
 
 
 def _kinds(matrix: Matrix) -> list[tuple[str, list[tuple[str, int, int]]]]:
-    """Group the columns by kind of network: name, claims that hold, claims judged."""
+    """Group the columns by kind of network: model, claims that hold, claims judged."""
     return [
         (plain(kind, 40), [(plain(m, 80), *held_of(matrix, [m])) for m, _ in models])
         for kind, models in groupby(matrix.models.items(), key=lambda item: item[1])
@@ -172,7 +172,7 @@ def _kinds(matrix: Matrix) -> list[tuple[str, list[tuple[str, int, int]]]]:
 
 
 def _groups(matrix: Matrix) -> list[dict[str, Any]]:
-    """Group the lines of the matrix by claim: a line for each of its variants."""
+    """Group the lines of the matrix by claim, one line for each variant."""
     groups = []
     numbered = enumerate(matrix.claims.items())
     for name, found in groupby(numbered, key=lambda item: split_variant(item[1][0])[0]):

@@ -1,6 +1,6 @@
-"""Pack rows into the compact JSON that travels inside the page.
+"""Pack rows into compact JSON for the page.
 
-Texts, provenances and examples that many rows share are kept once; numbers keep four
+Texts, provenances and examples that many rows share are written once. Numbers keep four
 digits. The page's script ``rows.js`` unpacks them.
 """
 
@@ -20,18 +20,19 @@ from probes.report.matrix import (
     rerun_command,
     split_variant,
 )
-from probes.results.rows import VERDICTS, Row, is_unexpected
+from probes.results.row_shape import VERDICTS
+from probes.results.rows import Row, is_unexpected
 
 REASON_LIMIT = 2000
 PROMPT_LIMIT = 600
-# What is often null stands last, here and in rows: nulls at the end are left out.
+# Fields that are often null come last, because nulls at the end are left out.
 _NUMBERS = ("value", "n_sets", "n_queries", "low", "high", "level")
 _BOUNDS = ("margin", "floor", "ceiling", "p", "p_adjusted")
 EFFECT_FIELDS = ("name", "unit", *_NUMBERS, *_BOUNDS, "sets")
 
 
-class Shared:
-    """Values that many rows share, each kept once and named by its index."""
+class SharedValues:
+    """Values that many rows share, each written once and named by its index."""
 
     def __init__(self) -> None:
         self.found: dict[str, int] = {}
@@ -46,7 +47,7 @@ class Shared:
         return [json.loads(text) for text in self.found]
 
 
-class Texts(Shared):
+class SharedTexts(SharedValues):
     """Texts that many rows share, safe to draw."""
 
     def of(self, value: object, limit: int = REASON_LIMIT) -> int | None:
@@ -59,18 +60,18 @@ def pack(rows: Sequence[Row], matrix: Matrix, run: Mapping[str, Any]) -> dict[st
     """Pack rows, claims and models.
 
     Args:
-        rows: Corrected and ordered.
+        rows: Corrected and ordered rows.
         matrix: The rows, arranged.
-        run: What ``run.json`` holds.
+        run: The content of ``run.json``.
     """
-    strings, provenances, examples = Texts(), Shared(), Shared()
-    provenances.index(_tame(run["provenance"]))
+    strings, provenances, examples = SharedTexts(), SharedValues(), SharedValues()
+    provenances.index(_safe(run["provenance"]))
     claims = {name: i for i, name in enumerate(matrix.claims)}
     models = {name: i for i, name in enumerate(matrix.models)}
     packed = []
     for row in rows:
         where = {"claim": claims[row["claim"]], "model": models[row["model"]]}
-        made = provenances.index(_tame(row["provenance"])) or None
+        made = provenances.index(_safe(row["provenance"])) or None
         shown = row.get("example")
         shared = {
             "provenance": made,
@@ -95,16 +96,16 @@ def scale_of(row: Row) -> str:
     """Say on which scale the main effect is drawn.
 
     Returns:
-        ``share``: of the way from floor to ceiling, supported above 1 − margin;
-        ``raw``: floor and ceiling in the measure's own unit; ``below``: supported below
-        the margin; ``above``: above it; ``within``: within ±margin; ``value``: no
-        bounds, or not known on which side.
+        ``share``: the share of the way from floor to ceiling, supported above
+        1 − margin; ``raw``: floor and ceiling in the measure's own unit; ``below``:
+        supported below the margin; ``above``: above it; ``within``: within ±margin;
+        ``value``: no bounds, or the side of the margin is not known.
     """
     if not row["effects"]:
         return "value"
     effect = row["effects"][0]
     if effect["floor"] is not None and effect["ceiling"] is not None:
-        # No interval: no share was formed, as the ceiling is not above the floor.
+        # No interval: the ceiling is not above the floor, so there is no share.
         return "raw" if effect["level"] is None else "share"
     if effect["margin"] is None:
         return "value"
@@ -113,7 +114,7 @@ def scale_of(row: Row) -> str:
     if "has_two_sides" in effect:
         return "within" if effect["has_two_sides"] else _side_of(row, effect)
     inside, outside = row["p_supported"], row["p_refuted"]
-    # Rows of earlier versions do not name their sides; one-sided tests complement.
+    # Rows of earlier versions do not name their sides; one-sided p-values sum to 1.
     complementary = None not in (inside, outside) and abs(inside + outside - 1) < 1e-9
     is_far_below = row["alone"] == "refuted" and (effect["value"] or 0) < 0
     return "below" if complementary and not is_far_below else "within"
@@ -122,8 +123,8 @@ def scale_of(row: Row) -> str:
 def _side_of(row: Row, effect: Mapping[str, Any]) -> str:
     """Say on which side of its margin a one-sided claim is supported.
 
-    Its estimate lies on the side whose p is the smaller. No side where they are equal:
-    of few sets p counts several times, and both may reach 1.
+    The estimate lies on the side with the smaller p. If both are equal, the side is not
+    known: with few sets, p is multiplied, and both may reach 1.
     """
     inside, outside, value = row["p_supported"], row["p_refuted"], effect["value"]
     if None in (inside, outside, value) or inside == outside:
@@ -137,7 +138,7 @@ def _claim(claim: str, first: Row) -> list[Any]:
     return [*names, sentence, source, papers_of(source)]
 
 
-def _values(row: Row, strings: Texts) -> dict[str, Any]:
+def _values(row: Row, strings: SharedTexts) -> dict[str, Any]:
     """Shorten a row to what the page shows: indices of texts, rounded numbers."""
     differs = row["alone"] != row["verdict"]
     place, bracket, cell = plain(row["test"], ID_LIMIT).partition("[")
@@ -166,7 +167,7 @@ def _values(row: Row, strings: Texts) -> dict[str, Any]:
     }
 
 
-def _effect(effect: Mapping[str, Any], strings: Texts) -> list[Any]:
+def _effect(effect: Mapping[str, Any], strings: SharedTexts) -> list[Any]:
     values: dict[str, Any] = {key: _round(effect[key]) for key in (*_NUMBERS, *_BOUNDS)}
     values |= {key: strings.of(effect[key], 300) for key in ("name", "unit")}
     values["sets"] = [_round(x) for x in effect.get("sets") or ()] or None
@@ -174,7 +175,7 @@ def _effect(effect: Mapping[str, Any], strings: Texts) -> list[Any]:
 
 
 def _example(queries: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """Tame the texts of an example: a prompt's end, the answer, two lists of tokens."""
+    """Make an example safe to draw: a prompt's end, the answer, two lists of tokens."""
     return [
         [
             _end(query["prompt"], PROMPT_LIMIT),
@@ -190,19 +191,19 @@ def _end(prompt: str, limit: int) -> str:
     return plain(cut, limit, lines=True)
 
 
-def _tame(value: object) -> Any:
-    """Make the texts inside a provenance safe to draw, and its numbers finite."""
+def _safe(value: object) -> Any:
+    """Make a provenance safe to draw: its texts, and its numbers finite."""
     if isinstance(value, Mapping):
-        return {plain(k, 80): _tame(v) for k, v in value.items()}
+        return {plain(k, 80): _safe(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_tame(v) for v in value]
+        return [_safe(v) for v in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if value is None or isinstance(value, int | float) else plain(value)
 
 
 def _trim(values: list[Any]) -> list[Any]:
-    """Drop what is null at the end; the page reads it as null."""
+    """Drop nulls at the end; the page reads missing values as null."""
     while values and values[-1] is None:
         values.pop()
     return values

@@ -1,4 +1,4 @@
-"""Draw a run as a short Markdown text, fit for a comment on a pull request."""
+"""Draw a run as a short Markdown text, for a comment on a pull request."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from probes.report.matrix import (
     alarms,
     arrange,
     count_verdicts,
+    counts_text,
     effect_text,
     plain,
     several,
     split_variant,
-    summary,
     tests_passed,
     verdict_text,
 )
@@ -29,11 +29,11 @@ MOST_LETTERS = 65_000
 
 
 def short_summary(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
-    """Draw alarms, unexpected cells, and verdicts counted by claim.
+    """Draw alarms, unexpected cells, and the counts of verdicts by claim.
 
     Args:
-        rows: Corrected and ordered.
-        run: What ``run.json`` holds.
+        rows: Corrected and ordered rows.
+        run: The content of ``run.json``.
     """
     warned = alarms(rows, run)
     unexpected = [row for row in rows if is_unexpected(row)]
@@ -41,7 +41,7 @@ def short_summary(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
     lines = [f"### {escape(title, 2000)}", ""]
     lines += [text for alarm in warned[1:] for text in (escape(alarm), "")]
     lines += _unexpected(unexpected)
-    lines += [escape(f"{summary(rows)}; {tests_passed(run)}."), ""]
+    lines += [escape(f"{counts_text(rows)}; {tests_passed(run)}."), ""]
     lines += [text for line in record_lines(rows, run) for text in (escape(line), "")]
     lines += _counts(rows)
     while sum(len(line) + 1 for line in lines) > MOST_LETTERS:
@@ -50,7 +50,7 @@ def short_summary(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
 
 
 def _unexpected(rows: Sequence[Row]) -> list[str]:
-    """List what differs from its record, or crashed, with effects."""
+    """List the cells that crashed or differ from their record, with effects."""
     if not rows:
         return []
     lines = [f"**{several(len(rows), 'unexpected cell')}**", ""]
@@ -59,15 +59,15 @@ def _unexpected(rows: Sequence[Row]) -> list[str]:
         where = " · ".join(plain(row[k], 80) for k in ("claim", "model", "dataset"))
         where += f" · {row['n_demonstrations']}"
         effect = effect_text(row["effects"][0]) if row["effects"] else "–"
-        told = (where, verdict_text(row), effect, plain(row["reason"]) or "–")
-        lines.append("| " + " | ".join(map(escape, told)) + " |")
+        line = (where, verdict_text(row), effect, plain(row["reason"]) or "–")
+        lines.append("| " + " | ".join(map(escape, line)) + " |")
     if len(rows) > MOST_UNEXPECTED:
         lines += ["", f"and {len(rows) - MOST_UNEXPECTED} more"]
     return [*lines, ""]
 
 
 def _counts(rows: Sequence[Row]) -> list[str]:
-    """Count the verdicts of each claim, all its variants together."""
+    """Count the verdicts of each claim, over all its variants."""
     claims = arrange(rows).claims
     if not claims:
         return []

@@ -1,7 +1,7 @@
 """Gather step-matching maps from rows: each layer against each number of steps.
 
-Pure: rows in, numbers out, as :mod:`probes.report.curves` does for curves. A row holds
-them in its details, see ``step_matching`` in ``row.schema.json``.
+Pure: rows in, numbers out, like :mod:`probes.report.curves`. A row has its maps in its
+details, see ``step_matching`` in :mod:`probes.results.row_shape`.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from probes.results.rows import Row
 
 
 @dataclass(frozen=True, kw_only=True)
-class MapPlan:
+class MapFigure:
     """A figure of maps.
 
     Attributes:
-        name: The figure's file name.
-        claims: Names of the claims whose rows it reads.
+        name: The file name of the figure.
+        claims: The claims whose rows it reads.
     """
 
     name: str
     claims: tuple[str, ...]
 
 
-STEP_MATCHING = MapPlan(name="step_matching", claims=("depth_is_steps",))
+STEP_MATCHING = MapFigure(name="step_matching", claims=("depth_is_steps",))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Best:
-    """The number of steps that is nearest to a layer, with its interval."""
+    """The number of steps nearest to a layer, with its interval."""
 
     steps: float
     low: float
@@ -47,12 +47,12 @@ class StepMap:
 
     Attributes:
         title: Network, tasks, demonstrations.
-        algorithm: What takes the steps.
-        unit: Of the distances.
+        algorithm: The algorithm that takes the steps.
+        unit: The unit of the distances.
         steps: Numbers of steps, rising.
         layers: Numbers of layers, rising.
-        distances: A list of one number a step for each layer.
-        best: The nearest number of steps for each layer; empty where it is not told.
+        distances: For each layer, the distance after each number of steps.
+        best: For each layer, the nearest number of steps; empty if the row has none.
     """
 
     title: str
@@ -65,9 +65,9 @@ class StepMap:
 
 
 def maps_of(rows: Iterable[Row]) -> dict[str, list[StepMap]]:
-    """Gather the maps of a run: a list of one map an algorithm for each cell.
+    """Gather the maps of a run: for each cell, one map for each algorithm.
 
-    Variants of a claim may repeat the map of a cell; the first one counts.
+    Variants of a claim may repeat the map of a cell. The first one counts.
     """
     found: dict[str, list[StepMap]] = {}
     for row in rows:
@@ -98,7 +98,7 @@ def _maps(title: str, held: Mapping[str, Any]) -> list[StepMap]:
 
 
 def is_step_matching(held: Any) -> bool:
-    """Say whether a value is a step matching whose parts fit each other."""
+    """Say whether a value is a step matching whose parts have matching sizes."""
     if not isinstance(held, Mapping) or not isinstance(held.get("unit", ""), str):
         return False
     steps, layers, by_name = (held.get(k) for k in ("steps", "layers", "algorithms"))
@@ -116,7 +116,7 @@ def is_step_matching(held: Any) -> bool:
     return (
         shapes
         and isinstance(best, dict)
-        and all(_are_best(told, len(layers)) for told in best.values())
+        and all(_are_best(line, len(layers)) for line in best.values())
     )
 
 
@@ -141,17 +141,17 @@ def _are_distances(row: Any, n: int) -> bool:
     )
 
 
-def _are_best(told: Any, n: int) -> bool:
+def _are_best(best: Any, n: int) -> bool:
     keys = ("steps", "low", "high")
     return (
-        isinstance(told, list)
-        and len(told) == n
-        and all(isinstance(b, dict) and {*b} == {*keys} for b in told)
-        and all(_is_number(b[k]) for b in told for k in keys)
+        isinstance(best, list)
+        and len(best) == n
+        and all(isinstance(b, dict) and {*b} == {*keys} for b in best)
+        and all(_is_number(b[k]) for b in best for k in keys)
     )
 
 
 def least_positive(maps: Sequence[StepMap]) -> float:
-    """Return the smallest distance above 0; 1 where there is none."""
+    """Return the smallest distance above 0; 1 if there is none."""
     positive = [x for one in maps for row in one.distances for x in row if x > 0]
     return min(positive, default=1.0)

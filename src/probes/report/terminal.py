@@ -1,4 +1,4 @@
-"""Draw the matrix for a terminal: plain text that fits, whatever the names."""
+"""Draw the matrix for a terminal, as plain text that fits its width."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from probes.report.matrix import (
     alarms,
     arrange,
     effect_text,
-    headline,
     plain,
     quote,
     rerun_words,
+    summary_line,
     verdict_text,
 )
 from probes.results.rows import Row, is_unexpected
@@ -41,13 +41,13 @@ def matrix_lines(
     """Draw unexpected cells, the matrix, its legend and the headline.
 
     Args:
-        rows: Corrected and ordered.
-        run: What ``run.json`` holds.
+        rows: Corrected and ordered rows.
+        run: The content of ``run.json``.
         width: Columns of the terminal, at least 40.
 
     Returns:
-        Lines of at most ``width`` columns, without colour codes. What forbids to trust
-        the run stands first, and again in the headline, which stands last.
+        Lines of at most ``width`` columns, without colour codes. Reasons not to trust
+        the run come first, and again in the headline, which comes last.
     """
     matrix = arrange(rows)
     lines = [line for alarm in alarms(rows, run) for line in fold(alarm, width)]
@@ -57,17 +57,17 @@ def matrix_lines(
     lines += _matrix_block(matrix, width)
     letters = ", ".join(f"{x} {name.replace('_', ' ')}" for name, x in LETTERS.items())
     identity = f"; {IDENTITY} {IDENTITY_MEANS}" if matrix.has_identities else ""
-    legend = f"{letters}; R1 I2: so many cells; ! {UNEXPECTED}{identity}"
+    legend = f"{letters}; R1 I2: counts of cells; ! {UNEXPECTED}{identity}"
     lines += fold(f"{legend}; blank: no such cell", width)
     lines += ["", *_reason_lines(rows, width)]
-    told = [*dataset_lines(run), *record_lines(rows, run), *speed_lines(run)]
-    lines += [line for text in told for line in fold(text, width)]
-    lines += [""] if told else []
-    return [*lines, *fold(headline(rows, run), width)]
+    appendix = [*dataset_lines(run), *record_lines(rows, run), *speed_lines(run)]
+    lines += [line for text in appendix for line in fold(text, width)]
+    lines += [""] if appendix else []
+    return [*lines, *fold(summary_line(rows, run), width)]
 
 
 def _reason_lines(rows: Sequence[Row], width: int) -> list[str]:
-    """Say why cells are undecided, the most frequent reasons first."""
+    """Say why cells are undecided, with the most frequent reasons first."""
     counts = count_reasons(rows).most_common()
     lines = [
         cut(f"{letter} {n} × {reason}", width)
@@ -97,7 +97,7 @@ def _unexpected_lines(rows: Sequence[Row], width: int) -> list[str]:
 
 
 def _command_lines(row: Row, width: int) -> list[str]:
-    """Write the rerun command; a long one in pieces that a shell joins again."""
+    """Write the command that judges a cell again, in pieces that a shell joins."""
     pieces: list[str] = []
     room = width - len('pytest ""\\')
     for word in rerun_words(row):
@@ -113,7 +113,7 @@ def _command_lines(row: Row, width: int) -> list[str]:
 
 
 def _quoted(word: str, room: int) -> list[str]:
-    """Quote a word; a long one in pieces, which side by side are one to a shell."""
+    """Quote a word; a long one in adjacent pieces, which a shell reads as one word."""
     pieces = [quote(piece) for piece in _chunks(word, room)]
     if any(columns(piece) > room + 2 for piece in pieces):
         # Quoting at most quintuples.
@@ -122,7 +122,7 @@ def _quoted(word: str, room: int) -> list[str]:
 
 
 def _matrix_block(matrix: Matrix, width: int) -> list[str]:
-    """Draw claims × models, in as many blocks of columns as the width asks for."""
+    """Draw claims × models, in as many blocks of columns as the width requires."""
     if not matrix.claims:
         return []
     models = list(matrix.models)
@@ -154,7 +154,7 @@ def _column_widths(matrix: Matrix, names: Sequence[str]) -> list[int]:
 
 
 def _blocks(widths: Sequence[int], room: int) -> Iterator[list[int]]:
-    """Split columns into runs that fit the room."""
+    """Split columns into blocks that fit the width."""
     block: list[int] = []
     used = 0
     for i, w in enumerate(widths):
@@ -201,7 +201,7 @@ def pad(text: str, width: int) -> str:
 
 
 def _chunks(text: str, width: int) -> Iterator[str]:
-    """Split a text anywhere into pieces of at most so many columns."""
+    """Split a text anywhere into pieces of at most ``width`` columns."""
     piece, used = "", 0
     for character in text:
         wide = _column(character)
@@ -213,7 +213,7 @@ def _chunks(text: str, width: int) -> Iterator[str]:
 
 
 def fold(text: str, width: int, *, indent: str = "") -> list[str]:
-    """Break a text between words into lines of at most so many columns."""
+    """Break a text between words into lines of at most ``width`` columns."""
     room = width - len(indent)
     lines = [""]
     for word in text.split():

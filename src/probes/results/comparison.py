@@ -1,4 +1,4 @@
-"""What changed between two runs, cell by cell."""
+"""Compare two runs, cell by cell."""
 
 from __future__ import annotations
 
@@ -8,29 +8,32 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["same", "drift", "weakened", "strengthened", "opposite", "lost", "new"]
-KINDS: dict[Kind, str] = {
+ChangeKind = Literal[
+    "same", "drift", "weakened", "strengthened", "opposite", "lost", "new"
+]
+CHANGE_KINDS: dict[ChangeKind, str] = {
     "opposite": "supported became refuted, or refuted supported",
     "lost": "the cell is missing, or an error",
     "weakened": "a decided cell is undecided",
     "strengthened": "an undecided cell is decided",
     "drift": "the same verdict, the effect outside the earlier interval; or another "
     "kind of undecided",
-    "new": "a cell that was not there",
+    "new": "a cell that the earlier run did not have",
     "same": "the same verdict, the effect inside the earlier interval",
 }
-"""Every kind of change and what it means, the gravest first."""
-GRAVE: tuple[Kind, ...] = ("opposite", "lost")
-"""What closes the gate. Two runs of one truth at other seeds often differ by a weakened
-or strengthened cell, and hardly ever by an opposite one."""
+"""Every kind of change and its meaning, the most serious first."""
+GRAVE: tuple[ChangeKind, ...] = ("opposite", "lost")
+"""Kinds of change for which ``probes compare`` exits with 1. Two runs of the same truth
+with different seeds often differ in a weakened or strengthened cell, and hardly ever in
+an opposite one."""
 DECIDED = ("supported", "refuted")
 MOST_NAMED = 20
-MOST_TOLD = 2000
+LINE_LIMIT = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
-    """What a run says of a cell: its verdict alone, and the effect it rests on."""
+class CellResult:
+    """A cell's own verdict in one run, and the effect that the verdict rests on."""
 
     verdict: str
     effect: float | None = None
@@ -39,8 +42,8 @@ class Standing:
     unit: str = ""
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Standing:
-        """Read a row's first effect."""
+    def of(cls, row: Mapping[str, Any]) -> CellResult:
+        """Read the result of a row: its own verdict and its first effect."""
         first = row["effects"][0] if row["effects"] else {}
         return cls(
             verdict=row.get("alone", row["verdict"]),
@@ -57,20 +60,20 @@ class Standing:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A cell in two runs; None where a run has no such cell."""
+    """A cell in two runs; None if a run does not have the cell."""
 
     cell: str
-    kind: Kind
-    before: Standing | None
-    after: Standing | None
+    kind: ChangeKind
+    before: CellResult | None
+    after: CellResult | None
 
     def __str__(self) -> str:
         before, after = (s or "no cell" for s in (self.before, self.after))
         return f"{self.kind}: {self.cell.replace('|', ' · ')}: {before} → {after}"
 
 
-def kind_of(before: Standing | None, after: Standing | None) -> Kind:
-    """Say how a cell changed; see ``KINDS``. One of the two must be there."""
+def classify_change(before: CellResult | None, after: CellResult | None) -> ChangeKind:
+    """Say how a cell changed; see ``CHANGE_KINDS``. At most one side may be None."""
     if before is None or before.verdict == "error":
         return "new"
     if after is None or after.verdict == "error":
@@ -83,10 +86,10 @@ def kind_of(before: Standing | None, after: Standing | None) -> Kind:
     return "drift" if _has_moved(before, after) else "same"
 
 
-def _has_moved(before: Standing, after: Standing) -> bool:
-    """Say whether the effect left the earlier interval; without one, nothing is said.
+def _has_moved(before: CellResult, after: CellResult) -> bool:
+    """Say whether the effect left the earlier interval; an open end counts as infinite.
 
-    An interval of which one end is open is open there.
+    Without an earlier interval, no effect counts as moved.
     """
     if after.effect is None:
         return before.effect is not None
@@ -95,12 +98,13 @@ def _has_moved(before: Standing, after: Standing) -> bool:
     )
 
 
-def moved_by(change: Change) -> tuple[float | None, float | None]:
-    """Say by how much an effect moved: in its unit, and in half-widths of an interval.
+def effect_shift(change: Change) -> tuple[float | None, float | None]:
+    """Measure by how much an effect moved.
 
     Returns:
-        The difference, None where a run has no effect or another unit; and how often
-        half the earlier interval goes into its size, None without a finite interval.
+        The difference in the effect's unit, None if a run has no effect or another
+        unit; and its size in half-widths of the earlier interval, None if that interval
+        is not finite.
     """
     before, after = change.before, change.after
     if before is None or after is None or before.unit != after.unit:
@@ -116,34 +120,34 @@ def moved_by(change: Change) -> tuple[float | None, float | None]:
     return difference, abs(difference) / half if math.isfinite(half) else None
 
 
-def compare(
-    before: Mapping[str, Standing], after: Mapping[str, Standing]
+def compare_cells(
+    before: Mapping[str, CellResult], after: Mapping[str, CellResult]
 ) -> list[Change]:
-    """Compare two runs by cell, the gravest changes first."""
+    """Compare two runs by cell, and put the most serious changes first."""
     changes = [
         Change(
             cell=cell,
-            kind=kind_of(before.get(cell), after.get(cell)),
+            kind=classify_change(before.get(cell), after.get(cell)),
             before=before.get(cell),
             after=after.get(cell),
         )
         for cell in sorted({*before, *after})
     ]
-    order = list(KINDS)
+    order = list(CHANGE_KINDS)
     return sorted(changes, key=lambda change: order.index(change.kind))
 
 
-def count(changes: Iterable[Change]) -> dict[str, int]:
-    """Count the changes of each kind, those without any included."""
-    found = Counter(change.kind for change in changes)
-    return {kind: found[kind] for kind in KINDS}
+def count_changes(changes: Iterable[Change]) -> dict[str, int]:
+    """Count the changes of each kind, including kinds that do not occur."""
+    counts = Counter(change.kind for change in changes)
+    return {kind: counts[kind] for kind in CHANGE_KINDS}
 
 
 def comparison_lines(changes: Sequence[Change]) -> list[str]:
-    """Write the counts, and name what changed, the gravest first."""
-    told = ", ".join(f"{n} {kind}" for kind, n in count(changes).items())
+    """Write the counts, then name the changes, the most serious first."""
+    counts = ", ".join(f"{n} {kind}" for kind, n in count_changes(changes).items())
     moved = [change for change in changes if change.kind != "same"]
-    lines = [told, *map(str, moved[:MOST_NAMED])]
+    lines = [counts, *map(str, moved[:MOST_NAMED])]
     if len(moved) > MOST_NAMED:
         lines.append(f"and {len(moved) - MOST_NAMED} more")
     return lines

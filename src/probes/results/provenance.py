@@ -1,4 +1,4 @@
-"""By what and where the rows of a run were made."""
+"""The code, machine and settings that made the rows of a run."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ PACKAGES = ("torch", "transformers", "pytest", "pytest-xdist", "numpy", "scipy")
 
 
 def provenance(settings: Settings, options: Mapping[str, str]) -> dict[str, Any]:
-    """Say by what and where the rows of a run were made.
+    """Describe the code, machine and settings of a run.
 
     Args:
         settings: Sizes, seed, device and precision.
-        options: What the command line said, as far as it decides a cell.
+        options: The options of the command line that decide a cell.
     """
     return {
         "commit": _commit(),
@@ -55,10 +55,10 @@ def _commit() -> str | None:
 
 @lru_cache(maxsize=1)
 def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return versions

@@ -1,4 +1,4 @@
-"""What an earlier run recorded: the verdicts that a run is compared with."""
+"""The record of an earlier run, which a run is compared with."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from probes.bounded_io import UnreadableError, brief, parse_json, read_text
 from probes.cell import Settings
 from probes.errors import OptionError
 from probes.results.comparison import (
+    CellResult,
     Change,
-    Standing,
-    compare,
+    compare_cells,
     comparison_lines,
-    count,
+    count_changes,
 )
-from probes.results.reading import read_rows_of
-from probes.results.rows import VERDICTS, Row, order_rows, row_id, write_text
+from probes.results.reading import read_results
+from probes.results.row_shape import VERDICTS
+from probes.results.rows import Row, order_rows, row_id, write_text
 from probes.verdicts.outcomes import Expectation
 
 LARGEST = 64_000_000
@@ -39,18 +40,18 @@ class Record:
 
     Args:
         path: ``expected.json``, or the ``results.jsonl`` of any run.
-        settings: The settings of this run. A record in ``expected.json`` speaks only of
-            runs of its own sizes and seed; results are compared whatever their sizes.
-        name: What reports call the file; None: as the path says.
+        settings: The settings of this run. ``expected.json`` applies only to runs with
+            the same sizes and seed. ``results.jsonl`` applies to every run.
+        name: What reports call the file; None: its path.
 
     Attributes:
-        cells: What is recorded, by cell; empty if the record speaks of other runs.
-        made_with: The settings and versions behind it, as texts.
-        applies: Whether it speaks of runs with these settings.
-        standings: What is recorded, with the effect's interval where a run told it.
+        cells: What is recorded, by cell; empty if the record does not apply.
+        made_with: The settings and versions that made the record, as texts.
+        applies: Whether the record applies to runs with these settings.
+        cell_results: The recorded results, with intervals if the file has them.
 
     Raises:
-        OptionError: The file is no record.
+        OptionError: The file is not a record.
     """
 
     def __init__(
@@ -60,20 +61,20 @@ class Record:
         self.cells: dict[str, dict[str, Any]] = {}
         self.made_with: dict[str, set[str]] = {}
         self.applies = True
-        self.standings: dict[str, Standing] = {}
+        self.cell_results: dict[str, CellResult] = {}
         self._is_strict = path.suffix != ".jsonl"
         if path.suffix == ".jsonl":
-            rows = read_rows_of(path)
+            rows = read_results(path)
             for row in rows:
                 for fact, value in _facts(row["provenance"]).items():
                     self.made_with.setdefault(fact, set()).add(value)
             rows = [row for row in rows if row["verdict"] != "error"]
-            self.cells = {row_id(row): recorded(row) for row in rows}
-            self.standings = {row_id(row): Standing.of(row) for row in rows}
+            self.cells = {row_id(row): recorded_cell(row) for row in rows}
+            self.cell_results = {row_id(row): CellResult.of(row) for row in rows}
         elif path.exists():
             self.cells = self._read(path, settings)
-            self.standings = {
-                name: Standing(
+            self.cell_results = {
+                name: CellResult(
                     verdict=cell["alone"], effect=cell["effect"], unit=cell["unit"]
                 )
                 for name, cell in self.cells.items()
@@ -83,16 +84,16 @@ class Record:
         try:
             record = parse_json(read_text(path, limit=LARGEST))
             if not isinstance(record, dict) or not {"settings", "cells"} <= set(record):
-                raise UnreadableError("it holds no 'settings' and 'cells'")
+                raise UnreadableError("it has no 'settings' and 'cells'")
             if not all(isinstance(record[k], dict) for k in ("settings", "cells")):
-                raise UnreadableError("its 'settings' or 'cells' are no objects")
+                raise UnreadableError("its 'settings' or 'cells' are not objects")
             cells = dict(record["cells"])
             for cell in cells.values():
                 _require_recorded(cell)
             made_with = {k: {str(v)} for k, v in record["settings"].items()}
         except (OSError, ValueError) as e:
             raise OptionError(
-                f"{path} is no record of verdicts: {e}. Expected what "
+                f"{path} is not a record of verdicts: {e}. Expected what "
                 f"--update-expected writes, or the results.jsonl of a run. Restore "
                 f"the file, or pass another."
             ) from e
@@ -103,14 +104,14 @@ class Record:
     def compare(
         self, rows: Iterable[Row], provenance: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Say how many cells were compared, and what the record was made with.
+        """Count the cells that were compared, and say how the two runs differ.
 
         Returns:
-            Plain values: ``file``; whether it ``applies``; ``compared`` cells, ``new``
-            ones that the record lacks, and those that it has and that did ``not_run``;
-            ``differs``: what was otherwise then, as texts [record, here]; ``changes``:
-            how many cells of each kind of change (see ``comparison``), and the
-            ``changed`` ones in words, without those that did not run; ``missing`` ones.
+            Plain values: ``file``; whether the record ``applies``; how many cells were
+            ``compared``, are ``new`` here, or did ``not_run`` here; ``differs``: the
+            settings and versions that differ, as texts [record, here]; ``changes``: the
+            number of cells for each kind of change (see ``comparison``); ``changed``:
+            these cells in words; and the ``missing`` cells.
         """
         rows = list(rows)
         ran = {row_id(row) for row in rows}
@@ -128,47 +129,50 @@ class Record:
                 for fact, values in self.made_with.items()
                 if values != {here.get(fact, "none")}
             },
-            "changes": count(changes) if self.cells else {},
+            "changes": count_changes(changes) if self.cells else {},
             "changed": comparison_lines(changes)[1:] if self.cells else [],
         }
 
     def changes(self, rows: Iterable[Row], missing: Iterable[str] = ()) -> list[Change]:
         """Compare the cells that ran, and those that are missing, with the record."""
-        after = {row_id(row): Standing.of(row) for row in rows}
+        after = {row_id(row): CellResult.of(row) for row in rows}
         asked = {*after, *missing}
-        return compare({k: s for k, s in self.standings.items() if k in asked}, after)
+        return compare_cells(
+            {k: s for k, s in self.cell_results.items() if k in asked}, after
+        )
 
-    def of(self, name: str) -> Expectation | None:
-        """Return what was recorded for a cell; None if nothing was."""
-        found = self.cells.get(name)
-        if found is None:
+    def expectation(self, name: str) -> Expectation | None:
+        """Return what is recorded for a cell; None if nothing is."""
+        cell = self.cells.get(name)
+        if cell is None:
             return None
         return Expectation(
-            verdict=found["alone"],
-            effect=found["effect"],
-            unit=found["unit"],
+            verdict=cell["alone"],
+            effect=cell["effect"],
+            unit=cell["unit"],
             is_strict=self._is_strict,
         )
 
 
 def _require_recorded(cell: Any) -> None:
-    """Refuse what :func:`recorded` would not have written."""
+    """Refuse a cell that :func:`recorded_cell` would not have written."""
     if not isinstance(cell, dict) or not {"alone", "effect", "unit"} <= set(cell):
-        raise UnreadableError(f"{brief(cell)} is no recorded verdict")
+        raise UnreadableError(f"{brief(cell)} is not a recorded verdict")
     effect, unit = cell["effect"], cell["unit"]
     if (
         not (isinstance(cell["alone"], str) and cell["alone"] in VERDICTS)
         or not (effect is None or type(effect) in (int, float))
         or not isinstance(unit, str)
     ):
-        raise UnreadableError(f"{brief(cell)} is no recorded verdict")
+        raise UnreadableError(f"{brief(cell)} is not a recorded verdict")
 
 
 def missing_of(recorded: Iterable[str], ran: Iterable[str]) -> list[str]:
-    """Name recorded cells that are not there though a run spoke of all their parts.
+    """Name the recorded cells that a run should have judged and did not.
 
-    Their claim was judged in other cells, and other claims at their model, dataset and
-    number: no narrower run, but a claim or variant that is gone.
+    The run judged their claim in other cells, and other claims at their model, dataset
+    and number of demonstrations. So the run was not merely narrower: a claim or a
+    variant is gone.
     """
     cells = set(ran)
     claims = {cell.partition("[")[0].partition("|")[0] for cell in cells}
@@ -182,7 +186,7 @@ def missing_of(recorded: Iterable[str], ran: Iterable[str]) -> list[str]:
 
 
 def _facts(provenance: Mapping[str, Any]) -> dict[str, str]:
-    """Flatten what of a row's provenance can change a verdict."""
+    """Flatten the parts of a row's provenance that can change a verdict."""
     known = (*COMPARED, "commit")
     named = {name: provenance[name] for name in known if name in provenance}
     versions = provenance.get("versions", {})
@@ -192,8 +196,8 @@ def _facts(provenance: Mapping[str, Any]) -> dict[str, str]:
 def differences(
     before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, Any]]
 ) -> dict[str, tuple[str, str]]:
-    """Name the settings and versions in which two runs differ: before, after."""
-    sides = [_told(before), _told(after)]
+    """Return the settings and versions in which two runs differ, as (before, after)."""
+    sides = [_facts_of_all(before), _facts_of_all(after)]
     return {
         fact: (was, now)
         for fact in dict.fromkeys([*sides[0], *sides[1]])
@@ -201,16 +205,16 @@ def differences(
     }
 
 
-def _told(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    found: dict[str, set[str]] = {}
+def _facts_of_all(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    values_of: dict[str, set[str]] = {}
     for row in rows:
         for fact, value in _facts(row["provenance"]).items():
-            found.setdefault(fact, set()).add(value)
-    return {fact: " or ".join(sorted(values)) for fact, values in found.items()}
+            values_of.setdefault(fact, set()).add(value)
+    return {fact: " or ".join(sorted(values)) for fact, values in values_of.items()}
 
 
-def recorded(row: Row) -> dict[str, Any]:
-    """Shorten a row to what a record keeps of it."""
+def recorded_cell(row: Row) -> dict[str, Any]:
+    """Shorten a row to the part that a record keeps."""
     effect = row["effects"][0] if row["effects"] else {"value": None, "unit": ""}
     return {
         "verdict": row["verdict"],
@@ -221,21 +225,21 @@ def recorded(row: Row) -> dict[str, Any]:
 
 
 def recorded_settings(settings: Settings) -> dict[str, Any]:
-    """Name the settings that a record speaks of."""
+    """Return the settings that a run must share for a record to apply to it."""
     return {name: getattr(settings, name) for name in COMPARED}
 
 
 def write_record(rows: Iterable[Row], path: Path, settings: Settings) -> None:
-    """Write ``expected.json``, keeping what it says of cells that did not run.
+    """Write ``expected.json``, and keep its entries for cells that did not run.
 
-    A record of other settings is replaced whole: its verdicts speak of other runs.
+    A record with other settings is replaced as a whole.
 
     Raises:
-        OptionError: The present file is broken.
+        OptionError: The existing file is broken.
         StoreError: The file cannot be written.
     """
     kept = Record(path, settings).cells
-    cells = {**kept, **{row_id(row): recorded(row) for row in order_rows(rows)}}
+    cells = {**kept, **{row_id(row): recorded_cell(row) for row in order_rows(rows)}}
     cells = dict(sorted(cells.items()))
     text = json.dumps(
         {"settings": recorded_settings(settings), "cells": cells},

@@ -1,6 +1,6 @@
-"""Rows in and out: one JSON object for each cell, and what an earlier run recorded.
+"""Build, order and write rows: one JSON object for each cell of the matrix.
 
-The schema of a row stands beside this file, in ``report/row.schema.json``.
+:mod:`probes.results.row_shape` describes their fields.
 """
 
 from __future__ import annotations
@@ -16,14 +16,12 @@ from probes.cards import ModelCard
 from probes.cell import Cell
 from probes.claims import ClaimCard
 from probes.errors import StoreError
-from probes.verdicts.false_discovery import benjamini_hochberg
+from probes.results.row_shape import CELL, in_written_order
 from probes.verdicts.judge import Judge
 from probes.verdicts.outcomes import Expectation
-from probes.verdicts.thresholds import ALPHA, least_p
+from probes.verdicts.thresholds import ALPHA
 
 Row = dict[str, Any]
-VERDICTS = ("supported", "refuted", "inconclusive", "not_applicable", "error")
-CELL = ("claim", "model", "dataset", "n_demonstrations")
 
 
 def row_id(row: Mapping[str, Any]) -> str:
@@ -41,7 +39,6 @@ def cell_id(claim_id: str, cell: Cell) -> str:
 def build_row(
     judge: Judge,
     *,
-    file: str,
     test: str,
     outcome: str,
     error: str | None,
@@ -50,31 +47,27 @@ def build_row(
     seconds: float,
     provenance: Mapping[str, Any],
 ) -> Row:
-    """Put one judged cell into plain JSON values."""
-    cell, card, found = judge.cell, judge.claim, judge.judgement
-    failed = error is not None or found is None
-    effects = [] if found is None else [found.effect, *judge.secondary_effects]
-    return {
-        "claim": card.id_of(cell.variant),
-        "sentence": card.sentence,
-        "source": card.source,
-        "identity": card.identity,
-        "file": file,
+    """Put one judged cell into plain JSON values.
+
+    Args:
+        judge: The judge of the cell, with its verdict if it reached one.
+        test: The test id of the cell.
+        outcome: What pytest reports.
+        error: The error that ended the test; None if a verdict ended it.
+        expected: What is recorded for the cell.
+        observations: Content keys of the cell's observations.
+        seconds: Duration of the test.
+        provenance: The code, machine and settings of the run.
+    """
+    cell = judge.cell
+    values = {
+        "claim": judge.claim.id_of(cell.variant),
+        "file": test.partition("::")[0],
         "test": test,
-        "model": cell.model.name,
-        "kind": cell.model.kind,
         "dataset": cell.dataset.name,
         "n_demonstrations": cell.n_demonstrations,
-        "verdict": "error" if failed or found is None else found.verdict,
-        "alone": "error" if failed or found is None else found.verdict,
         "expected": None if expected is None else expected.verdict,
         "outcome": outcome,
-        "effects": [_plain(asdict(e)) for e in effects],
-        "p_supported": None if found is None else found.p_supported,
-        "p_refuted": None if found is None else found.p_refuted,
-        "reason": error
-        if failed
-        else (found.reason if found and found.reason else None),
         "note": judge.note or None,
         "example": judge.example,
         "details": judge.details or None,
@@ -83,23 +76,13 @@ def build_row(
         "seconds": round(seconds, 6),
         "provenance": provenance,
     }
-
-
-def parse_test(test: str) -> tuple[str, str, str, str, int] | None:
-    """Read file, claim, model, dataset, number off a cell's test id; else None."""
-    place, _, name = test.partition("::")
-    function, bracket, cell = name.removesuffix("]").partition("[")
-    parts = cell.split("-")
-    if not bracket or len(parts) not in (3, 4) or not parts[2].isdecimal():
-        return None
-    variant = parts[3] if len(parts) == 4 else None
-    claim = function.removeprefix("test_") + (f"[{variant}]" if variant else "")
-    return place, claim, parts[0], parts[1], int(parts[2])
+    parts = (_claim_fields(judge.claim), _model_fields(cell.model))
+    return _joined(values, *parts, _verdict_fields(judge, error))
 
 
 def crashed_row(
     test: str,
-    told: str,
+    death: str,
     *,
     model: ModelCard,
     card: ClaimCard | None,
@@ -110,38 +93,74 @@ def crashed_row(
 
     Args:
         test: The cell's test id.
-        told: What is known of the death.
+        death: What is known of the death.
         model: The cell's model.
         card: The cell's claim; None if its file cannot be read.
         expected: What is recorded for the cell.
-        provenance: By what and where the run is made.
+        provenance: The code, machine and settings of the run.
     """
     parsed = parse_test(test)
     assert parsed is not None
     file, claim, _, dataset, n_demonstrations = parsed
-    return {
+    values = {
         "claim": claim,
-        "sentence": "" if card is None else card.sentence,
-        "source": "" if card is None else card.source,
-        "identity": card is not None and card.identity,
         "file": file,
         "test": test,
-        "model": model.name,
-        "kind": model.kind,
         "dataset": dataset,
         "n_demonstrations": n_demonstrations,
-        "verdict": "error",
-        "alone": "error",
         "expected": None if expected is None else expected.verdict,
         "outcome": "error",
-        "effects": [],
-        "p_supported": None,
-        "p_refuted": None,
-        "reason": f"the worker died: {told}",
         "note": None,
         "observations": [],
         "seconds": 0.0,
         "provenance": provenance,
+    }
+    parts = (_claim_fields(card), _model_fields(model))
+    return _joined(values, *parts, _error_fields(f"the worker died: {death}"))
+
+
+def _joined(*parts: Mapping[str, Any]) -> Row:
+    return in_written_order({k: v for part in parts for k, v in part.items()})
+
+
+def _claim_fields(card: ClaimCard | None) -> dict[str, Any]:
+    return {
+        "sentence": "" if card is None else card.sentence,
+        "source": "" if card is None else card.source,
+        "identity": card is not None and card.identity,
+    }
+
+
+def _model_fields(model: ModelCard) -> dict[str, Any]:
+    return {"model": model.name, "kind": model.kind}
+
+
+def _verdict_fields(judge: Judge, error: str | None) -> dict[str, Any]:
+    """Give what the judge found; an error overrules its verdict, not its numbers."""
+    judgement = judge.judgement
+    if judgement is None:
+        return _error_fields(error)
+    verdict = judgement.verdict if error is None else "error"
+    return {
+        "verdict": verdict,
+        "alone": verdict,
+        "effects": [
+            _plain(asdict(e)) for e in (judgement.effect, *judge.secondary_effects)
+        ],
+        "p_supported": judgement.p_supported,
+        "p_refuted": judgement.p_refuted,
+        "reason": error if error is not None else judgement.reason or None,
+    }
+
+
+def _error_fields(reason: str | None) -> dict[str, Any]:
+    return {
+        "verdict": "error",
+        "alone": "error",
+        "effects": [],
+        "p_supported": None,
+        "p_refuted": None,
+        "reason": reason,
     }
 
 
@@ -152,48 +171,16 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def correct(rows: Iterable[Row]) -> None:
-    """Adjust p-values over the whole matrix, and demote what does not survive.
-
-    Benjamini–Hochberg over all cells that were tested, for *supported* and for
-    *refuted* each; p of *supported* is never read as less than the cell's sets allow
-    (:func:`~probes.verdicts.thresholds.least_p`). A verdict whose adjusted p is above
-    ALPHA becomes inconclusive; ``alone`` keeps what the cell said by itself, which is
-    what its test reports.
-
-    Over the cells of each claim apart, a matrix of eight claims in which nothing holds
-    has a false *supported* several times as often (see ``reports/calibration``).
-    """
-    tested = [row for row in rows if row["effects"] and _p_of(row) is not None]
-    for verdict in ("supported", "refuted"):
-        p_values = [_believed(row, verdict) for row in tested]
-        for row, p in zip(tested, benjamini_hochberg(p_values), strict=True):
-            if row["alone"] == verdict or (
-                verdict == "supported" and row["alone"] == "inconclusive"
-            ):
-                row["effects"][0]["p_adjusted"] = p
-                _demote(row, verdict, p, len(tested))
-
-
-def _believed(row: Row, verdict: str) -> float:
-    p = float(row[f"p_{verdict}"])
-    if verdict == "supported":
-        return max(p, least_p(row["effects"][0]["n_sets"]))
-    return p
-
-
-def _p_of(row: Row) -> float | None:
-    found: float | None = row["effects"][0]["p"]
-    return found
-
-
-def _demote(row: Row, verdict: str, p: float, n_cells: int) -> None:
-    if row["alone"] == verdict and p > ALPHA:
-        row["verdict"] = "inconclusive"
-        row["reason"] = (
-            f"{verdict} alone, but not among the {n_cells} cells of this matrix "
-            f"(adjusted p = {p:.3f})"
-        )
+def parse_test(test: str) -> tuple[str, str, str, str, int] | None:
+    """Read file, claim, model, dataset and number from a cell's test id; else None."""
+    place, _, name = test.partition("::")
+    function, bracket, cell = name.removesuffix("]").partition("[")
+    parts = cell.split("-")
+    if not bracket or len(parts) not in (3, 4) or not parts[2].isdecimal():
+        return None
+    variant = parts[3] if len(parts) == 4 else None
+    claim = function.removeprefix("test_") + (f"[{variant}]" if variant else "")
+    return place, claim, parts[0], parts[1], int(parts[2])
 
 
 def order_rows(rows: Iterable[Row]) -> list[Row]:
@@ -211,14 +198,14 @@ def order_rows(rows: Iterable[Row]) -> list[Row]:
 
 
 def is_unexpected(row: Row) -> bool:
-    """Say whether a row is an error, or failed beside what was recorded."""
+    """Say whether a row is an error, or failed although a verdict is recorded."""
     if row["verdict"] == "error":
         return True
     return row["expected"] is not None and row["outcome"] == "failed"
 
 
 def write_rows(rows: Iterable[Row], path: Path) -> None:
-    """Write rows as JSON Lines, all or nothing.
+    """Write rows as JSON Lines, completely or not at all.
 
     Raises:
         StoreError: The folder cannot be written.
@@ -228,7 +215,7 @@ def write_rows(rows: Iterable[Row], path: Path) -> None:
 
 
 def write_text(text: str, path: Path) -> None:
-    """Write a file, all or nothing; lone surrogates are replaced.
+    """Write a file completely or not at all; replace lone surrogates.
 
     Raises:
         StoreError: The folder cannot be written.

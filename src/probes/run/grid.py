@@ -14,7 +14,7 @@ from probes.cell import Cell, Settings
 from probes.claims import ClaimCard
 from probes.data.row_files import SUFFIXES
 from probes.errors import OptionError, UnknownNameError
-from probes.models.untrained import TWINS, untrained_twin
+from probes.models.untrained import UNTRAINED_PREFIXES, untrained_model
 from probes.registry import Registry
 
 MODELS: Registry[ModelCard] = Registry("model")
@@ -91,16 +91,16 @@ def parse_models(text: str | None) -> tuple[ModelCard, ...]:
 
 
 def model_named(name: str) -> ModelCard:
-    """Find a model: registered, an untrained twin, a local folder or a Hub id.
+    """Find a model: registered, untrained, a local folder or a Hub id.
 
     Raises:
         UnknownNameError: It is none of these.
         OptionError: The untrained twin cannot be made.
     """
-    for keeps, prefix in TWINS.items():
+    for keeps, prefix in UNTRAINED_PREFIXES.items():
         if name.startswith(f"{prefix}:"):
             of = model_named(name.removeprefix(f"{prefix}:"))
-            return untrained_twin(of, keeps=keeps)
+            return untrained_model(of, keeps=keeps)
     if name in MODELS:
         return MODELS.get(name)
     folder = _path_of(name)

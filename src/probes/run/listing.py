@@ -10,9 +10,9 @@ from typing import Any
 
 from probes.cards import DatasetCard, ModelCard
 from probes.claims import ClaimCard
-from probes.data.label_counts import census, census_lines
+from probes.data.label_counts import count_labels, label_count_lines
 from probes.errors import ClaimError, ProbesError
-from probes.models.parameter_count import told_size
+from probes.models.parameter_count import describe_size
 from probes.run.grid import DATASETS, MODELS, parse_datasets
 
 INDENT = " " * 4
@@ -49,7 +49,7 @@ def listing(asked: str, places: Sequence[str], option: Any) -> str:
 def _model(card: ModelCard) -> str:
     ships = ", ships" if card.shipped else ""
     return (
-        f"{card.name}  ({card.kind}, {card.family}{ships}; {told_size(card)})\n"
+        f"{card.name}  ({card.kind}, {card.family}{ships}; {describe_size(card)})\n"
         f"{INDENT}{card.summary}"
     )
 
@@ -65,8 +65,8 @@ def _dataset(card: DatasetCard) -> str:
 
 
 def _counted(card: DatasetCard, data_dir: str | None) -> str:
-    counts = census(card, data_dir)
-    lines = [] if counts is None else census_lines(card.name, counts)
+    found = count_labels(card, data_dir)
+    lines = [] if found is None else label_count_lines(card.name, found)
     return "\n".join([_dataset(card), *(INDENT + line for line in lines)])
 
 

@@ -14,7 +14,7 @@ from statistics import fmean
 from probes.engine.cost_model import Cost, cost_of
 from probes.engine.progress import duration
 from probes.engine.store import Store
-from probes.engine.store_inventory import entries
+from probes.engine.store_inventory import list_observations
 from probes.observations.request import Request
 from probes.verdicts.group_sequential import GroupSequentialDesign
 from probes.verdicts.thresholds import ALPHA
@@ -71,7 +71,7 @@ def plan_work(requests: Iterable[Request], store: Store) -> dict[str, Work]:
 def times_by_kind(store: Store) -> dict[str, float]:
     """Average the seconds for one set, by kind, over what was stored last."""
     known: dict[str, list[float]] = defaultdict(list)
-    for entry in entries(store)[-MOST_READ:]:
+    for entry in list_observations(store)[-MOST_READ:]:
         facts = store.facts(entry.key)
         if {"kind", "seconds", "n_sets"} <= facts.keys():
             known[facts["kind"]].append(facts["seconds"] / facts["n_sets"])

@@ -72,8 +72,11 @@ def needed_sets(effect: Mapping[str, Any], n_queries: int) -> int | None:
     Returns:
         The number of sets; None if no number is enough.
     """
-    sizes: dict[str, Any] = {"n_queries": n_queries, "alpha": ALPHA}
-    sizes |= {"target_power": POWER}
+    sizes: dict[str, Any] = {
+        "n_queries": n_queries,
+        "alpha": ALPHA,
+        "target_power": POWER,
+    }
     parts = Components(**effect["components"])
     if effect.get("has_two_sides"):
         return sets_for_equivalence(parts, effect=0.0, margin=effect["margin"], **sizes)

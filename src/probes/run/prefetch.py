@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from probes.engine.engine_choice import Choice, parse_engine, parse_shard
+from probes.engine.engine_choice import EngineChoice, parse_engine, parse_shard
 from probes.engine.local_pool import LocalPool
-from probes.engine.observation_file import decode
-from probes.engine.protocol import Answer, Engine
-from probes.engine.request_json import from_wire, to_wire
-from probes.engine.time_limit import WatchedObserver
-from probes.engine.work_queue import ordered, shard_of
-from probes.engine.worker import Post
+from probes.engine.observation_file import decode_observation
+from probes.engine.protocol import Engine, RequestResult
+from probes.engine.request_json import request_from_json, request_to_json
+from probes.engine.time_limit import TimeLimitedObserver
+from probes.engine.work_queue import in_plan_order, shard_of
+from probes.engine.worker import WorkerSettings
 from probes.engine.worker_resources import count_workers
 from probes.errors import EngineError, ProbesError
 from probes.observations.request import Request
@@ -37,18 +37,18 @@ class PrefetchCounts:
 class InProcessEngine:
     """The engine of ``--shard`` without ``--engine``: this process."""
 
-    def __init__(self, observer: WatchedObserver) -> None:
+    def __init__(self, observer: TimeLimitedObserver) -> None:
         self.observer = observer
 
-    def measure(self, requests: Sequence[Request]) -> Iterator[Answer]:
-        """Answer every request once, one after the other."""
-        for request in ordered(requests):
+    def measure(self, requests: Sequence[Request]) -> Iterator[RequestResult]:
+        """Measure every request once, one after the other."""
+        for request in in_plan_order(requests):
             error = None
             try:
                 self.observer.observe(request)
             except ProbesError as fault:
                 error = type(fault).__name__, str(fault)
-            yield Answer(key=request.key, error=error)
+            yield RequestResult(key=request.key, error=error)
 
     def close(self) -> None:
         """Keep the loaded models for the tests."""
@@ -94,8 +94,8 @@ class Prefetch:
         self.counts.stored += len(asked) - len(missing)
         sendable = [request for request in missing if self._can_send(request)]
         if sendable:
-            for answer in self._started_engine().measure(sendable):
-                self._receive(answer)
+            for result in self._started_engine().measure(sendable):
+                self._receive(result)
 
     def lines(self) -> list[str]:
         """Say how many observations were measured, and why others were not."""
@@ -122,27 +122,27 @@ class Prefetch:
         if self.run.option.engine is None:
             return True
         try:
-            return from_wire(to_wire(request)) == request
+            return request_from_json(request_to_json(request)) == request
         except EngineError as error:
             self._warn_once(str(error))
             return False
 
-    def _receive(self, answer: Answer) -> None:
+    def _receive(self, result: RequestResult) -> None:
         observer = self.run.observer
-        for key, data in answer.entries:
-            observation = decode(data, key)
-            observer.hold(observation)
+        for key, data in result.entries:
+            observation = decode_observation(data, key)
+            observer.keep_in_memory(observation)
             observer.store.put(observation)
-        for note in answer.notes:
+        for note in result.notes:
             self._warn_once(note)
-        if answer.error is None:
+        if result.error is None:
             self.counts.measured += 1
         else:
-            self.counts.failed.append(f"{answer.key}: {answer.error[1]}")
-        if (fault := answer.fault) is not None:
-            observer.fail(answer.key, fault)
-        work = {"measured": answer.measured, "reused": answer.reused}
-        self.run.add(None, {**work, "forward": answer.n_forward})
+            self.counts.failed.append(f"{result.key}: {result.error[1]}")
+        if (fault := result.probes_error) is not None:
+            observer.mark_failed(result.key, fault)
+        work = {"measured": result.measured, "reused": result.reused}
+        self.run.add(None, {**work, "forward": result.n_forward})
 
     def _warn_once(self, text: str) -> None:
         if text not in self._warned:
@@ -159,27 +159,27 @@ def start_engine(run: Run) -> Engine:
     if run.option.engine is None:
         return InProcessEngine(run.observer)
     choice, device = parse_engine(run.option.engine), run.grid.settings.device
-    post = Post.here(
+    settings = WorkerSettings.of_this_process(
         store=run.paths.store,
-        mark=run.status_folder,
+        marker=run.status_folder,
         seconds=run.option.time_limit,
     )
     run.status_folder.mkdir(parents=True, exist_ok=True)
     if choice.name == "ray":
-        return _on_ray(choice, run, post)
+        return _on_ray(choice, run, settings)
     return LocalPool(
         choice.n_workers or count_workers(device),
-        post=post,
+        settings=settings,
         logs=run.status_folder,
         device=device,
         announce=run.status.announce,
     )
 
 
-def _on_ray(choice: Choice, run: Run, post: Post) -> Engine:
+def _on_ray(choice: EngineChoice, run: Run, settings: WorkerSettings) -> Engine:
     from probes.engine.ray_cluster import RayCluster
 
     device = run.grid.settings.device
     return RayCluster(
-        choice.address, post=post, device=device, announce=run.status.announce
+        choice.address, settings=settings, device=device, announce=run.status.announce
     )

@@ -12,15 +12,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from probes.data.label_counts import census
+from probes.data.label_counts import count_labels
 from probes.engine.engine_choice import parse_engine, parse_shard
-from probes.engine.progress import Status
+from probes.engine.progress import ProgressFile
 from probes.engine.run_store import RunStore
 from probes.engine.store import Store
-from probes.engine.time_limit import Watch, WatchedObserver
+from probes.engine.time_limit import TimeLimit, TimeLimitedObserver
 from probes.errors import OptionError, ProbesError
 from probes.observations.request import Request
-from probes.results.reading import read_rows_of
+from probes.results.reading import read_results
 from probes.results.record import Record
 from probes.run.grid import Grid
 from probes.run.interim_analysis import looks_of
@@ -98,9 +98,9 @@ class RunSetup:
         return folder
 
     @cached_property
-    def status(self) -> Status:
+    def status(self) -> ProgressFile:
         """The progress of this process."""
-        return Status(self.status_folder, self.worker or "main")
+        return ProgressFile(self.status_folder, self.worker or "main")
 
     @cached_property
     def store(self) -> RunStore:
@@ -108,11 +108,13 @@ class RunSetup:
         return RunStore(self.paths.store)
 
     @cached_property
-    def observer(self) -> WatchedObserver:
+    def observer(self) -> TimeLimitedObserver:
         """Makes the observations of this process."""
-        is_replaced = self.worker is not None
-        watch = Watch(self.option.time_limit, is_replaced=is_replaced)
-        return WatchedObserver(self.store, watch=watch, announce=self.status.announce)
+        may_exit = self.worker is not None
+        limit = TimeLimit(self.option.time_limit, may_exit=may_exit)
+        return TimeLimitedObserver(
+            self.store, limit=limit, announce=self.status.announce
+        )
 
     def check(self) -> None:
         """Check every option before anything is collected.
@@ -122,7 +124,7 @@ class RunSetup:
                 or no model of the grid reads any dataset of the grid.
         """
         _ = self.grid, self.looks, self.paths, self.record
-        Watch(self.option.time_limit)
+        TimeLimit(self.option.time_limit)
         if self.option.store is not None and not self.paths.store.is_dir():
             Store(self.paths.store)  # raises now if the folder cannot be made
         if self.worker is not None:
@@ -135,7 +137,7 @@ class RunSetup:
         if self.is_narrowed and not self.grid.can_exist:
             raise OptionError(self.grid.no_cell)
         for card in self.grid.datasets if self.option.datasets else ():
-            census(card, self.grid.settings.data_dir)
+            count_labels(card, self.grid.settings.data_dir)
 
     @property
     def is_narrowed(self) -> bool:
@@ -172,6 +174,6 @@ class RunSetup:
         """
         work = plan_work(self.planned.values(), self.store)
         earlier = self.paths.reports / "results.jsonl"
-        rows = read_rows_of(earlier) if earlier.is_file() else []
+        rows = read_results(earlier) if earlier.is_file() else []
         power = power_lines(rows, cells=cells, settings=self.grid.settings)
         return [*work_lines(len(cells), work), *look_lines(self.looks), "", *power]

@@ -13,13 +13,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from probes.data.label_counts import censuses
-from probes.engine.throughput import achieved
+from probes.data.label_counts import counts_by_dataset
+from probes.engine.throughput import measured_throughput
+from probes.results.matrix_correction import correct_verdicts
 from probes.results.provenance import provenance
 from probes.results.record import Record, write_record
 from probes.results.rows import (
     Row,
-    correct,
     crashed_row,
     is_unexpected,
     order_rows,
@@ -98,7 +98,7 @@ class Run(RunSetup):
             card=find_claim(
                 self.tests / file, claim.partition("[")[0], self.option.file_or_dir
             ),
-            expected=None if self.record is None else self.record.of(cell),
+            expected=None if self.record is None else self.record.expectation(cell),
             provenance=self.provenance,
         )
 
@@ -133,7 +133,7 @@ class Run(RunSetup):
             StoreError: The report cannot be written.
         """
         rows = order_rows(self.rows.values())
-        correct(rows)
+        correct_verdicts(rows)
         is_complete = not (interrupted or self.missing)
         summary = self._summary(rows, is_complete=is_complete)
         self._write(rows, summary)
@@ -159,9 +159,9 @@ class Run(RunSetup):
             "observations_stored": len(self.reused - self.measured),
             "forward_passes": self.n_forward,
             "self_tests": self_tests,
-            "datasets": censuses(datasets, self.grid.settings.data_dir),
+            "datasets": counts_by_dataset(datasets, self.grid.settings.data_dir),
             "record": self.record and self._compared(self.record, rows),
-            "speed": achieved(self.observer.store, sorted(self.measured)),
+            "speed": measured_throughput(self.observer.store, sorted(self.measured)),
             "seconds": round(time.perf_counter() - self.started, 3),
             "complete": is_complete,
             "provenance": self.provenance,

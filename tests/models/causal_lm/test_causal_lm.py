@@ -20,7 +20,7 @@ from probes.learners import Base, GradientLearner, InContext, RandomUpdate
 from probes.measures import order_sensitivity
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.causal_lm.loading import load_causal_lm
-from probes.models.untrained import untrained_twin
+from probes.models.untrained import untrained_model
 from probes.observations.request import Request
 from probes.run.grid import dataset_named, model_named
 from tests.support.tiny_models import GD, HMM, SETTINGS, ask, prompts, tiny
@@ -49,9 +49,9 @@ def test_a_shared_prefix_answers_as_whole_prompts_do(
     llama: CausalLM, shared: int
 ) -> None:
     asked = prompts([3, 9, 1, 4, 4, 17], shared)
-    found = llama.next_token_log_probs(asked)
+    answers = llama.next_token_log_probs(asked)
     wanted = [plainly(llama, prompt) for prompt in asked]
-    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    np.testing.assert_allclose(answers, wanted, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["grouped_queries", "tied", "sliding", "neox", "gptj"])
@@ -60,7 +60,7 @@ def test_other_architectures_answer_as_whole_prompts_do(kind: str) -> None:
     lm = CausalLM(model, None)
     asked = prompts([3, 9, 1, 4], 30)
     wanted = [plainly(lm, prompt) for prompt in asked]
-    for answers in (lm.next_token_log_probs(asked), lm._plainly(asked)):
+    for answers in (lm.next_token_log_probs(asked), lm.log_probs_by_library(asked)):
         np.testing.assert_allclose(answers, wanted, atol=2e-6)
 
 
@@ -69,7 +69,7 @@ def test_the_prefix_is_run_once(llama: CausalLM) -> None:
     before = llama.n_forward
     llama.next_token_log_probs(prompts([3] * 30, 40))
     assert llama.n_forward - before == 1  # beginning and queries in one pass
-    llama._plainly(prompts([3] * 30, 40))
+    llama.log_probs_by_library(prompts([3] * 30, 40))
     assert llama.n_forward - before == 3
 
 
@@ -87,12 +87,12 @@ def test_one_pass_sgd_and_icl_do_not(observer: Observer) -> None:
 
 def test_rate_zero_is_the_base_model(observer: Observer) -> None:
     still = GradientLearner(rates=(0.0,), passes=(1,))
-    found, base = observer.observe(ask(still)), observer.observe(ask(Base()))
-    np.testing.assert_allclose(found["log_probs"], base["log_probs"], atol=1e-5)
+    answers, base = observer.observe(ask(still)), observer.observe(ask(Base()))
+    np.testing.assert_allclose(answers["log_probs"], base["log_probs"], atol=1e-5)
 
 
 def test_training_gives_every_weight_back(observer: Observer) -> None:
-    model = observer.pool.get(HMM, SETTINGS)
+    model = observer.models.get(HMM, SETTINGS)
     assert isinstance(model, CausalLM)
     before = {n: p.clone() for n, p in model.model.named_parameters()}
     observer.observe(ask(GradientLearner(rates=(0.2,), passes=(3,))))
@@ -139,16 +139,18 @@ def test_a_rate_that_diverges_is_an_error(observer: Observer) -> None:
         observer.observe(ask(large))
 
 
-def test_the_untrained_twin_has_other_weights_and_the_same_each_time() -> None:
-    twin = untrained_twin(HMM)
-    first, second = (load_causal_lm(twin, SETTINGS) for _ in range(2))
+def test_the_untrained_model_has_other_weights_and_the_same_each_time() -> None:
+    untrained = untrained_model(HMM)
+    first, second = (load_causal_lm(untrained, SETTINGS) for _ in range(2))
     trained = load_causal_lm(HMM, SETTINGS)
     a, b, c = (m.model.model.embed_tokens.weight for m in (first, second, trained))
     assert torch.equal(a, b)
     assert not torch.equal(a, c)
 
 
-def test_hmm_llama_learns_in_context_and_its_twin_does_not(observer: Observer) -> None:
+def test_hmm_llama_learns_in_context_only_if_it_was_trained(
+    observer: Observer,
+) -> None:
     from probes.measures import label_accuracy
 
     settings = Settings(n_sets=16, n_queries=30)
@@ -166,7 +168,7 @@ def test_hmm_llama_learns_in_context_and_its_twin_does_not(observer: Observer) -
 
     rising = [accuracy(n, HMM) for n in (0, 4, 16)]
     assert rising[0] + 0.15 < rising[1] < rising[2] - 0.05
-    assert accuracy(16, untrained_twin(HMM)) < 0.15
+    assert accuracy(16, untrained_model(HMM)) < 0.15
 
 
 @pytest.fixture
@@ -245,7 +247,7 @@ def test_a_tokenizer_of_another_model_is_refused(copied: Path) -> None:
         load(copied)
 
 
-@pytest.mark.parametrize("way", ["next_token_log_probs", "_plainly"])
+@pytest.mark.parametrize("way", ["next_token_log_probs", "log_probs_by_library"])
 def test_logits_that_are_nan_are_refused(llama: CausalLM, way: str) -> None:
     name = "model.layers.0.mlp.up_proj.weight"
     broken = {name: torch.full_like(llama.model.get_parameter(name), float("nan"))}

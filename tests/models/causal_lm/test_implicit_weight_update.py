@@ -1,4 +1,4 @@
-"""The rank-one patch: exact on any block, and on nothing but its own formula."""
+"""The rank-one patch is exact on every block, and only by its own formula."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from probes.measures import patch_error
 from probes.models.causal_lm import implicit_weight_update
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.causal_lm.implicit_weight_update import patch_errors, rank_one_patch
-from probes.models.untrained import untrained_twin
+from probes.models.untrained import untrained_model
 from probes.observations.observation import Observation
 from tests.support.tiny_models import HMM, ask, prompts, tiny
 
 EXACT = Settings(n_sets=2, n_queries=3, n_calibration=6, dtype="float64")
 
 
-@pytest.mark.parametrize("model", [HMM, untrained_twin(HMM)])
+@pytest.mark.parametrize("model", [HMM, untrained_model(HMM)])
 def test_the_patch_is_exact_on_trained_and_untrained_alike(
     tmp_path: Any, model: Any
 ) -> None:
     request = ask(RankOnePatch(), EXACT, model=model)
-    found = Observer(Store(tmp_path)).observe(request)
-    assert found["context_effects"].min() > 1e-6
-    assert patch_error(found).values.max() < 1e-10
+    observation = Observer(Store(tmp_path)).observe(request)
+    assert observation["context_effects"].min() > 1e-6
+    assert patch_error(observation).values.max() < 1e-10
 
 
 def errors_of(model: Any, prompt: list[int]) -> torch.Tensor:
@@ -83,7 +83,7 @@ def test_prompts_after_one_context_are_as_each_alone(kind: str) -> None:
 def test_the_patch_is_exact_on_other_blocks(kind: str) -> None:
     (prompt,) = prompts([4], 6)
     errors, effects = errors_of(tiny(kind), prompt)
-    if kind in ("neox", "gptj"):  # attention runs beside the MLP: nothing to carry
+    if kind in ("neox", "gptj"):  # attention and MLP run in parallel: nothing to carry
         assert effects.max() == 0
     else:
         assert effects.min() > 1e-6
@@ -110,9 +110,9 @@ def test_a_broken_patch_is_seen(monkeypatch: pytest.MonkeyPatch, broken: Any) ->
 def test_the_patch_has_rank_one() -> None:
     torch.manual_seed(0)
     W, bare, change = torch.randn(5, 3), torch.randn(3), torch.randn(3)
-    found = rank_one_patch(W, bare, change)
-    assert torch.linalg.matrix_rank(found) == 1
-    torch.testing.assert_close((W + found) @ bare, W @ (bare + change))
+    patch = rank_one_patch(W, bare, change)
+    assert torch.linalg.matrix_rank(patch) == 1
+    torch.testing.assert_close((W + patch) @ bare, W @ (bare + change))
 
 
 def test_the_error_is_that_of_the_worst_layer_in_units_of_the_effect() -> None:

@@ -40,9 +40,9 @@ def dangers(tree: ast.AST) -> Iterator[str]:
 
 
 def _called(node: ast.Call) -> Iterator[str]:
-    told = ast.unparse(node.func)
-    if told in NAMES or tuple(told.rpartition(".")[::2]) in LOADERS:
-        yield told
+    called = ast.unparse(node.func)
+    if called in NAMES or tuple(called.rpartition(".")[::2]) in LOADERS:
+        yield called
     for word in node.keywords:
         given = ast.unparse(word.value)
         if word.arg in ("shell", "trust_remote_code", "allow_pickle"):
@@ -52,8 +52,8 @@ def _called(node: ast.Call) -> Iterator[str]:
             yield f"{word.arg}={given}"
     # A concrete architecture's own method runs no code of the folder.
     is_bare = "trust_remote_code" not in {word.arg for word in node.keywords}
-    if re.search(r"Auto\w+\.from_pretrained$", told) and is_bare:
-        yield f"{told} without trust_remote_code=False"
+    if re.search(r"Auto\w+\.from_pretrained$", called) and is_bare:
+        yield f"{called} without trust_remote_code=False"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
@@ -100,8 +100,8 @@ sys.addaudithook(watch)
 home = Checkpoint(location=sys.argv[1])
 card = replace(MODELS.get("hmm_llama"), weights=home)
 assert load_causal_lm(card, Settings()) is not None
-twin = replace(card, weights=Untrained(of=home, seed=0, keeps="nothing"))
-assert load_causal_lm(twin, Settings()) is not None
+untrained = replace(card, weights=Untrained(of=home, seed=0, keeps="nothing"))
+assert load_causal_lm(untrained, Settings()) is not None
 store = Store(Path(sys.argv[1]) / "store")
 store.put(Observation(arrays={"x": np.zeros(3)}, facts={"a": 1}, key="0" * 32))
 assert store.get("0" * 32) is not None
@@ -146,10 +146,10 @@ def test_a_bomb_does_go_off_when_it_is_unpickled(tmp_path: Path) -> None:
 
 def test_a_folder_whose_only_weights_are_a_pickle_is_refused(tmp_path: Path) -> None:
     from probes.errors import ModelError
-    from probes.models.files.safetensors_headers import require_usable
+    from probes.models.files.safetensors_headers import require_loadable
 
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
     (tmp_path / "pytorch_model.bin").write_bytes(pickle.dumps(Bomb(tmp_path / "flag")))
     with pytest.raises(ModelError, match="a pickle, which can run code"):
-        require_usable(tmp_path, needs_weights=True)
+        require_loadable(tmp_path, needs_weights=True)
     assert not (tmp_path / "flag").exists()

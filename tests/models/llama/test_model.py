@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from probes.models.architectures import PARAMETER_ROLES
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.llama import inference, rms_norm
 from probes.models.llama.axes import select_tokens
@@ -22,7 +23,7 @@ from probes.models.llama.ragged import RaggedRows
 from probes.models.llama.rotary import RotaryAngles
 from probes.models.training.llama_backend import LlamaBackend
 from probes.models.weights.gradients import Gradient, materialize
-from probes.models.weights.parameter_groups import ROLES, parameters_of
+from probes.models.weights.parameter_groups import parameters_of
 from probes.models.weights.stacks import unstacked
 from tests.support.gradient_receivers import collect_into
 from tests.support.llamas import (
@@ -100,11 +101,13 @@ def test_a_stack_of_weights_answers_as_each_alone(kind: str, weights: str) -> No
     together = model.log_probs_of_stack(stack, prompts)
     for place in range(3):
         with model.tuned({name: w[place] for name, w in stack.items()}):
-            plain = model._plainly(prompts)
+            plain = model.log_probs_by_library(prompts)
         np.testing.assert_allclose(together[place], plain, atol=2e-6)
 
 
-SUBMODELS = [f"{role}@{place}" for role in ROLES for place in ("first", "last")]
+SUBMODELS = [
+    f"{role}@{place}" for role in PARAMETER_ROLES for place in ("first", "last")
+]
 
 
 @pytest.mark.parametrize("n_runs", [1, 3])

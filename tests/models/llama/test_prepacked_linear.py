@@ -130,7 +130,7 @@ def test_trained_weights_answer_not_the_packed_ones(
     together = model.log_probs_of_stack(stack, prompts)
     for place in range(n_stacks):
         with model.tuned({name: w[place] for name, w in stack.items()}):
-            plain = model._plainly(prompts)
+            plain = model.log_probs_by_library(prompts)
             np.testing.assert_allclose(together[place], plain, atol=CLOSE)
 
 

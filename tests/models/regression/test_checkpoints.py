@@ -38,14 +38,14 @@ from probes.learners.fitting import fit
 from probes.learners.in_context import InContext, regression_observation
 from probes.measures import explained_share
 from probes.models.files.fingerprint import fingerprint
-from probes.models.model_cache import ModelPool
+from probes.models.model_cache import ModelCache
 from probes.models.regression.checkpoints import (
     LinearShape,
     trained_network,
     untrained_network,
 )
 from probes.models.regression.softmax_attention import SoftmaxAttention, SoftmaxShape
-from probes.models.untrained import untrained_twin
+from probes.models.untrained import untrained_model
 from probes.observations.request import Request
 from probes.run.grid import DATASETS, MODELS, model_named
 from probes.verdicts.decision import is_clearly_positive
@@ -73,7 +73,7 @@ def source_of(name: str) -> Learned:
 
 
 def network(name: str) -> Any:
-    return ModelPool().get(model_named(name), Settings())
+    return ModelCache().get(model_named(name), Settings())
 
 
 def small_softmax() -> SoftmaxAttention:
@@ -130,15 +130,15 @@ def test_weights_that_were_not_shipped_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["learned_lsa_5", "learned_softmax"])
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "problem"),
     [(with_nan, "has NaN or infinite entries"), (with_fewer_rows, r"is \(.*\) instead"),
      (with_one_missing, "is missing"), (with_one_more, "stray is unknown")],
 )  # fmt: skip
 def test_weights_that_do_not_fit_are_refused(
-    tmp_path: Path, name: str, change: Any, told: str
+    tmp_path: Path, name: str, change: Any, problem: str
 ) -> None:
     spoiled = spoil(tmp_path, name, change)
-    wording = rf"does not fit its config.json: .*{told}.*Expected every.*Write the"
+    wording = rf"does not fit its config.json: .*{problem}.*Expected every.*Write the"
     with pytest.raises(ModelError, match=wording):
         trained_network(spoiled)
 
@@ -168,7 +168,7 @@ def test_folder_without_weights_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_untrained_twin_is_drawn_from_its_seed_alone(name: str) -> None:
+def test_untrained_network_is_drawn_from_its_seed_alone(name: str) -> None:
     source = source_of(name)
     task = tasks(d=5 if name == "learned_softmax" else 10)
     torch.manual_seed(1)
@@ -179,11 +179,11 @@ def test_untrained_twin_is_drawn_from_its_seed_alone(name: str) -> None:
     assert not (one == other).any()
 
 
-def test_contents_tell_networks_and_twins_apart() -> None:
+def test_fingerprints_of_networks_and_of_untrained_ones_differ() -> None:
     cards = [MODELS.get(name) for name in NAMES]
-    cards += [untrained_twin(card) for card in cards]
-    told = {json.dumps(fingerprint(card)) for card in cards}
-    assert len(told) == len(cards)
+    cards += [untrained_model(card) for card in cards]
+    fingerprints = {json.dumps(fingerprint(card)) for card in cards}
+    assert len(fingerprints) == len(cards)
 
 
 def test_shipped_weights_are_small() -> None:
@@ -237,7 +237,7 @@ def test_last_layer_is_read_by_the_networks_own_read_out() -> None:
 
 def test_more_demonstrations_than_places_are_refused() -> None:
     with pytest.raises(
-        ModelError, match=r"7 demonstrations .* places for 6.*--demos 6"
+        ModelError, match=r"7 demonstrations .* positions for 6.*--demos 6"
     ):
         small_softmax().answer(tasks(n=7))
 
@@ -356,7 +356,7 @@ def test_explained_share_knows_its_ends() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_learned_networks_learn_in_context_and_their_twins_do_not(name: str) -> None:
+def test_learned_networks_learn_in_context_and_untrained_they_do_not(name: str) -> None:
     d = 5 if name == "learned_softmax" else 10
     task = fresh(d, d, N_TASKS, use="gate")
     for who, learns in ((name, True), (f"untrained:{name}", False)):
@@ -374,42 +374,44 @@ def compared(name: str) -> dict[str, Any]:
     steps = MODELS.get(name.removeprefix("untrained:")).n_layers or 1
     tuning, task = (fresh(10, 10, N_TASKS, use=use) for use in ("tune", "judge"))
     predictions, sensitivities = network(name).answer(task)
-    found = {"sensitivities": sensitivities, "loss": loss(task, predictions)}
+    measured = {"sensitivities": sensitivities, "loss": loss(task, predictions)}
     for algorithm in ("gd", "gdpp"):
         tuned = fit(tuning, tuning.answers, algorithm, steps)
         weights = solve(task, algorithm, steps, tuned)
-        found[algorithm] = loss(task, predicted(task, weights))
-        found[f"{algorithm} cosine"] = mean(cosine(sensitivities, weights))
-    return found
+        measured[algorithm] = loss(task, predicted(task, weights))
+        measured[f"{algorithm} cosine"] = mean(cosine(sensitivities, weights))
+    return measured
 
 
 def test_one_learned_layer_is_one_tuned_step_of_gd() -> None:
-    found = compared("learned_lsa_1")
-    assert found["gd cosine"][0] >= 0.99  # published: .9993
-    excess, error = mean(found["loss"] - found["gd"])
-    allowed = 0.02 * mean(found["gd"])[0]
+    measured = compared("learned_lsa_1")
+    assert measured["gd cosine"][0] >= 0.99  # published: .9993
+    excess, error = mean(measured["loss"] - measured["gd"])
+    allowed = 0.02 * mean(measured["gd"])[0]
     assert excess + 3 * error < allowed  # published: .20789 against .206229, 0.8 %
 
 
 def test_untrained_layer_is_no_step_of_gd() -> None:
-    found = compared("untrained:learned_lsa_1")
-    assert found["gd cosine"][0] < 0.2
-    excess, error = mean(found["loss"] - found["gd"])
-    assert excess - 3 * error > 0.5 * mean(found["gd"])[0]
+    measured = compared("untrained:learned_lsa_1")
+    assert measured["gd cosine"][0] < 0.2
+    excess, error = mean(measured["loss"] - measured["gd"])
+    assert excess - 3 * error > 0.5 * mean(measured["gd"])[0]
 
 
 @pytest.mark.parametrize("name", ["learned_lsa_2_looped", "learned_lsa_5"])
 def test_deeper_learned_layers_beat_gd_and_reach_gdpp(name: str) -> None:
-    found = compared(name)
-    gain, error = mean(found["gd"] - found["loss"])
-    assert gain - 3 * error > 0.2 * mean(found["gd"])[0]
-    excess, error = mean(found["loss"] - found["gdpp"])
-    assert excess + 3 * error < 0.1 * mean(found["gdpp"])[0]
+    measured = compared(name)
+    gain, error = mean(measured["gd"] - measured["loss"])
+    assert gain - 3 * error > 0.2 * mean(measured["gd"])[0]
+    excess, error = mean(measured["loss"] - measured["gdpp"])
+    assert excess + 3 * error < 0.1 * mean(measured["gdpp"])[0]
 
 
 def test_two_looped_layers_are_gdpp_rather_than_gd() -> None:
-    found = compared("learned_lsa_2_looped")
-    assert found["gdpp cosine"][0] > 0.99 > found["gd cosine"][0]  # .9974 and .952
+    measured = compared("learned_lsa_2_looped")
+    assert (
+        measured["gdpp cosine"][0] > 0.99 > measured["gd cosine"][0]
+    )  # .9974 and .952
 
 
 @pytest.mark.parametrize(

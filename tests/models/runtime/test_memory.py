@@ -11,13 +11,14 @@ import torch
 
 from probes.cell import Settings
 from probes.data.datasets import read_rows
+from probes.data.prompt_encoding import EncodedPrompts
 from probes.data.text_tasks import draw_text
 from probes.data.tokenization import verbalize
 from probes.errors import ModelError
 from probes.learners import GradientLearner
 from probes.models.causal_lm import loading
 from probes.models.causal_lm.loading import load_causal_lm
-from probes.models.parameter_count import n_parameters, told_size
+from probes.models.parameter_count import describe_size, n_parameters
 from probes.models.runtime import memory
 from probes.models.runtime.memory import (
     bytes_to_train,
@@ -25,10 +26,10 @@ from probes.models.runtime.memory import (
     require_free_memory,
     retain_freed_memory,
 )
-from probes.models.training.label_batches import encode_lessons
+from probes.models.training.label_batches import encode_label_batches
 from probes.models.training.trainer import trainer_for
 from probes.models.training.training_runs import TrainingRun
-from probes.models.untrained import untrained_twin
+from probes.models.untrained import untrained_model
 from probes.run.grid import MODELS, dataset_named
 
 CPU = torch.device("cpu")
@@ -105,7 +106,7 @@ def test_a_model_without_room_is_refused_before_it_is_read(nothing_free: None) -
         load_causal_lm(MODELS.get("hmm_llama"), SETTINGS)
 
 
-def test_a_twin_that_keeps_some_weights_needs_room_for_these_twice(
+def test_an_untrained_model_that_keeps_some_weights_needs_room_for_these_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[int] = []
@@ -114,8 +115,8 @@ def test_a_twin_that_keeps_some_weights_needs_room_for_these_twice(
     )
     hmm = MODELS.get("hmm_llama")
     for keeps in ("nothing", "embeddings_and_norms"):
-        model = load_causal_lm(untrained_twin(hmm, keeps=keeps), SETTINGS).model
-    kept = sum(model.get_parameter(n).numel() for n in loading.kept_names(model))
+        model = load_causal_lm(untrained_model(hmm, keeps=keeps), SETTINGS).model
+    kept = sum(p.numel() for p in loading.embeddings_and_norms(model).values())
     assert asked[1] - asked[0] == 4 * kept  # bytes of float32
     assert 0 < kept < sum(p.numel() for p in model.parameters()) / 2
 
@@ -127,8 +128,10 @@ def test_training_without_room_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     )
     labels = verbalize(model.tokenizer, task)
     learner = GradientLearner(rates=(0.1,), passes=(1,))
-    lessons = encode_lessons(model, task, labels, task.demonstrations)
-    training = trainer_for(model, learner.training, lessons)
+    batches = encode_label_batches(
+        model, EncodedPrompts.of(model, task, labels), task.demonstrations
+    )
+    training = trainer_for(model, learner.training, batches)
     monkeypatch.setattr(memory, "free_bytes", lambda device: 1000)
     with pytest.raises(ModelError, match=r"Training all by gd \(1 at once\) needs"):
         training.run([TrainingRun(index=0, rate=0.1, seed=0)], 1)
@@ -136,12 +139,12 @@ def test_training_without_room_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("name", [card.name for card in MODELS])
 def test_every_registered_model_tells_its_size(name: str) -> None:
-    assert "parameters" in told_size(MODELS.get(name))
+    assert "parameters" in describe_size(MODELS.get(name))
 
 
 def test_size_of_a_hub_id_is_unknown() -> None:
     card = replace(MODELS.get("llama_7b"), n_parameters=None)
-    assert told_size(card) == "size unknown"
+    assert describe_size(card) == "size unknown"
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is asked")

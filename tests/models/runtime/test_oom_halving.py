@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from probes.cell import Settings
 from probes.data.datasets import read_rows
+from probes.data.prompt_encoding import EncodedPrompts
 from probes.data.text_tasks import draw_text
 from probes.data.tokenization import verbalize
 from probes.errors import ModelError
@@ -23,7 +24,7 @@ from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.causal_lm.loading import load_causal_lm
 from probes.models.llama.model import Llama
 from probes.models.runtime.oom_halving import with_oom_backoff
-from probes.models.training.label_batches import encode_lessons
+from probes.models.training.label_batches import encode_label_batches
 from probes.models.training.llama_backend import LlamaBackend
 from probes.models.training.trainer import trainer_for
 from probes.models.training.training_runs import TrainingRun
@@ -82,7 +83,7 @@ def test_halved_prompts_answer_as_whole_batches_do(
     rng = np.random.default_rng(0)
     shared = rng.integers(3, 50, 12).tolist()
     asked = [[0, *shared, *rng.integers(3, 50, n).tolist()] for n in (3, 9, 1, 4, 17)]
-    whole, answer, sizes = llama._plainly(asked), CausalLM._answer, []
+    whole, answer, sizes = llama.log_probs_by_library(asked), CausalLM._answer, []
 
     def cramped(model: Any, suffixes: Any, *rest: Any) -> Any:
         if len(suffixes) > 2:
@@ -91,7 +92,7 @@ def test_halved_prompts_answer_as_whole_batches_do(
         return answer(model, suffixes, *rest)
 
     monkeypatch.setattr(CausalLM, "_answer", cramped)
-    np.testing.assert_allclose(llama._plainly(asked), whole, atol=1e-6)
+    np.testing.assert_allclose(llama.log_probs_by_library(asked), whole, atol=1e-6)
     assert sorted(sizes) == [1, 2, 2]
 
 
@@ -121,13 +122,17 @@ def test_halved_trainings_end_as_stacked_ones_do(
         read_rows(dataset_named("hmm"), None), SETTINGS, n_demonstrations=2
     )
     labels = verbalize(llama.tokenizer, task)
-    lessons = encode_lessons(llama, task, labels, task.demonstrations)
-    asked = encode_lessons(llama, task, labels, task.queries)
+    batches = encode_label_batches(
+        llama, EncodedPrompts.of(llama, task, labels), task.demonstrations
+    )
+    asked = encode_label_batches(
+        llama, EncodedPrompts.of(llama, task, labels), task.queries
+    )
     learner = GradientLearner(rates=(0.1,), passes=(2,), weights="W_V@middle")
     runs = [TrainingRun(index=i, rate=0.1, seed=i) for i in range(4)]
 
     def outcome() -> list[Any]:
-        training = trainer_for(llama, learner.training, lessons)
+        training = trainer_for(llama, learner.training, batches)
         if method == "run":
             return [training.run(runs, 2).weights]
         losses, failures = training.losses(runs, (1, 2), asked)

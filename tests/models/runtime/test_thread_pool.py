@@ -33,10 +33,10 @@ from probes.models.weights.parameter_groups import parameters_of
 from tests.support.llamas import (
     FAMILY,
     GROUPS,
+    batches,
     built,
     disturbed,
     group,
-    lessons,
     wanted,
 )
 from tests.support.trainings import LEARNERS as PLAIN
@@ -216,7 +216,7 @@ def test_members_asked_side_by_side_answer_as_a_stack_does(
 @pytest.mark.parametrize("name", LEARNERS)
 def test_runs_in_threads_take_the_steps_of_runs_in_turn(name: str) -> None:
     model = CausalLM(built("tied"), None)
-    trainer = trainer_for(model, LEARNERS[name].training, lessons())
+    trainer = trainer_for(model, LEARNERS[name].training, batches())
     assert [len(g) for g in trainer.groups(RUNS)] == [N_THREADS] * 2
     assert [len(s) for s in trainer.stacks(RUNS)] == [1] * 6
     before = model.n_forward
@@ -234,10 +234,10 @@ def test_runs_in_threads_take_the_steps_of_runs_in_turn(name: str) -> None:
 @pytest.mark.usefixtures("alone")
 def test_losses_in_threads_are_those_of_runs_in_turn() -> None:
     model = CausalLM(built("grouped_queries"), None)
-    trainer = trainer_for(model, LEARNERS["sgd_fixed"].training, lessons())
-    many, _ = trainer.losses(RUNS, (1, 3), lessons())
+    trainer = trainer_for(model, LEARNERS["sgd_fixed"].training, batches())
+    many, _ = trainer.losses(RUNS, (1, 3), batches())
     torch.set_num_threads(1)
-    ones = [trainer.losses([run], (1, 3), lessons())[0] for run in RUNS]
+    ones = [trainer.losses([run], (1, 3), batches())[0] for run in RUNS]
     assert np.array_equal(many, np.concatenate(ones))
 
 
@@ -246,18 +246,18 @@ def test_losses_in_threads_are_those_of_runs_in_turn() -> None:
 def test_memory_is_checked_once_for_all_runs_at_once(name: str) -> None:
     """Also for a vanishing update, whose gradient is computed without another copy."""
     model = CausalLM(built("tied"), None)
-    trainer = trainer_for(model, LEARNERS[name].training, lessons())
+    trainer = trainer_for(model, LEARNERS[name].training, batches())
     tiny = [TrainingRun(index=0, rate=1e-40, seed=0)] * 2
     with mock.patch.object(RunGroups, "require_memory") as asked:
         assert all("vanishes" in failure for failure in trainer.run(tiny, 1).failures)
-        trainer.losses(RUNS, (1,), lessons())
+        trainer.losses(RUNS, (1,), batches())
         trainer.run(tiny[:1], 1, after_pass=lambda *_: None)
     assert asked.call_args_list == [mock.call(2), mock.call(N_THREADS), mock.call(1)]
 
 
 def test_training_checks_at_every_step_whether_it_was_cancelled() -> None:
     model = CausalLM(built("tied"), None)
-    trainer = trainer_for(model, LEARNERS["sgd_fixed"].training, lessons())
+    trainer = trainer_for(model, LEARNERS["sgd_fixed"].training, batches())
     looking = mock.Mock(side_effect=[None, None, CancelledError])
     before = model.n_forward
     with (

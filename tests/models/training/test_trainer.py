@@ -12,15 +12,16 @@ import torch
 
 from probes.cell import Settings
 from probes.data.datasets import read_rows
+from probes.data.prompt_encoding import EncodedPrompts
 from probes.data.text_tasks import TextTask, draw_text
 from probes.data.tokenization import Verbalized, verbalize
 from probes.learners import GradientLearner
 from probes.models.causal_lm.causal_lm import CausalLM
-from probes.models.causal_lm.frozen_layers import Replay
+from probes.models.causal_lm.frozen_layers import FrozenLayers
 from probes.models.causal_lm.loading import load_causal_lm
 from probes.models.training import autograd_backend
 from probes.models.training.autograd_backend import AutogradBackend
-from probes.models.training.label_batches import encode_lessons
+from probes.models.training.label_batches import encode_label_batches
 from probes.models.training.llama_backend import LlamaBackend
 from probes.models.training.optimizers import StackedOptimizer
 from probes.models.training.trainer import trainer_for
@@ -94,8 +95,10 @@ def plainly(
 def trained(
     model: CausalLM, learner: GradientLearner, task: TextTask, labels: Verbalized
 ) -> list[dict[str, torch.Tensor]]:
-    lessons = encode_lessons(model, task, labels, task.demonstrations)
-    training = trainer_for(model, learner.training, lessons)
+    batches = encode_label_batches(
+        model, EncodedPrompts.of(model, task, labels), task.demonstrations
+    )
+    training = trainer_for(model, learner.training, batches)
     kind = AutogradBackend if model.written is None else LlamaBackend
     assert type(training.backend) is kind
     found: list[dict[str, torch.Tensor]] = []
@@ -136,9 +139,11 @@ def test_answers_of_unlike_length_share_one_example_s_weight(
         labels,
         answers=tuple((*a, 5) if i % 2 else a for i, a in enumerate(labels.answers)),
     )
-    lessons = encode_lessons(llama, task, longer, task.demonstrations)
+    batches = encode_label_batches(
+        llama, EncodedPrompts.of(llama, task, longer), task.demonstrations
+    )
     assert sorted({len(a) for a in longer.answers}) == [1, 2]
-    np.testing.assert_allclose(lessons.shares.sum(-1), 1.0)
+    np.testing.assert_allclose(batches.shares.sum(-1), 1.0)
 
 
 def test_stacks_keep_to_their_bytes(
@@ -147,8 +152,10 @@ def test_stacks_keep_to_their_bytes(
     labels: Verbalized,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    lessons = encode_lessons(llama, task, labels, task.demonstrations)
-    training = trainer_for(llama, LEARNERS["gd"].training, lessons)
+    batches = encode_label_batches(
+        llama, EncodedPrompts.of(llama, task, labels), task.demonstrations
+    )
+    training = trainer_for(llama, LEARNERS["gd"].training, batches)
     held = sum(p.numel() * 8 for p in training.start.values())
     monkeypatch.setattr(stacks, "STACKED_BYTES", {"cpu": 2 * held + 1})
     assert [len(g) for g in training.groups(RUNS)] == [2, 2, 2]
@@ -159,13 +166,15 @@ def test_stacks_keep_to_their_bytes(
 def test_a_run_that_diverges_spoils_no_other(
     llama: CausalLM, task: TextTask, labels: Verbalized
 ) -> None:
-    lessons = encode_lessons(llama, task, labels, task.demonstrations)
-    training = trainer_for(llama, LEARNERS["gd"].training, lessons)
+    batches = encode_label_batches(
+        llama, EncodedPrompts.of(llama, task, labels), task.demonstrations
+    )
+    training = trainer_for(llama, LEARNERS["gd"].training, batches)
     wild = TrainingRun(index=0, rate=1e200, seed=0)
-    found, failures = training.losses([wild, RUNS[0]], (1, 3), lessons)
+    found, failures = training.losses([wild, RUNS[0]], (1, 3), batches)
     assert np.isinf(found[0]).all()
     assert "diverged" in failures[0]
-    alone, _ = training.losses([RUNS[0]], (1, 3), lessons)
+    alone, _ = training.losses([RUNS[0]], (1, 3), batches)
     np.testing.assert_allclose(found[1], alone[0], rtol=1e-10)
 
 
@@ -181,7 +190,7 @@ def test_beginning_at_a_layer_ends_as_the_whole_model_does(kind: str) -> None:
     model = tiny(kind).double()
     ids = torch.randint(1, 64, (3, 12))
     whole = model(ids).logits
-    replay = Replay(model, 1)
+    replay = FrozenLayers(model, 1)
     with replay.beginning_with(replay.record(ids)):
         above = model(torch.zeros_like(ids)).logits
     assert torch.equal(model(ids).logits, whole)
@@ -210,10 +219,12 @@ def test_a_vanishing_update_reports_how_large_its_gradient_is(
 ) -> None:
     """It is the first step's; autograd and one plain loss have the same."""
     learner = LEARNERS[name]
-    lessons = encode_lessons(llama, task, labels, task.demonstrations)
+    batches = encode_label_batches(
+        llama, EncodedPrompts.of(llama, task, labels), task.demonstrations
+    )
     tiny_rate = TrainingRun(index=1, rate=1e-40, seed=0)
     (failure,) = (
-        trainer_for(llama, learner.training, lessons).run([tiny_rate], 2).failures
+        trainer_for(llama, learner.training, batches).run([tiny_rate], 2).failures
     )
     moving: dict[str, Any] = parameters_of(llama.model, learner.weights)
     for p in moving.values():

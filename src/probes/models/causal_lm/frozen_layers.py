@@ -1,77 +1,64 @@
-"""A sub-model is paid above itself only: activations below it are computed once."""
+"""Run lower layers once, and start the model above them afterwards.
+
+Training a sub-model changes nothing below it: what enters its lowest layer is computed
+once and handed over at every step.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from probes.models.causal_lm.hooks import Visit, hooked, modules_at, skipped
 
 
-class Replay:
+class FrozenLayers:
     """Starts a Hugging Face causal language model at one of its layers.
 
     Args:
         model: The model.
-        layer: The first layer that computes, at least 1.
+        layer: The first layer that computes, at least 1. The layers below are frozen.
     """
 
     def __init__(self, model: Any, layer: int) -> None:
         self.model, self.layer = model, layer
-        self.layers = _layers_of(model)
-        self._in_tuple = False
+        self.layers = modules_at(model, "layer_output")
+        self._returns_tuple = False
 
     def record(self, ids: Tensor) -> Tensor:
-        """Run the layers below.
+        """Run the frozen layers.
 
         Args:
             ids: Token ids, shape (n_sequences, n_tokens), padded on the right.
 
         Returns:
-            What enters the layer, shape (n_sequences, n_tokens, d_model).
+            Input of the first layer that computes, shape (n_sequences, n_tokens,
+            d_model).
         """
-        found: list[Tensor] = []
+        entering: list[Tensor] = []
 
-        def keep(_: nn.Module, inputs: Any, output: Any) -> None:
-            self._in_tuple = isinstance(output, tuple)
-            found.append(output[0] if self._in_tuple else output)
+        def keep(visit: Visit) -> None:
+            self._returns_tuple = isinstance(visit.output, tuple)
+            entering.append(visit.tensor)
             raise _Reached
 
-        hook = self.layers[self.layer - 1].register_forward_hook(keep)
-        with hook, contextlib.suppress(_Reached), torch.no_grad():
+        at_the_last = hooked(self.model, "layer_output", keep, layers=[self.layer - 1])
+        with at_the_last, contextlib.suppress(_Reached), torch.no_grad():
             self.model(input_ids=ids, use_cache=False, logits_to_keep=1)
-        return found[0]
+        return entering[0]
 
-    @contextlib.contextmanager
-    def beginning_with(self, hidden: Tensor) -> Iterator[None]:
-        """Let the layers below hand over what :meth:`record` found.
+    def beginning_with(self, hidden: Tensor) -> contextlib.AbstractContextManager[None]:
+        """Let the frozen layers return a recorded tensor while the context is open.
 
         Args:
-            hidden: Shape (n_sequences, n_tokens, d_model).
+            hidden: Result of :meth:`record`, shape (n_sequences, n_tokens, d_model).
         """
-        handed = (hidden,) if self._in_tuple else hidden
-        below = list(self.layers)[: self.layer]
-        for module in below:
-            module.forward = lambda *_, **__: handed
-        try:
-            yield
-        finally:
-            for module in below:
-                del module.forward
+        output = (hidden,) if self._returns_tuple else hidden
+        return skipped(self.layers[: self.layer], output)
 
 
 class _Reached(Exception):  # noqa: N818 - the way out of a forward pass, not an error
-    """The layer that was asked for has its input."""
-
-
-def _layers_of(model: Any) -> nn.ModuleList:
-    n_layers = int(model.config.get_text_config().num_hidden_layers)
-    stacks = [
-        module
-        for module in model.modules()
-        if isinstance(module, nn.ModuleList) and len(module) == n_layers
-    ]
-    assert stacks, f"{type(model).__name__} has no stack of {n_layers} layers"
-    return stacks[0]
+    """The first layer that computes has its input."""

@@ -1,12 +1,11 @@
-"""Loading a causal language model safely: trained, or untrained in either form.
+"""Load a causal language model safely: trained, or untrained in either form.
 
-Only safetensors are read, no model's own code is ever run, and what the loader would
-quietly fill with random numbers is an error.
+Only safetensors are read, and a model's own code never runs. Weights that the library
+would silently fill with random numbers are an error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,35 +14,35 @@ import torch
 from probes.cards import Checkpoint, ModelCard, Untrained
 from probes.cell import Settings
 from probes.errors import ModelError
+from probes.models.architectures import architecture_of
 from probes.models.causal_lm.causal_lm import CausalLM
-from probes.models.files.fingerprint import resolve
-from probes.models.files.safetensors_headers import count_parameters, require_usable
+from probes.models.files.fingerprint import local_folder
+from probes.models.files.safetensors_headers import count_parameters, require_loadable
 from probes.models.runtime.memory import require_free_memory
 
 SPREAD = "auto"
-"""The device that is all GPUs together, for a model that is too big for one."""
-LEAST_SHARE = 0.5
-"""Tokens an embedding row; published models pad their vocabularies by under 3 %."""
+"""The value of --device that spreads a model over all GPUs."""
+LEAST_TOKENS_PER_ROW = 0.5
+"""Of the embedding; published models pad their vocabularies by less than 3 %."""
 
 
 def load_causal_lm(card: ModelCard, settings: Settings) -> CausalLM:
     """Load a checkpoint, or its architecture with seeded random weights.
 
-    Random weights are drawn where they will stay and in the precision that they will
-    have, so that no wider copy of them ever exists. Their numbers depend on the seed
-    and on whether a CPU or a GPU draws them.
+    Random weights are drawn on their final device and in their final precision, so that
+    no wider copy of them ever exists. Their values depend on the seed and on whether a
+    CPU or a GPU draws them.
 
     Raises:
-        ModelError: The folder holds no whole safetensors, lacks tensors, asks for its
-            own code, has weights that are NaN, or a tokenizer of another model.
+        ModelError: The folder lacks tensors, has torn files or none in safetensors,
+            asks for its own code, or has NaN weights or another model's tokenizer.
     """
-    source = card.weights
+    source, original = card.weights, card.architecture_source
     assert isinstance(source, Checkpoint | Untrained)
-    is_random = isinstance(source, Untrained) and not keeps_some(source)
-    home = source.of if isinstance(source, Untrained) else source
-    assert isinstance(home, Checkpoint)
-    folder = resolve(home)
-    require_usable(folder, needs_weights=not is_random)
+    assert isinstance(original, Checkpoint)
+    is_random = isinstance(source, Untrained) and not source.keeps_trained_parts
+    folder = local_folder(original)
+    require_loadable(folder, needs_weights=not is_random)
     _require_room(card, folder, settings)
     try:
         tokenizer = _transformers().AutoTokenizer.from_pretrained(
@@ -58,7 +57,9 @@ def load_causal_lm(card: ModelCard, settings: Settings) -> CausalLM:
             f"Expected config.json, a tokenizer and *.safetensors that fit together. "
             f"Save it again with save_pretrained."
         ) from error
-    _require_fit(folder, model, tokenizer, least=0.0 if is_random else LEAST_SHARE)
+    _require_fit(
+        folder, model, tokenizer, least=0.0 if is_random else LEAST_TOKENS_PER_ROW
+    )
     if settings.device != SPREAD:
         model = model.to(settings.device)
     elif not hasattr(model, "hf_device_map"):
@@ -67,12 +68,12 @@ def load_causal_lm(card: ModelCard, settings: Settings) -> CausalLM:
 
 
 def _spread(model: Any) -> Any:
-    """Lay the layers of a model over all GPUs, as the loader does with a checkpoint."""
+    """Spread a model's layers over all GPUs, as the library does with a checkpoint."""
     accelerate = _accelerate()
-    places = accelerate.infer_auto_device_map(
+    device_map = accelerate.infer_auto_device_map(
         model, no_split_module_classes=list(model._no_split_modules or ())
     )
-    return accelerate.dispatch_model(model, device_map=places)
+    return accelerate.dispatch_model(model, device_map=device_map)
 
 
 def _accelerate() -> Any:
@@ -90,12 +91,12 @@ def _accelerate() -> Any:
 def _require_room(card: ModelCard, folder: Path, settings: Settings) -> None:
     """Refuse a model that does not fit, before the first tensor is read."""
     if settings.device == SPREAD:
-        return  # what no GPU holds goes to the machine's memory, and works slowly
-    # The headers say what is stored, the configuration what is built: either can lie.
+        return  # layers beyond the GPUs' memory stay in the machine's, and are slow
+    # The headers give the stored size, the configuration the built one; either can lie.
     stored = 0 if isinstance(card.weights, Untrained) else count_parameters(folder)
     built, buffers, kept = _count(folder)
     known = card.n_parameters or max(stored, built)
-    if isinstance(card.weights, Untrained) and keeps_some(card.weights):
+    if isinstance(card.weights, Untrained) and card.weights.keeps_trained_parts:
         buffers += kept  # held while the trained model makes room for the random one
     dtype = getattr(torch, settings.dtype)
     require_free_memory(
@@ -107,14 +108,14 @@ def _require_room(card: ModelCard, folder: Path, settings: Settings) -> None:
 
 
 def _count(folder: Path) -> tuple[int, int, int]:
-    """Count the numbers that an architecture builds, without building them.
+    """Count the numbers in an architecture without allocating them.
 
     Returns:
-        Parameters; what else it holds, such as masks of its whole context; and those of
-        the parameters that are embeddings or norms.
+        Parameters; buffers, such as masks of the whole context; and those parameters
+        that are in embeddings or norms.
 
     Raises:
-        ModelError: The configuration is no architecture's.
+        ModelError: The library cannot build the configuration.
     """
     try:
         model = _random(folder, torch.float32, torch.device("meta"), seed=0)
@@ -126,13 +127,8 @@ def _count(folder: Path) -> tuple[int, int, int]:
         ) from error
     parts = (model.parameters(), model.buffers())
     n_parameters, n_buffers = (sum(x.numel() for x in part) for part in parts)
-    n_kept = sum(model.get_parameter(name).numel() for name in kept_names(model))
+    n_kept = sum(p.numel() for p in embeddings_and_norms(model).values())
     return n_parameters, n_buffers, n_kept
-
-
-def keeps_some(source: Untrained) -> bool:
-    """Say whether a twin takes some of its weights from the trained model."""
-    return source.keeps != "nothing"
 
 
 def _model(folder: Path, source: Checkpoint | Untrained, settings: Settings) -> Any:
@@ -140,8 +136,12 @@ def _model(folder: Path, source: Checkpoint | Untrained, settings: Settings) -> 
     if isinstance(source, Checkpoint):
         return _trained(folder, dtype, settings.device)
     place = "cpu" if settings.device == SPREAD else settings.device
-    # Read before anything is drawn: two whole models would be twice the memory.
-    kept = _embeddings_and_norms(_trained(folder, dtype)) if keeps_some(source) else {}
+    kept = {}
+    if source.keeps_trained_parts:
+        # Copied before anything is drawn: two whole models would be twice the memory.
+        trained = embeddings_and_norms(_trained(folder, dtype))
+        kept = {name: weight.detach().clone() for name, weight in trained.items()}
+        del trained
     model = _random(folder, dtype, torch.device(place), source.seed)
     with torch.no_grad():
         for name, tensor in kept.items():
@@ -196,8 +196,8 @@ def _trained(folder: Path, dtype: torch.dtype, device: str = "cpu") -> Any:
 
 def _mismatch(key: Any) -> str:
     name, *shapes = key if isinstance(key, tuple) else (key,)
-    found = " where ".join(str(tuple(shape)) for shape in shapes[:2])
-    return f"{name}, {found} is expected" if len(shapes) > 1 else str(name)
+    sizes = " where ".join(str(tuple(shape)) for shape in shapes[:2])
+    return f"{name}, {sizes} is expected" if len(shapes) > 1 else str(name)
 
 
 def _random(folder: Path, dtype: torch.dtype, device: torch.device, seed: int) -> Any:
@@ -210,19 +210,15 @@ def _random(folder: Path, dtype: torch.dtype, device: torch.device, seed: int) -
         return _transformers().AutoModelForCausalLM.from_config(config, dtype=dtype)
 
 
-def _embeddings_and_norms(trained: Any) -> dict[str, torch.Tensor]:
-    named = {name: trained.get_parameter(name) for name in kept_names(trained)}
-    return {name: parameter.detach().clone() for name, parameter in named.items()}
-
-
-def kept_names(model: Any) -> Iterator[str]:
-    """Name the parameters of the embeddings, of the output's and of all norms."""
-    output = model.get_output_embeddings()
-    for place, module in model.named_modules():
-        is_norm = "norm" in type(module).__name__.lower()
-        if is_norm or isinstance(module, torch.nn.Embedding) or module is output:
-            for name, _ in module.named_parameters(recurse=False):
-                yield f"{place}.{name}"
+def embeddings_and_norms(model: Any) -> dict[str, torch.Tensor]:
+    """Find the parameters of the embeddings, of the norms and of the output layer."""
+    architecture, output = architecture_of(model), model.get_output_embeddings()
+    return {
+        f"{path}.{name}": parameter
+        for path, module in model.named_modules()
+        if module is output or architecture.is_embedding_or_norm(path, module)
+        for name, parameter in module.named_parameters(recurse=False)
+    }
 
 
 def _require_fit(folder: Path, model: Any, tokenizer: Any, *, least: float) -> None:

@@ -1,4 +1,4 @@
-"""What a model's weights are, told without loading them: the part of a content key."""
+"""Fingerprint a model's weights without loading them, as part of a content key."""
 
 from __future__ import annotations
 
@@ -27,36 +27,41 @@ def fingerprint(model: ModelCard) -> Any:
     """Describe the content of the weights and the tokenizer, as JSON.
 
     Raises:
-        ModelError: The folder is no model.
+        ModelError: The folder holds no model.
     """
     weights = model.weights
     if isinstance(weights, Construction):
         return canonical(weights)
     if isinstance(weights, Untrained):
-        folder, keeps = _folder(weights.of), weights.keeps
-        files = TEXTS if keeps == "nothing" else (*TEXTS, *WEIGHTS)
-        content = {"untrained": _content(folder, files), "seed": weights.seed}
-        return content if keeps == "nothing" else {**content, "keeps": keeps}
+        reads_weights = weights.keeps_trained_parts
+        files = (*TEXTS, *WEIGHTS) if reads_weights else TEXTS
+        content: dict[str, Any] = {
+            "untrained": _content(_folder(weights.of), files),
+            "seed": weights.seed,
+        }
+        return {**content, "keeps": weights.keeps} if reads_weights else content
     return {"checkpoint": _content(_folder(weights), (*TEXTS, *WEIGHTS))}
 
 
 def _folder(source: Checkpoint | Learned) -> Path:
-    return Path(source.location) if isinstance(source, Learned) else resolve(source)
+    return (
+        Path(source.location) if isinstance(source, Learned) else local_folder(source)
+    )
 
 
 @lru_cache(maxsize=64)
-def resolve(checkpoint: Checkpoint) -> Path:
-    """Find the local folder of a checkpoint, fetching it from the Hub if it is an id.
+def local_folder(checkpoint: Checkpoint) -> Path:
+    """Find the local folder of a checkpoint; download the checkpoint of a Hub id.
 
     Raises:
-        ModelError: There is no such folder, and the Hub has no such model.
+        ModelError: There is no such folder, or the Hub has no such model.
     """
     path = Path(checkpoint.location)
     if path.is_absolute():
         if not (path / "config.json").is_file():
             raise ModelError(
-                f"{path} is no Hugging Face model: it has no config.json. Expected a "
-                f"folder with config.json, tokenizer files and *.safetensors. Check "
+                f"{path} is not a Hugging Face model: it has no config.json. Expected "
+                f"a folder with config.json, tokenizer files and *.safetensors. Check "
                 f"the path."
             )
         return path
@@ -72,8 +77,8 @@ def resolve(checkpoint: Checkpoint) -> Path:
         )
     except Exception as error:  # the Hub's client raises many kinds
         raise ModelError(
-            f"There is no local folder {checkpoint.location!r}, and the Hub did not "
-            f"give a model of that name at revision {checkpoint.revision!r}: "
+            f"There is no local folder {checkpoint.location!r}, and the Hub returned "
+            f"no model of that name at revision {checkpoint.revision!r}: "
             f"{type(error).__name__}. Expected a folder, or a public model and a "
             f"network. {near_folders(path) or 'Check the spelling.'}"
         ) from error
@@ -87,15 +92,16 @@ def _content(folder: Path, patterns: tuple[str, ...]) -> list[list[str]]:
 
 @lru_cache(maxsize=1024)
 def _files(folder: Path, patterns: tuple[str, ...], time: int) -> list[Path]:
-    """List a folder's files, remembered until one comes or goes, which moves its time.
+    """List a folder's files; the list is cached until the folder's time changes.
 
-    A plan asks thousands of times, and matching patterns takes longer than all else.
+    A plan asks thousands of times, and matching patterns would dominate its cost. The
+    time changes when a file appears or disappears.
     """
     return sorted({path for pattern in patterns for path in folder.glob(pattern)})
 
 
 @lru_cache(maxsize=1024)
 def file_hash(path: Path, size: int, time: int) -> str:
-    """Hash a file: its SHA-256, remembered while its size and time stay the same."""
+    """Compute a file's SHA-256; the hash is cached while size and time are the same."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()

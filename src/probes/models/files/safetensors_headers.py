@@ -1,4 +1,4 @@
-"""What a model's folder holds, told from its files' headers: no tensor is read.
+"""Check and count a folder's weights from file headers, without reading a tensor.
 
 Imports no torch: ``--list-models`` counts parameters with it.
 """
@@ -20,7 +20,11 @@ from probes.bounded_io import (
 )
 from probes.errors import ModelError
 from probes.models.files.fingerprint import file_hash
-from probes.models.files.untrusted_config import json_of, require_no_code, require_own
+from probes.models.files.untrusted_config import (
+    read_json_object,
+    require_harmless,
+    require_in_folder,
+)
 
 SUMS = "SHA256SUMS"
 INDEX = "model.safetensors.index.json"
@@ -33,38 +37,36 @@ FLOATING = ("F64", "F32", "F16", "BF16")  # masks among the tensors are no param
 Header = dict[str, Any]
 
 
-def require_usable(folder: Path, *, needs_weights: bool) -> None:
-    """Refuse a folder that cannot be loaded safely and wholly.
+def require_loadable(folder: Path, *, needs_weights: bool) -> None:
+    """Refuse a folder that cannot be loaded safely and completely.
 
     Args:
         folder: A Hugging Face model's folder.
-        needs_weights: Whether the weights in it are to be read, or its configuration
-            alone.
+        needs_weights: Whether its weights will be read, or only its configuration.
 
     Raises:
-        ModelError: It asks for its own code, its weights are missing, are no
-            safetensors or are cut short, or a file is not the one that was shipped.
+        ModelError: It asks for its own code; its weights are missing, cut short or not
+            in safetensors; or a file differs from the one that was shipped.
     """
-    require_no_code(folder)
+    require_harmless(folder)
     if needs_weights:
         _require_safetensors(folder)
         for path in weight_files(folder):
-            require_own(path, folder)
+            require_in_folder(path, folder)
             read_header(path)
-    require_sums(folder)
+    require_checksums(folder)
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """List the files that the weights are read from.
+    """List the files that hold the weights.
 
     Raises:
-        ModelError: The index of the shards is unreadable, or names files that are not
-            there.
+        ModelError: The index of the shards is unreadable, or names missing files.
     """
     if not (folder / INDEX).is_file():
         whole = folder / "model.safetensors"
-        found = [whole] if whole.is_file() else sorted(folder.glob("*.safetensors"))
-        return [path for path in found if path.is_file()]  # no pipe: it never ends
+        paths = [whole] if whole.is_file() else sorted(folder.glob("*.safetensors"))
+        return [path for path in paths if path.is_file()]  # a pipe would never end
     names = _indexed(folder)
     missing = [name for name in names if not os.path.isfile(folder / name)]
     if missing or not names:
@@ -78,11 +80,11 @@ def weight_files(folder: Path) -> list[Path]:
 
 def _indexed(folder: Path) -> list[str]:
     """Read the names of the shards, which must be files of the folder itself."""
-    found = json_of(folder / INDEX).get("weight_map", {})
+    shards = read_json_object(folder / INDEX).get("weight_map", {})
     try:
-        if not isinstance(found, dict):
-            raise UnreadableError("its weight_map is no object")
-        names = sorted({require_name(name) for name in found.values()})
+        if not isinstance(shards, dict):
+            raise UnreadableError("its weight_map is not an object")
+        names = sorted({require_name(name) for name in shards.values()})
     except (OSError, ValueError) as error:
         raise ModelError(
             f"{folder / INDEX} cannot be used: {error}. Expected the names of files in "
@@ -92,10 +94,10 @@ def _indexed(folder: Path) -> list[str]:
 
 
 def read_header(path: Path) -> Header:
-    """Read the names, types, shapes and places of a safetensors file's tensors.
+    """Read the names, types, shapes and offsets of a safetensors file's tensors.
 
     Raises:
-        ModelError: The file is no safetensors, or is shorter or longer than its header
+        ModelError: The file is not in safetensors, or its length is not what its header
             says.
     """
     held = path.stat().st_size
@@ -106,7 +108,7 @@ def read_header(path: Path) -> Header:
         header = parse_json(text.decode("utf-8"), most_values=LONGEST_HEADER)
         tensors = {k: v for k, v in header.items() if k != "__metadata__"}
         ends = [int(tensor["data_offsets"][1]) for tensor in tensors.values()]
-        _ = {t["dtype"]: sum(t["shape"]) for t in tensors.values()}  # are there
+        _ = {t["dtype"]: sum(t["shape"]) for t in tensors.values()}  # raises if absent
     except (ValueError, AttributeError, KeyError, IndexError, TypeError) as error:
         raise ModelError(
             f"{path} is no safetensors file: its header of {length} bytes, in a file "
@@ -138,33 +140,33 @@ def count_parameters(folder: Path) -> int:
     )
 
 
-def require_sums(folder: Path) -> None:
-    """Verify every file that ``SHA256SUMS`` names, where the folder has one.
+def require_checksums(folder: Path) -> None:
+    """Verify every file that the folder's ``SHA256SUMS`` names, if it has one.
 
-    Its lines are those of ``sha256sum``, names relative to the folder.
+    The lines are those of ``sha256sum``; names are relative to the folder.
 
     Raises:
-        ModelError: A file is not the one that was shipped.
+        ModelError: A file differs from the one that was shipped.
     """
-    for name, wanted in _sums(folder):
+    for name, wanted in _checksums(folder):
         path = folder / name
-        if not os.path.isfile(path):  # never raises, as of a name that is too long
+        if not os.path.isfile(path):  # Path.is_file raises if a name is too long
             raise ModelError(
                 f"{folder} lacks {name}, which its {SUMS} names. Expected every file "
                 f"that was shipped. Restore it, or delete {SUMS} if you changed the "
                 f"model on purpose."
             )
         status = path.stat()
-        found = file_hash(path, status.st_size, status.st_mtime_ns)
-        if found != wanted:
+        digest = file_hash(path, status.st_size, status.st_mtime_ns)
+        if digest != wanted:
             raise ModelError(
-                f"{path} has the SHA-256 {found[:12]}…. Expected {wanted[:12]}…, as "
+                f"{path} has the SHA-256 {digest[:12]}…. Expected {wanted[:12]}…, as "
                 f"its {SUMS} says: the file is not the one that was shipped. Restore "
                 f"it, or delete {SUMS} if you changed the model on purpose."
             )
 
 
-def _sums(folder: Path) -> Iterator[tuple[str, str]]:
+def _checksums(folder: Path) -> Iterator[tuple[str, str]]:
     sums = folder / SUMS
     for line in _lines_of(sums) if sums.exists() else ():
         wanted, _, name = line.partition(" ")
@@ -183,8 +185,8 @@ def _lines_of(path: Path) -> list[str]:
         return read_text(path, limit=LARGEST_TEXT).splitlines()
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"{path} cannot be read: {error}. Expected what sha256sum writes. Write it "
-            f"again, or delete it."
+            f"{path} cannot be read: {error}. Expected the output of sha256sum. "
+            f"Write it again, or delete it."
         ) from error
 
 

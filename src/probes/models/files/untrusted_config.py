@@ -1,6 +1,6 @@
-"""What a model's folder asks for beyond its weights: code, other places, endless work.
+"""Refuse a model's folder that asks for code, for other files or for endless work.
 
-Told from its JSON files alone, before any library reads them. Imports no torch.
+Only its JSON files are read, before any library reads them. Imports no torch.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ LARGEST_TOKENIZER = 256_000_000
 MOST_LAYERS = 1000
 """Published models have about 200 at most; each costs memory before a weight does."""
 LARGEST_SIZE = 1_000_000_000
-"""Of any whole number of a configuration: published ones, base of rotary positions
-included, stay below 1e8. Whether all sizes together fit is counted before loading."""
+"""Largest integer in a configuration. Published ones stay below 1e8, the base of rotary
+positions included. Loading checks separately whether all sizes together fit."""
 MOST_GROWTH = 64
-"""Letters that a tokenizer's rules may make of one; Unicode's own make up to 18."""
+"""Most letters that a tokenizer may replace one by; Unicode's own rules reach 18."""
 CONFIGS = ("config.json", "tokenizer_config.json", "generation_config.json")
 TEXTS = ("special_tokens_map.json", "added_tokens.json", "vocab.json", "tokenizer.json")
 ADAPTER = "adapter_config.json"
 LAYER_KEYS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
 
 
-def require_no_code(folder: Path) -> None:
-    """Refuse a folder that asks for code, for other places, or for endless work.
+def require_harmless(folder: Path) -> None:
+    """Refuse a folder that asks for code, for other files, or for endless work.
 
     Raises:
-        ModelError: ``auto_map`` or an attention of the Hub's asks for code; an adapter
-            names another model; a file is a link that leads elsewhere, too large or no
-            JSON; a size in a configuration or a rule of the tokenizer is a bomb.
+        ModelError: ``auto_map`` or an attention from the Hub asks for code; an adapter
+            names another model; a file is too large, is not JSON, or links out of the
+            folder; a size or a tokenizer's rule would exhaust memory.
     """
     for name in (*CONFIGS, *TEXTS, "tokenizer.model", "spiece.model", "merges.txt"):
         if (folder / name).exists():
-            require_own(folder / name, folder)
+            require_in_folder(folder / name, folder)
     if (folder / ADAPTER).exists():
         raise ModelError(
             f"{folder} holds an adapter ({ADAPTER}), which names another model to "
@@ -47,13 +47,15 @@ def require_no_code(folder: Path) -> None:
         )
     for name in CONFIGS:
         if name == "config.json" or (folder / name).exists():
-            _require_tame(folder, name, json_of(folder / name, limit=LARGEST_CONFIG))
+            _require_harmless_values(
+                folder, name, read_json_object(folder / name, limit=LARGEST_CONFIG)
+            )
     if (folder / "tokenizer.json").exists():
-        found = json_of(folder / "tokenizer.json", limit=LARGEST_TOKENIZER)
-        _require_bounded(folder, found)
+        tokenizer = read_json_object(folder / "tokenizer.json", limit=LARGEST_TOKENIZER)
+        _require_bounded(folder, tokenizer)
 
 
-def json_of(path: Path, *, limit: int = LARGEST_CONFIG * 16) -> dict[str, Any]:
+def read_json_object(path: Path, *, limit: int = LARGEST_CONFIG * 16) -> dict[str, Any]:
     """Read a JSON object from a model's folder.
 
     Raises:
@@ -61,36 +63,38 @@ def json_of(path: Path, *, limit: int = LARGEST_CONFIG * 16) -> dict[str, Any]:
     """
     try:
         # A vocabulary is one flat table: its size is bounded by the file's.
-        found = parse_json(read_text(path, limit=limit), most_values=limit)
+        content = parse_json(read_text(path, limit=limit), most_values=limit)
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"{path} is not valid JSON: {error}. Expected what Hugging Face writes "
-            f"beside a model. Save the model again."
+            f"{path} is not valid JSON: {error}. Expected a file as save_pretrained "
+            f"writes it. Save the model again."
         ) from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise ModelError(
-            f"{path} holds a {type(found).__name__}. Expected a JSON object. Save the "
-            f"model again."
+            f"{path} holds a {type(content).__name__}. Expected a JSON object. Save "
+            f"the model again."
         )
-    return found
+    return content
 
 
-def require_own(path: Path, folder: Path) -> None:
-    """Refuse a file of a folder that is a link to somewhere else.
+def require_in_folder(path: Path, folder: Path) -> None:
+    """Refuse a file that links out of its folder.
 
     Raises:
-        ModelError: It is one.
+        ModelError: The file is outside the folder.
     """
     try:
         require_inside(path, folder)
     except (OSError, ValueError) as error:
         raise ModelError(
             f"{path} cannot be used: {error}. Expected a file of the folder itself. "
-            f"Copy it there."
+            f"Copy the file into the folder."
         ) from error
 
 
-def _require_tame(folder: Path, name: str, config: Mapping[str, Any]) -> None:
+def _require_harmless_values(
+    folder: Path, name: str, config: Mapping[str, Any]
+) -> None:
     for key, value in _walk(config):
         if key == "auto_map":
             raise ModelError(
@@ -117,9 +121,9 @@ def _require_tame(folder: Path, name: str, config: Mapping[str, Any]) -> None:
 
 
 def _leads_elsewhere(value: Any, folder: Path) -> bool:
-    """Say whether a configured file is one that is there, and not the folder's own.
+    """Say whether a configuration names an existing file outside the folder.
 
-    Published tokenizers often name a file of their maker's disk, which is not there.
+    Published tokenizers often name a file on their maker's disk; it does not exist.
     """
     if not isinstance(value, str) or not os.path.exists(folder / value):
         return False
@@ -131,7 +135,7 @@ def _leads_elsewhere(value: Any, folder: Path) -> bool:
 
 
 def _walk(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield every key with its value; the nesting is bounded when JSON is read."""
+    """Yield every key with its value; reading the JSON has bounded the nesting."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield key, inner
@@ -142,16 +146,16 @@ def _walk(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _require_bounded(folder: Path, tokenizer: Mapping[str, Any]) -> None:
-    """Refuse rules that together blow a text up, one after another."""
+    """Refuse rules that together make a text too long."""
     growth = 1.0
     for part in ("normalizer", "pre_tokenizer"):
         for step in _steps(tokenizer.get(part)):
             growth *= _growth_of(step)
     if growth > MOST_GROWTH:
         raise ModelError(
-            f"{folder} has a tokenizer whose rules make up to {growth:.3g} letters of "
-            f"one. Expected at most {MOST_GROWTH}. Fetch the tokenizer that belongs to "
-            f"the model."
+            f"{folder} has a tokenizer whose rules turn one letter into up to "
+            f"{growth:.3g}. Expected at most {MOST_GROWTH}. Fetch the tokenizer that "
+            f"belongs to the model."
         )
 
 
@@ -165,7 +169,7 @@ def _steps(rule: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _growth_of(step: Mapping[str, Any]) -> float:
-    """Bound the letters that a rule makes of one."""
+    """Bound how many letters a rule makes from one."""
     if step.get("type") != "Replace":
         return 1.0
     content, pattern = str(step.get("content", "")), step.get("pattern")

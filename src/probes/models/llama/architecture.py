@@ -6,7 +6,8 @@ from typing import Any
 
 from torch import nn
 
-MODEL_TYPES = ("llama", "mistral", "qwen2")
+from probes.models.architectures import architecture_of
+
 ROPE_TYPES = ("default", "linear", "llama3")  # independent of the prompt's length
 
 
@@ -15,7 +16,7 @@ def is_llama_family(model: Any) -> bool:
     config = model.config.get_text_config()
     rope = getattr(config, "rope_parameters", None) or {}
     return (
-        config.model_type in MODEL_TYPES
+        architecture_of(model).is_written_out
         and config.hidden_act == "silu"
         and rope.get("rope_type") in ROPE_TYPES
         and float(rope.get("partial_rotary_factor") or 1.0) == 1.0

@@ -2,7 +2,7 @@
 
 Two architectures: a stack of linear self-attention on tokens (x, y), float64, and a
 causal softmax transformer on x₁, y₁, …, x_q, float32. Neither is a model of the
-transformers library. How the shipped ones were trained stands in ``fixtures/training``.
+transformers library. ``fixtures/training`` shows how the shipped ones were trained.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from probes.cards import Learned, ModelCard, Untrained
 from probes.cell import Settings
 from probes.errors import ModelError
 from probes.hashing import seed_of
-from probes.models.files.safetensors_headers import require_sums
+from probes.models.files.safetensors_headers import require_checksums
 from probes.models.files.untrusted_config import LARGEST_CONFIG
 from probes.models.regression.construction import LayerWeights, NetworkWeights
 from probes.models.regression.linear_attention import LinearAttention
@@ -31,7 +31,7 @@ from probes.models.regression.softmax_attention import SoftmaxAttention, Softmax
 
 MATRICES = ("W_Q", "W_K", "W_V", "P")
 INITIAL_DEVIATION = 0.1  # of LSA's entries: predictions then start near 0, not at it
-MENDING = "Write the folder by a command of fixtures/training, or check the path."
+MENDING = "Write the folder with a command of fixtures/training, or check the path."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +50,10 @@ class LinearShape:
 
 
 def load_learned(card: ModelCard, _: Settings) -> LinearAttention | SoftmaxAttention:
-    """Load a network of a card, trained or untrained.
+    """Load a card's network, trained or untrained.
 
     Raises:
-        ModelError: The folder does not hold what the card says.
+        ModelError: The folder does not hold the card's network.
     """
     weights = card.weights
     if isinstance(weights, Untrained):
@@ -67,11 +67,11 @@ def trained_network(source: Learned) -> LinearAttention | SoftmaxAttention:
     """Load a network from its folder.
 
     Raises:
-        ModelError: The folder is no such network, or a weight is missing, of the wrong
-            shape, or not finite, or a file is not the one that was shipped.
+        ModelError: The folder holds no such network; a weight is missing, not finite or
+            of the wrong shape; or a file differs from the one that was shipped.
     """
     shape, path = read_shape(source), Path(source.location) / "model.safetensors"
-    require_sums(path.parent)
+    require_checksums(path.parent)
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
@@ -91,7 +91,7 @@ def trained_network(source: Learned) -> LinearAttention | SoftmaxAttention:
 def untrained_network(
     source: Learned, *, seed: int
 ) -> LinearAttention | SoftmaxAttention:
-    """Build the same architecture with seeded random weights, as training starts.
+    """Build the same architecture with random weights, as before training.
 
     Raises:
         ModelError: The folder has no usable config.json.
@@ -117,7 +117,7 @@ def draw_linear(shape: LinearShape, *, seed: int) -> dict[str, Tensor]:
 
 
 def stack(shape: LinearShape, tensors: Mapping[str, Tensor]) -> NetworkWeights:
-    """Put matrices into the layers in which they act."""
+    """Build a network's weights; a looped network repeats its distinct layers."""
     d = shape.n_inputs
     layers = [
         LayerWeights(
@@ -136,7 +136,7 @@ def read_shape(source: Learned) -> LinearShape | SoftmaxShape:
     """Read the architecture from config.json.
 
     Raises:
-        ModelError: There is none, or it is not the architecture that was expected.
+        ModelError: There is no such file, or it has another architecture.
     """
     path = Path(source.location) / "config.json"
     try:
@@ -149,27 +149,27 @@ def read_shape(source: Learned) -> LinearShape | SoftmaxShape:
     kind: Any = LinearShape if source.architecture == "linear" else SoftmaxShape
     names = sorted(f.name for f in fields(kind))
     sizes = dict(config) if isinstance(config, dict) else {}
-    told = sizes.pop("architecture", None)
+    architecture = sizes.pop("architecture", None)
     whole = all(type(size) is int and size > 0 for size in sizes.values())
-    if told != source.architecture or sorted(sizes) != names or not whole:
+    if architecture != source.architecture or sorted(sizes) != names or not whole:
         raise ModelError(
             f"{path} says {config}. Expected the architecture {source.architecture!r} "
-            f"and whole numbers from 1 on for {', '.join(names)}. {MENDING}"
+            f"and positive integers for {', '.join(names)}. {MENDING}"
         )
     shape: LinearShape | SoftmaxShape = kind(**sizes)
     return shape
 
 
 def _require_fit(
-    path: Path, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
+    path: Path, tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]
 ) -> None:
-    problems = [f"{name} is missing" for name in wanted if name not in found]
-    problems += [f"{name} is unknown" for name in found if name not in wanted]
-    for name in set(wanted) & set(found):
-        if found[name].shape != wanted[name].shape:
-            shapes = [tuple(t[name].shape) for t in (found, wanted)]
+    problems = [f"{name} is missing" for name in expected if name not in tensors]
+    problems += [f"{name} is unknown" for name in tensors if name not in expected]
+    for name in set(expected) & set(tensors):
+        if tensors[name].shape != expected[name].shape:
+            shapes = [tuple(t[name].shape) for t in (tensors, expected)]
             problems.append(f"{name} is {shapes[0]} instead of {shapes[1]}")
-        elif not torch.isfinite(found[name]).all():
+        elif not torch.isfinite(tensors[name]).all():
             problems.append(f"{name} has NaN or infinite entries")
     if problems:
         raise ModelError(

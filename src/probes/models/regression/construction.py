@@ -36,17 +36,18 @@ class LayerWeights:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkWeights:
-    """A stack of layers with the places of input, answer and prediction in a token.
+    """A stack of layers, and where a token holds input, answer and prediction.
 
     Attributes:
         layers: In the order in which they act.
-        n_inputs: Inputs stand first in the token, the answer after them.
+        n_inputs: Dimension d of the inputs, which a token begins with; the answer
+            follows.
         d_token: Length of a token.
-        read: Position of the prediction.
+        read: Index of the prediction in a token.
         sign: Sign of the prediction there: the GD construction carries −ŷ.
-        start: W_0, which gives a query the answer −W_0 x to begin with; None is 0.
-        n_reading: How many of the last layers only read the prediction; an earlier
-            layer is read by them too.
+        start: W_0; a query starts with the answer −W_0 x. None is 0.
+        n_reading: Number of last layers that only read the prediction. They also read
+            it when fewer layers run.
     """
 
     layers: tuple[LayerWeights, ...]
@@ -59,7 +60,7 @@ class NetworkWeights:
 
 
 def construct(spec: Construction) -> NetworkWeights:
-    """Write the weights that a construction stands for."""
+    """Write the weights of a construction."""
     built = _newton(spec) if spec.algorithm == "newton" else _descent(spec)
     if spec.spoiled_by:
         spoiled = built.layers[0].W_V.copy()

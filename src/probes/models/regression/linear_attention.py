@@ -43,7 +43,7 @@ class LinearAttention(nn.Module):
             x: Demonstrations' inputs, shape (n_sets, n_demonstrations, n_inputs).
             y: Their answers, shape (n_sets, n_demonstrations).
             queries: Query inputs, shape (n_sets, n_queries, n_inputs).
-            depth: Layers to run before those that only read; None runs all.
+            depth: Layers to run before the reading ones; None runs all.
 
         Returns:
             Predictions, shape (n_sets, n_queries).
@@ -100,6 +100,6 @@ def _array(tensor: Tensor) -> Array:
 
 
 def load_constructed(card: ModelCard, _: Settings) -> LinearAttention:
-    """Write the weights of a construction into a network."""
+    """Build the network of a card's construction."""
     assert isinstance(card.weights, Construction)
     return LinearAttention(construct(card.weights))

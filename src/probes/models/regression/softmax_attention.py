@@ -1,8 +1,8 @@
 """A causal softmax transformer on sequences x₁, y₁, …, x_q of one regression task.
 
 After Garg et al. 2022, arXiv:2208.01066: each input and each answer is a token of its
-own, positions are learned, and the prediction is read where an input stands. It runs in
-float32 on the CPU. How it was trained stands in ``fixtures/training``.
+own, positions are learned, and the prediction is read at the input's token. It runs in
+float32 on the CPU. ``fixtures/training`` shows how it was trained.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from probes.data.regression_tasks import RegressionTask
 from probes.errors import ModelError
 from probes.measurement import Array
 
-PLACE_DEVIATION = 0.2  # of initial positions: about what inputs are read in as
+POSITION_DEVIATION = 0.2  # of initial positions; embedded inputs deviate about as much
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class SoftmaxShape:
         n_layers: Blocks of attention and a two-layer perceptron.
         n_heads: Attention heads of a block.
         d_model: Width of the residual stream; the perceptron is four times as wide.
-        n_demonstrations: Most demonstrations that a query can follow.
+        n_demonstrations: Largest number of demonstrations before a query.
     """
 
     n_inputs: int
@@ -47,8 +47,9 @@ class SoftmaxAttention(nn.Module):
         shape: The architecture; the weights are drawn from torch's global seed.
 
     Attributes:
-        layer_read_outs: Linear read-outs of the layers before the last, fitted by ridge
-            regression after training, so that each layer is read as well as it can be.
+        layer_read_outs: Linear read-outs of the layers before the last. Ridge
+            regression fits them after training, so that each layer is read as well as
+            possible.
     """
 
     def __init__(self, shape: SoftmaxShape) -> None:
@@ -62,15 +63,15 @@ class SoftmaxAttention(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.read_out = nn.Linear(width, 1)
         self.layer_read_outs = nn.Linear(width, shape.n_layers - 1)
-        nn.init.normal_(self.positions.weight, std=PLACE_DEVIATION)
+        nn.init.normal_(self.positions.weight, std=POSITION_DEVIATION)
 
     def stream(self, tokens: Tensor, mask: Tensor, depth: int | None = None) -> Tensor:
-        """Run the blocks on tokens whose last ones may all be queries.
+        """Run the blocks on tokens, of which several at the end may be queries.
 
         Args:
             tokens: Inputs and answers, shape (n_sets, n_tokens, n_inputs + 1).
-            mask: True where a token (row) sees another (column); as many tokens as it
-                sees beside itself stand before it. Shape (n_tokens, n_tokens).
+            mask: True where a token (row) sees another (column). A token's position is
+                the number of other tokens that it sees. Shape (n_tokens, n_tokens).
             depth: Blocks to run; None runs all.
 
         Returns:
@@ -94,15 +95,15 @@ class SoftmaxAttention(nn.Module):
     ) -> tuple[Array, Array]:
         """Predict after ``depth`` layers (None: all), and differentiate.
 
-        All queries of a set stand side by side after its demonstrations; each sees
-        these and itself, as if it stood there alone.
+        All queries of a set follow its demonstrations in one sequence. Each sees the
+        demonstrations and itself, as if it were the only query.
 
         Returns:
             Predictions, shape (n_sets, n_queries), and their gradients with respect to
             the query, shape (n_sets, n_queries, n_inputs).
 
         Raises:
-            ModelError: There are more demonstrations than the network has places for.
+            ModelError: There are more demonstrations than the network has positions.
         """
         n_shown = task.y.shape[1]
         self._require_room(n_shown)
@@ -124,8 +125,8 @@ class SoftmaxAttention(nn.Module):
         room = self.shape.n_demonstrations
         if n_shown > room:
             raise ModelError(
-                f"{n_shown} demonstrations were given to a network that has places for "
-                f"{room}. Expected at most {room}. Pass --demos {room} or fewer."
+                f"{n_shown} demonstrations were given to a network that has positions "
+                f"for {room}. Expected at most {room}. Pass --demos {room} or fewer."
             )
 
 

@@ -12,8 +12,8 @@ from torch.func import grad_and_value, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from probes.models.causal_lm.causal_lm import CausalLM
-from probes.models.causal_lm.frozen_layers import Replay
-from probes.models.training.label_batches import Batch, Lessons
+from probes.models.causal_lm.frozen_layers import FrozenLayers
+from probes.models.training.label_batches import Batch, LabelBatches
 from probes.models.weights.gradients import GradientReceiver
 from probes.models.weights.parameter_groups import lowest_layer
 from probes.models.weights.stacks import Weights, bytes_of
@@ -43,19 +43,19 @@ class AutogradBackend:
     def __init__(self, model: CausalLM, start: Mapping[str, Tensor]) -> None:
         self.model = model
         layer = lowest_layer(start)
-        self.replay = Replay(model.model, layer) if layer else None
+        self.replay = FrozenLayers(model.model, layer) if layer else None
         self._n_bytes = bytes_of(start)
 
     def stack_size(self, n_tokens: int) -> int:
         """Stack small steps only, as many as ``VMAP_BYTES`` allow."""
         return 1 if n_tokens > STACKED_TOKENS else VMAP_BYTES // self._n_bytes
 
-    def record_frozen_layers(self, lessons: Lessons) -> Lessons:
+    def record_frozen_layers(self, batches: LabelBatches) -> LabelBatches:
         """Run the layers below the lowest that is trained, once."""
         if self.replay is None:
-            return lessons
-        self.model.count(len(lessons.ids))
-        return lessons.replayed(self.replay)
+            return batches
+        self.model.count(len(batches.ids))
+        return batches.replayed(self.replay)
 
     def gradients(
         self,
@@ -80,16 +80,16 @@ class AutogradBackend:
         return losses
 
     def losses(
-        self, weights: Weights, lessons: Lessons, sets: Tensor
+        self, weights: Weights, batches: LabelBatches, sets: Tensor
     ) -> Iterable[Tensor]:
         """Compute each run's label loss, one run after the other."""
         return [
             self.label_loss(
                 {name: stacked[i] for name, stacked in weights.items()},
-                lessons.columns,
+                batches.columns,
                 *examples,
             )
-            for i, examples in enumerate(zip(*lessons.take(sets), strict=True))
+            for i, examples in enumerate(zip(*batches.take(sets), strict=True))
         ]
 
     def training_loss(

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 from torch import Tensor
 
-from probes.models.training.label_batches import Batch, Lessons
+from probes.models.training.label_batches import Batch, LabelBatches
 from probes.models.weights.gradients import GradientReceiver
 from probes.models.weights.stacks import Weights
 
@@ -38,11 +38,11 @@ class GradientBackend(Protocol):
             then trains one at a time.
         """
 
-    def record_frozen_layers(self, lessons: Lessons) -> Lessons:
+    def record_frozen_layers(self, batches: LabelBatches) -> LabelBatches:
         """Run the layers below the lowest that is trained, once, and keep the result.
 
         Args:
-            lessons: Examples. They come back unchanged if all layers are trained.
+            batches: Examples. They come back unchanged if all layers are trained.
         """
 
     def gradients(
@@ -58,7 +58,7 @@ class GradientBackend(Protocol):
             weights: Those that are trained, shape (n_runs, …); one run's have no
                 leading axis.
             columns: The positions that ``reads`` counts in, shape (n_columns,).
-            batch: One step's examples, as ``Lessons.take`` returns them.
+            batch: One step's examples, as ``LabelBatches.take`` returns them.
             receive: Called with each weight's name and gradient, in the weight's shape.
                 It may change the weight in place.
 
@@ -67,13 +67,13 @@ class GradientBackend(Protocol):
         """
 
     def losses(
-        self, weights: Weights, lessons: Lessons, sets: Tensor
+        self, weights: Weights, batches: LabelBatches, sets: Tensor
     ) -> Iterable[Tensor]:
         """Compute each run's label loss on all examples of its set, in nats.
 
         Args:
             weights: Those that were trained, shape (n_runs, …).
-            lessons: Examples from :meth:`record_frozen_layers`.
+            batches: Examples from :meth:`record_frozen_layers`.
             sets: The index of each run's set, shape (n_runs,).
 
         Returns:

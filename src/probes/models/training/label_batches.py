@@ -1,4 +1,4 @@
-"""Labelled examples as tensors: what the loss of the label tokens reads."""
+"""Labelled examples as tensors, from which the loss of the label tokens is computed."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from probes.data.text_tasks import Example, TextTask
-from probes.data.tokenization import Verbalized, encode_checked
+from probes.data.prompt_encoding import EncodedPrompts
+from probes.data.text_tasks import Example
 from probes.models.causal_lm.causal_lm import CausalLM
-from probes.models.causal_lm.frozen_layers import Replay
+from probes.models.causal_lm.frozen_layers import FrozenLayers
 
 Batch = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lessons:
+class LabelBatches:
     """The examples of several demonstration sets, each a prompt of its own.
 
     Attributes:
@@ -58,7 +58,7 @@ class Lessons:
         )
 
     def take(self, sets: Tensor, picked: Tensor | None = None) -> Batch:
-        """Choose sets, and examples of each: ids, reads, targets, shares (, hidden).
+        """Pick sets and examples: ids, reads, targets, shares (, hidden).
 
         Args:
             sets: Indices of sets, shape (n_runs,).
@@ -71,52 +71,51 @@ class Lessons:
             return tuple(t[sets] for t in tensors)
         return tuple(t[sets[:, None], picked] for t in tensors)
 
-    def replayed(self, replay: Replay) -> Lessons:
-        """Compute once what enters the lowest layer that is trained."""
+    def replayed(self, replay: FrozenLayers) -> LabelBatches:
+        """Compute the inputs of the lowest trained layer once for all steps."""
         return replace(self, hidden=torch.stack([replay.record(i) for i in self.ids]))
 
 
-def encode_lessons(
-    model: CausalLM,
-    task: TextTask,
-    labels: Verbalized,
-    sets: Sequence[Sequence[Example]],
-) -> Lessons:
-    """Tokenise every example with its answer and pad all to one shape.
+def encode_label_batches(
+    model: CausalLM, prompts: EncodedPrompts, sets: Sequence[Sequence[Example]]
+) -> LabelBatches:
+    """Encode every example with its answer and pad all to one shape.
+
+    Args:
+        model: The loaded model; its device holds the tensors.
+        prompts: The prompts of the task from which the examples come.
+        sets: Examples, the same number in each set.
 
     Raises:
         DataError: A prompt with its answer is longer than the model's context.
     """
-    answers = [[labels.answers[e.label] for e in shown] for shown in sets]
-    width = max(len(a) for given in answers for a in given)
-    flat = [e for shown in sets for e in shown]
-    prompts = encode_checked(
-        model.tokenizer,
-        [(task.alone(e), e.where) for e in flat],
-        context=model.context,
-        room=len(labels.bridge) + width,
-    )
-    asks = [[*prompt, *labels.bridge] for prompt in prompts]
-    given = [answer for row in answers for answer in row]
-    longest = max(len(a) + len(b) - 1 for a, b in zip(asks, given, strict=True))
-    ids = torch.zeros(len(flat), longest, dtype=torch.long)
-    positions = torch.zeros(len(flat), width, dtype=torch.long)
-    targets = torch.zeros(len(flat), width, dtype=torch.long)
-    shares = torch.zeros(len(flat), width, dtype=torch.float64)
-    for row, (ask, answer) in enumerate(zip(asks, given, strict=True)):
-        whole = torch.tensor([*ask, *answer])
-        ids[row, : len(whole) - 1] = whole[:-1]
-        positions[row] = len(ask) - 1  # padding reads the first and weighs nothing
-        positions[row, : len(answer)] += torch.arange(len(answer))
-        targets[row, : len(answer)] = whole[len(ask) :]
-        shares[row, : len(answer)] = 1 / len(answer)
+    pairs = prompts.with_answers([e for examples in sets for e in examples])
+    ids, positions, targets, shares = _padded(pairs)
     columns, reads = torch.unique(positions, return_inverse=True)
     shape = (len(sets), len(sets[0]), -1)
     at = model.device
-    return Lessons(
+    return LabelBatches(
         ids=ids.reshape(shape).to(at),
         columns=columns.to(at),
         reads=reads.reshape(shape).to(at),
         targets=targets.reshape(shape).to(at),
         shares=shares.reshape(shape).to(at),
     )
+
+
+def _padded(pairs: Sequence[tuple[list[int], tuple[int, ...]]]) -> Batch:
+    """Pad prompts with their answers: ids, answer positions, targets and shares."""
+    longest = max(len(prompt) + len(answer) - 1 for prompt, answer in pairs)
+    width = max(len(answer) for _, answer in pairs)
+    ids = torch.zeros(len(pairs), longest, dtype=torch.long)
+    positions = torch.zeros(len(pairs), width, dtype=torch.long)
+    targets = torch.zeros(len(pairs), width, dtype=torch.long)
+    shares = torch.zeros(len(pairs), width, dtype=torch.float64)
+    for row, (prompt, answer) in enumerate(pairs):
+        whole = torch.tensor([*prompt, *answer])
+        ids[row, : len(whole) - 1] = whole[:-1]
+        positions[row] = len(prompt) - 1  # padding reads the first and weighs nothing
+        positions[row, : len(answer)] += torch.arange(len(answer))
+        targets[row, : len(answer)] = whole[len(prompt) :]
+        shares[row, : len(answer)] = 1 / len(answer)
+    return ids, positions, targets, shares

@@ -15,10 +15,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from probes.models.causal_lm.causal_lm import CausalLM
-from probes.models.causal_lm.frozen_layers import Replay
+from probes.models.causal_lm.frozen_layers import FrozenLayers
+from probes.models.causal_lm.hooks import Visit, hooked
 from probes.models.training.autograd_backend import AutogradBackend
 from probes.models.weights.stacks import Weights
 
@@ -47,7 +48,9 @@ class LayerwiseBackend(AutogradBackend):
     ) -> None:
         super().__init__(model, start)
         n_layers = int(model.model.config.get_text_config().num_hidden_layers)
-        self._head = Replay(model.model, n_layers)  # final norm and unembedding only
+        self._head = FrozenLayers(
+            model.model, n_layers
+        )  # final norm and unembedding only
         self._head.record(ids)  # it learns the form of a layer's output
 
     def training_loss(
@@ -68,14 +71,12 @@ class LayerwiseBackend(AutogradBackend):
         """Collect every layer's output, and stop gradients at every layer's input."""
         outputs: list[Tensor] = []
 
-        def detach_input(_: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
-            return (inputs[0].detach(), *inputs[1:])
+        def keep(visit: Visit) -> None:
+            outputs.append(visit.tensor)
 
-        def keep_output(_: nn.Module, inputs: Any, output: Any) -> None:
-            outputs.append(output[0] if isinstance(output, tuple) else output)
-
-        with contextlib.ExitStack() as hooks:
-            for layer in self._head.layers:
-                hooks.enter_context(layer.register_forward_pre_hook(detach_input))
-                hooks.enter_context(layer.register_forward_hook(keep_output))
+        model = self.model.model
+        with (
+            hooked(model, "layer_input", lambda visit: visit.tensor.detach()),
+            hooked(model, "layer_output", keep),
+        ):
             yield outputs

@@ -17,7 +17,7 @@ from probes.models.llama.model import Llama
 from probes.models.llama.packed_attention import PackedAttention
 from probes.models.llama.rotary import RotaryAngles
 from probes.models.runtime.thread_pool import n_threads_for
-from probes.models.training.label_batches import Batch, Lessons
+from probes.models.training.label_batches import Batch, LabelBatches
 from probes.models.weights.gradients import GradientReceiver
 from probes.models.weights.parameter_groups import lowest_layer
 from probes.models.weights.stacks import Weights, bytes_of, n_per_stack, unstacked
@@ -65,12 +65,12 @@ class LlamaBackend:
         stacked = n_per_stack(self._n_bytes, self.llama.device)
         return min(stacked, TOKENS_PER_STEP // n_tokens)
 
-    def record_frozen_layers(self, lessons: Lessons) -> Lessons:
+    def record_frozen_layers(self, batches: LabelBatches) -> LabelBatches:
         """Run the layers below the lowest that is trained, once."""
         if not self.first_layer:
-            return lessons
-        self._count_passes(len(lessons.ids))
-        return replace(lessons, hidden=self.record(lessons.ids))
+            return batches
+        self._count_passes(len(batches.ids))
+        return replace(batches, hidden=self.record(batches.ids))
 
     def record(self, ids: Tensor) -> Tensor:
         """Compute the input of the lowest trained layer and its frozen projections.
@@ -128,17 +128,17 @@ class LlamaBackend:
         return losses
 
     def losses(
-        self, weights: Weights, lessons: Lessons, sets: Tensor
+        self, weights: Weights, batches: LabelBatches, sets: Tensor
     ) -> Iterator[Tensor]:
         """Compute label losses, for as many runs at once as their tokens allow."""
-        n_tokens = lessons.n_examples * lessons.n_tokens
+        n_tokens = batches.n_examples * batches.n_tokens
         size = max(1, 2 * TOKENS_PER_STEP // n_tokens)
         for start in range(0, len(sets), size):
             part = slice(start, start + size)
-            batch = lessons.take(sets[:1] if lessons.is_shared else sets[part])
+            batch = batches.take(sets[:1] if batches.is_shared else sets[part])
             stack = unstacked({name: w[part] for name, w in weights.items()})
             self._count_passes(1)
-            yield from self.batch_losses(stack, lessons.columns, batch)
+            yield from self.batch_losses(stack, batches.columns, batch)
 
     def batch_losses(self, weights: Weights, columns: Tensor, batch: Batch) -> Tensor:
         """Compute each run's label loss on a batch, in nats.
@@ -147,7 +147,7 @@ class LlamaBackend:
             weights: Those that were trained, shape (n_runs, …); one run's have no
                 leading axis.
             columns: The positions that ``reads`` counts in, shape (n_columns,).
-            batch: As ``Lessons.take`` returns it; of a single run if all runs see the
+            batch: As ``LabelBatches.take`` returns it; of one run if all runs see the
                 same examples.
 
         Returns:

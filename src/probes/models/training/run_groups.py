@@ -33,9 +33,9 @@ class RunGroups:
 
     def stacks(self, runs: Runs) -> Iterator[Runs]:
         """Cut runs into stacks, whose weights move together."""
-        lessons = self.loop.lessons
-        size = self.loop.settings.batch_size or lessons.n_examples
-        n_tokens = size * lessons.n_tokens
+        batches = self.loop.batches
+        size = self.loop.settings.batch_size or batches.n_examples
+        n_tokens = size * batches.n_tokens
         return _chunks(max(1, self.loop.backend.stack_size(n_tokens)), runs)
 
     def map(self, train: Callable[[Runs], Result], group: Runs) -> list[Result]:
@@ -72,7 +72,7 @@ class RunGroups:
                 optimizer=settings.optimizer,
                 gradients=self.loop.backend.gradients_held,
             ),
-            self.loop.lessons.ids.device,
+            self.loop.batches.ids.device,
             what=f"Training {settings.weights} by {settings.optimizer} "
             f"({n_runs} at once)",
             fix="Train fewer weights, such as weights='W_V@middle' or "

@@ -16,7 +16,7 @@ from probes.measurement import Array
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.training.autograd_backend import AutogradBackend
 from probes.models.training.gradient_backend import GradientBackend
-from probes.models.training.label_batches import Lessons
+from probes.models.training.label_batches import LabelBatches
 from probes.models.training.layerwise_loss import LayerwiseBackend, weights_in_layers
 from probes.models.training.llama_backend import LlamaBackend
 from probes.models.training.lora import PREFIX, LoRA
@@ -36,7 +36,7 @@ class Trainer:
 
     Args:
         settings: Optimizer and batch size.
-        lessons: The demonstrations of every set.
+        batches: The demonstrations of every set.
         parametrization: The numbers that move.
         backend: Computes gradients.
     """
@@ -44,7 +44,7 @@ class Trainer:
     def __init__(
         self,
         settings: TrainingSettings,
-        lessons: Lessons,
+        batches: LabelBatches,
         *,
         parametrization: Parametrization,
         backend: GradientBackend,
@@ -54,7 +54,7 @@ class Trainer:
             settings=settings,
             parametrization=parametrization,
             backend=backend,
-            lessons=backend.record_frozen_layers(lessons),
+            batches=backend.record_frozen_layers(batches),
         )
         self.run_groups = RunGroups(loop=self.loop)
 
@@ -92,7 +92,7 @@ class Trainer:
         )
 
     def losses(
-        self, runs: Runs, passes: Sequence[int], queries: Lessons
+        self, runs: Runs, passes: Sequence[int], queries: LabelBatches
     ) -> tuple[Array, list[str]]:
         """Train a group once, and measure the queries' label loss after some passes.
 
@@ -118,7 +118,7 @@ class Trainer:
         )
 
     def _losses_of_stack(
-        self, runs: Runs, passes: Sequence[int], queries: Lessons
+        self, runs: Runs, passes: Sequence[int], queries: LabelBatches
     ) -> tuple[Array, list[str]]:
         sets = torch.tensor([r.index for r in runs], device=queries.ids.device)
         losses: dict[int, Array] = {}
@@ -153,14 +153,14 @@ class Trainer:
 
 
 def trainer_for(
-    model: CausalLM, settings: TrainingSettings, lessons: Lessons
+    model: CausalLM, settings: TrainingSettings, batches: LabelBatches
 ) -> Trainer:
     """Build the trainer that settings ask for, with the fastest backend there is.
 
     Args:
         model: The loaded model. Its weights stay as they are.
         settings: Optimizer, batch size, weights and loss.
-        lessons: The demonstrations of every set.
+        batches: The demonstrations of every set.
 
     Raises:
         OptionError: The settings name weights that the model does not have.
@@ -169,11 +169,11 @@ def trainer_for(
     backend: GradientBackend
     if settings.loss == "layerwise":
         start = weights_in_layers(start)
-        backend = LayerwiseBackend(model, start, lessons.ids[0, :1])
+        backend = LayerwiseBackend(model, start, batches.ids[0, :1])
     elif model.written is None:
         backend = AutogradBackend(model, start)
     else:
         backend = LlamaBackend(model.written, start, count_passes=model.count)
     is_lora = settings.weights.startswith(PREFIX)
     parametrization = LoRA(start) if is_lora else FullWeights(start)
-    return Trainer(settings, lessons, parametrization=parametrization, backend=backend)
+    return Trainer(settings, batches, parametrization=parametrization, backend=backend)

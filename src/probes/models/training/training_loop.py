@@ -12,7 +12,7 @@ from torch import Tensor
 
 from probes.models.runtime.thread_pool import raise_if_cancelled
 from probes.models.training.gradient_backend import GradientBackend
-from probes.models.training.label_batches import Lessons
+from probes.models.training.label_batches import LabelBatches
 from probes.models.training.optimizers import StackedOptimizer
 from probes.models.training.parametrization import Parametrization, widened
 from probes.models.training.settings import TrainingSettings
@@ -32,14 +32,14 @@ class TrainingLoop:
         settings: Optimizer and batch size.
         parametrization: The numbers that move.
         backend: Computes gradients.
-        lessons: The demonstrations of every set, from
+        batches: The demonstrations of every set, from
             ``GradientBackend.record_frozen_layers``.
     """
 
     settings: TrainingSettings
     parametrization: Parametrization
     backend: GradientBackend
-    lessons: Lessons
+    batches: LabelBatches
 
     def train(
         self,
@@ -60,8 +60,8 @@ class TrainingLoop:
             optimizer=self.settings.optimizer, rates=self._rates(runs)
         )
         sets, is_finite = self._sets(runs), torch.ones(len(runs)).bool()
-        for done, batches in enumerate(self._orders(runs, passes), start=1):
-            for picked in batches:
+        for done, steps in enumerate(self._orders(runs, passes), start=1):
+            for picked in steps:
                 raise_if_cancelled()
                 optimizer.begin_step()
                 losses = self._step(
@@ -81,8 +81,8 @@ class TrainingLoop:
         """Hand over the gradients of one step, and return its losses, (n_runs,)."""
         return self.backend.gradients(
             self.parametrization.weights(moving),
-            self.lessons.columns,
-            self.lessons.take(sets, picked),
+            self.batches.columns,
+            self.batches.take(sets, picked),
             self.parametrization.chain_rule(moving, receive),
         )
 
@@ -107,8 +107,8 @@ class TrainingLoop:
         def note(_: str, gradient: Gradient) -> None:
             largest.extend(abs(float(end)) for end in materialize(gradient).aminmax())
 
-        for batches in self._orders([run], 1):
-            for picked in batches:
+        for steps in self._orders([run], 1):
+            for picked in steps:
                 self._step(initial, self._sets([run]), picked, note)
                 if max(largest) > 0:
                     return max(largest)
@@ -122,17 +122,17 @@ class TrainingLoop:
         }
 
     def _sets(self, runs: Sequence[TrainingRun]) -> Tensor:
-        return torch.tensor([r.index for r in runs], device=self.lessons.ids.device)
+        return torch.tensor([r.index for r in runs], device=self.batches.ids.device)
 
     def _rates(self, runs: Sequence[TrainingRun]) -> Tensor:
-        rates, device = [run.rate for run in runs], self.lessons.ids.device
+        rates, device = [run.rate for run in runs], self.batches.ids.device
         return torch.tensor(rates, dtype=torch.float64, device=device)
 
     def _orders(
         self, runs: Sequence[TrainingRun], passes: int
     ) -> Iterator[tuple[Tensor, ...]]:
         """Yield, for each pass, the examples of every step, shape (n_runs, size)."""
-        n = self.lessons.n_examples
+        n = self.batches.n_examples
         size = self.settings.batch_size or n
         generators = [np.random.default_rng(run.seed) for run in runs]
         for done in range(passes):
@@ -140,5 +140,5 @@ class TrainingLoop:
             orders = [
                 rng.permutation(n) if shuffle else np.arange(n) for rng in generators
             ]
-            picked = torch.from_numpy(np.stack(orders)).to(self.lessons.ids.device)
+            picked = torch.from_numpy(np.stack(orders)).to(self.batches.ids.device)
             yield torch.split(picked, size, dim=1)

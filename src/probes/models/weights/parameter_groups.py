@@ -7,26 +7,23 @@ from collections.abc import Iterable
 from typing import Any
 
 from probes.errors import OptionError
+from probes.models.architectures import (
+    ATTENTION_MATRICES,
+    PARAMETER_ROLES,
+    architecture_of,
+)
 
-ATTENTION = ("W_Q", "W_K", "W_V", "W_O")
-ROLES = {
-    "W_Q": ("q_proj.weight",),
-    "W_K": ("k_proj.weight",),
-    "W_V": ("v_proj.weight",),
-    "W_O": ("o_proj.weight", "out_proj.weight"),
-    "mlp": ("mlp.",),
-    "norm": ("norm.weight", "ln_1.weight", "ln_2.weight"),
-}
-ROLES["lora"] = tuple(part for role in ATTENTION for part in ROLES[role])
+LAYER_NUMBER = re.compile(r"\.(\d+)\.")
+"""The first number in a parameter's name is its layer's, in every architecture."""
 
 
 def parameters_of(model: Any, weights: str) -> dict[str, Any]:
-    """Find the parameters that a sub-model's name stands for.
+    """Find the parameters of a sub-model by its name.
 
     Args:
         model: A Hugging Face causal language model.
         weights: "all", or ``ROLE@LAYER``: a role of W_Q, W_K, W_V, W_O, mlp, norm, or
-            lora (the four projections of self-attention); a layer number, "first",
+            lora (the four matrices of self-attention); a layer number, "first",
             "middle", "deep" (three quarters up), "last", or "all".
 
     Raises:
@@ -44,24 +41,32 @@ def parameters_of(model: Any, weights: str) -> dict[str, Any]:
         "last": n_layers - 1,
     }
     layer = places.get(place, int(place) if place.isdigit() else -1)
-    found = {
+    architecture = architecture_of(model)
+    selected = {
         name: parameter
         for name, parameter in named.items()
-        if (match := re.search(r"\.(\d+)\.", name))
-        and (place == "all" or int(match.group(1)) == layer)
-        and any(part in name for part in ROLES.get(role, ()))
+        if (number := layer_number(name)) is not None
+        and (place == "all" or number == layer)
+        and architecture.selects(role, name)
     }
-    if not found:
+    if not selected:
+        fused = architecture.fused if role in (*ATTENTION_MATRICES, "lora") else None
+        matrix = f" whose W_Q, W_K and W_V are one matrix, {fused}" if fused else ""
         raise OptionError(
             f"The sub-model {weights!r} names no weights of a model with {n_layers} "
-            f"layers. Expected 'all' or ROLE@LAYER with a role of {', '.join(ROLES)} "
-            f"and a layer of {', '.join(places)}, all, or 0…{n_layers - 1}. Mend "
-            f"weights=."
+            f"layers{matrix}. Expected 'all' or ROLE@LAYER with a role of "
+            f"{', '.join(PARAMETER_ROLES)} and a layer of {', '.join(places)}, all, or "
+            f"0…{n_layers - 1}. Correct weights=."
         )
-    return found
+    return selected
+
+
+def layer_number(name: str) -> int | None:
+    """Read the layer from a parameter's name; None where it is in no layer."""
+    match = LAYER_NUMBER.search(name)
+    return int(match.group(1)) if match else None
 
 
 def lowest_layer(names: Iterable[str]) -> int:
-    """Find the lowest layer whose weights are named; 0 if one stands in no layer."""
-    found = [re.search(r"\.(\d+)\.", name) for name in names]
-    return min(int(match.group(1)) if match else 0 for match in found)
+    """Find the lowest layer of some parameters; 0 if one of them is in no layer."""
+    return min(layer_number(name) or 0 for name in names)

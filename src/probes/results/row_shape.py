@@ -1,0 +1,281 @@
+"""The shape of a row of ``results.jsonl``: the one place that describes it.
+
+Rows are built in the order of these fields (``rows``), checked against them when they
+are read back (``reading``), and explained by a JSON schema that is generated from them:
+``probes report schema`` prints it, and ``row.schema.json`` beside this file holds it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from probes.cards import Kind
+from probes.results.json_shapes import (
+    FLAG,
+    INTEGER,
+    NUMBER,
+    OBJECT,
+    TEXT,
+    Field,
+    count_from,
+    list_of,
+    mapping_to,
+    nullable,
+    number_between,
+    object_of,
+    pair_of,
+    read_as,
+    unread,
+    word_of,
+)
+from probes.verdicts.judgement import Verdict
+
+VERDICTS = (*get_args(Verdict), "error")
+CELL = ("claim", "model", "dataset", "n_demonstrations")
+"""The fields that name a cell across runs."""
+
+VERDICT = word_of(*VERDICTS)
+KIND = read_as(word_of(*get_args(Kind)), TEXT)
+OUTCOME = read_as(word_of("passed", "failed", "xfailed", "skipped", "error"), TEXT)
+P_VALUE = nullable(number_between(0, 1))
+NUMBER_OR_NULL = nullable(NUMBER)
+
+COMPONENTS = object_of(
+    {
+        "sets": Field(shape=NUMBER),
+        "queries": Field(shape=NUMBER),
+        "rest": Field(shape=NUMBER),
+    }
+)
+EFFECT_FIELDS: Mapping[str, Field] = {
+    "name": Field(
+        shape=TEXT,
+        is_needed=True,
+        meaning="The measured quantity. The first effect of a row carries its verdict.",
+    ),
+    "value": Field(shape=NUMBER_OR_NULL, is_needed=True),
+    "unit": Field(shape=TEXT, is_needed=True),
+    "low": Field(
+        shape=NUMBER_OR_NULL,
+        is_needed=True,
+        meaning="Lower end of the interval. Null: the interval is open there, or there "
+        "is none.",
+    ),
+    "high": Field(shape=NUMBER_OR_NULL, is_needed=True),
+    "level": Field(
+        shape=NUMBER_OR_NULL,
+        is_needed=True,
+        meaning="Level of the interval, such as 0.9.",
+    ),
+    "margin": Field(shape=NUMBER_OR_NULL, is_needed=True),
+    "floor": Field(shape=NUMBER_OR_NULL, is_needed=True),
+    "ceiling": Field(shape=NUMBER_OR_NULL, is_needed=True),
+    "n_sets": Field(shape=count_from(0), is_needed=True),
+    "n_queries": Field(shape=count_from(0), is_needed=True),
+    "p": Field(
+        shape=P_VALUE,
+        is_needed=True,
+        meaning="p of the verdict. If the cell is inconclusive, p of 'supported'.",
+    ),
+    "p_adjusted": Field(
+        shape=P_VALUE,
+        is_needed=True,
+        meaning="p after Benjamini-Hochberg over the whole matrix.",
+    ),
+    "sets": Field(
+        shape=nullable(list_of(NUMBER)),
+        is_optional=True,
+        meaning="The effect in each demonstration set, to four digits. Null for all "
+        "effects after the first.",
+    ),
+    "components": Field(
+        shape=nullable(COMPONENTS),
+        is_optional=True,
+        meaning="Variances of the tested values by set, query and rest. Null if "
+        "nothing was tested.",
+    ),
+    "has_two_sides": Field(
+        shape=FLAG,
+        is_optional=True,
+        meaning="Whether the effect must lie within plus or minus the margin.",
+    ),
+}
+LIKELIEST = list_of(pair_of(TEXT, number_between(0, 1)))
+EXAMPLE = object_of(
+    {
+        "prompt": Field(
+            shape=TEXT,
+            is_needed=True,
+            meaning="The end of the prompt that ICL answers.",
+        ),
+        "answer": Field(
+            shape=TEXT, is_needed=True, meaning="The token of the right answer."
+        ),
+        "icl": Field(
+            shape=LIKELIEST,
+            is_needed=True,
+            meaning="ICL's likeliest tokens with their probabilities, in falling "
+            "order.",
+        ),
+        "gd": Field(shape=LIKELIEST, is_needed=True, meaning="The same for GD."),
+    }
+)
+LOOKS = object_of(
+    {
+        "planned": Field(shape=list_of(count_from(1))),
+        "taken": Field(shape=count_from(1)),
+        "level": Field(shape=number_between(0, 1)),
+    }
+)
+NEAREST = object_of(
+    {
+        "steps": Field(shape=count_from(0)),
+        "low": Field(shape=count_from(0)),
+        "high": Field(shape=count_from(0)),
+    }
+)
+STEP_MATCHING = object_of(
+    {
+        "unit": Field(shape=TEXT),
+        "steps": Field(shape=list_of(count_from(0))),
+        "layers": Field(shape=list_of(count_from(1))),
+        "algorithms": Field(
+            shape=mapping_to(list_of(list_of(number_between(0)))),
+            meaning="For each algorithm and each layer, the mean distance after each "
+            "number of steps.",
+        ),
+        "best": Field(
+            shape=mapping_to(list_of(NEAREST)),
+            meaning="For each algorithm and each layer, the nearest number of steps "
+            "with its 90 % interval over sets and queries.",
+        ),
+    }
+)
+DETAILS = object_of(
+    {
+        "step_matching": Field(
+            shape=STEP_MATCHING,
+            is_optional=True,
+            meaning="How far each layer is from each algorithm after each number of "
+            "steps.",
+        )
+    }
+)
+PROVENANCE = object_of(
+    {
+        "commit": Field(shape=unread(nullable(TEXT))),
+        "versions": Field(shape=mapping_to(TEXT), meaning="Versions of the packages."),
+        "device": Field(shape=unread(TEXT)),
+        "machine": Field(shape=unread(TEXT)),
+        "dtype": Field(shape=unread(TEXT)),
+        "seed": Field(shape=unread(INTEGER)),
+        "n_sets": Field(shape=unread(count_from(1))),
+        "n_queries": Field(shape=unread(count_from(1))),
+        "n_orders": Field(shape=unread(count_from(1))),
+        "n_calibration": Field(shape=unread(count_from(1))),
+        "options": Field(
+            shape=mapping_to(TEXT),
+            meaning="The options of the command line that decide a cell.",
+        ),
+    },
+    is_open=True,
+)
+ROW_FIELDS: Mapping[str, Field] = {
+    "claim": Field(
+        shape=TEXT, is_needed=True, meaning="The claim's id, with its [variant]."
+    ),
+    "sentence": Field(shape=TEXT, meaning="The claim in words."),
+    "source": Field(shape=TEXT, meaning="The paper that the claim comes from."),
+    "identity": Field(
+        shape=FLAG,
+        meaning="Whether the claim holds for any network, so that its support is no "
+        "evidence.",
+    ),
+    "file": Field(shape=TEXT),
+    "test": Field(shape=TEXT, meaning="The pytest id that runs this cell again."),
+    "model": Field(shape=TEXT, is_needed=True),
+    "kind": Field(shape=KIND, meaning="How the model got its weights."),
+    "dataset": Field(shape=TEXT, is_needed=True),
+    "n_demonstrations": Field(shape=count_from(1), is_needed=True),
+    "verdict": Field(
+        shape=VERDICT,
+        is_needed=True,
+        meaning="The verdict after correction over all cells of the matrix.",
+    ),
+    "alone": Field(
+        shape=VERDICT,
+        meaning="The verdict before correction, which the cell's test reports.",
+    ),
+    "expected": Field(
+        shape=nullable(VERDICT),
+        meaning="The recorded verdict. Null: the record has no such cell.",
+    ),
+    "outcome": Field(shape=OUTCOME, meaning="What pytest reports."),
+    "effects": Field(shape=list_of(object_of(EFFECT_FIELDS)), is_needed=True),
+    "p_supported": Field(shape=P_VALUE, meaning="p of 'supported', uncorrected."),
+    "p_refuted": Field(shape=P_VALUE, meaning="p of 'refuted', uncorrected."),
+    "reason": Field(
+        shape=nullable(TEXT), meaning="Why there is no verdict; or the error."
+    ),
+    "note": Field(
+        shape=nullable(TEXT),
+        meaning="What a reader should know, such as the counterexample that a search "
+        "found.",
+    ),
+    "example": Field(
+        shape=nullable(list_of(EXAMPLE)),
+        is_optional=True,
+        meaning="The ten likeliest next tokens of ICL and of GD for one or two queries "
+        "of the first demonstration set.",
+    ),
+    "details": Field(
+        shape=read_as(nullable(DETAILS), nullable(OBJECT)),
+        is_optional=True,
+        meaning="Further numbers that a report may draw; no verdict depends on them.",
+    ),
+    "looks": Field(
+        shape=unread(nullable(LOOKS)),
+        is_optional=True,
+        meaning="With --until-decided: the numbers of sets of the planned interim "
+        "analyses, how many of them were done, and the level of each. The p-values "
+        "allow for all of them.",
+    ),
+    "observations": Field(
+        shape=list_of(TEXT), meaning="Content keys of the stored observations."
+    ),
+    "seconds": Field(shape=number_between(0)),
+    "provenance": Field(
+        shape=PROVENANCE,
+        is_needed=True,
+        meaning="The code, machine and settings that made the row.",
+    ),
+}
+"""Every field of a row, in the order in which it is written."""
+ROW = object_of(ROW_FIELDS)
+
+
+def in_written_order(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Put the fields of a row into their order, and check that they are all there."""
+    lacking = [
+        name
+        for name, field in ROW_FIELDS.items()
+        if name not in values and not field.is_optional
+    ]
+    unknown = values.keys() - ROW_FIELDS.keys()
+    assert not lacking, f"a row lacks {lacking}"
+    assert not unknown, f"a row has fields that row_shape does not describe: {unknown}"
+    return {name: values[name] for name in ROW_FIELDS if name in values}
+
+
+def schema_text() -> str:
+    """Write the JSON schema of a row, as ``row.schema.json`` holds it."""
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$comment": "Generated from probes/results/row_shape.py by: probes report "
+        "schema > src/probes/results/row.schema.json",
+        "title": "One row of results.jsonl: one cell of the matrix",
+        **ROW.schema,
+    }
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
