@@ -208,7 +208,7 @@ def test_coverage_and_its_base_rate_are_ratios_of_counts() -> None:
 
 
 def test_nothing_corrected_cannot_be_covered() -> None:
-    with pytest.raises(ShapeError, match="0 queries of 2"):
+    with pytest.raises(ShapeError, match="0 queries among 2"):
         coverage(answered([1, 1]), answered([0, 1]), answered([0, 1]))
 
 
