@@ -108,7 +108,7 @@ def test_an_unknown_architecture_has_no_such_arm_and_the_row_says_so(
             assert recipe.recipe(cell(model)) == []
         assert untrained_but_embeddings_relabelled.recipe(cell(model, "flipped")) == []
     told: list[str] = []
-    inspect.unwrap(notes_left_out_arm)(cell(novel), SimpleNamespace(notes=told.append))
+    inspect.unwrap(notes_left_out_arm)(cell(novel), SimpleNamespace(record=told.append))
     assert told == [
         f"{UNTRAINED_BUT_EMBEDDINGS} is left out: which weights of novel these are is "
         f"not known"

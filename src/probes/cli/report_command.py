@@ -13,15 +13,13 @@ from probes.results.row_shape import schema_text
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the actions of ``probes report``."""
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    figures = actions.add_parser(
-        "figures", help="draw every figure that the rows allow, as SVG and PDF"
-    )
+    text = "draw every figure that the rows allow, as SVG and PDF"
+    figures = actions.add_parser("figures", help=text, description=text)
     figures.add_argument("results", type=Path, help="the results.jsonl of a run")
     figures.add_argument("folder", type=Path, help="where the SVG and PDF files go")
     figures.set_defaults(do=_figures)
-    schema = actions.add_parser(
-        "schema", help="print the JSON schema of a row of results.jsonl"
-    )
+    text = "print the JSON schema of a row of results.jsonl"
+    schema = actions.add_parser("schema", help=text, description=text)
     schema.set_defaults(do=_schema)
 
 
