@@ -67,7 +67,7 @@ def test_one_layer_is_one_step(
     on="regression",
     needs_icl=True,
     layers=(1, 1),
-    formula="‖∂ŷ_ICL/∂x − ∂ŷ_GD/∂x‖₂ over the mean of ‖∂ŷ_GD/∂x‖₂; the cosine beside",
+    formula="‖∂ŷ_ICL/∂x − ∂ŷ_GD/∂x‖₂ over the mean of ‖∂ŷ_GD/∂x‖₂; also the cosine",
     controls="the spoiled construction",
     reported="one learned layer: distance .097, cosine .9993",
 )
@@ -122,7 +122,7 @@ def test_k_layers_are_k_steps(
     on="regression",
     needs_icl=True,
     formula="SPD: (ŷ_ICL − ŷ_A)² over the mean square of the answers, for GD and "
-    "each rival A; beside it ILWD: ‖w_ICL − w_A‖²/d of linear fits, and R² of ICL's",
+    "each rival A; also ILWD: ‖w_ICL − w_A‖²/d of linear fits, and R² of ICL's",
     reported="shallow: GD; 2 to 4 layers: ridge; 8 and more: OLS (Akyürek et al. 2022)",
 )
 def test_which_algorithm(

@@ -108,8 +108,7 @@ def test_same_top_tokens(
     variants=LEARNERS,
     full_variants=SWEEP,
     needs_icl=True,
-    formula="Σ_O p q / √(Σ_O p² Σ_O q²) on the shared first tokens O; OCS itself "
-    "beside",
+    formula="Σ_O p q / √(Σ_O p² Σ_O q²) on the shared first tokens O; also OCS itself",
     reported="lower for ICL with GD than for ICL with itself (figures only)",
 )
 def test_same_confidence(

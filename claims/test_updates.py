@@ -60,7 +60,7 @@ def test_icl_covers_gd(
     on="text",
     needs_icl=True,
     formula="SimAOU = cos(h_ICL − h_ZS, h_GD − h_ZS), h self-attention's output; "
-    "normalised beside",
+    "also normalised",
     controls="layer-causal GD",
     reported="GD .102, layer-causal GD .167; untrained .06 to .24 (Deutch et al.)",
 )
@@ -179,7 +179,7 @@ def test_layer_causal_gd_is_closer(
     source="denied by Mishra et al. 2025 (activations of the two are distinct)",
     on="text",
     needs_icl=True,
-    formula="cos(h_ICL, h_GD) of self-attention's outputs; the ratio of norms beside",
+    formula="cos(h_ICL, h_GD) of self-attention's outputs; also the ratio of norms",
     controls="layer-causal GD",
     reported="distinct (Mishra et al. 2025)",
 )

@@ -32,8 +32,8 @@ NOISE = "noise 0.1"  # a tenth of the weights' size, below what training moves t
     "Attention weights are sparse, as a construction's are: more than untrained ones.",
     source="Shen et al. 2024, Figure 1 (LLaMA-7B: .33 to .41 below .01)",
     on="text",
-    formula="Hoyer's sparsity of W_Q, W_K, W_V, trained − untrained; shares of |w| "
-    "< δ beside",
+    formula="Hoyer's sparsity of W_Q, W_K, W_V, trained − untrained; also shares of "
+    "|w| < δ",
     controls="a Gaussian of the same scale; products W_KᵀW_Q",
     reported="LLaMA below .01: W_V .405, W_Q and W_K .33; a Gaussian of its scale .343",
 )
@@ -61,8 +61,8 @@ def test_weights_are_sparse_as_constructed(
     on="regression",
     layers=(1, 99),
     datasets=("linear",),  # weights know nothing of data
-    formula="Hoyer's sparsity − that of large Gaussian matrices; shares of |w| < δ "
-    "beside",
+    formula="Hoyer's sparsity − that of large Gaussian matrices; also shares of |w| "
+    "< δ",
     controls="Gaussians of the same scale; products of matrices",
     reported="the construction: .9999 zeros in W_K and W_Q, .75 in W_V (width 4096)",
 )
@@ -137,7 +137,7 @@ def test_icl_survives_training_drift(
     drawn_apart: Observation,
     judge: Judge,
 ) -> None:
-    """Judge the drift, beside weights that are as free to move and never learned.
+    """Judge the drift; the control is weights that moved as freely and never learned.
 
     The untrained arm is two draws of random weights: accuracy may stay the same because
     there is no ICL to be lost, and this is what that looks like.

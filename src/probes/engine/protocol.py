@@ -1,6 +1,6 @@
 """What engines have in common: the result of a request, and the frames on the pipes.
 
-Results travel as JSON with the bytes of observations beside it. Nothing is pickled.
+Results travel as JSON, followed by the bytes of observations. Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class RequestResult:
         return None
 
     def to_frame(self) -> tuple[str, list[bytes]]:
-        """Write the result as JSON, with the bytes of its observations beside it."""
+        """Write the result as JSON, followed by the bytes of its observations."""
         values = {**vars(self), "entries": [key for key, _ in self.entries]}
         return json.dumps(values), [data for _, data in self.entries]
 

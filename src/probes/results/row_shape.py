@@ -2,7 +2,7 @@
 
 Rows are built in the order of these fields (``rows``), checked against them when they
 are read back (``reading``), and explained by a JSON schema that is generated from them:
-``probes report schema`` prints it, and ``row.schema.json`` beside this file holds it.
+``probes report schema`` prints it, and ``row.schema.json`` in this folder holds it.
 """
 
 from __future__ import annotations

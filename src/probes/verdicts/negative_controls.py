@@ -17,7 +17,7 @@ ROUNDING = 12
 Better = Literal["higher", "nearer 0"]
 UNTRAINED = "the untrained network"
 """The name of the arm with random weights, in rows and among floors."""
-UNTRAINED_BUT_EMBEDDINGS = "the network random but for embeddings and norms"
+UNTRAINED_BUT_EMBEDDINGS = "the network with random weights except embeddings and norms"
 """The name of the arm that keeps its trained embeddings and norms."""
 
 
