@@ -143,8 +143,10 @@ def _read(module: str) -> Source | None:
     tree = ast.parse(path.read_bytes())
     is_package = path.name == "__init__.py"
     imports = tuple(imported_names(tree, module, is_package=is_package))
-    handed_on = imported_names(tree, module, is_package=is_package, with_types=True)
-    exports = tuple((name, home) for home, name in handed_on if name and is_package)
+    exports: tuple[tuple[str, str], ...] = ()
+    if is_package:
+        names = imported_names(tree, module, is_package=True, with_types=True)
+        exports = tuple((name, home) for home, name in names if name)
     _drop_docstrings(tree)
     digest = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
     return Source(
