@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 setup: $(READY)
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml setup.py constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; pass PYTHON=python3.12, for instance."; exit 1; }
 	test -x $(PY) || $(PYTHON) -m venv .venv

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from probes.verdicts.judge import Judge
 from tests.support.picture import PAGE, renewed
 from tests.support.running import ROOT, as_installed
 from tests.support.spawning import python
@@ -66,7 +65,6 @@ def indented_blocks(page: str) -> list[str]:
 
 
 # To be removed when every branch has the judge's new method.
-@pytest.mark.skipif(not hasattr(Judge, "record"), reason="the README is ahead of it")
 def test_the_claim_of_the_readme_runs_as_it_is_written(tmp_path: Path) -> None:
     blocks = indented_blocks((ROOT / "README.md").read_text("utf-8"))
     (claim,) = (block for block in blocks if "from probes import claim" in block)
