@@ -64,7 +64,6 @@ def indented_blocks(page: str) -> list[str]:
     return [textwrap.dedent(block).strip() + "\n" for block in blocks if block.strip()]
 
 
-# To be removed when every branch has the judge's new method.
 def test_the_claim_of_the_readme_runs_as_it_is_written(tmp_path: Path) -> None:
     blocks = indented_blocks((ROOT / "README.md").read_text("utf-8"))
     (claim,) = (block for block in blocks if "from probes import claim" in block)
