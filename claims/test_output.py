@@ -194,7 +194,7 @@ def test_same_data_efficiency(
     full_variants=("times_4", "times_16", "times_64"),
     needs_icl=True,
     formula="label accuracy of ICL − of GD on 2, 4, 16 or 64 times the demonstrations",
-    controls="not applicable where the rows give too few",
+    controls="too few rows: not applicable",
     reported="GD on 512 comes near ICL on 8, which is 64 times (second-hand)",
 )
 @pytest.mark.usefixtures("enough_rows")

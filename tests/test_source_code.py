@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from probes_fixtures.hmm_reference import HiddenMarkovPosterior
@@ -173,3 +175,22 @@ def test_a_package_that_exports_a_name_from_itself_is_no_endless_search(
     monkeypatch.syspath_prepend(tmp_path)
     forget_sources()
     assert reached_from(["mine"]) == {"mine", "around"}
+
+
+def test_a_module_without_a_spec_is_read_from_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "script.py"
+    path.write_text("size = 1\n")
+    script = ModuleType("script_by_hand")
+    script.__file__ = str(path)
+    monkeypatch.setitem(sys.modules, "script_by_hand", script)
+    forget_sources()
+    before = code_digest(frozenset({"script_by_hand"}))
+    path.write_text("size = 2\n")
+    forget_sources()
+    assert code_digest(frozenset({"script_by_hand"})) != before
+
+
+def test_what_keeps_a_model_is_reached() -> None:
+    assert "probes.models.model_cache" in reached(InContext(), network("gd_1"))

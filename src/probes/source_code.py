@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,6 +20,10 @@ from pathlib import Path
 
 OURS = frozenset({"probes", "probes_fixtures"})
 STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
+
+
+BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")
+"""Where a statement has statements inside."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,15 +124,16 @@ def _absolute(node: ast.ImportFrom, module: str, *, is_package: bool) -> str:
 
 
 def _running(tree: ast.AST, *, with_types: bool) -> Iterator[ast.AST]:
-    """Yield the nodes of a tree, without those that only a type checker reads."""
+    """Yield the statements of a tree, without those that only a type checker reads."""
     waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop()
         yield node
-        children = list(ast.iter_child_nodes(node))
+        blocks: tuple[str, ...] = BLOCKS
         if isinstance(node, ast.If) and _is_for_types(node) and not with_types:
-            children = list(node.orelse)
-        waiting += children
+            blocks = ("orelse",)
+        for name in blocks:
+            waiting += getattr(node, name, ())
 
 
 def _is_for_types(node: ast.If) -> bool:
@@ -160,10 +166,11 @@ def _file_of(module: str) -> Path | None:
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError, AttributeError):
-        return None
-    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
-        return None
-    return Path(spec.origin)
+        spec = None
+    # A script, a notebook or a module made by hand has a file and no usable spec.
+    loaded = getattr(sys.modules.get(module), "__file__", None)
+    origin = loaded if spec is None else spec.origin
+    return Path(origin) if origin is not None and origin.endswith(".py") else None
 
 
 @cache
@@ -182,10 +189,10 @@ def _is_installed(package: str) -> bool:
 
 def _drop_docstrings(tree: ast.Module) -> None:
     """Remove every docstring, including those after a constant or a field."""
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [part for part in body if not _is_text(part)]  # type: ignore[attr-defined]
+    for node in _running(tree, with_types=True):
+        for name in BLOCKS:
+            if block := getattr(node, name, ()):
+                setattr(node, name, [part for part in block if not _is_text(part)])
 
 
 def _is_text(node: ast.AST) -> bool:

@@ -118,7 +118,7 @@ SLIPS = {
     "an unknown observation": (
         CLAIM.format(sentence="As GD.").replace("(icl, gd,", "(icl, gdd,"),
         "No observation for the claim 'mine' is named 'gdd'. Expected a name that "
-        "fixtures/observations.py offers. Did you mean gd",
+        "fixtures offer. Did you mean gd",
     ),
     "no source": (
         CLAIM.format(sentence="As GD.").replace(' source="a test",', ""),

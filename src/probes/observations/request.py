@@ -221,12 +221,12 @@ def code_of(learner: Learner, model: ModelCard) -> str:
     """Hash the code between a request and its answer.
 
     This is the code of the learner and of the learners in its fields, the code that
-    draws its rows or tasks, the code that loads its model, and everything that these
-    reach by import.
+    draws its rows or tasks, the code that loads and keeps its model, and everything
+    that these reach by import. The observer only hands the answer on; it is left out.
     """
     roots = {__name__, *_modules_of(learner)}
     if learner.needs_model:
-        roots.add(loader_path(model)[0])
+        roots |= {loader_path(model)[0], "probes.models.model_cache"}
     return code_digest(frozenset(roots))
 
 

@@ -95,7 +95,7 @@ def _require_known(metafunc: pytest.Metafunc, card: ClaimCard) -> None:
                 f"observation for the claim {card.name!r}",
                 name,
                 offered(metafunc.config.pluginmanager.get_plugins()),
-                expected="a name that fixtures/observations.py offers",
+                expected="an observation that the fixtures offer",
             )
             raise pytest.Collector.CollectError(str(error))
 

@@ -61,7 +61,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
             f"observation for the claim {card.name!r}",
             error.argname,
             known,
-            expected="a name that fixtures/observations.py offers",
+            expected="an observation that the fixtures offer",
         ) from None
 
 

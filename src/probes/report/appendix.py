@@ -76,8 +76,8 @@ def record_lines(rows: Sequence[Row], run: Mapping[str, Any]) -> list[str]:
     failed = [row for row in rows if row["outcome"] == "failed" and not row["expected"]]
     if failed:
         lines.append(
-            f"{several(len(failed), 'refuted cell')} failed, because the record "
-            f"has no such cell; --update-expected adds it."
+            f"{several(len(failed), 'refuted cell')} failed without a recorded "
+            f"verdict; --update-expected records the verdicts of a run."
         )
     return lines
 
