@@ -117,8 +117,8 @@ def test_help_groups_all_options_and_names_their_keys(tmp_path: Path) -> None:
 SLIPS = {
     "an unknown observation": (
         CLAIM.format(sentence="As GD.").replace("(icl, gd,", "(icl, gdd,"),
-        "No observation for the claim 'mine' is named 'gdd'. Expected a name that "
-        "fixtures offer. Did you mean gd",
+        "No observation for the claim 'mine' is named 'gdd'. Expected an observation "
+        "that the fixtures offer. Did you mean gd",
     ),
     "no source": (
         CLAIM.format(sentence="As GD.").replace(' source="a test",', ""),

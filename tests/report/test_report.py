@@ -264,7 +264,7 @@ def test_an_exclamation_mark_needs_a_record() -> None:
     refuted = row(verdict="refuted", outcome="failed")
     assert summarise([refuted]) == "R"
     assert summarise([refuted | {"expected": "supported"}]) == "R!"
-    told = "1 refuted cell failed, because the record"
+    told = "1 refuted cell failed without a recorded verdict"
     assert told in terminal([refuted], run_of([refuted]))
     recorded = refuted | {"expected": "supported"}
     assert told not in terminal([recorded], run_of([recorded]))
