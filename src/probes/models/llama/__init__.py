@@ -19,7 +19,7 @@ Inference, for prompts that share a prefix:
 
 - ``inference``: log-probabilities of many prompts, and ``llama_if_equivalent``.
 - ``prefix_tree``: prompts with a common prefix, and the passes that compute them.
-- ``prefix_layout``: where the tokens of these trees stand in one sequence.
+- ``prefix_layout``: the place of every token of these trees in one sequence.
 - ``prefix_attention``: attention to prefixes and suffixes.
 - ``ragged``: rows of unequal length in a padded grid.
 - ``fused_attention``: attention that never writes its scores.

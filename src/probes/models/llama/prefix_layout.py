@@ -1,4 +1,4 @@
-"""Where the tokens of prefix trees stand in one sequence, without padding."""
+"""The place of every token of prefix trees in one sequence, without padding."""
 
 from __future__ import annotations
 
