@@ -8,8 +8,8 @@ In-context learning
 Learning by gradient
     ``gradient``: trains a text model's weights. ``random_update`` moves them randomly.
     ``layer_causal``: trains every layer by its own loss.
-    ``performance_matched``: stops GD when it performs as ICL does.
-    ``training_trials``: the trainings from which a rate is chosen.
+    ``rate_search`` finds its rate and passes, by a ``criterion`` that
+    ``gradient_walks`` reads. ``training_trials`` lists the trainings.
 
 Regression
     ``regression_algorithms``: GD, GD++, Newton, ridge and OLS, computed in
@@ -29,12 +29,12 @@ Modules that need torch import it when they run, so that claims are listed witho
 """
 
 from probes.learners.activations import Activations
+from probes.learners.criterion import LabelLoss
 from probes.learners.gradient import GradientLearner
 from probes.learners.illustration import Illustration
 from probes.learners.in_context import Base, InContext
 from probes.learners.interpolation import Interpolated
 from probes.learners.layer_causal import LayerCausal
-from probes.learners.performance_matched import MatchedSelection, PerformanceMatched
 from probes.learners.position_free import PositionFree
 from probes.learners.random_update import RandomUpdate
 from probes.learners.rank_one_patch import RankOnePatch
@@ -55,14 +55,13 @@ __all__ = [
     "Illustration",
     "InContext",
     "Interpolated",
+    "LabelLoss",
     "LabelPrior",
     "LayerCausal",
     "LinearLearner",
-    "MatchedSelection",
     "NearestNeighbours",
     "NoisyWeights",
     "OnePassSGD",
-    "PerformanceMatched",
     "PositionFree",
     "RandomUpdate",
     "RankOnePatch",

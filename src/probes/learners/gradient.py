@@ -2,26 +2,31 @@
 
 The loss is the cross-entropy of the label tokens only, over the whole vocabulary. Each
 demonstration is a prompt of its own. The learner then answers the query without
-demonstrations (Shen et al. 2024, arXiv:2310.08540). Calibration queries decide the rate
-and the number of passes.
+demonstrations (Shen et al. 2024, arXiv:2310.08540). The rate and the number of passes
+are searched for on calibration queries.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
 from probes.errors import NumericsError, OptionError
+from probes.learners.criterion import LABEL_LOSS, Criterion
+from probes.learners.gradient_walks import GradientWalks, half_octaves
 from probes.learners.in_context import ask_stack, text_observation
-from probes.learners.training_trials import (
-    SELECTION_SETS,
-    calibration_losses,
-    trials_of,
+from probes.learners.rate_search import (
+    STANDARD,
+    Curve,
+    RateSearch,
+    SearchEffort,
+    SearchLimits,
 )
+from probes.learners.training_trials import trials_of
 from probes.models.training.settings import TrainingSettings
 from probes.observations.learner_cost import LearnerCost, PromptSizes, TokenCount
 from probes.observations.observation import Observation
@@ -31,6 +36,11 @@ if TYPE_CHECKING:
     from probes.data.text_tasks import Example
     from probes.models.training.trainer import Trainer
     from probes.observations.request import Learner, LearnerContext
+
+FAILED = 1e30
+"""Instead of infinity, which no observation may hold."""
+TYPICAL_PASSES, TYPICAL_RATES = 16, 6
+"""What a search usually tries and chooses, to count its cost beforehand."""
 
 
 @runtime_checkable
@@ -52,38 +62,54 @@ class MovesWeights(Protocol):
 class GradientLearner:
     """Train on the demonstrations, then answer the query alone.
 
+    The rate is constant; schedules are not tried.
+
     Attributes:
         optimizer: "gd" (plain steps) or "adam".
-        rates: Learning rates to choose from.
-        passes: Numbers of passes over the demonstrations to choose from.
         batch_size: Demonstrations in each step; None is the full batch.
         reshuffled: Draw a new order for each pass after the first.
         weights: "all", or a sub-model such as "W_V@middle" (see ``parameter_groups``);
             "lora@all" moves low-rank changes (see ``models.training.lora``).
+        rate: The learning rate; None searches for the best.
+        passes: Passes over the demonstrations; None searches for the best number.
+        criterion: What the rate and the passes minimise.
+        criteria: All criteria that claims choose by in this cell. One search reads them
+            all, so that none is trained for twice.
+        effort: How much the search may cost.
     """
 
     optimizer: Literal["gd", "adam"] = "gd"
-    rates: tuple[float, ...]
-    passes: tuple[int, ...]
     batch_size: int | None = None
     reshuffled: bool = False
     weights: str = "all"
+    rate: float | None = None
+    passes: int | None = None
+    criterion: Criterion = LABEL_LOSS
+    criteria: tuple[Criterion, ...] = (LABEL_LOSS,)
+    effort: SearchEffort = STANDARD
     needs_model: bool = True
 
     def __post_init__(self) -> None:
-        if (
-            not self.rates
-            or min(self.rates) < 0
-            or not all(map(math.isfinite, self.rates))
-        ):
+        if self.rate is not None and not (0 <= self.rate < math.inf):
             raise OptionError(
-                f"The learning rates are {self.rates}. Expected at least one finite "
-                f"number >= 0. Mend rates=."
+                f"The learning rate is {self.rate}. Expected a finite number >= 0, or "
+                f"None to search for the best. Mend rate=."
             )
-        if not self.passes or min(self.passes) < 1:
+        if self.passes is not None and self.passes < 1:
             raise OptionError(
-                f"The passes are {self.passes}. Expected at least one number >= 1. "
-                f"Mend passes=."
+                f"The number of passes is {self.passes}. Expected at least 1, or None "
+                f"to search for the best. Mend passes=."
+            )
+        if self.rate is not None and self.passes is None:
+            raise OptionError(
+                f"The learning rate {self.rate} is given without passes. Expected "
+                f"both, passes alone, or neither. Pass passes= too."
+            )
+        if self.criterion not in self.criteria:
+            raise OptionError(
+                f"The criterion {self.criterion.name!r} is not among those that are "
+                f"searched: {[c.name for c in self.criteria]}. Expected it there. Add "
+                f"it to criteria=."
             )
 
     @property
@@ -99,7 +125,13 @@ class GradientLearner:
     @property
     def choice(self) -> Learner:
         """The learner that chooses rate and passes on calibration queries."""
-        return Selection(of=self)
+        return RateChoice(of=replace(self, criterion=self.criteria[0]))
+
+    def settings_in(self, context: LearnerContext) -> dict[str, Any]:
+        """Give the rate and the passes, and how they were chosen."""
+        if self.rate is not None:
+            return {"rate": self.rate, "passes": self.passes}
+        return dict(context.choose(self.choice)[self.criterion.name])
 
     def prepare(
         self,
@@ -120,7 +152,7 @@ class GradientLearner:
         Raises:
             NumericsError: Every rate diverges, or the update vanishes in rounding.
         """
-        chosen = context.choose(self.choice)
+        chosen = self.settings_in(context)
         prompts = context.prompts()
         training = self.prepare(context, prompts, prompts.task.demonstrations)
         trials = trials_of(context, (chosen["rate"],), context.request.settings.n_sets)
@@ -160,7 +192,7 @@ class GradientLearner:
         Afterwards the cost of a sub-model is unknown; it is less than the model's.
         """
         if facts is None:
-            passes = max(self.passes)
+            passes = self.passes or TYPICAL_PASSES
         elif self.weights == "all" and "passes" in facts:
             passes = facts["passes"]
         else:
@@ -173,14 +205,16 @@ class GradientLearner:
         return LearnerCost(observation=own, choice=self._cost_of_choice(sizes))
 
     def _cost_of_choice(self, sizes: PromptSizes) -> TokenCount:
-        """Count training at every rate, and calibration queries at every pass."""
-        trained = len(self.rates) * min(SELECTION_SETS, sizes.n_sets)
+        """Count a typical search: some rates, walked and read in half-octaves."""
+        if self.rate is not None:
+            return TokenCount()
+        most = self.passes or TYPICAL_PASSES
+        walks = TYPICAL_RATES * min(self.effort.n_sets, sizes.n_sets)
         queries = sizes.n_calibration * sizes.query_tokens
-        passes = trained * max(self.passes)
         return TokenCount(
-            read=trained * len(self.passes) * queries,
-            learned=passes * sizes.demonstration_tokens,
-            steps=passes * self._steps_per_pass(sizes),
+            read=walks * len(half_octaves(most)) * queries,
+            learned=walks * most * sizes.demonstration_tokens,
+            steps=walks * most * self._steps_per_pass(sizes),
         )
 
     def _steps_per_pass(self, sizes: PromptSizes) -> int:
@@ -189,46 +223,74 @@ class GradientLearner:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Selection:
-    """Choose rate and passes by the label loss on calibration queries.
+class RateChoice:
+    """Choose rate and passes on calibration queries, by every criterion.
 
     All sets of a cell share one choice: the best mean over the cell's first
     demonstration sets. It costs a fraction of the training and cannot fit single sets.
-    The observation holds no arrays. Its ``facts`` have the rate, the passes and the
-    whole table of losses, in which None marks a rate that diverged or vanished.
+    The observation has ``points`` (n_sets used, n_places, n_criteria), where each place
+    is a rate and a number of passes; values are infinite where training has failed. Its
+    ``facts`` have, by the criterion's name, the chosen rate and passes and the search's
+    curves, and the places themselves.
     """
 
     of: GradientLearner
     needs_model: bool = True
 
     def observe(self, context: LearnerContext) -> Observation:
-        """Train the first sets at every rate, and read the loss after some passes.
+        """Search for each criterion in turn; all read the same trainings.
 
         Raises:
             NumericsError: No rate gives a finite loss.
         """
-        prompts = context.prompts()
-        demonstrations = prompts.task.demonstrations[:SELECTION_SETS]
-        training = self.of.prepare(context, prompts, demonstrations)
-        losses, faults = calibration_losses(
-            context, prompts, training, rates=self.of.rates, passes=self.of.passes
-        )
-        if not np.isfinite(losses).any():
-            raise NumericsError(
-                f"No learning rate of {self.of.rates} trains "
-                f"{context.request.model.name}. Expected one that neither diverges nor "
-                f"vanishes. {next(filter(None, faults), '')}".rstrip()
-            )
-        r, p = divmod(int(np.argmin(losses)), len(self.of.passes))
-        n_sets = len(demonstrations)
-        table = [
-            [v / n_sets if math.isfinite(v) else None for v in row] for row in losses
-        ]
-        n_rates = len(self.of.rates)
-        facts = {
-            "rate": self.of.rates[r],
-            "passes": self.of.passes[p],
-            "calibration_losses": table,
-            "at_edge": bool(r in (0, n_rates - 1) and n_rates > 1),
+        walks = GradientWalks(context, self.of)
+        limits = self.of.effort.limits(self.of.passes)
+        centre = walks.scale()
+        choices = {
+            criterion.name: _choose(walks, column, centre, limits)
+            for column, criterion in enumerate(self.of.criteria)
         }
-        return Observation(arrays={}, facts=facts)
+        places = sorted(walks.points)
+        points = np.stack([walks.points[place] for place in places], axis=1)
+        return Observation(
+            arrays={"points": np.nan_to_num(points, posinf=FAILED)},
+            facts={
+                **choices,
+                "places": [list(place) for place in places],
+                "criteria": list(choices),
+            },
+        )
+
+
+def _choose(
+    walks: GradientWalks, column: int, centre: float, limits: SearchLimits
+) -> dict[str, Any]:
+    """Search by one criterion, and describe the choice in plain values.
+
+    Raises:
+        NumericsError: No rate gives a finite value.
+    """
+
+    def walk(rate: float, passes: int) -> Curve:
+        walks.walk(rate, passes)
+        return walks.curve(rate, column)
+
+    search = RateSearch(
+        walk=walk,
+        start=walks.start(column),
+        resolution=walks.criteria[column].resolution,
+        limits=limits,
+    )
+    best = search.find(centre)
+    if not math.isfinite(best.value):
+        request = walks.context.request
+        raise NumericsError(
+            f"No learning rate from {min(search.rates):g} to {max(search.rates):g} "
+            f"trains {request.model.name}. Expected one that neither diverges nor "
+            f"vanishes. {next(iter(walks.failures), '')}".rstrip()
+        )
+    curves = [
+        [rate, [[n, value if math.isfinite(value) else None] for n, value in walked]]
+        for rate, walked in search.walked()
+    ]
+    return {**asdict(best), **walks.facts(column), "curves": curves}

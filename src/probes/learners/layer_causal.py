@@ -7,25 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from probes.errors import NumericsError
 from probes.learners.gradient import GradientLearner
 from probes.learners.in_context import ask_set, text_observation
-from probes.learners.training_trials import calibration_losses
 from probes.models.training.settings import TrainingSettings
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
-    from probes.observations.request import Learner, LearnerContext
+    from probes.observations.request import LearnerContext
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerCausal(GradientLearner):
     """Train each layer by its own output's loss (see ``layerwise_loss``)."""
-
-    @property
-    def choice(self) -> Learner:
-        """The learner that chooses rate and passes on calibration queries."""
-        return LayerSelection(of=self)
 
     @property
     def training(self) -> TrainingSettings:
@@ -38,7 +31,7 @@ class LayerCausal(GradientLearner):
         Raises:
             NumericsError: Every rate diverges, or the update vanishes in rounding.
         """
-        chosen = context.choose(self.choice)
+        chosen = self.settings_in(context)
         prompts, model = context.prompts(), context.model
         answered = []
         for queries, weights in zip(
@@ -47,32 +40,3 @@ class LayerCausal(GradientLearner):
             with model.tuned(weights):
                 answered.append(ask_set(model, prompts, queries))
         return text_observation(prompts, np.stack(answered), **chosen)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LayerSelection:
-    """Choose rate and passes by the whole model's label loss on calibration queries."""
-
-    of: LayerCausal
-    needs_model: bool = True
-
-    def observe(self, context: LearnerContext) -> Observation:
-        """Train the first sets at every rate, and read the loss after some passes.
-
-        Raises:
-            NumericsError: No rate gives a finite loss.
-        """
-        prompts = context.prompts()
-        training = self.of.prepare(context, prompts, prompts.task.demonstrations)
-        losses, _ = calibration_losses(
-            context, prompts, training, rates=self.of.rates, passes=self.of.passes
-        )
-        if not np.isfinite(losses).any():
-            raise NumericsError(
-                f"No learning rate of {self.of.rates} trains the layers of "
-                f"{context.request.model.name}. Expected one that does not diverge. "
-                f"Lower rates=."
-            )
-        r, p = divmod(int(np.argmin(losses)), losses.shape[1])
-        facts = {"rate": self.of.rates[r], "passes": self.of.passes[p]}
-        return Observation(arrays={}, facts=facts)

@@ -13,6 +13,7 @@ from probes.measures.distributions import (
 )
 from probes.measures.identities import patch_error
 from probes.measures.label_changes import change_agreement, change_size
+from probes.measures.likeness import Equal, Nearest
 from probes.measures.linear_fits import linearity, weight_distance
 from probes.measures.matched_gap import gap_after_matching
 from probes.measures.order_sensitivity import (
@@ -61,6 +62,8 @@ from probes.measures.weight_sparsity import (
 )
 
 __all__ = [
+    "Equal",
+    "Nearest",
     "accuracy",
     "accuracy_over_numbers",
     "activation_cosine",

@@ -9,18 +9,23 @@ UNITS = {"accuracy": "fraction", "loss": "nats", "change": "probability"}
 
 
 def gap_after_matching(choice: Observation, quantity: str) -> Measurement:
-    """Measure a quantity of GD minus that of ICL, at the best match on GD's trajectory.
+    """Measure a quantity of GD minus that of ICL, at the best match on GD's walks.
 
     Args:
-        choice: The observation of a ``learners.performance_matched.Match``.
+        choice: The observation of a ``learners.gradient.RateChoice`` that has the
+            criterion ``likeness.Equal`` of the quantity.
         quantity: "accuracy", "loss" or "change".
 
     Returns:
         Means over calibration queries, shape (n_sets used, 1); 0 is a match.
     """
+    facts = choice.facts
+    chosen = facts[f"equal {quantity}"]
+    place = facts["places"].index([chosen["rate"], chosen["passes"]])
+    column = facts["criteria"].index(f"equal {quantity}")
     return Measurement(
         name=f"{quantity} of GD − of ICL, calibration queries",
-        values=choice["gaps"],
+        values=choice["points"][:, [place], column],
         unit=UNITS[quantity],
         zero="a match",
     )

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import torch
 
-from probes.measurement import Array
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.training.autograd_backend import AutogradBackend
 from probes.models.training.gradient_backend import GradientBackend
@@ -23,7 +21,7 @@ from probes.models.training.lora import PREFIX, LoRA
 from probes.models.training.parametrization import FullWeights, Parametrization
 from probes.models.training.run_groups import RunGroups, Runs
 from probes.models.training.settings import TrainingSettings
-from probes.models.training.training_loop import AfterPass, TrainingLoop
+from probes.models.training.training_loop import TrainingLoop
 from probes.models.training.training_runs import TrainedWeights
 from probes.models.weights.parameter_groups import parameters_of
 from probes.models.weights.stacks import Weights
@@ -62,26 +60,16 @@ class Trainer:
         """Cut runs into groups that are trained at once, stacked or in threads."""
         return self.run_groups.groups(runs)
 
-    def stacks(self, runs: Runs) -> Iterator[Runs]:
-        """Cut runs into stacks, whose weights move together."""
-        return self.run_groups.stacks(runs)
-
-    def run(
-        self, runs: Runs, passes: int, *, after_pass: AfterPass | None = None
-    ) -> TrainedWeights:
+    def run(self, runs: Runs, passes: int) -> TrainedWeights:
         """Train a group of runs from the model's weights.
 
         Args:
-            runs: One of :meth:`groups`; one of :meth:`stacks` if after_pass is given.
+            runs: One of :meth:`groups`.
             passes: Passes over the demonstrations.
-            after_pass: Called with the number of passes done and the weights.
 
         Raises:
             ModelError: Memory runs out with a single run.
         """
-        if after_pass is not None:
-            self.run_groups.require_memory(len(runs))
-            return self.loop.train(runs, passes, after_pass)
         parts = self.run_groups.map(lambda some: self.loop.train(some, passes), runs)
         if len(parts) == 1:
             return parts[0]
@@ -90,49 +78,6 @@ class Trainer:
             weights={n: torch.cat([part.weights[n] for part in parts]) for n in names},
             failures=[failure for part in parts for failure in part.failures],
         )
-
-    def losses(
-        self, runs: Runs, passes: Sequence[int], queries: LabelBatches
-    ) -> tuple[Array, list[str]]:
-        """Train a group once, and measure the queries' label loss after some passes.
-
-        Args:
-            runs: One of :meth:`groups`.
-            passes: After how many passes the loss is measured.
-            queries: The queries of every set.
-
-        Returns:
-            Cross-entropy of the right labels' tokens in nats, infinite where the run
-            failed, shape (n_runs, len(passes)); and why each run failed.
-
-        Raises:
-            ModelError: Memory runs out with a single run.
-        """
-        queries = self.backend.record_frozen_layers(queries)
-        parts = self.run_groups.map(
-            lambda some: self._losses_of_stack(some, passes, queries), runs
-        )
-        return (
-            np.concatenate([losses for losses, _ in parts]),
-            [failure for _, failures in parts for failure in failures],
-        )
-
-    def _losses_of_stack(
-        self, runs: Runs, passes: Sequence[int], queries: LabelBatches
-    ) -> tuple[Array, list[str]]:
-        sets = torch.tensor([r.index for r in runs], device=queries.ids.device)
-        losses: dict[int, Array] = {}
-
-        def measure(done: int, weights: Weights) -> None:
-            if done in passes:
-                with torch.no_grad():
-                    each = self.backend.losses(weights, queries, sets)
-                    losses[done] = np.array([float(loss) for loss in each])
-
-        trained = self.loop.train(runs, max(passes), measure)
-        values = np.stack([losses[done] for done in passes], axis=1)
-        values[np.array([bool(failure) for failure in trained.failures])] = np.inf
-        return np.where(np.isfinite(values), values, np.inf), trained.failures
 
     def update_norms(self, weights: Weights) -> list[float]:
         """Measure how far each tensor moved: Euclidean norms, in the tensors' order."""

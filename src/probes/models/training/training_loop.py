@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import count, islice
 
 import numpy as np
 import torch
@@ -20,8 +22,18 @@ from probes.models.training.training_runs import TrainedWeights, TrainingRun, fa
 from probes.models.weights.gradients import Gradient, GradientReceiver, materialize
 from probes.models.weights.stacks import Weights, unstacked
 
-AfterPass = Callable[[int, Weights], None]
-"""Called with the number of passes done and the weights, shape (n_runs, …)."""
+
+@dataclass(frozen=True, kw_only=True)
+class Pass:
+    """A stack of runs after a pass over the demonstrations.
+
+    Attributes:
+        weights: By name, shape (n_runs, …). The next pass overwrites them.
+        is_finite: Whether all losses of each run were finite, shape (n_runs,).
+    """
+
+    weights: Weights
+    is_finite: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,18 +53,24 @@ class TrainingLoop:
     backend: GradientBackend
     batches: LabelBatches
 
-    def train(
-        self,
-        runs: Sequence[TrainingRun],
-        passes: int,
-        after_pass: AfterPass | None = None,
-    ) -> TrainedWeights:
+    def train(self, runs: Sequence[TrainingRun], passes: int) -> TrainedWeights:
         """Train one stack of runs from the model's weights.
 
         Args:
             runs: The stack.
             passes: Passes over the demonstrations.
-            after_pass: Called after every pass.
+        """
+        *_, last = islice(self.walk(runs), passes)
+        return self.checked(runs, last)
+
+    def walk(self, runs: Sequence[TrainingRun]) -> Iterator[Pass]:
+        """Train one stack of runs from the model's weights, a pass at a time.
+
+        Args:
+            runs: The stack.
+
+        Yields:
+            The stack after each pass, without end.
         """
         parameters = self._initial_parameters(len(runs))
         moving = unstacked(parameters)
@@ -60,7 +78,7 @@ class TrainingLoop:
             optimizer=self.settings.optimizer, rates=self._rates(runs)
         )
         sets, is_finite = self._sets(runs), torch.ones(len(runs)).bool()
-        for done, steps in enumerate(self._orders(runs, passes), start=1):
+        for steps in self._orders(runs):
             for picked in steps:
                 raise_if_cancelled()
                 optimizer.begin_step()
@@ -68,12 +86,41 @@ class TrainingLoop:
                     moving, sets, picked, partial(optimizer.move, moving)
                 )
                 is_finite &= torch.isfinite(losses).cpu()
-            if after_pass is not None:
-                after_pass(done, self.parametrization.weights(parameters))
-        weights = self.parametrization.weights(parameters)
-        return TrainedWeights(
-            weights=weights, failures=self._failures(runs, weights, is_finite)
-        )
+            yield Pass(
+                weights=self.parametrization.weights(parameters), is_finite=is_finite
+            )
+
+    def checked(self, runs: Sequence[TrainingRun], done: Pass) -> TrainedWeights:
+        """Find out which runs of a stack have failed, and why."""
+        failures = self._failures(runs, done.weights, done.is_finite)
+        return TrainedWeights(weights=done.weights, failures=failures)
+
+    def polyak_rate(self, run: TrainingRun) -> float:
+        """Compute the rate at which a first step would undo the whole loss.
+
+        That is if the loss kept falling as steeply as at the start: ℓ / ‖g‖² for plain
+        steps. Adam's first step moves every number by the rate, so that for Adam it is
+        ℓ / Σ|g|. The largest useful rates are of this size.
+
+        Args:
+            run: Its set is read; its rate is not.
+
+        Returns:
+            A rate; 1 if the gradient is 0, which every rate leaves as it is.
+
+        Reference:
+            Polyak 1987, Introduction to Optimization, with a least loss of 0.
+        """
+        initial, sums = unstacked(self.parametrization.initial()), [0.0]
+        power = 1 if self.settings.optimizer == "adam" else 2
+
+        def add(_: str, gradient: Gradient) -> None:
+            sums.append(float(materialize(gradient).double().abs().pow(power).sum()))
+
+        whole = torch.cat(next(self._orders([run])), dim=1)
+        loss = float(self._step(initial, self._sets([run]), whole, add)[0])
+        steepness = math.fsum(sums)
+        return loss / steepness if steepness > 0 and loss > 0 else 1.0
 
     def _step(
         self, moving: Weights, sets: Tensor, picked: Tensor, receive: GradientReceiver
@@ -107,11 +154,10 @@ class TrainingLoop:
         def note(_: str, gradient: Gradient) -> None:
             largest.extend(abs(float(end)) for end in materialize(gradient).aminmax())
 
-        for steps in self._orders([run], 1):
-            for picked in steps:
-                self._step(initial, self._sets([run]), picked, note)
-                if max(largest) > 0:
-                    return max(largest)
+        for picked in next(self._orders([run])):
+            self._step(initial, self._sets([run]), picked, note)
+            if max(largest) > 0:
+                return max(largest)
         return 0.0
 
     def _initial_parameters(self, n_runs: int) -> Weights:
@@ -128,14 +174,12 @@ class TrainingLoop:
         rates, device = [run.rate for run in runs], self.batches.ids.device
         return torch.tensor(rates, dtype=torch.float64, device=device)
 
-    def _orders(
-        self, runs: Sequence[TrainingRun], passes: int
-    ) -> Iterator[tuple[Tensor, ...]]:
+    def _orders(self, runs: Sequence[TrainingRun]) -> Iterator[tuple[Tensor, ...]]:
         """Yield, for each pass, the examples of every step, shape (n_runs, size)."""
         n = self.batches.n_examples
         size = self.settings.batch_size or n
         generators = [np.random.default_rng(run.seed) for run in runs]
-        for done in range(passes):
+        for done in count():
             shuffle = done > 0 and self.settings.reshuffled
             orders = [
                 rng.permutation(n) if shuffle else np.arange(n) for rng in generators

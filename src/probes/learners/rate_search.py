@@ -1,0 +1,285 @@
+"""Search for the learning rate and the number of passes that minimise a criterion.
+
+The search starts at a rate that follows from the model, and walks outwards. It trains
+first what promises most, and stops what has fallen behind. Schedules other than a
+constant rate are not searched.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from probes.learners.training_trials import SELECTION_SETS
+
+Curve = Mapping[int, float]
+"""A criterion by the number of passes done; infinite where training has failed."""
+
+TOLERANCE = 0.002
+"""A share of the criterion. Points that differ by less are equally good; of these the
+one with the fewest passes is chosen, because it costs least."""
+FIRST_PASSES = 4
+"""Passes at which a new rate is judged for the first time."""
+COARSE, FINE = 2, 1
+"""Steps on the lattice of rates, in quarters of a decade."""
+FEW_PASSES = 8
+"""With an optimum at fewer passes, the next number of passes is a large step. Then the
+rate is searched in fine steps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchLimits:
+    """Where a search ends although its optimum may lie further on.
+
+    Attributes:
+        passes: The most passes at one rate.
+        total: The most passes at all rates together.
+        rates: The most rates.
+    """
+
+    passes: int
+    total: int
+    rates: int = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchEffort:
+    """How much a search may cost.
+
+    Attributes:
+        n_sets: Demonstration sets that are trained.
+        passes: The most passes at one rate.
+        total: The most passes at all rates together, for each criterion.
+    """
+
+    n_sets: int = SELECTION_SETS
+    passes: int = 256
+    total: int = 2048
+
+    def limits(self, passes: int | None) -> SearchLimits:
+        """Limit a search; the number of passes may be fixed."""
+        return SearchLimits(passes=passes or self.passes, total=self.total)
+
+
+STANDARD = SearchEffort()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimum:
+    """The result of a search.
+
+    Attributes:
+        rate: The learning rate.
+        passes: Passes over the demonstrations.
+        value: The criterion there.
+        is_interior: Whether rates on both sides and twice as many passes are no better.
+        edge: Where it may lie further on, in words; empty if it is interior.
+        gain: How much the last doubling of the passes at this rate has improved the
+            criterion; what another doubling would gain is not known.
+    """
+
+    rate: float
+    passes: int
+    value: float
+    is_interior: bool
+    edge: str
+    gain: float
+
+
+def lattice_rate(step: int) -> float:
+    """Return the rate at a step of a quarter of a decade: 1, 1.8, 3, 5.6, 10."""
+    decade, quarter = divmod(step, 4)
+    return float(f"{(1.0, 1.8, 3.0, 5.6)[quarter]}e{decade}")
+
+
+def nearest_step(rate: float) -> int:
+    """Find the coarse step on the lattice that is nearest to a rate."""
+    return 2 * round(2 * math.log10(rate))
+
+
+@dataclass(kw_only=True)
+class RateSearch:
+    """A best-first search over a lattice of rates.
+
+    Every rate is walked in doublings: 4, 8, 16, … passes. The walk that promises most
+    goes on, until none promises more than the best point found. A walk promises its
+    last value less what its last doubling gained. Then the neighbours of the best rate
+    are walked. A lower rate follows nearly the path of a higher one, and needs more
+    passes (gradient flow), so it goes on only while it is ahead at an equal product of
+    rate and passes.
+
+    Attributes:
+        walk: Trains at a rate up to a number of passes, and returns the criterion at
+            the passes at which it was read. A longer walk goes on where it stood.
+        start: The criterion before training.
+        limits: Where the search ends.
+        resolution: The largest difference of the criterion that does not matter,
+            besides the share ``TOLERANCE``.
+        curves: The curve of each lattice step walked so far.
+    """
+
+    walk: Callable[[float, int], Curve]
+    start: float
+    limits: SearchLimits
+    resolution: float = 0.0
+    curves: dict[int, Curve] = field(default_factory=dict)
+
+    def find(self, centre: float) -> Optimum:
+        """Search from a rate outwards.
+
+        Args:
+            centre: A rate near the largest useful one, such as Polyak's.
+        """
+        middle = nearest_step(centre)
+        for step in (middle, middle - COARSE, middle + COARSE):
+            self._walk_to(step, FIRST_PASSES)
+        while (pending := self._next_walk()) and not self._is_spent():
+            self._walk_to(*pending)
+        return self._optimum()
+
+    @property
+    def rates(self) -> list[float]:
+        """The rates walked, ascending."""
+        return [lattice_rate(step) for step in sorted(self.curves)]
+
+    def walked(self) -> Iterator[tuple[float, list[tuple[int, float]]]]:
+        """Yield each rate with its curve, ascending."""
+        for step in sorted(self.curves):
+            yield lattice_rate(step), sorted(self.curves[step].items())
+
+    def _walk_to(self, step: int, passes: int) -> None:
+        passes = min(passes, self.limits.passes)
+        self.curves[step] = self.walk(lattice_rate(step), passes)
+
+    def _is_spent(self) -> bool:
+        walked = sum(map(max, self.curves.values()))
+        return walked >= self.limits.total or len(self.curves) >= self.limits.rates
+
+    def _next_walk(self) -> tuple[int, int] | None:
+        """Choose the rate to walk on, and how far; None if the optimum is interior."""
+        best = self._best_step()
+        promising = min(self._open_steps(), key=self._promise, default=best)
+        if self._is_better(self._promise(promising), self._least(best)):
+            return promising, 2 * max(self.curves[promising])
+        if best in self._open_steps() and not self._is_confirmed(best):
+            return best, 2 * max(self.curves[best])
+        return self._unsettled_neighbour(best)
+
+    def _unsettled_neighbour(self, best: int) -> tuple[int, int] | None:
+        """Choose a neighbour of the best rate that might still be better."""
+        n_passes = self._fewest(best)
+        strides = (COARSE, FINE) if n_passes < FEW_PASSES else (COARSE,)
+        signs = (1, -1) if self._has_effect(best) else (1,)
+        for step in (best + sign * stride for stride in strides for sign in signs):
+            if step not in self.curves:
+                return step, FIRST_PASSES
+            if step in self._open_steps() and self._is_ahead(step, best):
+                return step, 2 * max(self.curves[step])
+        return None
+
+    def _has_effect(self, step: int) -> bool:
+        """Check that training at a rate changes the criterion.
+
+        If it does not, the optimum is not to train, and lower rates do nothing either.
+        """
+        values = self.curves[step].values()
+        return max(values) > self._within(self.start) or any(
+            self._is_better(value, self.start) for value in values
+        )
+
+    def _is_ahead(self, step: int, best: int) -> bool:
+        """Check whether a neighbour is as good as the best one or better on its way.
+
+        It is compared at the latest equal product of rate and passes, until it has gone
+        past the best one's optimum.
+        """
+        curve, other = self.curves[step], self.curves[best]
+        ratio = lattice_rate(step) / lattice_rate(best)
+        done = max(curve)
+        if done * ratio >= self._fewest(best) * (2 if ratio > 1 else 1):
+            return False
+        there = _value_at(other, done * ratio, self.start)
+        return self._is_better(curve[done], there)
+
+    def _open_steps(self) -> list[int]:
+        """List the rates that can go on: neither failed nor at the limit."""
+        return [
+            step
+            for step, curve in self.curves.items()
+            if math.isfinite(curve[max(curve)]) and max(curve) < self.limits.passes
+        ]
+
+    def _promise(self, step: int) -> float:
+        """Forecast the criterion after the next doubling of a walk."""
+        curve = self.curves[step]
+        done = max(curve)
+        before = _value_at(curve, done / 2, self.start)
+        return max(0.0, curve[done] - max(0.0, before - curve[done]))
+
+    def _best_step(self) -> int:
+        """Find the rate with the least value; of equals, that with fewest passes."""
+        least = min(map(self._least, self.curves))
+        equal = [s for s in self.curves if self._least(s) <= self._within(least)]
+        return min(equal, key=lambda s: (self._fewest(s, least), s))
+
+    def _least(self, step: int) -> float:
+        return min(self.curves[step].values())
+
+    def _fewest(self, step: int, least: float | None = None) -> int:
+        """Find the fewest passes at which a walk is as good as its best point."""
+        goal = self._within(self._least(step) if least is None else least)
+        return min(n for n, value in self.curves[step].items() if value <= goal)
+
+    def _within(self, least: float) -> float:
+        """Return the largest value that is as good as the least one."""
+        return max(least * (1 + TOLERANCE), least + self.resolution)
+
+    def _is_better(self, value: float, least: float) -> bool:
+        return self._within(value) < least
+
+    def _is_confirmed(self, step: int) -> bool:
+        """Check that twice as many passes as the optimum's are no better."""
+        return max(self.curves[step]) >= 2 * self._fewest(step)
+
+    def _optimum(self) -> Optimum:
+        best = self._best_step()
+        least = min(map(self._least, self.curves))
+        passes, curve = self._fewest(best, least), self.curves[best]
+        edges = [*self._edges_in_passes(best), *self._edges_in_rate(best)]
+        last = max(curve)
+        earlier = min(v for n, v in {0: self.start, **curve}.items() if n <= last / 2)
+        return Optimum(
+            rate=lattice_rate(best),
+            passes=passes,
+            value=curve[passes],
+            is_interior=not edges,
+            edge="; ".join(edges),
+            gain=max(0.0, earlier - self._least(best)),
+        )
+
+    def _edges_in_passes(self, best: int) -> Iterable[str]:
+        if self.limits.passes > 1 and not self._is_confirmed(best):
+            done = max(self.curves[best])
+            yield f"the criterion still falls after {done} passes"
+
+    def _edges_in_rate(self, best: int) -> Iterable[str]:
+        neighbours = [(best + COARSE, "higher")]
+        if self._has_effect(best):
+            neighbours.append((best - COARSE, "lower"))
+        for step, word in neighbours:
+            if step not in self.curves or (
+                step in self._open_steps() and self._is_ahead(step, best)
+            ):
+                yield f"a {word} rate may be better than {lattice_rate(best):g}"
+
+
+def _value_at(curve: Curve, passes: float, start: float) -> float:
+    """Interpolate a curve in the number of passes; ``start`` is its value at 0."""
+    known = {0: start, **curve}
+    below = max(n for n in known if n <= passes)
+    above = min((n for n in known if n >= passes), default=below)
+    if above == below:
+        return known[below]
+    share = (passes - below) / (above - below)
+    return known[below] + share * (known[above] - known[below])

@@ -1,0 +1,112 @@
+"""Criteria of likeness to ICL, by which gradient descent gets its best chance.
+
+"ICL is GD" says that some rate and some number of steps do it. For each claim of
+likeness, the rate and the passes are those at which GD comes nearest to ICL in the
+claim's own measure, on calibration queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from probes.measurement import Array, Measurement
+from probes.measures.distributions import (
+    jensen_shannon,
+    label_jensen_shannon,
+    total_variation,
+)
+from probes.measures.token_ranks import (
+    label_accuracy,
+    overlap_cosine,
+    token_overlap,
+)
+from probes.observations.observation import Observation
+
+SIMILARITIES: Mapping[str, Callable[[Observation, Observation], Measurement]] = {
+    "token_overlap": token_overlap,
+    "overlap_cosine": overlap_cosine,
+    "jensen_shannon": jensen_shannon,
+    "label_jensen_shannon": label_jensen_shannon,
+}
+"""Measures that are 1 where two learners answer alike."""
+RESOLUTION = 0.005
+"""A twentieth of the tenth that claims of likeness leave open."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nearest:
+    """How far a similarity to ICL is from 1.
+
+    Attributes:
+        measure: One of ``SIMILARITIES``.
+        resolution: The largest difference that does not matter.
+    """
+
+    measure: str
+    resolution: float = RESOLUTION
+    is_gap: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name of the measure."""
+        return self.measure
+
+    def values(
+        self, learned: Observation, icl: Observation, base: Observation
+    ) -> Array:
+        """Average 1 − similarity over each set's queries, shape (n_sets,)."""
+        del base
+        similarity = SIMILARITIES[self.measure](icl, learned)
+        return np.asarray(1 - similarity.values.mean(axis=1))
+
+    def facts(self, icl: Observation, base: Observation) -> Mapping[str, float]:
+        """Say how far the model is from ICL before training."""
+        return {"before": float(self.values(base, icl, base).mean())}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Equal:
+    """How much more a learner has learned than ICL: 0 where it has learned as much.
+
+    Attributes:
+        quantity: "accuracy" among the labels; "loss", the right label's cross-entropy
+            over the whole vocabulary in nats; or "change", the total variation between
+            the answer and the base model's.
+        resolution: The largest difference that does not matter.
+    """
+
+    quantity: Literal["accuracy", "loss", "change"]
+    resolution: float = RESOLUTION
+    is_gap: bool = True
+
+    @property
+    def name(self) -> str:
+        """Its name among a choice's facts, such as "equal accuracy"."""
+        return f"equal {self.quantity}"
+
+    def values(
+        self, learned: Observation, icl: Observation, base: Observation
+    ) -> Array:
+        """Average the learner's quantity − ICL's over each set's queries, (n_sets,)."""
+        return self.amount(learned, base) - self.amount(icl, base)
+
+    def amount(self, learned: Observation, base: Observation) -> Array:
+        """Average the quantity over each set's queries, shape (n_sets,)."""
+        if self.quantity == "accuracy":
+            values = label_accuracy(learned).values
+        elif self.quantity == "change":
+            values = total_variation(learned, base).values
+        else:
+            gold = learned.gold[..., None]
+            log_probs = np.take_along_axis(learned.answer_log_probs, gold, axis=-1)
+            values = -log_probs[..., 0]
+        return np.asarray(values.mean(axis=1))
+
+    def facts(self, icl: Observation, base: Observation) -> Mapping[str, float]:
+        """Give ICL's quantity, and that of the model that has learned nothing."""
+        wanted, before = (self.amount(answers, base).mean() for answers in (icl, base))
+        return {"wanted": float(wanted), "before": float(before)}
