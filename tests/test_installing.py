@@ -25,9 +25,13 @@ from probes import claim
 from probes.measures import prediction_distance
 
 
-@claim("It predicts as GD does.", source="a test", on="regression", needs_icl=True)
+@claim(on="regression", needs_icl=True)
 def test_mine(icl, gd, judge):
-    """Compare the predictions."""
+    """It predicts as GD does.
+
+    Source:
+        a test
+    """
     judge.vanishes(prediction_distance(icl, gd), tolerance=1e-12, margin=0.05)
 '''
 GRID = ("--models", "constructed_gd_1", "--datasets", "linear", "--demos", "3")

@@ -224,8 +224,13 @@ from pathlib import Path
 from probes.claims import claim
 from probes.measures import answer_order_sensitivity
 
-@claim("Full-batch GD ignores order.", source="Shen et al. 2024", on="regression")
+@claim(on="regression")
 def test_gd_ignores_order(gd_orders, judge, cell):
+    '''Full-batch GD ignores order.
+
+    Source:
+        Shen et al. 2024
+    '''
     flag = Path(os.environ["FLAG"])
     if cell.n_demonstrations == 3 and not flag.exists():
         flag.touch()
@@ -269,8 +274,13 @@ SLIPS = """
 from probes.claims import claim
 from probes.measures import prediction_distance
 
-@claim("ICL is as it is.", source="a test", on="regression", identity=True)
+@claim(on="regression", identity=True)
 def test_itself(icl, judge):
+    '''ICL is as it is.
+
+    Source:
+        a test
+    '''
     judge.stays_below(prediction_distance(icl, icl), margin=0.1)
 """
 

@@ -68,7 +68,7 @@ def test_every_id_of_the_catalogue_is_a_claim_and_no_other_is() -> None:
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
 def test_every_claim_says_all_that_the_page_tells(card: ClaimCard) -> None:
-    told = (card.sentence, card.source, card.formula, card.refuted_if)
+    told = (card.sentence, card.source, card.measured, card.refuted_if)
     assert all(told)
     assert card.controls
     assert card.reported
@@ -87,7 +87,7 @@ def test_what_is_said_of_several_demonstrations_is_not_asked_of_one() -> None:
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
 def test_the_page_tells_all_that_a_claim_says(card: ClaimCard) -> None:
     found = section(catalogue_page(CARDS, ROWS), card.name)
-    fields = ("sentence", "source", "formula", "refuted_if", "controls", "reported")
+    fields = ("sentence", "source", "measured", "refuted_if", "controls", "reported")
     for field in fields:
         assert escape(getattr(card, field), 1000) in found
 
