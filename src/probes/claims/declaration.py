@@ -43,9 +43,8 @@ def claim(
         options: Where the claim applies (:class:`ClaimCard`).
 
     Raises:
-        ClaimError: The docstring lacks the sentence or the source or has a section that
-            is unknown or empty, the name is not a test's, or the body judges without a
-            margin.
+        ClaimError: The docstring cannot be read (:func:`read_docstring`), the name is
+            not a test's, or the body judges without a margin.
     """
 
     def attach(function: Function) -> Function:

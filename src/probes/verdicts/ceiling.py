@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from probes.errors import ClaimError, ShapeError
-from probes.measurement import Measurement
+from probes.measurement import Array, Measurement
 from probes.verdicts.crossed_means import (
     estimate_mean,
     ratio_interval,
@@ -25,7 +25,7 @@ from probes.verdicts.decision import (
     p_values,
 )
 from probes.verdicts.exact import require_margin
-from probes.verdicts.judgement import Effect, Judgement
+from probes.verdicts.judgement import Components, Effect, Judgement
 from probes.verdicts.thresholds import ALPHA, TAIL, level_with
 
 
@@ -65,17 +65,11 @@ def ceiling_test(
     outside, inside = p_values(
         estimate_mean(contrast), 0.0, one_sided=True, shape=contrast.shape
     )
-    level = level_with(contrast.shape, alpha)
-    low, high = finite_interval(ratio_interval(above, room, level=level, tail=TAIL))
-    effect = replace(
+    effect = _share_of_the_way(
         _effect(similarity, floor, ceiling, margin),
-        name=f"{similarity.name}, share of the way from floor to ceiling",
-        unit="fraction",
-        value=float(above.mean() / room.mean()),
-        low=low,
-        high=high,
-        level=level,
-        sets=replace(similarity, values=above / room.mean()).set_means,
+        above,
+        room,
+        level=level_with(contrast.shape, alpha),
         components=variance_components(contrast / room.mean()),
     )
     gap = effect.value - (1 - margin)
@@ -94,6 +88,30 @@ def _effect(
         ceiling=ceiling.mean,
         n_sets=similarity.n_sets,
         n_queries=similarity.n_queries,
+    )
+
+
+def _share_of_the_way(
+    effect: Effect,
+    above: Array,
+    room: Array,
+    *,
+    level: float,
+    components: Components | None,
+) -> Effect:
+    """Express an effect as a share of the way from floor to ceiling."""
+    low, high = finite_interval(ratio_interval(above, room, level=level, tail=TAIL))
+    share = Measurement(name=effect.name, values=above / room.mean(), unit="fraction")
+    return replace(
+        effect,
+        name=f"{effect.name}, share of the way from floor to ceiling",
+        unit="fraction",
+        value=float(above.mean() / room.mean()),
+        low=low,
+        high=high,
+        level=level,
+        sets=share.set_means,
+        components=components,
     )
 
 
