@@ -56,7 +56,9 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sources")
     copy = folder / "copy"
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*NOT_PACKAGED))
-    (copy / "tests").mkdir()  # setuptools adds tests/test*.py, unless it is told not to
+    (
+        copy / "tests"
+    ).mkdir()  # setuptools adds tests/test*.py, unless the folder is there
     (copy / "tests/test_one.py").write_text("")
     build = f"import setuptools.build_meta as b; b.build_sdist({str(folder)!r})"
     call("-c", build, cwd=copy)

@@ -147,14 +147,16 @@ def test_collecting_alone_succeeds_and_writes_no_report(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("slip", SLIPS)
-def test_a_slip_of_an_extender_is_told_at_collection(slip: str, tmp_path: Path) -> None:
+def test_a_slip_of_an_extender_is_reported_at_collection(
+    slip: str, tmp_path: Path
+) -> None:
     claim, wording = SLIPS[slip]
     done = elsewhere(tmp_path, "--collect-only", claim=claim)
     assert done.returncode == 2
     assert wording in " ".join(done.stdout.split())
 
 
-def test_a_measure_of_the_wrong_shape_is_told_in_its_cell(tmp_path: Path) -> None:
+def test_a_measure_of_the_wrong_shape_is_reported_in_its_cell(tmp_path: Path) -> None:
     measure = """
 from probes.measurement import Measurement
 def prediction_distance(a, b):

@@ -14,6 +14,7 @@ from dataclasses import replace
 from probes.errors import ClaimError, ShapeError
 from probes.measurement import Array, Measurement
 from probes.verdicts.crossed_means import (
+    Components,
     estimate_mean,
     ratio_interval,
     variance_components,
@@ -25,7 +26,7 @@ from probes.verdicts.decision import (
     p_values,
 )
 from probes.verdicts.exact import require_margin
-from probes.verdicts.judgement import Components, Effect, Judgement
+from probes.verdicts.judgement import Effect, Judgement
 from probes.verdicts.thresholds import ALPHA, TAIL, level_with
 
 
