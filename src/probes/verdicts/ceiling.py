@@ -14,7 +14,6 @@ from dataclasses import replace
 from probes.errors import ClaimError, ShapeError
 from probes.measurement import Array, Measurement
 from probes.verdicts.crossed_means import (
-    Components,
     estimate_mean,
     ratio_interval,
     variance_components,
@@ -42,8 +41,7 @@ def ceiling_test(
 
     Args:
         similarity: Of ICL and the learner.
-        floors: The same similarity for arms without learning. The floor is the largest
-            of them by mean.
+        floors: The same for arms without learning; the largest mean is the floor.
         ceiling: The same similarity of ICL and ICL.
         margin: Share of the way that may be missing, 0 < margin < 1.
         alpha: Level of this interim analysis, see ``group_sequential``.
@@ -66,13 +64,9 @@ def ceiling_test(
     outside, inside = p_values(
         estimate_mean(contrast), 0.0, one_sided=True, shape=contrast.shape
     )
-    effect = _share_of_the_way(
-        _effect(similarity, floor, ceiling, margin),
-        above,
-        room,
-        level=level_with(contrast.shape, alpha),
-        components=variance_components(contrast / room.mean()),
-    )
+    effect = _effect(similarity, floor, ceiling, margin)
+    effect = _share_of_the_way(effect, above, room, level_with(above.shape, alpha))
+    effect = replace(effect, components=variance_components(contrast / room.mean()))
     gap = effect.value - (1 - margin)
     return decide(effect, float(inside), float(outside), gap=gap, alpha=alpha)
 
@@ -93,12 +87,7 @@ def _effect(
 
 
 def _share_of_the_way(
-    effect: Effect,
-    above: Array,
-    room: Array,
-    *,
-    level: float,
-    components: Components | None,
+    effect: Effect, above: Array, room: Array, level: float
 ) -> Effect:
     """Express an effect as a share of the way from floor to ceiling."""
     low, high = finite_interval(ratio_interval(above, room, level=level, tail=TAIL))
@@ -112,7 +101,6 @@ def _share_of_the_way(
         high=high,
         level=level,
         sets=share.set_means,
-        components=components,
     )
 
 
