@@ -25,6 +25,7 @@ WITHOUT_ORDER = ("averaged", "position_free")
     on="text",
     variants=OPTIMISERS,
     full_variants=BATCHES,
+    nearest_in="jensen_shannon",
     needs_icl=True,
     least_demonstrations=2,
 )

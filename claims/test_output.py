@@ -45,10 +45,17 @@ MATCHED = ("gd_at_equal_accuracy", "gd_at_equal_loss", "gd_at_equal_change")
 MORE = ("times_4", "times_16", "times_64")
 
 
-@claim(on="text", variants=LEARNERS, full_variants=SWEEP, needs_icl=True)
+@claim(
+    on="text",
+    variants=LEARNERS,
+    full_variants=SWEEP,
+    nearest_in="equal accuracy",
+    needs_icl=True,
+)
 def test_same_accuracy(
     icl: Observation,
     gd: Observation,
+    gd_nearest: Observation,
     base: Observation,
     untrained_icl: Observation,
     untrained_gd: Observation,
@@ -68,19 +75,28 @@ def test_same_accuracy(
     Controls:
         accuracy over the whole vocabulary
     """
-    ours, theirs = label_accuracy(icl), label_accuracy(gd)
+    ours, theirs = label_accuracy(icl), label_accuracy(gd_nearest)
+    best = label_accuracy(gd)
     bare = label_accuracy(untrained_icl).minus(label_accuracy(untrained_gd))
     judge.control(ours.minus(theirs), [bare], better="nearer 0")
-    judge.record(ICL=ours, GD=theirs, base=label_accuracy(base))
-    judge.record(ICL=accuracy(icl), GD=accuracy(gd), base=accuracy(base))
-    judge.agrees(ours.minus(theirs), margin=0.1)  # a third of the .29 that Shen reports
+    judge.record(ICL=ours, GD=theirs, base=label_accuracy(base), best=best)
+    judge.record(ICL=accuracy(icl), GD=accuracy(gd_nearest), base=accuracy(base))
+    margin = 0.1  # a third of the .29 that Shen reports
+    judge.agrees(ours.minus(theirs), margin=margin, best=ours.minus(best))
 
 
-@claim(on="text", variants=LEARNERS, full_variants=(*SWEEP, *MATCHED), needs_icl=True)
+@claim(
+    on="text",
+    variants=LEARNERS,
+    full_variants=(*SWEEP, *MATCHED),
+    nearest_in="token_overlap",
+    needs_icl=True,
+)
 @pytest.mark.usefixtures("gd_matches")
 def test_same_top_tokens(
     icl: Observation,
     gd: Observation,
+    gd_nearest: Observation,
     icl_reordered: Observation,
     icl_other_demonstrations: Observation,
     arms: dict[str, tuple[Observation, Observation]],
@@ -101,17 +117,25 @@ def test_same_top_tokens(
     judge.record(illustration)
     judge.record(other_demonstrations=token_overlap(icl, icl_other_demonstrations))
     judge.reaches_ceiling(
-        token_overlap(icl, gd),
+        token_overlap(icl, gd_nearest),
         floors={name: token_overlap(*pair) for name, pair in arms.items()},
         ceiling=token_overlap(icl, icl_reordered),
         margin=TENTH,
+        best=token_overlap(icl, gd),
     )
 
 
-@claim(on="text", variants=LEARNERS, full_variants=SWEEP, needs_icl=True)
+@claim(
+    on="text",
+    variants=LEARNERS,
+    full_variants=SWEEP,
+    nearest_in="overlap_cosine",
+    needs_icl=True,
+)
 def test_same_confidence(
     icl: Observation,
     gd: Observation,
+    gd_nearest: Observation,
     icl_reordered: Observation,
     arms: dict[str, tuple[Observation, Observation]],
     judge: Judge,
@@ -127,21 +151,29 @@ def test_same_confidence(
     Reported:
         lower for ICL with GD than for ICL with itself (figures only)
     """
-    judge.record(GD=overlap_similarity(icl, gd))
+    judge.record(GD=overlap_similarity(icl, gd_nearest))
     judge.record(another_order=overlap_similarity(icl, icl_reordered))
     judge.reaches_ceiling(
-        overlap_cosine(icl, gd),  # OCS itself is capped at 1/√(K − |O|)
+        overlap_cosine(icl, gd_nearest),  # OCS itself is capped at 1/√(K − |O|)
         floors={name: overlap_cosine(*pair) for name, pair in arms.items()},
         ceiling=overlap_cosine(icl, icl_reordered),
         margin=TENTH,
+        best=overlap_cosine(icl, gd),
     )
 
 
-@claim(on="text", variants=LEARNERS, full_variants=(*SWEEP, *MATCHED), needs_icl=True)
+@claim(
+    on="text",
+    variants=LEARNERS,
+    full_variants=(*SWEEP, *MATCHED),
+    nearest_in="jensen_shannon",
+    needs_icl=True,
+)
 @pytest.mark.usefixtures("gd_matches")
 def test_same_distribution(
     icl: Observation,
     gd: Observation,
+    gd_nearest: Observation,
     icl_reordered: Observation,
     arms: dict[str, tuple[Observation, Observation]],
     illustration: Observation,
@@ -159,13 +191,14 @@ def test_same_distribution(
         not measured
     """
     judge.record(illustration)
-    judge.record(GD=total_variation(icl, gd))
-    judge.record(GD=label_jensen_shannon(icl, gd))
+    judge.record(GD=total_variation(icl, gd_nearest))
+    judge.record(GD=label_jensen_shannon(icl, gd_nearest))
     judge.reaches_ceiling(
-        jensen_shannon(icl, gd),
+        jensen_shannon(icl, gd_nearest),
         floors={name: jensen_shannon(*pair) for name, pair in arms.items()},
         ceiling=jensen_shannon(icl, icl_reordered),
         margin=TENTH,
+        best=jensen_shannon(icl, gd),
     )
 
 
@@ -234,10 +267,11 @@ def test_same_data_efficiency_with_more(
     judge.agrees(ours.minus(theirs), margin=0.1)  # as for test_same_accuracy
 
 
-@claim(on="text", needs_icl=True)
+@claim(on="text", nearest_in="label_total_variation", needs_icl=True)
 def test_which_algorithm_on_text(
     icl: Observation,
     gd: Observation,
+    gd_nearest: Observation,
     explanations: dict[str, Observation],
     icl_reordered: Observation,
     untrained_icl: Observation,
@@ -257,8 +291,8 @@ def test_which_algorithm_on_text(
     Reported:
         not measured
     """
-    distance = label_total_variation(icl, gd)
-    judge.record(GD=distance)
+    distance = label_total_variation(icl, gd_nearest)
+    judge.record(GD=distance, best=label_total_variation(icl, gd))
     bare = label_total_variation(untrained_icl, untrained_gd)
     judge.control(distance, [bare], better="nearer 0")
     judge.record(another_order=label_total_variation(icl, icl_reordered))

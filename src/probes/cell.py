@@ -67,6 +67,8 @@ class Cell:
         n_demonstrations: Demonstrations before each query.
         settings: The sizes that all cells of a run share.
         variant: The claim's variant, or None.
+        nearest_in: The criterion by which GD's rate and passes are chosen, if the claim
+            is one of likeness (see ``ClaimCard.nearest_in``); else empty.
     """
 
     model: ModelCard
@@ -74,6 +76,7 @@ class Cell:
     n_demonstrations: int
     settings: Settings
     variant: str | None = None
+    nearest_in: str = ""
 
     @property
     def id(self) -> str:

@@ -25,6 +25,10 @@ class ClaimCard:
         datasets: The datasets that it is about; empty means every one of the family.
         identity: Whether it holds by algebra of any network, trained or not, so that
             nobody counts it as support.
+        nearest_in: For a claim of likeness on text, the criterion by which GD comes
+            nearest to ICL, such as "token_overlap" (see ``fixtures/variants.py``). Arms
+            without learning are trained at the same rate. Empty: GD is best at the
+            task.
         needs_pairs: Whether it is only about linear self-attention on tokens (x, y).
         measured: What is measured, in symbols or words.
         refuted_if: What would refute it; read off the call of the judge.
@@ -44,6 +48,7 @@ class ClaimCard:
     datasets: tuple[str, ...] = ()
     identity: bool = False
     needs_pairs: bool = False
+    nearest_in: str = ""
     measured: str = ""
     refuted_if: str = ""
     controls: str = ""

@@ -26,6 +26,7 @@ class ClaimOptions(TypedDict, total=False):
     datasets: tuple[str, ...]
     identity: bool
     needs_pairs: bool
+    nearest_in: str
 
 
 def claim(

@@ -293,4 +293,9 @@ def _choose(
         [rate, [[n, value if math.isfinite(value) else None] for n, value in walked]]
         for rate, walked in search.walked()
     ]
-    return {**asdict(best), **walks.facts(column), "curves": curves}
+    return {
+        "criterion": walks.criteria[column].name,
+        **asdict(best),
+        **walks.facts(column),
+        "curves": curves,
+    }

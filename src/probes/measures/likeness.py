@@ -16,7 +16,7 @@ import numpy as np
 from probes.measurement import Array, Measurement
 from probes.measures.distributions import (
     jensen_shannon,
-    label_jensen_shannon,
+    label_total_variation,
     total_variation,
 )
 from probes.measures.token_ranks import (
@@ -26,23 +26,26 @@ from probes.measures.token_ranks import (
 )
 from probes.observations.observation import Observation
 
-SIMILARITIES: Mapping[str, Callable[[Observation, Observation], Measurement]] = {
+Compare = Callable[[Observation, Observation], Measurement]
+
+SIMILARITIES: Mapping[str, Compare] = {
     "token_overlap": token_overlap,
     "overlap_cosine": overlap_cosine,
     "jensen_shannon": jensen_shannon,
-    "label_jensen_shannon": label_jensen_shannon,
 }
 """Measures that are 1 where two learners answer alike."""
+DISTANCES: Mapping[str, Compare] = {"label_total_variation": label_total_variation}
+"""Measures that are 0 where two learners answer alike."""
 RESOLUTION = 0.005
 """A twentieth of the tenth that claims of likeness leave open."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Nearest:
-    """How far a similarity to ICL is from 1.
+    """How far a learner is from ICL in a measure.
 
     Attributes:
-        measure: One of ``SIMILARITIES``.
+        measure: One of ``SIMILARITIES`` or ``DISTANCES``.
         resolution: The largest difference that does not matter.
     """
 
@@ -58,8 +61,10 @@ class Nearest:
     def values(
         self, learned: Observation, icl: Observation, base: Observation
     ) -> Array:
-        """Average 1 − similarity over each set's queries, shape (n_sets,)."""
+        """Average the distance over each set's queries, shape (n_sets,)."""
         del base
+        if self.measure in DISTANCES:
+            return np.asarray(DISTANCES[self.measure](icl, learned).values.mean(axis=1))
         similarity = SIMILARITIES[self.measure](icl, learned)
         return np.asarray(1 - similarity.values.mean(axis=1))
 

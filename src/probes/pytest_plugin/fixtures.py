@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from probes.cell import Cell
+from probes.observations.observation import Observation
 from probes.observations.request import Request
 from probes.pytest_plugin.items import JUDGE, KEYS, RUN
 from probes.run.icl_gate import ICL_GATES
@@ -68,12 +69,26 @@ def observe(cell: Cell, request: pytest.FixtureRequest) -> Callable[[Any], Any]:
             return {name: answer(part) for name, part in asked.items()}
         if isinstance(asked, list | tuple):
             return [answer(part) for part in asked]
-        observation = observer.observe(requests_of(cell, asked))
+        made = requests_of(cell, asked)
+        observation = observer.observe(made)
+        _note_search(request.node, cell, made, observation)
         if observation.key not in keys:
             keys.append(observation.key)
         return observation
 
     return answer
+
+
+def _note_search(
+    item: pytest.Item, cell: Cell, request: Request, observation: Observation
+) -> None:
+    """Tell the judge how GD's rate and passes were chosen for the cell's own model."""
+    facts = observation.facts
+    is_own = request.model == cell.model
+    is_gold = request.labels == "gold" and request.wording == "own"
+    if JUDGE in item.stash and "is_interior" in facts and is_own and is_gold:
+        decides = not cell.nearest_in or facts["criterion"] != "loss"
+        item.stash[JUDGE].note_search(facts, decides=decides)
 
 
 @pytest.fixture

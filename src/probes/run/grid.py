@@ -65,6 +65,7 @@ class Grid:
                 n_demonstrations=n,
                 settings=self.settings,
                 variant=variant,
+                nearest_in=claim.nearest_in,
             )
             for model in self.models
             for dataset in self.datasets

@@ -88,8 +88,21 @@ class Judge(SecondaryResults):
                 judgement = replace(judgement, verdict="refuted")
         return self._settle(judgement)
 
-    def agrees(self, difference: Measurement, *, margin: float) -> None:
-        """Judge that a signed difference lies within ±margin."""
+    def agrees(
+        self, difference: Measurement, *, margin: float, best: Measurement | None = None
+    ) -> None:
+        """Judge that a signed difference lies within ±margin.
+
+        Args:
+            difference: 0 when the claim holds.
+            margin: The largest mean that does not matter.
+            best: The same difference of GD at its best at the task, if ``difference``
+                is of the GD that is nearest to ICL. It is shown and decides nothing.
+        """
+        if best is not None:
+            self._note_best(
+                judge_at_bounds(equivalence_test, best, alpha=self.alpha, margin=margin)
+            )
         self._test(equivalence_test, difference, margin=margin)
 
     def stays_below(self, value: Measurement, *, margin: float) -> None:
@@ -111,6 +124,7 @@ class Judge(SecondaryResults):
         floors: Mapping[str, Measurement],
         ceiling: Measurement,
         margin: float,
+        best: Measurement | None = None,
     ) -> None:
         """Judge that a similarity comes within the margin of its ceiling.
 
@@ -120,7 +134,15 @@ class Judge(SecondaryResults):
                 largest counts, and all are shown.
             ceiling: The same similarity of ICL and ICL.
             margin: Share of the way from floor to ceiling that may be missing.
+            best: The same similarity of GD at its best at the task, if ``similarity``
+                is of the GD that is nearest to ICL. It is shown and decides nothing.
         """
+        if best is not None:
+            self._note_best(
+                ceiling_test_at_bounds(
+                    best, floors, ceiling, margin=margin, alpha=self.alpha
+                )
+            )
         self.record(**{"the learner": similarity, "ceiling, ICL and ICL": ceiling})
         self.record(**{f"floor, {name}": floor for name, floor in floors.items()})
         judgement = ceiling_test_at_bounds(
@@ -203,12 +225,31 @@ class Judge(SecondaryResults):
         self._measured.append(measured)
         self._settle(judge_at_bounds(test, measured, alpha=self.alpha, **options))
 
+    def _note_best(self, judgement: Judgement) -> None:
+        """Show how GD at its best at the task would be judged."""
+        effect = judgement.effect
+        self.secondary_effects.append(
+            replace(
+                effect, name=f"{effect.name}: GD at its best at the task", sets=None
+            )
+        )
+        self.record(
+            f"GD at its best at the task would be {judgement.verdict.replace('_', ' ')}"
+        )
+
     def _settle(self, judgement: Judgement) -> None:
         if self.judgement is not None:
             raise ClaimError(
                 f"The claim {self.claim.name!r} judged twice. Expected one verdict a "
                 f"cell. Show the second measurement with judge.record(…), or write two "
                 f"claims."
+            )
+        if judgement.verdict == "refuted" and self.unfinished:
+            judgement = replace(
+                judgement,
+                verdict="inconclusive",
+                reason=f"GD may still come nearer: {self.unfinished[0]}; a larger "
+                f"--effort may decide",
             )
         self.judgement = judgement.adjusted_for(self.design)
         if judgement.p_supported is not None:

@@ -14,6 +14,18 @@ from probes.verdicts.negative_controls import UNTRAINED, Better, remark_on_contr
 from probes.verdicts.partial_identification import remark_on_bounds
 
 
+SEARCH_FACTS = (
+    "criterion",
+    "rate",
+    "passes",
+    "value",
+    "is_interior",
+    "edge",
+    "gain",
+    "curves",
+)
+
+
 class SecondaryResults:
     """Collects results that a row shows and that decide nothing.
 
@@ -24,6 +36,7 @@ class SecondaryResults:
         secondary_effects: Measurements with their intervals, in the order recorded.
         example: What ICL and GD say next to a query or two, for the report.
         details: Plain values of many numbers that a report may draw, by name.
+        unfinished: Where searches ended although their optimum may lie further on.
     """
 
     def __init__(self, *, alpha: float) -> None:
@@ -31,6 +44,7 @@ class SecondaryResults:
         self.secondary_effects: list[Effect] = []
         self.example: list[dict[str, Any]] | None = None
         self.details: dict[str, Any] = {}
+        self.unfinished: list[str] = []
         self._remarks: list[str] = []
         self._measured: list[Measurement] = []
 
@@ -66,6 +80,20 @@ class SecondaryResults:
                 self._remarks.append(str(result))
         for arm, measurement in arms.items():
             self._add(measurement, f"{measurement.name}: {arm}")
+
+    def note_search(self, facts: Mapping[str, Any], *, decides: bool) -> None:
+        """Show how a learner's rate and passes were chosen.
+
+        Args:
+            facts: Those of the learner's observation (see ``gradient.RateChoice``).
+            decides: Whether the verdict rests on this learner.
+        """
+        searches = self.details.setdefault("searches", [])
+        search = {name: facts[name] for name in SEARCH_FACTS}
+        if search not in searches:
+            searches.append(search)
+        if decides and not facts["is_interior"]:
+            self.unfinished.append(facts["edge"])
 
     def control(
         self, trained: Measurement, untrained: Iterable[Measurement], *, better: Better
