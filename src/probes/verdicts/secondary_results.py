@@ -13,7 +13,6 @@ from probes.verdicts.judgement import Effect
 from probes.verdicts.negative_controls import UNTRAINED, Better, remark_on_control
 from probes.verdicts.partial_identification import remark_on_bounds
 
-
 SEARCH_FACTS = (
     "criterion",
     "rate",
