@@ -36,7 +36,7 @@ CELL = Cell(
     n_demonstrations=2,
     settings=SIZES,
 )
-GD = GradientLearner(rates=(0.1,), passes=(2,), weights="W_V@last")
+GD = GradientLearner(rate=0.1, passes=2, weights="W_V@last")
 N_LIKELIEST = 128
 LOWERED = {"SMALL": 1000, "LEAST_KEPT": N_LIKELIEST, "MOST_REST": 1.0}
 

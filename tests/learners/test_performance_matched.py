@@ -66,7 +66,7 @@ class WithICL(LearnerContext):
 
     def observe(self, learner: Any, **changes: Any) -> Observation:
         if isinstance(learner, InContext):
-            learner = GradientLearner(rates=(0.3,), passes=(3,))
+            learner = GradientLearner(rate=0.3, passes=3)
         return super().observe(learner, **changes)
 
 
@@ -89,7 +89,7 @@ def test_a_matched_learner_answers_at_the_point_that_was_chosen(
 ) -> None:
     matched = PerformanceMatched(rates=GD.rates, passes=GD.passes, quantity="change")
     chosen = observer.observe(asked(matched.choice, queries="calibration")).facts
-    same = GradientLearner(rates=(chosen["rate"],), passes=(chosen["passes"],))
+    same = GradientLearner(rate=chosen["rate"], passes=chosen["passes"])
     ours, theirs = (observer.observe(asked(one)) for one in (matched, same))
     assert total_variation(ours, theirs).mean == pytest.approx(0, abs=1e-7)
     assert ours.facts["is_matched"] == chosen["is_matched"]
@@ -97,11 +97,11 @@ def test_a_matched_learner_answers_at_the_point_that_was_chosen(
 
 def test_the_three_quantities_share_one_trajectory(observer: Observer) -> None:
     choices = [
-        PerformanceMatched(rates=(0.1,), passes=(1,), quantity=at).choice
+        PerformanceMatched(rate=0.1, passes=1, quantity=at).choice
         for at in QUANTITIES
     ]
     assert {choice.of for choice in choices} == {
-        GradientLearner(rates=(0.1,), passes=(1,))
+        GradientLearner(rate=0.1, passes=1)
     }
 
 
@@ -135,7 +135,7 @@ def test_points_that_are_no_numbers_are_no_candidates() -> None:
 
 
 def test_a_trajectory_that_diverges_keeps_what_came_before(observer: Observer) -> None:
-    wild = GradientTrajectory(of=GradientLearner(rates=(1e12,), passes=(2,)))
+    wild = GradientTrajectory(of=GradientLearner(rate=1e12, passes=2))
     points = observer.observe(asked(wild, queries="calibration"))["points"]
     assert (points == FAILED).all(axis=-1).any()
 

@@ -128,7 +128,7 @@ def test_halved_trainings_end_as_stacked_ones_do(
     asked = encode_label_batches(
         llama, EncodedPrompts.of(llama, task, labels), task.queries
     )
-    learner = GradientLearner(rates=(0.1,), passes=(2,), weights="W_V@middle")
+    learner = GradientLearner(rate=0.1, passes=2, weights="W_V@middle")
     runs = [TrainingRun(index=i, rate=0.1, seed=i) for i in range(4)]
 
     def outcome() -> list[Any]:
