@@ -25,6 +25,7 @@ from probes.learners import (
     RandomUpdate,
 )
 from probes.learners.gradient import TYPICAL_RATES
+from probes.learners.rate_search import SearchEffort
 from probes.models.parameter_count import n_parameters
 from probes.observations.learner_cost import LearnerCost, PromptSizes, TokenCount
 from probes.observations.request import Request
@@ -135,7 +136,8 @@ def test_a_run_reports_how_fast_it_measured(tmp_path: Path) -> None:
 
 def test_the_time_of_a_choice_is_not_counted_twice(tmp_path: Path) -> None:
     observer = Observer(Store(tmp_path))
-    facts = observer.observe(asked(replace(GD, rate=0.1, passes=2))).facts
+    quick = SearchEffort(n_sets=1, passes=1, total=4)
+    facts = observer.observe(asked(GradientLearner(effort=quick))).facts
     assert facts["own_seconds"] < facts["seconds"]
 
 

@@ -17,7 +17,7 @@ from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.errors import DataError, ModelError, NumericsError
 from probes.learners import Base, GradientLearner, InContext, RandomUpdate
-from probes.measures import order_sensitivity
+from probes.measures import gold_probability, order_sensitivity
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.causal_lm.loading import load_causal_lm
 from probes.models.untrained import untrained_model
@@ -105,14 +105,9 @@ def test_a_submodel_moves_itself_alone(observer: Observer) -> None:
     assert observer.observe(ask(part))["update_norms"].shape == (4, 1)
 
 
-def test_gd_lowers_the_loss_on_its_demonstrations(observer: Observer) -> None:
-    facts = observer.observe(
-        ask(GradientLearner(rates=(0.01, 0.1), passes=(1, 8)))
-    ).facts
-    assert len(facts["calibration_losses"]) == 2
-    chosen = min(min(row) for row in facts["calibration_losses"])
-    r, p = (0.01, 0.1).index(facts["rate"]), (1, 8).index(facts["passes"])
-    assert facts["calibration_losses"][r][p] == chosen
+def test_gd_makes_the_right_answers_likelier(observer: Observer) -> None:
+    gd, base = observer.observe(ask(GD)), observer.observe(ask(Base()))
+    assert gold_probability(gd).mean > gold_probability(base).mean
 
 
 def test_a_random_update_is_as_large_as_the_learners(observer: Observer) -> None:
@@ -135,7 +130,7 @@ def test_an_update_lost_to_rounding_is_an_error_with_a_usable_rate(
 
 def test_a_rate_that_diverges_is_an_error(observer: Observer) -> None:
     large = GradientLearner(rate=1e30, passes=4)
-    with pytest.raises(NumericsError, match="neither diverges nor vanishes"):
+    with pytest.raises(NumericsError, match="diverged"):
         observer.observe(ask(large))
 
 
