@@ -100,11 +100,12 @@ def test_where_training_does_nothing_lower_rates_are_not_tried() -> None:
 
 
 def test_an_optimum_beyond_the_most_passes_is_not_interior() -> None:
-    """Rates from .003 on diverge, and lower ones learn for thousands of passes."""
-    optimum, _ = search(valley(1.0, most=0.002), 0.1)
+    """Rates from .3 on diverge, and lower ones need more passes than there may be."""
+    limits = SearchLimits(passes=32, total=2048)
+    optimum, _ = search(valley(1.0, most=0.2), 0.1, limits=limits)
     assert not optimum.is_interior
-    assert optimum.edge.startswith("the criterion still falls after 256 passes")
-    assert optimum.passes == 256
+    assert optimum.edge.startswith("the criterion still falls after 32 passes")
+    assert optimum.passes == 32
     assert optimum.gain > 0
 
 
@@ -142,7 +143,7 @@ def test_where_every_rate_fails_the_value_is_infinite() -> None:
 
 def test_a_gap_is_followed_to_where_it_crosses_zero() -> None:
     optimum, _ = search(lambda rate, n: abs(rate * n - 0.8), 0.1, start=0.8)
-    assert optimum.value <= 0.08
+    assert optimum.value <= 0.1 * 0.8 + 1e-9
     assert optimum.is_interior
 
 
@@ -152,7 +153,7 @@ def test_of_equally_good_points_the_one_with_fewest_passes_is_chosen() -> None:
     def surface(rate: float, n: int) -> float:
         return math.inf if rate > 0.4 else max(0.5, 1.5 - rate * n)
 
-    optimum, _ = search(surface, 0.01)
+    optimum, _ = search(surface, 0.3)
     assert (optimum.rate, optimum.passes) == (0.3, 4)
 
 
@@ -190,7 +191,7 @@ def test_the_lattice_has_four_rates_a_decade() -> None:
     total=st.integers(1, 512),
     n_rates=st.integers(3, 12),
 )
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_any_search_ends_within_its_limits_at_a_point_that_it_walked(
     drawn: list[float], centre: float, passes: int, total: int, n_rates: int
 ) -> None:

@@ -44,6 +44,11 @@ class SearchLimits:
     rates: int = 16
     fewest: int = 1
 
+    @property
+    def are_fixed(self) -> bool:
+        """Whether only the rate is searched for."""
+        return self.fewest >= self.passes
+
 
 @dataclass(frozen=True, kw_only=True)
 class SearchEffort:
@@ -163,17 +168,19 @@ class RateSearch:
     def _next_walk(self) -> tuple[int, int] | None:
         """Choose the rate to walk on, and how far; None if the optimum is interior."""
         best = self._best_step()
-        promising = min(self._open_steps(), key=self._promise, default=best)
-        if self._is_better(self._promise(promising), self._least(best)):
-            return promising, 2 * max(self.curves[promising])
-        if best in self._open_steps() and not self._is_confirmed(best):
+        if open_steps := self._open_steps():
+            promising = min(open_steps, key=self._promise)
+            if self._is_better(self._promise(promising), self._least(best)):
+                return promising, 2 * max(self.curves[promising])
+        if best in open_steps and not self._is_confirmed(best):
             return best, 2 * max(self.curves[best])
         return self._unsettled_neighbour(best)
 
     def _unsettled_neighbour(self, best: int) -> tuple[int, int] | None:
         """Choose a neighbour of the best rate that might still be better."""
         n_passes = self._fewest(best)
-        strides = (COARSE, FINE) if n_passes < FEW_PASSES else (COARSE,)
+        is_fine = n_passes < FEW_PASSES or self.limits.are_fixed
+        strides = (COARSE, FINE) if is_fine else (COARSE,)
         signs = (1, -1) if self._has_effect(best) else (1,)
         for step in (best + sign * stride for stride in strides for sign in signs):
             if step not in self.curves:
@@ -265,7 +272,7 @@ class RateSearch:
         )
 
     def _edges_in_passes(self, best: int) -> Iterable[str]:
-        if self.limits.passes > self.limits.fewest and not self._is_confirmed(best):
+        if not self.limits.are_fixed and not self._is_confirmed(best):
             done = max(self.curves[best])
             yield f"the criterion still falls after {done} passes"
 

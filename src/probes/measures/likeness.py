@@ -24,6 +24,8 @@ from probes.measures.token_ranks import (
     overlap_cosine,
     token_overlap,
 )
+from probes.observations import truncation
+from probes.observations.common_support import on_common_support
 from probes.observations.observation import Observation
 
 Compare = Callable[[Observation, Observation], Measurement]
@@ -112,6 +114,16 @@ class Equal:
         return np.asarray(values.mean(axis=1))
 
     def facts(self, icl: Observation, base: Observation) -> Mapping[str, float]:
-        """Give ICL's quantity, and that of the model that has learned nothing."""
+        """Give ICL's quantity, that of the model before training, and a bound.
+
+        The bound, ``hidden``, says by how much truncated answers may hide a difference
+        in change between GD and ICL. It is 0 if answers are kept whole.
+        """
         wanted, before = (self.amount(answers, base).mean() for answers in (icl, base))
-        return {"wanted": float(wanted), "before": float(before)}
+        hidden = 0.0
+        if self.quantity == "change" and not base.is_whole:
+            ours, alone = on_common_support(icl, base).rests
+            of_both = np.maximum(ours, alone) + alone
+            hidden = float(of_both.mean()) + truncation.MOST_REST
+        facts = {"wanted": wanted, "before": before, "hidden": hidden}
+        return {name: float(value) for name, value in facts.items()}
