@@ -8,13 +8,13 @@ On a CPU, ``--model untrained_llama --device cpu --dtype float32 --queries 8 --o
 
 Each kind of work is a line: a pass over long prompts, ICL after every order on every
 dataset, GD of the whole model and of W_V of four layers on the first dataset, and the
-default text matrix. GD has one rate; its search would not be the same work twice. Every observation goes through the learners that claims use,
-with an empty store. FLOPs are counted by torch in two short runs before, of one and of
-two orders or steps, because counting slows a GPU down; what is timed is as many times
-their difference more. Those of the matrix, which is a process of its own, are not
-counted. The peak is the rate of one large matrix product on the same device. A work
-that fails is a line that says why. The lines are written to
-``reports/benchmarks/large_model.json``.
+default text matrix. GD has one rate; its search would not be the same work twice. Every
+observation goes through the learners that claims use, with an empty store. FLOPs are
+counted by torch in two short runs before, of one and of two orders or steps, because
+counting slows a GPU down; what is timed is as many times their difference more. Those
+of the matrix, which is a process of its own, are not counted. The peak is the rate of
+one large matrix product on the same device. A work that fails is a line that says why.
+The lines are written to ``reports/benchmarks/large_model.json``.
 """
 
 from __future__ import annotations

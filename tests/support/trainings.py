@@ -13,9 +13,7 @@ RUNS = [
 LEARNERS = {
     "gd": GradientLearner(rate=0.1, passes=3),
     "sgd_fixed": GradientLearner(rate=0.1, passes=3, batch_size=1),
-    "sgd_pairs": GradientLearner(
-        rate=0.1, passes=3, batch_size=2, reshuffled=True
-    ),
+    "sgd_pairs": GradientLearner(rate=0.1, passes=3, batch_size=2, reshuffled=True),
     "adam": GradientLearner(optimizer="adam", rate=0.1, passes=3, batch_size=1),
     "gd_middle_W_V": GradientLearner(rate=0.1, passes=3, weights="W_V@middle"),
 }
