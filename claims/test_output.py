@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from probes.claims import claim
+from probes.claims import ClaimOptions, claim
 from probes.measures import (
     accuracy,
     accuracy_over_numbers,
@@ -42,16 +42,16 @@ SWEEP = (
     ),
 )
 MATCHED = ("gd_at_equal_accuracy", "gd_at_equal_loss", "gd_at_equal_change")
+EVERY_LEARNER: ClaimOptions = {
+    "variants": LEARNERS,
+    "full_variants": SWEEP,
+    "needs_icl": True,
+}
+EVERY_MATCH: ClaimOptions = {**EVERY_LEARNER, "full_variants": (*SWEEP, *MATCHED)}
 MORE = ("times_4", "times_16", "times_64")
 
 
-@claim(
-    on="text",
-    variants=LEARNERS,
-    full_variants=SWEEP,
-    nearest_in="equal accuracy",
-    needs_icl=True,
-)
+@claim(on="text", nearest_in="equal accuracy", **EVERY_LEARNER)
 def test_same_accuracy(
     icl: Observation,
     gd: Observation,
@@ -85,13 +85,7 @@ def test_same_accuracy(
     judge.agrees(ours.minus(theirs), margin=margin, best=ours.minus(best))
 
 
-@claim(
-    on="text",
-    variants=LEARNERS,
-    full_variants=(*SWEEP, *MATCHED),
-    nearest_in="token_overlap",
-    needs_icl=True,
-)
+@claim(on="text", nearest_in="token_overlap", **EVERY_MATCH)
 @pytest.mark.usefixtures("gd_matches")
 def test_same_top_tokens(
     icl: Observation,
@@ -125,13 +119,7 @@ def test_same_top_tokens(
     )
 
 
-@claim(
-    on="text",
-    variants=LEARNERS,
-    full_variants=SWEEP,
-    nearest_in="overlap_cosine",
-    needs_icl=True,
-)
+@claim(on="text", nearest_in="overlap_cosine", **EVERY_LEARNER)
 def test_same_confidence(
     icl: Observation,
     gd: Observation,
@@ -162,13 +150,7 @@ def test_same_confidence(
     )
 
 
-@claim(
-    on="text",
-    variants=LEARNERS,
-    full_variants=(*SWEEP, *MATCHED),
-    nearest_in="jensen_shannon",
-    needs_icl=True,
-)
+@claim(on="text", nearest_in="jensen_shannon", **EVERY_MATCH)
 @pytest.mark.usefixtures("gd_matches")
 def test_same_distribution(
     icl: Observation,
