@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from probes.claims import ClaimOptions, claim
+from functools import partial
+
+from probes.claims import claim
 from probes.measures import (
     answer_order_sensitivity,
     distance_reduction,
@@ -18,15 +20,14 @@ from probes.verdicts.judge import Judge
 OPTIMISERS = ("gd", "sgd_one_pass", "sgd_fixed", "sgd_reshuffled", "adam")
 ON_REGRESSION = ("gd", "sgd_one_pass", "sgd_fixed", "sgd_reshuffled")
 BATCHES = ("sgd_batch_2", "sgd_batch_4")
-ON_ORDER: ClaimOptions = {
-    "full_variants": BATCHES,
-    "needs_icl": True,
-    "least_demonstrations": 2,
-}
 WITHOUT_ORDER = ("averaged", "position_free")
 
+order_claim = partial(
+    claim, full_variants=BATCHES, needs_icl=True, least_demonstrations=2
+)
 
-@claim(on="text", variants=OPTIMISERS, nearest_in="jensen_shannon", **ON_ORDER)
+
+@order_claim(on="text", variants=OPTIMISERS, nearest_in="jensen_shannon")
 def test_same_order_sensitivity(
     icl_orders: list[Observation],
     untrained_icl_orders: list[list[Observation]],
@@ -94,7 +95,7 @@ def test_order_divides_icl_from_gd(
     judge.exceeds(ours.minus(mixing), margin=0.015)  # a tenth of Shen's .150 for ICL
 
 
-@claim(on="regression", variants=ON_REGRESSION, **ON_ORDER)
+@order_claim(on="regression", variants=ON_REGRESSION)
 def test_same_order_sensitivity_in_regression(
     icl_orders: list[Observation],
     untrained_icl_orders: list[list[Observation]],

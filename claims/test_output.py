@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-from probes.claims import ClaimOptions, claim
+from probes.claims import claim
 from probes.measures import (
     accuracy,
     accuracy_over_numbers,
@@ -42,16 +44,15 @@ SWEEP = (
     ),
 )
 MATCHED = ("gd_at_equal_accuracy", "gd_at_equal_loss", "gd_at_equal_change")
-EVERY_LEARNER: ClaimOptions = {
-    "variants": LEARNERS,
-    "full_variants": SWEEP,
-    "needs_icl": True,
-}
-EVERY_MATCH: ClaimOptions = {**EVERY_LEARNER, "full_variants": (*SWEEP, *MATCHED)}
 MORE = ("times_4", "times_16", "times_64")
 
+likeness_claim = partial(
+    claim, on="text", variants=LEARNERS, full_variants=SWEEP, needs_icl=True
+)
+matched_claim = partial(likeness_claim, full_variants=(*SWEEP, *MATCHED))
 
-@claim(on="text", nearest_in="equal accuracy", **EVERY_LEARNER)
+
+@likeness_claim(nearest_in="equal accuracy")
 def test_same_accuracy(
     icl: Observation,
     gd: Observation,
@@ -85,7 +86,7 @@ def test_same_accuracy(
     judge.agrees(ours.minus(theirs), margin=margin, best=ours.minus(best))
 
 
-@claim(on="text", nearest_in="token_overlap", **EVERY_MATCH)
+@matched_claim(nearest_in="token_overlap")
 @pytest.mark.usefixtures("gd_matches")
 def test_same_top_tokens(
     icl: Observation,
@@ -119,7 +120,7 @@ def test_same_top_tokens(
     )
 
 
-@claim(on="text", nearest_in="overlap_cosine", **EVERY_LEARNER)
+@likeness_claim(nearest_in="overlap_cosine")
 def test_same_confidence(
     icl: Observation,
     gd: Observation,
@@ -150,7 +151,7 @@ def test_same_confidence(
     )
 
 
-@claim(on="text", nearest_in="jensen_shannon", **EVERY_MATCH)
+@matched_claim(nearest_in="jensen_shannon")
 @pytest.mark.usefixtures("gd_matches")
 def test_same_distribution(
     icl: Observation,

@@ -10,6 +10,6 @@
 """
 
 from probes.claims.card import ClaimCard
-from probes.claims.declaration import ClaimOptions, claim
+from probes.claims.declaration import claim
 
-__all__ = ["ClaimCard", "ClaimOptions", "claim"]
+__all__ = ["ClaimCard", "claim"]
