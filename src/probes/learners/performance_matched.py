@@ -20,11 +20,7 @@ from probes.learners.in_context import Base, InContext, ask_set
 from probes.learners.training_trials import SELECTION_SETS, training_seed
 from probes.measurement import Array
 from probes.observations.observation import Observation
-from probes.observations.token_sums import (
-    ERRORS_WIDE,
-    halved_differences,
-    sum_over_tokens,
-)
+from probes.observations.token_sums import ERRORS_WIDE, sum_over_tokens
 from probes.observations.truncation import truncated
 
 if TYPE_CHECKING:
@@ -165,9 +161,15 @@ def quantities_of(learned: Observation, base: Observation) -> Array:
     right = learned.label_log_probs.argmax(axis=-1) == learned.gold
     gold = learned.gold[..., None]
     losses = -np.take_along_axis(learned.answer_log_probs, gold, axis=-1)[..., 0]
-    change = sum_over_tokens(halved_differences, learned, base)
+    change = sum_over_tokens(_halved_changes, learned, base)
     quantities = (right.astype(np.float64), losses, change.values)
     return np.stack([values.mean(axis=1) for values in quantities], axis=1)
+
+
+def _halved_changes(log_probs: Sequence[Array]) -> Array:
+    """Give each token's share of the total variation of two answers."""
+    ours, theirs = map(np.exp, log_probs)
+    return np.asarray(np.abs(ours - theirs) / 2)
 
 
 def _error_of_change(icl: Observation, base: Observation) -> float:
@@ -176,7 +178,7 @@ def _error_of_change(icl: Observation, base: Observation) -> float:
     The change of a truncated answer is an estimate. The error of GD's is not known
     here, and is taken to be as large as ICL's.
     """
-    errors = sum_over_tokens(halved_differences, icl, base).errors[:SELECTION_SETS]
+    errors = sum_over_tokens(_halved_changes, icl, base).errors[:SELECTION_SETS]
     return float(ERRORS_WIDE * np.sqrt(2 * (errors**2).sum()) / errors.size)
 
 

@@ -9,6 +9,7 @@ the value itself if the answers are whole.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -26,15 +27,21 @@ def reach_of_mean(errors: Array) -> float:
     return float(ERRORS_WIDE * np.sqrt((errors**2).sum()) / errors.size)
 
 
-def bound_sum(
-    measured: Measurement, summed: TokenSum, *, scale: float = 1
+def measure_sum(
+    measure: Callable[[Array], Measurement], summed: TokenSum
 ) -> Measurement:
-    """Bound a measurement whose values are ``scale`` times a sum over tokens."""
+    """Measure a sum over tokens, and its bounds.
+
+    Args:
+        measure: Makes the measurement from the sums, and is monotonic.
+        summed: The sums.
+    """
+    measured = measure(summed.values)
     if summed.is_exact:
         return measured
-    reach = abs(scale) * reach_of_mean(summed.errors)
-    least, most = measured.values - reach, measured.values + reach
-    return replace(measured, least=least, most=most)
+    reach = reach_of_mean(summed.errors)
+    ends = [measure(summed.values + side * reach).values for side in (-1, 1)]
+    return replace(measured, least=np.minimum(*ends), most=np.maximum(*ends))
 
 
 def bound_relative_sum(

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from probes.measurement import Array, Measurement
-from probes.measures.bounds import bound_sum
+from probes.measures.bounds import measure_sum
 from probes.observations.observation import Observation, require_same_cells
-from probes.observations.token_sums import halved_differences, sum_over_tokens
+from probes.observations.token_sums import sum_over_tokens
 
 
 def jensen_shannon(ours: Observation, theirs: Observation) -> Measurement:
@@ -27,8 +27,7 @@ def jensen_shannon(ours: Observation, theirs: Observation) -> Measurement:
         Lin 1991, doi:10.1109/18.61115, with two equal weights.
     """
     summed = sum_over_tokens(_shares_of_divergence, ours, theirs)
-    found = _similarity(summed.values, "vocabulary")
-    return bound_sum(found, summed, scale=1 / np.log(2))
+    return measure_sum(lambda nats: _similarity(nats, "vocabulary"), summed)
 
 
 def label_jensen_shannon(ours: Observation, theirs: Observation) -> Measurement:
@@ -86,15 +85,23 @@ def total_variation(ours: Observation, theirs: Observation) -> Measurement:
     Raises:
         ShapeError: The two did not answer the same queries.
     """
-    summed = sum_over_tokens(halved_differences, ours, theirs)
-    found = Measurement(
-        name="total variation",
-        values=summed.values,
-        unit="probability",
-        zero="the same distribution",
-        one="disjoint distributions",
-    )
-    return bound_sum(found, summed)
+
+    def named(values: Array) -> Measurement:
+        return Measurement(
+            name="total variation",
+            values=values,
+            unit="probability",
+            zero="the same distribution",
+            one="disjoint distributions",
+        )
+
+    return measure_sum(named, sum_over_tokens(_halved_differences, ours, theirs))
+
+
+def _halved_differences(log_probs: Sequence[Array]) -> Array:
+    """Give each token's share of the distance."""
+    p, q = map(np.exp, log_probs)
+    return np.asarray(np.abs(p - q) / 2)
 
 
 def distance_reduction(

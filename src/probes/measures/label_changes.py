@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from probes.measurement import Array, Measurement
-from probes.measures.bounds import bound_agreement
-from probes.measures.distributions import total_variation
+from probes.measures.bounds import bound_agreement, measure_sum
 from probes.observations.observation import Observation
 from probes.observations.token_sums import sum_over_tokens
 
@@ -22,9 +20,23 @@ def change_size(before: Observation, after: Observation) -> Measurement:
     Raises:
         ShapeError: The two did not answer the same queries.
     """
-    found = total_variation(before, after)
-    name, one = "change of the answer", "disjoint answers"
-    return replace(found, name=name, zero="no change", one=one)
+
+    def named(values: Array) -> Measurement:
+        return Measurement(
+            name="change of the answer",
+            values=values,
+            unit="probability",
+            zero="no change",
+            one="disjoint answers",
+        )
+
+    return measure_sum(named, sum_over_tokens(_halved_changes, before, after))
+
+
+def _halved_changes(log_probs: Sequence[Array]) -> Array:
+    """Give each token's share of the total variation."""
+    before, after = map(np.exp, log_probs)
+    return np.asarray(np.abs(after - before) / 2)
 
 
 def change_agreement(ours: Pair, theirs: Pair) -> Measurement:

@@ -9,7 +9,7 @@ import numpy as np
 
 from probes.errors import ShapeError
 from probes.measurement import Array, Measurement
-from probes.measures.bounds import bound_relative_sum, bound_sum
+from probes.measures.bounds import bound_relative_sum, measure_sum
 from probes.observations.observation import Observation, require_same_cells
 from probes.observations.token_sums import sum_over_tokens
 
@@ -33,8 +33,9 @@ def order_sensitivity(orders: Sequence[Observation]) -> Measurement:
         divisor; R is ours.
     """
     summed = sum_over_tokens(_spread_of_logs, *_checked(orders))
-    found = _measured("order sensitivity", summed.values, "probability")
-    return bound_sum(found, summed)
+    return measure_sum(
+        lambda sums: _measured("order sensitivity", sums, "probability"), summed
+    )
 
 
 def label_order_sensitivity(orders: Sequence[Observation]) -> Measurement:

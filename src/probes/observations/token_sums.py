@@ -82,12 +82,6 @@ def sum_over_tokens(terms: Terms, *answered: Observation) -> TokenSum:
     return TokenSum(values=values, errors=np.sqrt(variances))
 
 
-def halved_differences(log_probs: Sequence[Array]) -> Array:
-    """Give each token's share of the total variation distance of two answers."""
-    p, q = map(np.exp, log_probs)
-    return np.asarray(np.abs(p - q) / 2)
-
-
 class _SeenTokens:
     """Every token that is kept of any answer to one query, at every level.
 
