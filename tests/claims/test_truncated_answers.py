@@ -206,7 +206,7 @@ def test_a_match_that_the_errors_could_undo_is_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rng = np.random.default_rng(0)
-    logits = rng.normal(size=(2, 1, WIDE))  # flat, and few: the errors do not average
+    logits = 2 * rng.normal(size=(1, 1, WIDE))  # one answer: its error is large
     moved = logits + rng.normal(size=logits.shape)
     base, icl = map(answered_with, (logits, moved))
     monkeypatch.setattr(truncation, "N_BYTES", 1700)
