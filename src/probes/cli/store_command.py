@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from probes.engine.store import Store
@@ -35,7 +35,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the store; give it before the action (default: .store)",
     )
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    for name, do, text in (
+    for name, do, text in _actions():
+        action = actions.add_parser(name, help=text, description=text)
+        action.set_defaults(do=do)
+        if do is _export:
+            action.add_argument("folder", type=Path, help="folder of the other store")
+        if do in (_list, _prune):
+            _add_filters(action)
+        if do is _prune:
+            action.add_argument(
+                "--limit",
+                required=True,
+                metavar="SIZE",
+                help="the most that the store may hold, such as 500M or 2G; with a "
+                "filter, the most that its observations may take",
+            )
+
+
+def _actions() -> tuple[tuple[str, Callable[..., int], str], ...]:
+    return (
         (
             "list",
             _list,
@@ -54,21 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             _clean,
             "remove what killed runs left behind, if it is older than an hour",
         ),
-    ):
-        action = actions.add_parser(name, help=text, description=text)
-        action.set_defaults(do=do)
-        if do is _export:
-            action.add_argument("folder", type=Path, help="folder of the other store")
-        if do in (_list, _prune):
-            _add_filters(action)
-        if do is _prune:
-            action.add_argument(
-                "--limit",
-                required=True,
-                metavar="SIZE",
-                help="the most that the store may hold, such as 500M or 2G; with a "
-                "filter, the most that its observations may take",
-            )
+    )
 
 
 def _add_filters(action: argparse.ArgumentParser) -> None:
