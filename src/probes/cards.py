@@ -159,7 +159,7 @@ class ModelCard:
         return self.kind == "constructed"
 
     @property
-    def has_untrained_twin(self) -> bool:
+    def has_untrained_version(self) -> bool:
         """Whether its weights were trained, so that random ones are a control."""
         return self.kind != "constructed"
 
