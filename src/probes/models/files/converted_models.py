@@ -72,7 +72,7 @@ def locked_conversion(sha256: str) -> Iterator[Path]:
     from filelock import FileLock
 
     folder = converted_folder(sha256)
-    with explained_disk_errors(folder):
+    with explained_disk_errors(f"The lock of {folder.name}"):
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder.with_suffix(".lock"))
         lock.acquire()
@@ -83,8 +83,11 @@ def locked_conversion(sha256: str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def explained_disk_errors(folder: Path) -> Iterator[None]:
+def explained_disk_errors(what: str) -> Iterator[None]:
     """Turn an error of the disk into a message that says how to mend it.
+
+    Args:
+        what: What is written, for the message.
 
     Raises:
         ModelError: The disk is full, or the folder cannot be written.
@@ -94,7 +97,7 @@ def explained_disk_errors(folder: Path) -> Iterator[None]:
     except (OSError, NotImplementedError) as error:
         why = getattr(error, "strerror", None) or error
         raise ModelError(
-            f"{folder} cannot be written: {why}. Expected room and permission to "
-            f"write; nothing half-converted was kept. Free space, or set {VARIABLE} "
-            f"to another folder."
+            f"{what} cannot be written into {converted_models()}: {why}. Expected room "
+            f"and permission to write; nothing half-converted was kept. Free space, or "
+            f"set {VARIABLE} to another folder."
         ) from error

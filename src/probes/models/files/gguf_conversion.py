@@ -87,7 +87,7 @@ def place_converted(header: GGUFHeader, sha256: str, unfinished: Path) -> None:
         ModelError: The file cannot be converted, or the disk is full.
     """
     folder = converted_folder(sha256)
-    with explained_disk_errors(folder):
+    with explained_disk_errors(f"{header.path}, converted,"):
         try:
             shutil.rmtree(unfinished, ignore_errors=True)  # of a process that died
             unfinished.mkdir()

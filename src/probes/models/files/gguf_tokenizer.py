@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ SPLITS = SPLITS_LIKE_GPT_2 | {
 }
 """The rules of splitting that the library rebuilds for byte-level vocabularies."""
 PREFIXES = ("▁", "Ġ")
+SPECIAL = ("bos_token", "eos_token", "unk_token", "pad_token")
 
 
 def write_tokenizer(
@@ -50,6 +52,7 @@ def write_tokenizer(
         )
         built.chat_template = None  # a program, which nothing here needs
         built.save_pretrained(folder)
+        _keep_to_the_file(folder, config.vocab_size)
         saved = auto.from_pretrained(
             folder, trust_remote_code=False, local_files_only=True
         )
@@ -61,6 +64,28 @@ def write_tokenizer(
     if tokens != again:
         raise _not_rebuilt(header, "it reads texts differently once it is saved")
     _require_told(header, saved)
+
+
+def _keep_to_the_file(folder: Path, n_vocab: int) -> None:
+    """Let tokenizer.json alone decide, without tokens that the library has added.
+
+    The library adds tokens that are common in an architecture and missing in the file.
+    The model has no embeddings for them.
+    """
+    path = folder / "tokenizer.json"
+    whole = json.loads(path.read_text("utf-8"))
+    added = whole["added_tokens"]
+    whole["added_tokens"] = [token for token in added if token["id"] < n_vocab]
+    path.write_text(json.dumps(whole, ensure_ascii=False), "utf-8")
+    path = folder / "tokenizer_config.json"
+    names = {token["content"] for token in whole["added_tokens"]}
+    kept = {
+        key: value
+        for key, value in json.loads(path.read_text("utf-8")).items()
+        if key in SPECIAL and value in names
+    }
+    kept["tokenizer_class"] = "TokenizersBackend"
+    path.write_text(json.dumps(kept, indent=2) + "\n", "utf-8")
 
 
 def _require_told(header: GGUFHeader, tokenizer: Any) -> None:
@@ -76,6 +101,8 @@ def _require_told(header: GGUFHeader, tokenizer: Any) -> None:
             f"before every text, and the rebuilt tokenizer makes {tokens} of 'a'",
         )
     plain = tokenizer("a", add_special_tokens=False)["input_ids"]
+    if not plain:
+        raise _not_rebuilt(header, "it makes no token of 'a'")
     has_space = tokenizer.convert_ids_to_tokens(plain)[0].startswith(PREFIXES)
     wants_space = told.get("tokenizer.ggml.add_space_prefix", has_space)
     if has_space != wants_space:
