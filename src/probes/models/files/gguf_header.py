@@ -22,8 +22,9 @@ MAGIC = b"GGUF"
 VERSIONS = (2, 3)
 MOST_FIELDS = 100_000
 """Entries of the metadata, or tensors; published files have thousands at most."""
-MOST_ELEMENTS = 8_000_000
-"""Elements of all arrays together; the largest vocabularies need a million or two."""
+MOST_ELEMENTS = 4_000_000
+"""Elements of all arrays together; the largest vocabularies need a million or two. The
+library holds each in some hundred bytes."""
 LONGEST_TEXT = 1_000_000
 LONGEST_TOKEN = 4_000
 """Bytes of a text, such as a chat template; and of a text in an array."""
