@@ -158,6 +158,13 @@ BAD = {
         {"tokenizer__ggml__add_space_prefix": True},
         "cannot be rebuilt: the file puts a space before every text",
     ),
+    "a first token that it does not name": (
+        {
+            "tokenizer__ggml__add_bos_token": True,
+            "tokenizer__ggml__bos_token_id": None,
+        },
+        "cannot be rebuilt: the file puts its token None before every text",
+    ),
     "scaled positions": (
         {"llama__rope__scaling__type": "linear"},
         r"scales its rotary positions \(llama.rope.scaling.type\)",
