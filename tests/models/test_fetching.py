@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from probes.cards import ModelCard, PackagedCheckpoint, PackageMember
+from probes.cards import ModelCard
 from probes.cell import Settings
 from probes.errors import ModelError
 from probes.models import fetching
@@ -23,6 +23,7 @@ from probes.models.causal_lm.loading import load_causal_lm
 from probes.models.fetching import fetch_model
 from probes.models.files.converted_models import VARIABLE, converted_folder
 from probes.models.files.fingerprint import local_folder
+from probes.models.files.packaged_checkpoint import PackagedCheckpoint, PackageMember
 from tests.support.gguf_files import write_gguf
 from tests.support.running import environment
 
@@ -211,7 +212,7 @@ def test_a_folder_that_cannot_be_written_is_named(
 
 TWICE = """
 import sys
-from probes.cards import PackagedCheckpoint, PackageMember
+from probes.models.files.packaged_checkpoint import PackagedCheckpoint, PackageMember
 from probes.models.fetching import fetch_model
 fetch_model({source!r}, lambda line: print(line, flush=True))
 """

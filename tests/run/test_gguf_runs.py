@@ -15,9 +15,13 @@ from probes import claim
 from probes.measures import accuracy
 
 
-@claim("Demonstrations help.", source="a test", on="text")
+@claim(on="text")
 def test_demonstrations_help(icl, base, judge):
-    """Compare with the query alone."""
+    """Demonstrations help.
+
+    Source:
+        a test
+    """
     judge.exceeds(accuracy(icl).minus(accuracy(base)), margin=0.05)
 '''
 

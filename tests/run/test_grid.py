@@ -14,13 +14,13 @@ from probes.cards import (
     GridSize,
     LinearTasks,
     ModelCard,
-    PackagedCheckpoint,
     TextRows,
     Untrained,
 )
 from probes.cell import Settings
 from probes.claims import ClaimCard
 from probes.errors import ModelError, OptionError, UnknownNameError
+from probes.models.files.packaged_checkpoint import PackagedCheckpoint
 from probes.models.untrained import untrained_model
 from probes.registry import Registry
 from probes.run import grid
@@ -139,7 +139,7 @@ def test_registered_name_comes_before_a_folder(
 
 @pytest.mark.parametrize("given", ["nowhere.gguf", "org/nowhere.GGUF"])
 def test_a_gguf_file_that_is_not_there_is_named(given: str) -> None:
-    with pytest.raises(OptionError, match=f"--models has '{given}', but there is no"):
+    with pytest.raises(ModelError, match=f"There is no file '{given}'. Expected a"):
         parse_models(given)
 
 
@@ -225,9 +225,9 @@ def test_file_or_folder_is_a_dataset(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["rows.jsonl", "data/rows.csv"])
 def test_file_that_is_not_there_is_refused_without_the_hub(name: str) -> None:
-    with pytest.raises(OptionError, match=rf"'{name}', but .* Check the path") as told:
+    with pytest.raises(OptionError, match=rf"'{name}', but .* Check the path") as said:
         dataset_named(name)
-    assert "Hub" not in str(told.value)
+    assert "Hub" not in str(said.value)
 
 
 def test_unknown_dataset_suggests_the_nearest() -> None:

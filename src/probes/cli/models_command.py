@@ -11,7 +11,7 @@ import argparse
 import importlib
 from collections.abc import Iterator
 
-from probes.cards import ModelCard, PackagedCheckpoint
+from probes.cards import ModelCard
 from probes.errors import OptionError
 from probes.models.fetching import fetch_model
 from probes.models.files.converted_models import (
@@ -19,6 +19,7 @@ from probes.models.files.converted_models import (
     converted_models,
     is_converted,
 )
+from probes.models.files.packaged_checkpoint import PackagedCheckpoint
 from probes.models.parameter_count import describe_size
 from probes.run.grid import MODELS
 

@@ -15,7 +15,6 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from probes.cards import PackagedCheckpoint, PackageMember
 from probes.errors import ModelError
 from probes.models.files.converted_models import (
     converted_folder,
@@ -26,6 +25,7 @@ from probes.models.files.converted_models import (
 from probes.models.files.gguf_conversion import place_converted
 from probes.models.files.gguf_header import gguf_library, read_gguf_header
 from probes.models.files.gguf_layout import require_known_architecture
+from probes.models.files.packaged_checkpoint import PackagedCheckpoint, PackageMember
 
 PIECE = 1 << 20
 """Bytes that are copied at a time."""

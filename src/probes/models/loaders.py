@@ -7,8 +7,8 @@ from probes.cards import (
     Construction,
     Learned,
     ModelCard,
-    PackagedCheckpoint,
 )
+from probes.models.files.packaged_checkpoint import PackagedCheckpoint
 
 LOADERS = {
     Construction: "probes.models.regression.linear_attention:load_constructed",

@@ -14,7 +14,6 @@ from probes.cards import (
     DatasetCard,
     GridSize,
     ModelCard,
-    PackagedCheckpoint,
     TextRows,
 )
 from probes.cell import Cell, Settings
@@ -22,7 +21,8 @@ from probes.claims import ClaimCard
 from probes.data.row_files import SUFFIXES
 from probes.errors import OptionError, UnknownNameError
 from probes.models.files.converted_models import fetched_folder
-from probes.models.files.gguf_conversion import convert_once, quantisation_of
+from probes.models.files.gguf_conversion import converted_checkpoint
+from probes.models.files.packaged_checkpoint import PackagedCheckpoint
 from probes.models.untrained import UNTRAINED_PREFIXES, untrained_model
 from probes.registry import Registry
 
@@ -108,7 +108,7 @@ def model_named(name: str) -> ModelCard:
 
     Raises:
         UnknownNameError: It is none of these.
-        OptionError: The untrained twin cannot be made, or there is no such file.
+        OptionError: The untrained model cannot be made, or there is no such file.
         ModelError: It has not been fetched, or the GGUF file cannot be converted.
     """
     for keeps, prefix in UNTRAINED_PREFIXES.items():
@@ -125,7 +125,7 @@ def model_named(name: str) -> ModelCard:
         location = str(folder.resolve())
         return _any_model(folder.resolve().name, Checkpoint(location=location), name)
     if folder.suffix.lower() == ".gguf":
-        return _gguf_model(folder, name)
+        return _any_model(folder.stem, converted_checkpoint(folder), name)
     if name.count("/") == 1 and not name.startswith((".", "/", "~")):
         hub_id, _, revision = name.partition("@")
         source = Checkpoint(location=hub_id, revision=revision or "main")
@@ -145,18 +145,6 @@ def _path_of(name: str) -> Path:
         return Path(name).expanduser()
     except RuntimeError:  # there is no such user
         return Path(name)
-
-
-def _gguf_model(path: Path, given: str) -> ModelCard:
-    if not os.path.isfile(path):
-        raise OptionError(
-            f"--models has {given!r}, but there is no such file. Expected a GGUF file. "
-            f"Check the path."
-        )
-    folder = convert_once(path)
-    stored = quantisation_of(folder)
-    weights = Checkpoint(location=str(folder), quantisation=stored)
-    return _any_model(path.resolve().stem, weights, given)
 
 
 def _any_model(short: str, weights: Checkpoint, given: str) -> ModelCard:

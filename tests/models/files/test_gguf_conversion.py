@@ -17,7 +17,7 @@ from probes.models.causal_lm.loading import load_causal_lm
 from probes.models.files import gguf_conversion
 from probes.models.files.converted_models import VARIABLE
 from probes.models.files.fingerprint import fingerprint
-from probes.models.files.gguf_conversion import convert_once
+from probes.models.files.gguf_conversion import converted_checkpoint
 from probes.run.grid import model_named
 from tests.support.gguf_files import TEXTS, vocabulary, write_gguf
 
@@ -27,6 +27,10 @@ CASES = [
     *((a, "Q8_0") for a in ARCHITECTURES[2:]),
     ("llama", "BF16"),
 ]
+
+
+def convert_once(path: Path) -> Path:
+    return Path(converted_checkpoint(path).location)
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@
 - ``gguf_conversion``: convert a GGUF file into a folder of safetensors; ``gguf_layout``
   says which architectures and how, ``gguf_tokenizer`` rebuilds the tokenizer, and
   ``safetensors_stream`` writes one tensor at a time.
-- ``converted_models``: where converted models are kept.
+- ``packaged_checkpoint``: a GGUF file that packages carry; ``converted_models``: where
+  converted models are kept.
 - ``untrusted_config``: refuse code, links out of the folder, and endless work.
 """

@@ -11,8 +11,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from probes.cards import PackagedCheckpoint
 from probes.errors import ModelError
+from probes.models.files.packaged_checkpoint import PackagedCheckpoint
 
 VARIABLE = "PROBES_MODELS"
 """The environment variable that names another folder than the user's cache."""

@@ -12,12 +12,12 @@ from probes.cards import (
     Construction,
     Learned,
     ModelCard,
-    PackagedCheckpoint,
     Untrained,
 )
 from probes.errors import ModelError, near_folders
 from probes.hashing import canonical
 from probes.models.files.converted_models import fetched_folder
+from probes.models.files.packaged_checkpoint import PackagedCheckpoint
 
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 TEXTS = (

@@ -7,6 +7,7 @@ with; float16 and bfloat16 stay as they are. One tensor at a time is held in mem
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from probes.cards import Checkpoint
 from probes.errors import ModelError
 from probes.models.files.converted_models import (
     converted_folder,
@@ -49,15 +51,16 @@ ORIGIN = "gguf.json"
 """The file of a converted folder that says what it was converted from."""
 
 
-def convert_once(path: Path) -> Path:
+def converted_checkpoint(path: Path) -> Checkpoint:
     """Convert a GGUF file, unless the same content has been converted before.
 
-    Returns:
-        The folder of the converted model.
-
     Raises:
-        ModelError: The file cannot be converted, or the disk is full.
+        ModelError: There is no such file, it cannot be converted, or the disk is full.
     """
+    if not os.path.isfile(path):
+        raise ModelError(
+            f"There is no file {str(path)!r}. Expected a GGUF file. Check the path."
+        )
     path = path.resolve()
     status = path.stat()
     sha256 = file_hash(path, status.st_size, status.st_mtime_ns)
@@ -67,12 +70,9 @@ def convert_once(path: Path) -> Path:
         with locked_conversion(sha256) as unfinished:
             if not is_converted(sha256):  # another process may have been first
                 place_converted(header, sha256, unfinished)
-    return converted_folder(sha256)
-
-
-def quantisation_of(folder: Path) -> str:
-    """Say how the file that a folder was converted from stores its weights."""
-    return str(read_json_object(folder / ORIGIN)["quantisation"])
+    folder = converted_folder(sha256)
+    stored = str(read_json_object(folder / ORIGIN)["quantisation"])
+    return Checkpoint(location=str(folder), quantisation=stored)
 
 
 def place_converted(header: GGUFHeader, sha256: str, unfinished: Path) -> None:
