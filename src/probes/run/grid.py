@@ -91,8 +91,7 @@ def parse_models(text: str | None) -> tuple[ModelCard, ...]:
         text: Names separated by commas; empty or None for every model that ships.
 
     Raises:
-        UnknownNameError: A name is neither registered nor a folder, a GGUF file or a
-            Hub id.
+        UnknownNameError: A name is not that of a model.
         OptionError: A name cannot be used.
         ModelError: A model has not been fetched, or a GGUF file cannot be converted.
     """
@@ -102,13 +101,11 @@ def parse_models(text: str | None) -> tuple[ModelCard, ...]:
 
 
 def model_named(name: str) -> ModelCard:
-    """Find a model: registered, untrained, a local folder, a GGUF file or a Hub id.
-
-    A GGUF file is converted when it is named for the first time.
+    """Find a model: registered, untrained, a folder, a GGUF file or a Hub id.
 
     Raises:
         UnknownNameError: It is none of these.
-        OptionError: The untrained model cannot be made, or there is no such file.
+        OptionError: The untrained model cannot be made.
         ModelError: It has not been fetched, or the GGUF file cannot be converted.
     """
     for keeps, prefix in UNTRAINED_PREFIXES.items():
