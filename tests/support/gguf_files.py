@@ -148,7 +148,7 @@ def _store(
 ) -> None:
     kinds = gguf.GGMLQuantizationType
     values = rng.normal(scale=0.08, size=shape).astype(np.float32)
-    if len(shape) == 1:
+    if len(shape) == 1 and stored != "BF16":
         writer.add_tensor(name, values + 1)
     elif stored == "F16":
         writer.add_tensor(name, values.astype(np.float16))

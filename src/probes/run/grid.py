@@ -135,8 +135,7 @@ def model_named(name: str) -> ModelCard:
 def _path_of(name: str) -> Path:
     """Read a name as a path.
 
-    Callers ask ``os.path`` about it, which never raises. The methods of ``Path`` do, if
-    a name is too long for the system or has characters that no file name has.
+    Callers ask ``os.path`` about it, which never raises; methods of ``Path`` may.
     """
     try:
         return Path(name).expanduser()

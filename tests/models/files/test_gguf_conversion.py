@@ -25,7 +25,7 @@ ARCHITECTURES = ("llama", "gemma3", "qwen2", "qwen3", "gemma2")
 CASES = [
     *((a, s) for a in ARCHITECTURES[:2] for s in ("Q4_1", "Q4_K_M", "Q8_0", "F16")),
     *((a, "Q8_0") for a in ARCHITECTURES[2:]),
-    ("llama", "BF16"),
+    ("gemma3", "BF16"),
 ]
 
 

@@ -110,7 +110,7 @@ def _convert(header: GGUFHeader, folder: Path) -> None:
     stored = _matched(header, config, shapes)
     plans = {
         name: TensorPlan(
-            dtype=tensor.kind if tensor.kind in KEPT else "F32", shape=tensor.shape
+            dtype=tensor.kind if _is_kept(tensor) else "F32", shape=tensor.shape
         )
         for name, tensor in stored.items()
     }
@@ -199,9 +199,16 @@ def _numbers(
             header.path, np.uint8, "r", offset=tensor.start, shape=(tensor.n_bytes,)
         )
         rows = raw.reshape(*tensor.shape[:-1], -1)
-        kept = KEPT.get(tensor.kind)
-        read = _dequantised(header, tensor, rows) if kept is None else rows.view(kept)
+        if _is_kept(tensor):
+            read = rows.view(KEPT[tensor.kind])
+        else:
+            read = _dequantised(header, tensor, rows)
         yield as_in_library(tensor.name, read, layout, config)
+
+
+def _is_kept(tensor: GGUFTensor) -> bool:
+    """Say whether a tensor stays as it is; norms, which may change, become float32."""
+    return tensor.kind in KEPT and len(tensor.shape) > 1
 
 
 def _dequantised(header: GGUFHeader, tensor: GGUFTensor, rows: Numbers) -> Numbers:
