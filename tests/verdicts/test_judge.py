@@ -1,4 +1,4 @@
-"""A search that has not ended refutes nothing; GD's best at the task decides nothing."""
+"""Unfinished searches refute nothing; GD at its best at the task decides nothing."""
 
 from __future__ import annotations
 

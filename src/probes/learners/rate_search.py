@@ -168,10 +168,12 @@ class RateSearch:
     def _next_walk(self) -> tuple[int, int] | None:
         """Choose the rate to walk on, and how far; None if the optimum is interior."""
         best = self._best_step()
-        if open_steps := self._open_steps():
-            promising = min(open_steps, key=self._promise)
-            if self._is_better(self._promise(promising), self._least(best)):
-                return promising, 2 * max(self.curves[promising])
+        open_steps = self._open_steps()
+        promising = min(open_steps, key=self._promise, default=None)
+        if promising is not None and self._is_better(
+            self._promise(promising), self._least(best)
+        ):
+            return promising, 2 * max(self.curves[promising])
         if best in open_steps and not self._is_confirmed(best):
             return best, 2 * max(self.curves[best])
         return self._unsettled_neighbour(best)

@@ -7,6 +7,7 @@ claim's own measure, on calibration queries.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -24,8 +25,6 @@ from probes.measures.token_ranks import (
     overlap_cosine,
     token_overlap,
 )
-from probes.observations import truncation
-from probes.observations.common_support import on_common_support
 from probes.observations.observation import Observation
 
 Compare = Callable[[Observation, Observation], Measurement]
@@ -121,9 +120,8 @@ class Equal:
         """
         wanted, before = (self.amount(answers, base).mean() for answers in (icl, base))
         hidden = 0.0
-        if self.quantity == "change" and not base.is_whole:
-            ours, alone = on_common_support(icl, base).rests
-            of_both = np.maximum(ours, alone) + alone
-            hidden = float(of_both.mean()) + truncation.MOST_REST
+        if self.quantity == "change":  # GD's error is taken to be as large as ICL's
+            change = total_variation(icl, base)
+            hidden = math.sqrt(2) * (change.mean - change.at_least().mean)
         facts = {"wanted": wanted, "before": before, "hidden": hidden}
         return {name: float(value) for name, value in facts.items()}
