@@ -6,26 +6,48 @@ import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from probes.errors import NumericsError
-from probes.learners.criterion import ComparesWithICL
+from probes.learners.criterion import ComparesWithICL, Criterion
 from probes.learners.in_context import Base, InContext, ask_stack, text_observation
+from probes.learners.rate_search import SearchEffort
 from probes.learners.training_trials import trials_of
 from probes.measurement import Array
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
     from probes.data.prompt_encoding import EncodedPrompts
-    from probes.learners.gradient import GradientLearner
+    from probes.data.text_tasks import Example
     from probes.models.training.run_groups import Runs
+    from probes.models.training.trainer import Trainer
     from probes.models.training.training_runs import TrainedWeights
     from probes.observations.request import LearnerContext
 
 Place = tuple[float, int]
 """A rate and a number of passes."""
+
+
+class Trainable(Protocol):
+    """What is walked: a ``gradient.GradientLearner``."""
+
+    @property
+    def criteria(self) -> tuple[Criterion, ...]:
+        """What is read on the way."""
+
+    @property
+    def effort(self) -> SearchEffort:
+        """How many demonstration sets are trained."""
+
+    def prepare(
+        self,
+        context: LearnerContext,
+        prompts: EncodedPrompts,
+        sets: Sequence[Sequence[Example]],
+    ) -> Trainer:
+        """Set up the training on sets of demonstrations."""
 
 
 class GradientWalks:
@@ -40,7 +62,7 @@ class GradientWalks:
             (n_sets, n_criteria). They are infinite where training has failed.
     """
 
-    def __init__(self, context: LearnerContext, learner: GradientLearner) -> None:
+    def __init__(self, context: LearnerContext, learner: Trainable) -> None:
         from probes.models.training.label_batches import encode_label_batches
         from probes.models.training.walks import Walks
 
