@@ -16,6 +16,7 @@ Pair = tuple[Observation, Observation]
     source="Min et al. 2022 and Wei et al. 2023 on ICL; Shen et al. 2024, Hypothesis 1",
     on="text",
     variants=("shuffled", "flipped", "abstract"),
+    label_variants=("flipped", "abstract"),
     needs_icl=True,
     formula="agreement ⟨Δ_ICL, Δ_GD⟩ of the changes of label probabilities, between"
     " floor and ceiling",

@@ -218,6 +218,7 @@ def test_same_data_efficiency_with_more(
     source="Akyürek et al. 2022 §4 asked it of regression; rivals: Hendel et al. 2023, "
     "Xie et al. 2022",
     on="text",
+    needs_labels=True,
     needs_icl=True,
     formula="½ Σ |p_ICL − p_A| over the labels, for GD and every other explanation A; "
     "GD − the nearest other",

@@ -10,6 +10,8 @@ Kind = Literal["constructed", "learned", "pretrained", "untrained"]
 GridSize = Literal["default", "full"]
 Inputs = Literal["uniform", "normal", "laplace", "exponential"]
 Keeps = Literal["nothing", "embeddings_and_norms"]
+AnswerKind = Literal["labels", "open"]
+"""A row's answer: one of a closed set of labels, or any words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,11 +231,13 @@ class TextRows:
             defaults.
         hub: Hub id, and configuration, of rows that are not in the folder; empty for
             none.
+        answers: "labels" of a closed set, or "open"; the TOML file says the same.
     """
 
     location: str
     description: str | None = None
     hub: str = ""
+    answers: AnswerKind = "labels"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,6 +270,11 @@ class DatasetCard:
     def has_finite_rows(self) -> bool:
         """Whether its rows may run out; regression tasks are drawn without end."""
         return isinstance(self.rows, TextRows)
+
+    @property
+    def has_closed_labels(self) -> bool:
+        """Whether every answer is one of a few labels; other answers are open words."""
+        return isinstance(self.rows, TextRows) and self.rows.answers == "labels"
 
     def demonstrations_of(self, size: GridSize) -> tuple[int, ...]:
         """List the numbers of demonstrations of a grid."""

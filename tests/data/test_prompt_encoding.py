@@ -102,9 +102,9 @@ def test_a_prompt_fits_to_the_token_or_its_row_is_named(
         replace(prompts, context=longest - 1).alone(TASK.queries[0])
 
 
-def test_an_example_leaves_room_for_the_longest_answer_of_its_batch() -> None:
+def test_an_example_leaves_room_for_its_own_answer() -> None:
     examples = [example("poorer", 1), example("a", 0)]
-    longest = len(PROMPTS.alone(examples)[0]) + len("yes")
+    longest = len(PROMPTS.alone(examples)[0]) + len("no")
     replace(PROMPTS, context=longest).with_answers(examples)
     with pytest.raises(DataError, match="asks poorer"):
         replace(PROMPTS, context=longest - 1).with_answers(examples)

@@ -19,6 +19,7 @@ class ClaimCard:
         variants: An optimiser or a sub-model each. Every variant is a cell of its own,
             and observations read ``cell.variant``.
         full_variants: Further ones, which only ``--grid full`` runs.
+        label_variants: Those of both that need a closed set of labels.
         needs_icl: Whether it applies only if the demonstrations teach the model.
         least_demonstrations: The smallest number that it is about; order needs two.
         layers: How many layers the network must have: (lowest, highest); None: any.
@@ -26,6 +27,7 @@ class ClaimCard:
         identity: Whether it holds by algebra of any network, trained or not, so that
             nobody counts it as support.
         needs_pairs: Whether it is only about linear self-attention on tokens (x, y).
+        needs_labels: Whether it is only about a closed set of labels.
         formula: What is measured, in symbols or words.
         refuted_if: What would refute it; read off the call of the judge.
         controls: What the measurement is compared with, so that it means something.
@@ -38,12 +40,14 @@ class ClaimCard:
     on: Family
     variants: tuple[str, ...] = ()
     full_variants: tuple[str, ...] = ()
+    label_variants: tuple[str, ...] = ()
     needs_icl: bool = False
     least_demonstrations: int = 1
     layers: tuple[int, int] | None = None
     datasets: tuple[str, ...] = ()
     identity: bool = False
     needs_pairs: bool = False
+    needs_labels: bool = False
     formula: str = ""
     refuted_if: str = ""
     controls: str = ""
@@ -55,16 +59,23 @@ class ClaimCard:
             return False
         if self.needs_pairs and not model.attends_to_pairs:
             return False
+        if self.needs_labels and not dataset.has_closed_labels:
+            return False
         if self.datasets and dataset.name not in self.datasets:
             return False
         if self.layers is None:
             return True
         return self.layers[0] <= (model.n_layers or 0) <= self.layers[1]
 
-    def variants_of(self, size: GridSize) -> tuple[str | None, ...]:
-        """List the variants in a grid of this size; (None,) if there are none."""
-        more = self.full_variants if size == "full" else ()
-        return (*self.variants, *more) or (None,)
+    def variants_of(
+        self, size: GridSize, dataset: DatasetCard
+    ) -> tuple[str | None, ...]:
+        """List a dataset's variants in a grid of this size; (None,) without any."""
+        named = (*self.variants, *(self.full_variants if size == "full" else ()))
+        if not named:
+            return (None,)
+        left_out = () if dataset.has_closed_labels else self.label_variants
+        return tuple(variant for variant in named if variant not in left_out)
 
     def id_of(self, variant: str | None) -> str:
         """Name the claim in rows and records: ``name`` or ``name[variant]``."""

@@ -19,12 +19,14 @@ class ClaimOptions(TypedDict, total=False):
 
     variants: tuple[str, ...]
     full_variants: tuple[str, ...]
+    label_variants: tuple[str, ...]
     needs_icl: bool
     least_demonstrations: int
     layers: tuple[int, int] | None
     datasets: tuple[str, ...]
     identity: bool
     needs_pairs: bool
+    needs_labels: bool
     formula: str
     reported: str
 

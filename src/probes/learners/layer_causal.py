@@ -11,6 +11,7 @@ from probes.errors import NumericsError
 from probes.learners.gradient import GradientLearner
 from probes.learners.in_context import ask_set, text_observation
 from probes.learners.training_trials import calibration_losses
+from probes.learners.whole_answers import stacked
 from probes.models.training.settings import TrainingSettings
 from probes.observations.observation import Observation
 
@@ -46,7 +47,7 @@ class LayerCausal(GradientLearner):
         ):
             with model.tuned(weights):
                 answered.append(ask_set(model, prompts, queries))
-        return text_observation(prompts, np.stack(answered), **chosen)
+        return text_observation(prompts, stacked(answered), **chosen)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 from probes.errors import NumericsError
 from probes.learners.gradient import GradientLearner
-from probes.learners.in_context import Base, InContext, ask_set
+from probes.learners.in_context import Base, InContext, ask_set, text_observation
 from probes.learners.training_trials import SELECTION_SETS, training_seed
+from probes.learners.whole_answers import stacked
 from probes.measurement import Array
 from probes.observations import truncation
 from probes.observations.common_support import on_common_support
@@ -45,9 +46,9 @@ class PerformanceMatched(GradientLearner):
     """Train until a quantity on calibration queries equals ICL's.
 
     Attributes:
-        quantity: "accuracy" among the labels; "loss", the right label's cross-entropy
-            over the whole vocabulary; or "change", the total variation between the
-            answer and the base model's.
+        quantity: "accuracy" among the labels, or of exact answers; "loss", the right
+            answer's cross-entropy over the whole vocabulary; or "change", the total
+            variation between the answer and the base model's.
     """
 
     quantity: Quantity
@@ -120,7 +121,7 @@ class GradientTrajectory:
         """Train the first sets at every rate, and ask their queries on the way.
 
         Raises:
-            DataError: A prompt is too long or the labels collide.
+            DataError: A prompt is too long.
         """
         from probes.models.training.training_runs import TrainingRun
 
@@ -158,12 +159,10 @@ def quantities_of(learned: Observation, base: Observation) -> Array:
     Returns:
         Shape (n_sets, n_quantities), in the order of ``QUANTITIES``.
     """
-    right = learned.label_log_probs.argmax(axis=-1) == learned.gold
-    gold = learned.gold[..., None]
-    losses = -np.take_along_axis(learned.answer_log_probs, gold, axis=-1)[..., 0]
     ours, theirs = map(np.exp, on_common_support(learned, base).log_probs)
     change = np.abs(ours - theirs).sum(-1) / 2
-    quantities = (right.astype(np.float64), losses, change)
+    right, losses = learned.is_right.astype(np.float64), -learned.right_log_probs
+    quantities = (right, losses, change)
     return np.stack([values.mean(axis=1) for values in quantities], axis=1)
 
 
@@ -184,15 +183,12 @@ def _asker(model: CausalLM, prompts: EncodedPrompts, base: Observation) -> Ask:
     """Return a function that measures a trial's quantities under some weights."""
 
     def ask(trial: TrainingRun, weights: Mapping[str, Any]) -> Array:
+        queries = prompts.task.queries[trial.index]
         with model.tuned(weights):
-            answered = ask_set(model, prompts, prompts.task.queries[trial.index])
-        alone = base.of_set(trial.index)
-        arrays = truncation.truncated(answered[None], prompts.labels.first_tokens)
-        ours = Observation(
-            arrays={**arrays, "gold": alone.gold},
-            facts={**base.facts, "n_vocab": answered.shape[-1]},
-        )
-        return np.asarray(quantities_of(ours, alone)[0])
+            answered = ask_set(model, prompts, queries)
+        of_set = replace(prompts, task=replace(prompts.task, queries=(queries,)))
+        ours = text_observation(of_set, stacked([answered]))
+        return np.asarray(quantities_of(ours, base.of_set(trial.index))[0])
 
     return ask
 

@@ -34,11 +34,18 @@ def jensen_shannon(ours: Observation, theirs: Observation) -> Measurement:
 def label_jensen_shannon(ours: Observation, theirs: Observation) -> Measurement:
     """Measure 1 − the Jensen–Shannon divergence in bits over the labels.
 
+    On open tasks the two outcomes are a right answer and any other.
+
     Raises:
         ShapeError: The two did not answer the same queries.
     """
     require_same_cells(ours, theirs)
-    return _similarity(ours.label_log_probs, theirs.label_log_probs, "labels")
+    p, q = ours.outcome_log_probs, theirs.outcome_log_probs
+    return _similarity(p, q, _outcomes(ours))
+
+
+def _outcomes(ours: Observation) -> str:
+    return "labels" if ours.has_labels else "right answers and others"
 
 
 def _similarity(p: Array, q: Array, over: str) -> Measurement:
@@ -56,13 +63,15 @@ def _similarity(p: Array, q: Array, over: str) -> Measurement:
 def label_total_variation(ours: Observation, theirs: Observation) -> Measurement:
     """Measure the total variation distance ½Σ|p − q| over the labels, in [0, 1].
 
+    On open tasks the two outcomes are a right answer and any other.
+
     Raises:
         ShapeError: The two did not answer the same queries.
     """
     require_same_cells(ours, theirs)
-    gap = np.abs(np.exp(ours.label_log_probs) - np.exp(theirs.label_log_probs))
+    gap = np.abs(np.exp(ours.outcome_log_probs) - np.exp(theirs.outcome_log_probs))
     return Measurement(
-        name="total variation, labels",
+        name=f"total variation, {_outcomes(ours)}",
         values=gap.sum(-1) / 2,
         unit="probability",
         zero="the same distribution",

@@ -22,6 +22,9 @@ from probes.observations.truncation import TRUNCATED_ARRAYS
 def averaged(answered: Sequence[Observation]) -> Observation:
     """Average a learner's answers to the same queries: probabilities, not logits.
 
+    The average knows the mean probability of every whole answer. What is decoded
+    greedily from it is not known; its ``is_right`` is the share of right answers.
+
     The average of truncated answers knows the tokens that all of them know, and these
     exactly. All others are its rest.
 
@@ -34,7 +37,7 @@ def averaged(answered: Sequence[Observation]) -> Observation:
     shared, first = on_common_support(*answered), answered[0]
     logs = np.stack(shared.known)
     mixed = np.logaddexp.reduce(logs, axis=0) - np.log(len(answered))
-    arrays, facts = first.arrays, first.facts
+    arrays, facts = {**first.arrays, **_whole_answers(answered)}, first.facts
     if shared.is_whole:
         return replace(first, arrays={**arrays, "log_probs": mixed})
     others = {name: arrays[name] for name in arrays if name != "log_probs"}
@@ -46,6 +49,18 @@ def averaged(answered: Sequence[Observation]) -> Observation:
         arrays={**others, **truncated},
         facts={**facts, "n_vocab": first.n_vocab},
     )
+
+
+def _whole_answers(answered: Sequence[Observation]) -> dict[str, NDArray[Any]]:
+    """Average what is known of whole answers."""
+    means: dict[str, NDArray[Any]] = {}
+    for name in ("answer_log_probs", "right_log_probs"):
+        if name in answered[0].arrays:
+            logs = np.stack([one[name] for one in answered])
+            means[name] = np.logaddexp.reduce(logs, axis=0) - np.log(len(answered))
+    if "is_right" in answered[0].arrays:
+        means["is_right"] = np.mean([one["is_right"] for one in answered], axis=0)
+    return means
 
 
 def _truncated(

@@ -9,11 +9,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from probes.cards import Checkpoint, DatasetCard, GridSize, ModelCard, TextRows
+from probes.cards import (
+    AnswerKind,
+    Checkpoint,
+    DatasetCard,
+    GridSize,
+    ModelCard,
+    TextRows,
+)
 from probes.cell import Cell, Settings
 from probes.claims import ClaimCard
 from probes.data.row_files import SUFFIXES
-from probes.errors import OptionError, UnknownNameError
+from probes.data.template import read_description
+from probes.errors import DataError, OptionError, UnknownNameError
 from probes.models.untrained import UNTRAINED_PREFIXES, untrained_model
 from probes.registry import Registry
 
@@ -71,7 +79,7 @@ class Grid:
             if claim.applies_to(model, dataset)
             for n in self.demonstrations or dataset.demonstrations_of(self.size)
             if n >= claim.least_demonstrations
-            for variant in claim.variants_of(self.size)
+            for variant in claim.variants_of(self.size, dataset)
         ]
 
 
@@ -177,9 +185,19 @@ def dataset_named(name: str) -> DatasetCard:
             name=_identifier(path.resolve().stem, name, DATASETS),
             family="text",
             summary=f"Given as {name}.",
-            rows=TextRows(location=str(path.resolve())),
+            rows=TextRows(
+                location=str(path.resolve()), answers=_answers_in(path.resolve())
+            ),
         )
     raise UnknownNameError.of("dataset", name, (card.name for card in DATASETS))
+
+
+def _answers_in(path: Path) -> AnswerKind:
+    """Read from its description which answers a dataset has."""
+    try:
+        return read_description(path, None)[0].answers
+    except DataError:  # the dataset's own cells report it
+        return "labels"
 
 
 def parse_demonstrations(text: str | None) -> tuple[int, ...]:
