@@ -120,6 +120,14 @@ def test_abstract_words_with_the_same_tokens_are_refused() -> None:
         def convert_ids_to_tokens(self, ids: list[int]) -> list[str]:
             return ["▁x" for _ in ids]
 
+        eos_token_id = None
+
+        def __len__(self) -> int:
+            return 1
+
+        def decode(self, ids: list[int]) -> str:
+            return "x" * len(ids)
+
     task = drawn("opinions", "abstract")
     with pytest.raises(DataError, match="foo.*bar"):
         verbalize(OneToken(), task)

@@ -32,6 +32,14 @@ class Characters:
     def convert_ids_to_tokens(self, ids: list[int]) -> list[str]:
         return [chr(token) for token in ids]
 
+    eos_token_id = None
+
+    def __len__(self) -> int:
+        return 256
+
+    def decode(self, ids: list[int]) -> str:
+        return "".join(map(chr, ids))
+
 
 def example(text: str, label: int) -> Example:
     answers = (" yes", " no")

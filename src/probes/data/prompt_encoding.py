@@ -17,6 +17,7 @@ from probes.data.tokenization import (
     Verbalized,
     common_prefix,
     encode_checked,
+    line_ends,
     require_fitting,
     verbalize,
 )
@@ -202,6 +203,11 @@ class EncodedPrompts:
             [pair[begin:cut] for pair, cut in zip(pairs, cuts, strict=True)],
             [prompt[cuts[first] :] for prompt in prompts],
         )
+
+    @cached_property
+    def line_ends(self) -> list[int]:
+        """Tokens that end an answer wherever they come."""
+        return line_ends(self.tokenizer)
 
     @cached_property
     def head(self) -> Tokens:

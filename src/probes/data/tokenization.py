@@ -5,6 +5,7 @@ Prompt and answer are tokenised together and then split.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -14,6 +15,9 @@ from probes.data.labelled_rows import LabelledRows
 from probes.data.template import Row
 from probes.data.text_tasks import Example, TextTask
 from probes.errors import DataError
+
+NEW_LINE = re.compile("[\n\rĊč]|<0x0[AD]>")
+"""Names of tokens with a new line: written out, by byte-level BPE, or as a byte."""
 
 
 class Tokenizer(Protocol):
@@ -25,9 +29,8 @@ class Tokenizer(Protocol):
     def convert_ids_to_tokens(self, ids: list[int]) -> list[str]:
         """Name tokens."""
 
-
-class Decoder(Protocol):
-    """What a tokenizer needs so that the end of an answer is known."""
+    def __len__(self) -> int:
+        """Count its tokens."""
 
     @property
     def eos_token_id(self) -> int | None:
@@ -173,20 +176,14 @@ def _end_of_answer(
     return whole[len(answered)]
 
 
-def ends_answer(tokenizer: Decoder, token: int, end: int) -> bool:
-    """Say whether a token that greedy decoding puts after an answer ends it.
-
-    Args:
-        tokenizer: The model's tokenizer.
-        token: The token.
-        end: The token that follows the answer in a prompt.
-
-    Returns:
-        Whether it is that token, ends the text, or begins a new line.
-    """
-    if token in (end, tokenizer.eos_token_id):
-        return True
-    return tokenizer.decode([token]).lstrip(" ").startswith(("\n", "\r"))
+def line_ends(tokenizer: Tokenizer) -> list[int]:
+    """List the tokens that end a line: those that begin a new one or end the text."""
+    names = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
+    may_end = [token for token, name in enumerate(names) if NEW_LINE.search(name or "")]
+    ends = {t for t in may_end if tokenizer.decode([t]).lstrip(" ")[:1] in ("\n", "\r")}
+    if tokenizer.eos_token_id is not None:
+        ends.add(tokenizer.eos_token_id)
+    return sorted(ends)
 
 
 def common_prefix(sequences: Sequence[Sequence[int]]) -> int:

@@ -1,8 +1,11 @@
 """Whole answers: how likely each one is, and whether greedy decoding gives it.
 
-An answer of several tokens is scored by teacher forcing: each of its tokens, and the
-token that ends it, is predicted after the prompt and the tokens before it. Tasks whose
-labels begin with different tokens need none of this.
+An answer is scored by teacher forcing: each of its tokens is predicted after the prompt
+and the tokens before it. The answer ends with the token that follows it in a prompt,
+with any token that begins a new line, or with the end of the text; the probabilities of
+all these ends are added up. So whole answers exclude one another, and greedy decoding
+gives an answer if it gives the answer's tokens and then an end. Tasks whose labels
+begin with different tokens need none of this.
 """
 
 from __future__ import annotations
@@ -12,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from probes.data.tokenization import ends_answer
 
 if TYPE_CHECKING:
     from probes.data.prompt_encoding import EncodedPrompts
@@ -52,19 +53,21 @@ def ask_whole(
     if not prompts.labels.scores_whole:
         return {"log_probs": ask(encoded, [0] * len(encoded))}
     pairs = zip(queries, encoded, strict=True)
-    forcing = TeacherForcing([prompts.candidates(*pair) for pair in pairs])
+    forcing = TeacherForcing(
+        [prompts.candidates(*pair) for pair in pairs], ends=prompts.line_ends
+    )
     answered = ask(*forcing.continued(encoded))
     first = np.array(answered[..., : len(encoded), :])  # frees the others
     scores = forcing.log_probs(answered)
     if not prompts.task.is_open:
         answers = np.stack([np.stack(own, axis=-1) for own in scores], axis=-2)
         return {"log_probs": first, "answer_log_probs": answers}
-    given = forcing.are_given(answered, prompts.tokenizer)
     right = [np.logaddexp.reduce(own, axis=0) for own in scores]
+    given = [np.any(own, axis=0) for own in forcing.are_given(answered)]
     return {
         "log_probs": first,
         "right_log_probs": np.stack(right, axis=-1),
-        "is_right": np.stack([np.any(own, axis=0) for own in given], axis=-1),
+        "is_right": np.stack(given, axis=-1),
     }
 
 
@@ -73,11 +76,14 @@ class TeacherForcing:
 
     Args:
         answers: For each query the tokens of its candidate answers, each with the token
-            that ends it.
+            that follows it in a prompt.
+        ends: Other tokens that end an answer as well.
     """
 
-    def __init__(self, answers: Sequence[Sequence[Tokens]]) -> None:
-        self.answers = answers
+    def __init__(
+        self, answers: Sequence[Sequence[Tokens]], ends: Sequence[int]
+    ) -> None:
+        self.answers, self._ends = answers, set(ends)
         self._rows: dict[tuple[int, tuple[int, ...]], int] = {
             (query, ()): query for query in range(len(answers))
         }
@@ -99,7 +105,7 @@ class TeacherForcing:
         return prompts, [len(given) for _, given in self._rows]
 
     def log_probs(self, answered: NDArray[Any]) -> list[list[NDArray[Any]]]:
-        """Add up the log-probabilities of every answer's tokens.
+        """Compute the log-probabilities of giving each answer and ending it.
 
         Args:
             answered: Next-token log-probabilities of the continued prompts, shape
@@ -109,42 +115,39 @@ class TeacherForcing:
             For each query and each of its answers, shape (…).
         """
         return [
-            [
-                answered[..., self._path(query, answer), answer]
-                .astype(np.float64)
-                .sum(axis=-1)
-                for answer in own
-            ]
+            [self._log_prob(answered, query, answer) for answer in own]
             for query, own in enumerate(self.answers)
         ]
 
-    def are_given(
-        self, answered: NDArray[Any], tokenizer: Any
-    ) -> list[list[NDArray[np.bool_]]]:
+    def are_given(self, answered: NDArray[Any]) -> list[list[NDArray[np.bool_]]]:
         """Check for every answer whether greedy decoding gives it and ends it."""
         likeliest = answered.argmax(axis=-1)  # (…, n_prompts); of equals the lower id
         return [
-            [
-                self._is_given(likeliest[..., self._path(query, a)], a, tokenizer)
-                for a in own
-            ]
+            [self._is_given(likeliest, query, answer) for answer in own]
             for query, own in enumerate(self.answers)
         ]
+
+    def _log_prob(
+        self, answered: NDArray[Any], query: int, answer: Tokens
+    ) -> NDArray[Any]:
+        *words, end = answer
+        *before, last = self._path(query, answer)
+        ends = sorted({e for e in self._ends if e < answered.shape[-1]} | {end})
+        spoken = answered[..., before, words].astype(np.float64).sum(axis=-1)
+        ended = answered[..., last, ends].astype(np.float64)
+        return np.asarray(spoken + np.logaddexp.reduce(ended, axis=-1))
+
+    def _is_given(
+        self, likeliest: NDArray[Any], query: int, answer: Tokens
+    ) -> NDArray[np.bool_]:
+        *words, end = answer
+        decoded = likeliest[..., self._path(query, answer)]  # (…, n_tokens)
+        is_same = (decoded[..., :-1] == words).all(axis=-1)
+        return np.asarray(is_same & np.isin(decoded[..., -1], [*self._ends, end]))
 
     def _path(self, query: int, answer: Tokens) -> list[int]:
         """List the prompts after which an answer's tokens are predicted."""
         return [self._rows[query, tuple(answer[:n])] for n in range(len(answer))]
-
-    @staticmethod
-    def _is_given(
-        decoded: NDArray[Any], answer: Tokens, tokenizer: Any
-    ) -> NDArray[np.bool_]:
-        """Compare tokens decoded greedily, (…, n_tokens), with an answer's."""
-        *words, end = answer
-        last = decoded[..., -1]
-        ends = [t for t in np.unique(last).tolist() if ends_answer(tokenizer, t, end)]
-        is_same = (decoded[..., :-1] == words).all(axis=-1)
-        return np.asarray(is_same & np.isin(last, ends))
 
 
 def stacked(answered: Sequence[Answers]) -> Answers:
