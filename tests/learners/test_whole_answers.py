@@ -101,13 +101,17 @@ def test_exact_answers_are_those_that_the_library_generates(
 
 def plain_score(model: CausalLM, prompts: Any, query: Example, prompt: Any) -> float:
     """Add up all right answers' probabilities in a plain teacher-forced loop."""
-    scores, ends = [], ends_of_lines(model.tokenizer)
-    for text in right_texts(prompts.task, query):
-        answer = model.tokenizer([text], add_special_tokens=False)["input_ids"][0]
-        logs = plain_log_probs(model, prompt, [*answer, 0])
-        own = sum(logs[i, token] for i, token in enumerate(answer))
-        scores.append(own + np.logaddexp.reduce(logs[-1, ends]))
+    texts = right_texts(prompts.task, query)
+    scores = [plain_answer(model, text, prompt) for text in texts]
     return float(np.logaddexp.reduce(scores))
+
+
+def plain_answer(model: CausalLM, text: str, prompt: Any) -> float:
+    """Add up the log-probabilities of an answer's tokens and of its end."""
+    answer = model.tokenizer([text], add_special_tokens=False)["input_ids"][0]
+    logs = plain_log_probs(model, prompt, [*answer, 0])
+    own = sum(logs[i, token] for i, token in enumerate(answer))
+    return float(own + np.logaddexp.reduce(logs[-1, ends_of_lines(model.tokenizer)]))
 
 
 @cache
@@ -191,6 +195,26 @@ def test_demonstrations_side_by_side_are_scored_as_any_prompt(
     side, line = PositionFree().observe(one), InContext().observe(one)
     np.testing.assert_allclose(side.right_log_probs, line.right_log_probs, atol=1e-4)
     np.testing.assert_array_equal(side.is_right, line.is_right)
+
+
+def test_labels_that_begin_alike_are_scored_by_their_whole_words(
+    model: CausalLM, tmp_path: Path
+) -> None:
+    outputs = {word: ("sad", "sat", "s")[i % 3] for i, word in enumerate(WORDS)}
+    card = write_rows(tmp_path / "labels", outputs, N_TRAIN, answers="labels")
+    few = Settings(n_sets=2, n_queries=6, n_calibration=4)
+    context = context_of(model, card, InContext(), few)
+    prompts, found = context.prompts(), InContext().observe(context)
+    for index in range(few.n_sets):
+        for number, prompt in enumerate(prompts.in_context(index)):
+            wanted = [
+                plain_answer(model, text, prompt) for text in prompts.task.answers
+            ]
+            ours = found.answer_log_probs[index, number]
+            np.testing.assert_allclose(ours, wanted, atol=1e-4)
+    assert found.label_log_probs.shape == (2, 6, 3)
+    assert np.exp(found.answer_log_probs).sum(axis=-1).max() <= 1  # they exclude others
+    assert "is_right" not in found.arrays
 
 
 PLURALS = (

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from probes.cards import DatasetCard, TextRows
+from probes.cards import AnswerKind, DatasetCard, TextRows
 from probes.models.causal_lm.causal_lm import CausalLM
 from tests.support.tiny_models import tiny
 
@@ -49,7 +49,12 @@ def talkative(kind: str) -> CausalLM:
 
 
 def write_rows(
-    folder: Path, outputs: dict[str, Any], train: int, *, answer: str = "{label}"
+    folder: Path,
+    outputs: dict[str, Any],
+    train: int,
+    *,
+    answer: str = "{label}",
+    answers: AnswerKind = "open",
 ) -> DatasetCard:
     """Write inputs with their outputs as a dataset; the first ones are train rows."""
     folder.mkdir(exist_ok=True)
@@ -57,8 +62,9 @@ def write_rows(
     for split, part in (("train", rows[:train]), ("test", rows[train:])):
         text = "".join(json.dumps(row) + "\n" for row in part)
         (folder / f"{split}.jsonl").write_text(text, "utf-8")
-    (folder / "dataset.toml").write_text(TOML.replace("ANSWER", answer), "utf-8")
-    rows_of = TextRows(location=str(folder), answers="open")
+    described = TOML.replace("ANSWER", answer).replace('"open"', f'"{answers}"')
+    (folder / "dataset.toml").write_text(described, "utf-8")
+    rows_of = TextRows(location=str(folder), answers=answers)
     return DatasetCard(name=folder.name, family="text", summary="", rows=rows_of)
 
 
