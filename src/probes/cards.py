@@ -12,6 +12,8 @@ Inputs = Literal["uniform", "normal", "laplace", "exponential"]
 Keeps = Literal["nothing", "embeddings_and_norms"]
 AnswerKind = Literal["labels", "open"]
 """A row's answer: one of a closed set of labels, or any words."""
+CHANGES_OF_A_CLOSED_SET = ("flipped", "abstract")
+"""Changes of the demonstrations' labels that open answers do not allow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +163,7 @@ class ModelCard:
         return self.kind == "constructed"
 
     @property
-    def has_untrained_twin(self) -> bool:
+    def has_untrained_version(self) -> bool:
         """Whether its weights were trained, so that random ones are a control."""
         return self.kind != "constructed"
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from probes.cards import DatasetCard, Family, GridSize, ModelCard
+from probes.cards import (
+    CHANGES_OF_A_CLOSED_SET,
+    DatasetCard,
+    Family,
+    GridSize,
+    ModelCard,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +25,6 @@ class ClaimCard:
         variants: An optimiser or a sub-model each. Every variant is a cell of its own,
             and observations read ``cell.variant``.
         full_variants: Further ones, which only ``--grid full`` runs.
-        label_variants: Those of both that need a closed set of labels.
         needs_icl: Whether it applies only if the demonstrations teach the model.
         least_demonstrations: The smallest number that it is about; order needs two.
         layers: How many layers the network must have: (lowest, highest); None: any.
@@ -28,7 +33,7 @@ class ClaimCard:
             nobody counts it as support.
         needs_pairs: Whether it is only about linear self-attention on tokens (x, y).
         needs_labels: Whether it is only about a closed set of labels.
-        formula: What is measured, in symbols or words.
+        measured: What is measured, in symbols or words.
         refuted_if: What would refute it; read off the call of the judge.
         controls: What the measurement is compared with, so that it means something.
         reported: What the papers found; "not measured" if they did not look.
@@ -40,7 +45,6 @@ class ClaimCard:
     on: Family
     variants: tuple[str, ...] = ()
     full_variants: tuple[str, ...] = ()
-    label_variants: tuple[str, ...] = ()
     needs_icl: bool = False
     least_demonstrations: int = 1
     layers: tuple[int, int] | None = None
@@ -48,7 +52,7 @@ class ClaimCard:
     identity: bool = False
     needs_pairs: bool = False
     needs_labels: bool = False
-    formula: str = ""
+    measured: str = ""
     refuted_if: str = ""
     controls: str = ""
     reported: str = ""
@@ -70,11 +74,14 @@ class ClaimCard:
     def variants_of(
         self, size: GridSize, dataset: DatasetCard
     ) -> tuple[str | None, ...]:
-        """List a dataset's variants in a grid of this size; (None,) without any."""
+        """List the variants in a grid of this size; (None,) if there are none.
+
+        Open answers have no variant that changes a closed set of labels.
+        """
         named = (*self.variants, *(self.full_variants if size == "full" else ()))
         if not named:
             return (None,)
-        left_out = () if dataset.has_closed_labels else self.label_variants
+        left_out = () if dataset.has_closed_labels else CHANGES_OF_A_CLOSED_SET
         return tuple(variant for variant in named if variant not in left_out)
 
     def id_of(self, variant: str | None) -> str:

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from probes.cards import CHANGES_OF_A_CLOSED_SET
 from probes.data.labelled_rows import LabelledRows
 from probes.data.template import Row
 from probes.errors import DataError
@@ -50,7 +51,7 @@ def require_changeable(rows: LabelledRows, labels: Labels) -> None:
     Raises:
         DataError: The answers are open, and would be flipped or renamed.
     """
-    if rows.description.is_open and labels in ("flipped", "abstract"):
+    if rows.description.is_open and labels in CHANGES_OF_A_CLOSED_SET:
         raise DataError(
             f"{rows.name} has open answers, and its labels were to be {labels}. "
             f"Expected 'gold' or 'shuffled', because open answers have no closed set "
