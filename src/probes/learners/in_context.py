@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -117,9 +118,7 @@ def ask_encoded(
     Returns:
         Arrays with the leading axis n_queries (see ``whole_answers``).
     """
-    return ask_whole(
-        prompts, queries, encoded, lambda p, _: model.next_token_log_probs(p)
-    )
+    return ask_whole(prompts, queries, encoded, model.next_token_log_probs)
 
 
 def ask_alone(model: CausalLM, prompts: EncodedPrompts) -> Answers:
@@ -163,7 +162,7 @@ def ask_stack(
             prompts,
             queries[0],
             prompts.alone(queries[0]),
-            lambda p, _: model.log_probs_of_stack(weights, p),
+            partial(model.log_probs_of_stack, weights),
         )
     answered = []
     for place, of_set in enumerate(queries):

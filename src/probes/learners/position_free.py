@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from probes.learners.in_context import reads_once, text_observation
-from probes.learners.whole_answers import Answers, ask_whole, stacked
+from probes.learners.whole_answers import (
+    Answers,
+    ask_whole,
+    stacked,
+    token_by_token,
+)
 from probes.observations.learner_cost import LearnerCost, PromptSizes
 from probes.observations.observation import Observation
 
@@ -61,5 +66,5 @@ def _ask_side_by_side(model: Any, prompts: EncodedPrompts, index: int) -> Answer
         prompts,
         prompts.task.queries[index],
         queries,
-        lambda p, _: log_probs_after(model, head, windows, p),
+        token_by_token(lambda p, _: log_probs_after(model, head, windows, p)),
     )

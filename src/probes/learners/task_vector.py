@@ -20,7 +20,12 @@ import numpy as np
 from probes.errors import DataError
 from probes.learners.in_context import text_observation
 from probes.learners.training_trials import SELECTION_SETS
-from probes.learners.whole_answers import Answers, ask_whole, stacked
+from probes.learners.whole_answers import (
+    Answers,
+    ask_whole,
+    stacked,
+    token_by_token,
+)
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
@@ -176,9 +181,7 @@ def _ask_with(
     """Ask queries alone, with a patched state at the last token of each prompt."""
     from probes.models.causal_lm.activation_patching import log_probs_with
 
-    return ask_whole(
-        prompts,
-        queries,
-        prompts.alone(queries),
-        lambda p, n: log_probs_with(model, p, layer, vector, form=form, n_after=n),
-    )
+    def ask(asked: Sequence[list[int]], n_after: Sequence[int]) -> Any:
+        return log_probs_with(model, asked, layer, vector, form=form, n_after=n_after)
+
+    return ask_whole(prompts, queries, prompts.alone(queries), token_by_token(ask))

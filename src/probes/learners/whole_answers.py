@@ -11,6 +11,7 @@ begin with different tokens need none of this.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,8 +25,12 @@ Tokens = list[int]
 Answers = Mapping[str, NDArray[Any]]
 """A learner's answers to queries: arrays of an observation, by name."""
 Ask = Callable[[Sequence[Tokens], Sequence[int]], NDArray[Any]]
-"""Compute next-token log-probabilities, shape (…, n_prompts, n_vocab). The arguments
-are prompts, and how many tokens at the end of each belong to its answer."""
+"""Compute next-token log-probabilities, shape (…, n_answers, n_vocab). The arguments
+are prompts, and after how many of its last tokens each one is answered. The answers are
+in the order of the prompts and of their tokens."""
+AskLast = Callable[[Sequence[Tokens], Sequence[int]], NDArray[Any]]
+"""The same for prompts that are answered after their last token only. The second
+argument is how many tokens at the end of each belong to its answer."""
 
 
 def ask_whole(
@@ -51,13 +56,13 @@ def ask_whole(
         DataError: A prompt with an answer is longer than the model's context.
     """
     if not prompts.labels.scores_whole:
-        return {"log_probs": ask(encoded, [0] * len(encoded))}
+        return {"log_probs": ask(encoded, [1] * len(encoded))}
     pairs = zip(queries, encoded, strict=True)
     forcing = TeacherForcing(
         [prompts.candidates(*pair) for pair in pairs], ends=prompts.line_ends
     )
     answered = ask(*forcing.continued(encoded))
-    first = np.array(answered[..., : len(encoded), :])  # frees the others
+    first = np.array(answered[..., forcing.first_rows, :])
     scores = forcing.log_probs(answered)
     if not prompts.task.is_open:
         answers = np.stack([np.stack(own, axis=-1) for own in scores], axis=-2)
@@ -84,70 +89,84 @@ class TeacherForcing:
         self, answers: Sequence[Sequence[Tokens]], ends: Sequence[int]
     ) -> None:
         self.answers, self._ends = answers, set(ends)
-        self._rows: dict[tuple[int, tuple[int, ...]], int] = {
-            (query, ()): query for query in range(len(answers))
-        }
-        for query, own in enumerate(answers):
-            for answer in own:
-                for n in range(1, len(answer)):
-                    place = (query, tuple(answer[:n]))
-                    self._rows.setdefault(place, len(self._rows))
+        rows = count()
+        self._rows = [
+            [[next(rows) for _ in answer] for answer in own] for own in answers
+        ]
+
+    @property
+    def first_rows(self) -> list[int]:
+        """The answer after each query's prompt alone."""
+        return [own[0][0] for own in self._rows]
 
     def continued(
         self, encoded: Sequence[Tokens]
     ) -> tuple[Sequence[Tokens], Sequence[int]]:
-        """Continue the queries' prompts; the first ones are the prompts themselves.
+        """Continue each query's prompt by each of its answers, without the end.
 
         Returns:
-            Prompts, and how many tokens at the end of each belong to its answer.
+            Prompts, and after how many of its last tokens each one is answered.
         """
-        prompts = [[*encoded[query], *given] for query, given in self._rows]
-        return prompts, [len(given) for _, given in self._rows]
+        prompts = [
+            [*prompt, *answer[:-1]]
+            for prompt, own in zip(encoded, self.answers, strict=True)
+            for answer in own
+        ]
+        return prompts, [len(answer) for own in self.answers for answer in own]
 
     def log_probs(self, answered: NDArray[Any]) -> list[list[NDArray[Any]]]:
         """Compute the log-probabilities of giving each answer and ending it.
 
         Args:
             answered: Next-token log-probabilities of the continued prompts, shape
-                (…, n_prompts, n_vocab).
+                (…, n_answers, n_vocab).
 
         Returns:
             For each query and each of its answers, shape (…).
         """
         return [
-            [self._log_prob(answered, query, answer) for answer in own]
-            for query, own in enumerate(self.answers)
+            [self._log_prob(answered, *pair) for pair in zip(own, rows, strict=True)]
+            for own, rows in zip(self.answers, self._rows, strict=True)
         ]
 
     def are_given(self, answered: NDArray[Any]) -> list[list[NDArray[np.bool_]]]:
         """Check for every answer whether greedy decoding gives it and ends it."""
-        likeliest = answered.argmax(axis=-1)  # (…, n_prompts); of equals the lower id
+        likeliest = answered.argmax(axis=-1)  # (…, n_answers); of equals the lower id
         return [
-            [self._is_given(likeliest, query, answer) for answer in own]
-            for query, own in enumerate(self.answers)
+            [self._is_given(likeliest, *pair) for pair in zip(own, rows, strict=True)]
+            for own, rows in zip(self.answers, self._rows, strict=True)
         ]
 
     def _log_prob(
-        self, answered: NDArray[Any], query: int, answer: Tokens
+        self, answered: NDArray[Any], answer: Tokens, rows: list[int]
     ) -> NDArray[Any]:
         *words, end = answer
-        *before, last = self._path(query, answer)
         ends = sorted({e for e in self._ends if e < answered.shape[-1]} | {end})
-        spoken = answered[..., before, words].astype(np.float64).sum(axis=-1)
-        ended = answered[..., last, ends].astype(np.float64)
+        spoken = answered[..., rows[:-1], words].astype(np.float64).sum(axis=-1)
+        ended = answered[..., rows[-1], ends].astype(np.float64)
         return np.asarray(spoken + np.logaddexp.reduce(ended, axis=-1))
 
     def _is_given(
-        self, likeliest: NDArray[Any], query: int, answer: Tokens
+        self, likeliest: NDArray[Any], answer: Tokens, rows: list[int]
     ) -> NDArray[np.bool_]:
         *words, end = answer
-        decoded = likeliest[..., self._path(query, answer)]  # (…, n_tokens)
+        decoded = likeliest[..., rows]  # (…, n_tokens)
         is_same = (decoded[..., :-1] == words).all(axis=-1)
         return np.asarray(is_same & np.isin(decoded[..., -1], [*self._ends, end]))
 
-    def _path(self, query: int, answer: Tokens) -> list[int]:
-        """List the prompts after which an answer's tokens are predicted."""
-        return [self._rows[query, tuple(answer[:n])] for n in range(len(answer))]
+
+def token_by_token(ask_last: AskLast) -> Ask:
+    """Answer within prompts by a function that answers at their end only."""
+
+    def ask(prompts: Sequence[Tokens], n_read: Sequence[int]) -> NDArray[Any]:
+        cut = [
+            (prompt[: len(prompt) - after], n - 1 - after)
+            for prompt, n in zip(prompts, n_read, strict=True)
+            for after in reversed(range(n))
+        ]
+        return ask_last([tokens for tokens, _ in cut], [n for _, n in cut])
+
+    return ask
 
 
 def stacked(answered: Sequence[Answers]) -> Answers:
