@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from probes.models.training.training_runs import TrainingRun
 from probes.observations.request import LearnerContext, Request
 from probes.run.grid import model_named
 from tests.support.open_answers import (
+    ends_of_lines,
     generated,
     plain_log_probs,
     talkative,
@@ -112,17 +112,6 @@ def plain_answer(model: CausalLM, text: str, prompt: Any) -> float:
     logs = plain_log_probs(model, prompt, [*answer, 0])
     own = sum(logs[i, token] for i, token in enumerate(answer))
     return float(own + np.logaddexp.reduce(logs[-1, ends_of_lines(model.tokenizer)]))
-
-
-@cache
-def ends_of_lines(tokenizer: Any) -> list[int]:
-    """Decode every token, and keep those with nothing but space before a new line."""
-    return [
-        token
-        for token in range(len(tokenizer))
-        if token == tokenizer.eos_token_id
-        or tokenizer.decode([token]).lstrip(" ").startswith(("\n", "\r"))
-    ]
 
 
 def test_right_answers_are_scored_as_in_a_plain_loop(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,17 @@ def words(n: int, seed: int = 0) -> list[str]:
     return list(made)
 
 
+@cache
+def ends_of_lines(tokenizer: Any) -> list[int]:
+    """Decode every token, and keep those with nothing but space before a new line."""
+    return [
+        token
+        for token in range(len(tokenizer))
+        if token == tokenizer.eos_token_id
+        or tokenizer.decode([token]).lstrip(" ").startswith(("\n", "\r"))
+    ]
+
+
 def generated(model: CausalLM, prompt: Sequence[int]) -> str:
     """Decode greedily by the library, and give the text up to the end of the line."""
     asked = torch.tensor([list(prompt)], device=model.device)
@@ -84,6 +96,7 @@ def generated(model: CausalLM, prompt: Sequence[int]) -> str:
         attention_mask=torch.ones_like(asked),
         do_sample=False,
         max_new_tokens=MOST_NEW,
+        eos_token_id=ends_of_lines(model.tokenizer),
         pad_token_id=0,
     )
     text = model.tokenizer.decode(found[0, len(prompt) :], skip_special_tokens=True)
