@@ -172,7 +172,7 @@ def ask_stack(
 
 
 def text_observation(
-    prompts: EncodedPrompts, answers: Answers, **facts: Any
+    prompts: EncodedPrompts, answers: Answers, *, first_set: int = 0, **facts: Any
 ) -> Observation:
     """Put a learner's answers and the right ones into an observation.
 
@@ -183,20 +183,24 @@ def text_observation(
         prompts: The prompts that were answered.
         answers: ``log_probs``, shape (n_sets, n_queries, n_vocab), in nats, and what
             ``ask_whole`` adds where whole answers are scored.
+        first_set: Index in the cell of the first of these sets.
         facts: Plain values to keep with the answers.
     """
-    firsts, n_vocab = prompts.labels.first_tokens, answers["log_probs"].shape[-1]
-    is_open, queries = prompts.task.is_open, prompts.task.queries
-    kept = truncated(answers["log_probs"], [] if is_open else sorted(set(firsts)))
-    if "log_probs" not in kept:
-        facts = {"n_vocab": n_vocab, **facts}
+    firsts, queries = prompts.labels.first_tokens, prompts.task.queries
     whole = {name: array for name, array in answers.items() if name != "log_probs"}
-    if is_open:
-        whole["gold_tokens"] = _gold_tokens(queries, firsts)
+    if prompts.task.is_open:
+        labels, right = [], _gold_tokens(queries, firsts)
+        whole["gold_tokens"] = right
+        exact = np.where(right < 0, right[..., :1], right)  # no token is −1
     else:
+        labels, exact = sorted(set(firsts)), None
         gold = [[query.label for query in of_set] for of_set in queries]
         whole["gold"] = np.array(gold, dtype=np.int64)
         facts = {"label_tokens": firsts, **facts}
+    log_probs = answers["log_probs"]
+    kept = truncated(log_probs, labels, gold_tokens=exact, first_set=first_set)
+    if "log_probs" not in kept:
+        facts = {"n_vocab": log_probs.shape[-1], **facts}
     return Observation(arrays={**kept, **whole}, facts=facts)
 
 

@@ -20,9 +20,8 @@ from probes.learners.in_context import Base, InContext, ask_set, text_observatio
 from probes.learners.training_trials import SELECTION_SETS, training_seed
 from probes.learners.whole_answers import stacked
 from probes.measurement import Array
-from probes.observations import truncation
-from probes.observations.common_support import on_common_support
 from probes.observations.observation import Observation
+from probes.observations.token_sums import ERRORS_WIDE, sum_over_tokens
 
 if TYPE_CHECKING:
     from probes.data.prompt_encoding import EncodedPrompts
@@ -91,7 +90,7 @@ class MatchedSelection:
         r, p = _nearest(gaps, path["points"][..., QUANTITIES.index("loss")])
         off = abs(float(gaps[:, r, p].mean()))
         if self.quantity == "change":
-            off += _change_in_the_rest(icl, base)
+            off += _error_of_change(icl, base)
         tolerance = MATCH_TOLERANCE * abs(float(wanted.mean() - start.mean()))
         return Observation(
             arrays={"gaps": gaps[:, r, p, None]},
@@ -159,24 +158,26 @@ def quantities_of(learned: Observation, base: Observation) -> Array:
     Returns:
         Shape (n_sets, n_quantities), in the order of ``QUANTITIES``.
     """
-    ours, theirs = map(np.exp, on_common_support(learned, base).log_probs)
-    change = np.abs(ours - theirs).sum(-1) / 2
     right, losses = learned.is_right.astype(np.float64), -learned.right_log_probs
-    quantities = (right, losses, change)
+    change = sum_over_tokens(_halved_changes, learned, base)
+    quantities = (right, losses, change.values)
     return np.stack([values.mean(axis=1) for values in quantities], axis=1)
 
 
-def _change_in_the_rest(icl: Observation, base: Observation) -> float:
-    """Bound the error of two measured changes, ICL's and GD's.
+def _halved_changes(log_probs: Sequence[Array]) -> Array:
+    """Give each token's share of the total variation of two answers."""
+    ours, theirs = map(np.exp, log_probs)
+    return np.asarray(np.abs(ours - theirs) / 2)
 
-    The total variation of truncated answers is known up to the larger of the two rests.
-    GD's rest is not known here, but truncation bounds it by ``MOST_REST``.
+
+def _error_of_change(icl: Observation, base: Observation) -> float:
+    """Bound the error of the difference of two changes, ICL's and GD's.
+
+    The change of a truncated answer is an estimate. The error of GD's is not known
+    here, and is taken to be as large as ICL's.
     """
-    if not truncation.is_large(base.n_vocab):
-        return 0.0
-    ours, alone = on_common_support(icl, base).rests
-    of_both = np.maximum(ours, alone) + alone
-    return float(of_both[:SELECTION_SETS].mean()) + truncation.MOST_REST
+    errors = sum_over_tokens(_halved_changes, icl, base).errors[:SELECTION_SETS]
+    return float(ERRORS_WIDE * np.sqrt(2 * (errors**2).sum()) / errors.size)
 
 
 def _asker(model: CausalLM, prompts: EncodedPrompts, base: Observation) -> Ask:
@@ -187,7 +188,7 @@ def _asker(model: CausalLM, prompts: EncodedPrompts, base: Observation) -> Ask:
         with model.tuned(weights):
             answered = ask_set(model, prompts, queries)
         of_set = replace(prompts, task=replace(prompts.task, queries=(queries,)))
-        ours = text_observation(of_set, stacked([answered]))
+        ours = text_observation(of_set, stacked([answered]), first_set=trial.index)
         return np.asarray(quantities_of(ours, base.of_set(trial.index))[0])
 
     return ask
