@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from probes.data.answer_ends import line_ends
 from probes.data.prompt_encoding import EncodedPrompts
 from probes.data.template import Description
 from probes.data.text_tasks import Example, TextTask
-from probes.data.tokenization import line_ends, verbalize
+from probes.data.tokenization import verbalize
 from probes.errors import DataError
 
 

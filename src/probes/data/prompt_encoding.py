@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
+from probes.data.answer_ends import line_ends
 from probes.data.text_tasks import Example, TextTask
 from probes.data.tokenization import (
     Tokenizer,
     Verbalized,
     common_prefix,
     encode_checked,
-    line_ends,
     require_fitting,
     verbalize,
 )

@@ -5,7 +5,6 @@ Prompt and answer are tokenised together and then split.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -15,9 +14,6 @@ from probes.data.labelled_rows import LabelledRows
 from probes.data.template import Row
 from probes.data.text_tasks import Example, TextTask
 from probes.errors import DataError
-
-NEW_LINE = re.compile("[\n\rĊč]|<0x0[AD]>")
-"""Names of tokens with a new line: written out, by byte-level BPE, or as a byte."""
 
 
 class Tokenizer(Protocol):
@@ -174,16 +170,6 @@ def _end_of_answer(
             f"another separator, or an answer that ends in a letter or a digit."
         )
     return whole[len(answered)]
-
-
-def line_ends(tokenizer: Tokenizer) -> list[int]:
-    """List the tokens that end a line: those that begin a new one or end the text."""
-    names = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
-    may_end = [token for token, name in enumerate(names) if NEW_LINE.search(name or "")]
-    ends = {t for t in may_end if tokenizer.decode([t]).lstrip(" ")[:1] in ("\n", "\r")}
-    if tokenizer.eos_token_id is not None:
-        ends.add(tokenizer.eos_token_id)
-    return sorted(ends)
 
 
 def common_prefix(sequences: Sequence[Sequence[int]]) -> int:

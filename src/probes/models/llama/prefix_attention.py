@@ -98,7 +98,7 @@ class PrefixAttention:
     ) -> Tensor:
         """Attend from the tokens that are read to their prefix and their suffix."""
         if not self.layout.reads_last:
-            return self._attend_from_many(query, key, value, layer=layer, window=window)
+            return self._attend_from_many(query, key, value, layer, window)
         n, suffixes = self.layout.n_prefix_tokens, self.layout.suffixes
         n_trees, n_suffixes = suffixes.lengths.shape
         self._fill_cache(layer, key, value)
@@ -118,13 +118,7 @@ class PrefixAttention:
         return seen.flatten(3, 4).flatten(1, 2)
 
     def _attend_from_many(
-        self,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        *,
-        layer: int,
-        window: int | None,
+        self, query: Tensor, key: Tensor, value: Tensor, layer: int, window: int | None
     ) -> Tensor:
         """Attend from several tokens of a suffix: from all, of which these are kept."""
         rows, n_heads = self.layout.rows[0], query.shape[2]
