@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from probes.bounded_io import brief
-from probes.data.template import Description
+from probes.cards import AnswerKind
+from probes.data.template import Description, read_description
 from probes.errors import DataError
 
 MOST_ANSWERS = 10
 """Right answers of one row. A word with more of them asks for no particular answer."""
+
+
+def answers_declared_in(place: Path) -> AnswerKind:
+    """Read from the description of a folder or file of rows which answers it has."""
+    try:
+        return read_description(place, None)[0].answers
+    except DataError:  # the dataset's own cells report it
+        return "labels"
 
 
 def listed_answers(value: Any, description: Description) -> list[Any]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from probes.cards import (
-    AnswerKind,
     Checkpoint,
     DatasetCard,
     GridSize,
@@ -19,9 +18,12 @@ from probes.cards import (
 )
 from probes.cell import Cell, Settings
 from probes.claims import ClaimCard
+from probes.data.right_answers import answers_declared_in
 from probes.data.row_files import SUFFIXES
-from probes.data.template import read_description
-from probes.errors import DataError, OptionError, UnknownNameError
+from probes.errors import OptionError, UnknownNameError
+from probes.models.files.converted_models import fetched_folder
+from probes.models.files.gguf_conversion import converted_checkpoint
+from probes.models.files.packaged_checkpoint import PackagedCheckpoint
 from probes.models.untrained import UNTRAINED_PREFIXES, untrained_model
 from probes.registry import Registry
 
@@ -90,8 +92,9 @@ def parse_models(text: str | None) -> tuple[ModelCard, ...]:
         text: Names separated by commas; empty or None for every model that ships.
 
     Raises:
-        UnknownNameError: A name is neither registered nor a folder nor a Hub id.
+        UnknownNameError: A name is not that of a model.
         OptionError: A name cannot be used.
+        ModelError: A model has not been fetched, or a GGUF file cannot be converted.
     """
     if not text:
         return tuple(card for card in MODELS if card.shipped)
@@ -99,22 +102,28 @@ def parse_models(text: str | None) -> tuple[ModelCard, ...]:
 
 
 def model_named(name: str) -> ModelCard:
-    """Find a model: registered, untrained, a local folder or a Hub id.
+    """Find a model: registered, untrained, a folder, a GGUF file or a Hub id.
 
     Raises:
         UnknownNameError: It is none of these.
         OptionError: The untrained model cannot be made.
+        ModelError: It has not been fetched, or the GGUF file cannot be converted.
     """
     for keeps, prefix in UNTRAINED_PREFIXES.items():
         if name.startswith(f"{prefix}:"):
             of = model_named(name.removeprefix(f"{prefix}:"))
             return untrained_model(of, keeps=keeps)
     if name in MODELS:
-        return MODELS.get(name)
+        card = MODELS.get(name)
+        if isinstance(card.weights, PackagedCheckpoint):
+            fetched_folder(card.weights)  # raises before anything is measured
+        return card
     folder = _path_of(name)
     if os.path.isdir(folder):
         location = str(folder.resolve())
         return _any_model(folder.resolve().name, Checkpoint(location=location), name)
+    if folder.suffix.lower() == ".gguf":
+        return _any_model(folder.stem, converted_checkpoint(folder), name)
     if name.count("/") == 1 and not name.startswith((".", "/", "~")):
         hub_id, _, revision = name.partition("@")
         source = Checkpoint(location=hub_id, revision=revision or "main")
@@ -127,8 +136,7 @@ def model_named(name: str) -> ModelCard:
 def _path_of(name: str) -> Path:
     """Read a name as a path.
 
-    Callers ask ``os.path`` about it, which never raises. The methods of ``Path`` do, if
-    a name is too long for the system or has characters that no file name has.
+    Callers ask ``os.path`` about it, which never raises; methods of ``Path`` may.
     """
     try:
         return Path(name).expanduser()
@@ -181,23 +189,14 @@ def dataset_named(name: str) -> DatasetCard:
             f".csv file, or a folder with train and test files. Check the path."
         )
     if os.path.isdir(path) or path.suffix in SUFFIXES:
+        full = path.resolve()
         return DatasetCard(
-            name=_identifier(path.resolve().stem, name, DATASETS),
+            name=_identifier(full.stem, name, DATASETS),
             family="text",
             summary=f"Given as {name}.",
-            rows=TextRows(
-                location=str(path.resolve()), answers=_answers_in(path.resolve())
-            ),
+            rows=TextRows(location=str(full), answers=answers_declared_in(full)),
         )
     raise UnknownNameError.of("dataset", name, (card.name for card in DATASETS))
-
-
-def _answers_in(path: Path) -> AnswerKind:
-    """Read from its description which answers a dataset has."""
-    try:
-        return read_description(path, None)[0].answers
-    except DataError:  # the dataset's own cells report it
-        return "labels"
 
 
 def parse_demonstrations(text: str | None) -> tuple[int, ...]:
