@@ -45,7 +45,7 @@ def test_the_design_of_llama_is_plain() -> None:
     )
 
 
-UNKNOWN = {
+UNKNOWN: dict[str, dict[str, Any]] = {
     "capped_scores": {"attn_logit_softcapping": 50.0},
     "both_directions": {"use_bidirectional_attention": True},
     "activation": {"hidden_activation": "relu"},

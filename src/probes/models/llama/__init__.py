@@ -15,6 +15,7 @@ The model:
 - ``linear_maps``: the weights by name, and products with them.
 - ``axes``: splitting axes, selecting tokens, and products of stacks.
 - ``prepacked_linear``: products with frozen weights.
+- ``dense_linear``: products with weights that training moves.
 
 Inference, for prompts that share a prefix:
 
