@@ -18,30 +18,22 @@ from probes.measures.step_matching import matching_details, matching_remark
 from probes.observations.observation import Observation
 from probes.verdicts.judge import Judge
 
-ROUNDING = (
-    1e-12  # float64 keeps 16 digits; four are left for sums of 10 inputs, 20 terms
-)
+# float64 keeps 16 digits; four are left for sums of 10 inputs, 20 terms
+ROUNDING = 1e-12
 ELSEWHERE = (
-    "linear_normal",
+    "linear_scaled",
+    "linear_skewed",
+    "linear_noisy",
+    "linear_normal",  # with --grid full, like those below
     "linear_laplace",
     "linear_exponential",
     "linear_strong",
-)  # with --grid full
+)
 FLAT = 0.02  # five times what the published layer loses against GD, .0017 of .4167
 CLOSE = 0.05  # a twentieth of the answers' size: the published distance .0225 of ~.91
 
 
-@claim(
-    "One layer of linear self-attention predicts as one GD step does.",
-    source="von Oswald et al. 2022, Proposition 1 and Figure 2",
-    on="regression",
-    needs_icl=True,
-    layers=(1, 1),
-    formula="|ŷ_ICL − ŷ_GD| over the root mean square of the answers; also on the "
-    "worst task found",
-    controls="GD++, Newton and spoiled constructions",
-    reported="constructed: equal; one learned layer: .0225 of answers of size .91",
-)
+@claim(on="regression", needs_icl=True, layers=(1, 1))
 def test_one_layer_is_one_step(
     icl: Observation,
     gd: Observation,
@@ -49,6 +41,21 @@ def test_one_layer_is_one_step(
     untrained_pairs: list[list[Observation]],
     judge: Judge,
 ) -> None:
+    """One layer of linear self-attention predicts as one GD step does.
+
+    Source:
+        von Oswald et al. 2022, Proposition 1 and Figure 2
+
+    Measured:
+        |ŷ_ICL − ŷ_GD| over the root mean square of the answers; also on the worst task
+        found
+
+    Reported:
+        constructed: equal; one learned layer: .0225 of answers of size .91
+
+    Controls:
+        GD++, Newton and spoiled constructions
+    """
     judge.record(worst_case.facts["counterexample"])
     distance = prediction_distance(icl, gd)
     bare = [prediction_distance(*pair) for pair in untrained_pairs]
@@ -61,22 +68,27 @@ def test_one_layer_is_one_step(
     )
 
 
-@claim(
-    "What one layer learns in context has the sensitivities of one GD step.",
-    source="von Oswald et al. 2022, Figure 2",
-    on="regression",
-    needs_icl=True,
-    layers=(1, 1),
-    formula="‖∂ŷ_ICL/∂x − ∂ŷ_GD/∂x‖₂ over the mean of ‖∂ŷ_GD/∂x‖₂; also the cosine",
-    controls="the spoiled construction",
-    reported="one learned layer: distance .097, cosine .9993",
-)
+@claim(on="regression", needs_icl=True, layers=(1, 1))
 def test_same_sensitivity(
     icl: Observation,
     gd: Observation,
     untrained_pairs: list[list[Observation]],
     judge: Judge,
 ) -> None:
+    """What one layer learns in context has the sensitivities of one GD step.
+
+    Source:
+        von Oswald et al. 2022, Figure 2
+
+    Measured:
+        ‖∂ŷ_ICL/∂x − ∂ŷ_GD/∂x‖₂ over the mean of ‖∂ŷ_GD/∂x‖₂; also the cosine
+
+    Reported:
+        one learned layer: distance .097, cosine .9993
+
+    Controls:
+        the spoiled construction
+    """
     cosine = sensitivity_cosine(icl, gd)
     judge.record(cosine)
     bare = [sensitivity_cosine(*pair) for pair in untrained_pairs]
@@ -84,18 +96,7 @@ def test_same_sensitivity(
     judge.vanishes(sensitivity_distance(icl, gd), tolerance=ROUNDING, margin=CLOSE * 2)
 
 
-@claim(
-    "K layers predict as K steps do.",
-    source="von Oswald et al. 2022, Figure 3",
-    on="regression",
-    needs_icl=True,
-    layers=(2, 99),
-    variants=("gd", "gdpp"),
-    formula="|ŷ_ICL − ŷ_K| over the root mean square of the answers, after K steps of "
-    "GD or of GD++",
-    controls="GD++, Newton and spoiled constructions",
-    reported="learned, two looped layers: sensitivity cosine .952 to GD, .9974 to GD++",
-)
+@claim(on="regression", variants=("gd", "gdpp"), needs_icl=True, layers=(2, 99))
 def test_k_layers_are_k_steps(
     icl: Observation,
     gd: Observation,
@@ -103,6 +104,21 @@ def test_k_layers_are_k_steps(
     untrained_pairs: list[list[Observation]],
     judge: Judge,
 ) -> None:
+    """K layers predict as K steps do.
+
+    Source:
+        von Oswald et al. 2022, Figure 3
+
+    Measured:
+        |ŷ_ICL − ŷ_K| over the root mean square of the answers, after K steps of GD or
+        of GD++
+
+    Reported:
+        learned, two looped layers: sensitivity cosine .952 to GD, .9974 to GD++
+
+    Controls:
+        GD++, Newton and spoiled constructions
+    """
     judge.record(sensitivity_cosine(icl, gd))
     judge.record(worst_case.facts["counterexample"])
     distance = prediction_distance(icl, gd)
@@ -116,15 +132,7 @@ def test_k_layers_are_k_steps(
     )
 
 
-@claim(
-    "GD predicts as ICL does, and no other algorithm does so more nearly.",
-    source="Akyürek et al. 2022 §4; disputed by Fu et al. 2023",
-    on="regression",
-    needs_icl=True,
-    formula="SPD: (ŷ_ICL − ŷ_A)² over the mean square of the answers, for GD and "
-    "each rival A; also ILWD: ‖w_ICL − w_A‖²/d of linear fits, and R² of ICL's",
-    reported="shallow: GD; 2 to 4 layers: ridge; 8 and more: OLS (Akyürek et al. 2022)",
-)
+@claim(on="regression", needs_icl=True)
 def test_which_algorithm(
     icl: Observation,
     gd: Observation,
@@ -133,6 +141,18 @@ def test_which_algorithm(
     untrained_pairs: list[list[Observation]],
     judge: Judge,
 ) -> None:
+    """GD predicts as ICL does, and no other algorithm does so more nearly.
+
+    Source:
+        Akyürek et al. 2022 §4; disputed by Fu et al. 2023
+
+    Measured:
+        SPD: (ŷ_ICL − ŷ_A)² over the mean square of the answers, for GD and each rival
+        A; also ILWD: ‖w_ICL − w_A‖²/d of linear fits, and R² of ICL's
+
+    Reported:
+        shallow: GD; 2 to 4 layers: ridge; 8 and more: OLS (Akyürek et al. 2022)
+    """
     distance = squared_distance(icl, gd)
     fewer = {name: squared_distance(icl, o) for name, o in gd_fewer_steps.items()}
     judge.record(linearity(icl), GD=distance, **fewer)
@@ -150,24 +170,29 @@ def test_which_algorithm(
     )
 
 
-@claim(
-    "After each layer, ICL predicts as GD does after as many steps.",
-    source="von Oswald et al. 2022, Figure 3; disputed by Fu et al. 2023",
-    on="regression",
-    needs_icl=True,
-    layers=(2, 99),
-    formula="|ŷ_ICL − ŷ_GD| over the root mean square of the answers after layer k and "
-    "k steps, the largest over k",
-    controls="GD++ and Newton constructions, whose layers are no steps of GD",
-    reported="transformers advance as Newton does, exponentially fast in GD's steps "
-    "(Fu et al.)",
-)
+@claim(on="regression", needs_icl=True, layers=(2, 99))
 def test_depth_is_steps(
     icl_layers: list[Observation],
     gd_steps: list[Observation],
     step_runs: dict[str, Observation],
     judge: Judge,
 ) -> None:
+    """After each layer, ICL predicts as GD does after as many steps.
+
+    Source:
+        von Oswald et al. 2022, Figure 3; disputed by Fu et al. 2023
+
+    Measured:
+        |ŷ_ICL − ŷ_GD| over the root mean square of the answers after layer k and k
+        steps, the largest over k
+
+    Reported:
+        transformers advance as Newton does, exponentially fast in GD's steps (Fu et
+        al.)
+
+    Controls:
+        GD++ and Newton constructions, whose layers are no steps of GD
+    """
     pairs = list(zip(icl_layers, gd_steps, strict=False))
     distances = [prediction_distance(layer, step) for layer, step in pairs]
     judge.record(*distances)
@@ -179,58 +204,72 @@ def test_depth_is_steps(
     )
 
 
-@claim(
-    "The step that matches ICL on its own inputs matches it on other inputs too.",
-    source="von Oswald et al. 2022, Figure 2 (right) and Appendix",
-    on="regression",
-    needs_icl=True,
-    datasets=("linear_scaled", "linear_skewed", "linear_noisy", *ELSEWHERE),
-    formula="|ŷ_ICL − ŷ_GD| over the root mean square of the answers, at the rate that "
-    "was fitted on other inputs",
-    controls="inputs scaled, skewed and noisy, normal, Laplace and exponential; "
-    "larger teachers; constructions of other algorithms",
-    reported="one learned layer: the losses of the two coincide",
-)
+@claim(on="regression", needs_icl=True, datasets=ELSEWHERE)
 def test_same_rule_elsewhere(
     icl: Observation, gd_from_home: Observation, judge: Judge
 ) -> None:
+    """The step that matches ICL on its own inputs matches it on other inputs too.
+
+    Source:
+        von Oswald et al. 2022, Figure 2 (right) and Appendix
+
+    Measured:
+        |ŷ_ICL − ŷ_GD| over the root mean square of the answers, at the rate that was
+        fitted on other inputs
+
+    Reported:
+        one learned layer: the losses of the two coincide
+
+    Controls:
+        inputs scaled, skewed and noisy, normal, Laplace and exponential; larger
+        teachers; constructions of other algorithms
+    """
     judge.record(sensitivity_cosine(icl, gd_from_home))
     judge.vanishes(
         prediction_distance(icl, gd_from_home), tolerance=ROUNDING, margin=CLOSE
     )
 
 
-@claim(
-    "ICL predicts as GD from zero does, also where teachers are not zero on average.",
-    source="arXiv:2512.04268 (a non-zero prior mean breaks it for trained networks)",
-    on="regression",
-    needs_icl=True,
-    datasets=("linear_shifted",),
-    formula="|ŷ_ICL − ŷ_GD| over the root mean square of the answers, for teachers of "
-    "non-zero mean",
-    controls="constructions of GD, whose W₀ is 0 and which know no mean",
-    reported="broken for learned networks, unless W₀ carries the mean",
-)
+@claim(on="regression", needs_icl=True, datasets=("linear_shifted",))
 def test_prior_mean(icl: Observation, gd_from_home: Observation, judge: Judge) -> None:
+    """ICL predicts as GD from zero does, also where teachers are not zero on average.
+
+    Source:
+        arXiv:2512.04268 (a non-zero prior mean breaks it for trained networks)
+
+    Measured:
+        |ŷ_ICL − ŷ_GD| over the root mean square of the answers, for teachers of
+        non-zero mean
+
+    Reported:
+        broken for learned networks, unless W₀ carries the mean
+
+    Controls:
+        constructions of GD, whose W₀ is 0 and which know no mean
+    """
     judge.vanishes(
         prediction_distance(icl, gd_from_home), tolerance=ROUNDING, margin=CLOSE
     )
 
 
-@claim(
-    "The network's weights can be mixed with those that are GD without loss.",
-    source="von Oswald et al. 2022, §3 and Figure 2",
-    on="regression",
-    needs_icl=True,
-    needs_pairs=True,
-    formula="explained share of the better end minus that of the worst mixture of "
-    "weights",
-    controls="GD++ and spoiled constructions; untrained layers",
-    reported="one learned layer: no loss on the way; five layers: loss",
-)
+@claim(on="regression", needs_icl=True, needs_pairs=True)
 def test_weights_are_the_construction(
     icl_to_construction: list[Observation], judge: Judge
 ) -> None:
+    """The network's weights can be mixed with those that are GD without loss.
+
+    Source:
+        von Oswald et al. 2022, §3 and Figure 2
+
+    Measured:
+        explained share of the better end minus that of the worst mixture of weights
+
+    Reported:
+        one learned layer: no loss on the way; five layers: loss
+
+    Controls:
+        GD++ and spoiled constructions; untrained layers
+    """
     path = [explained_share(mixed) for mixed in icl_to_construction]
     judge.record(*path)
     best = max(path[0], path[-1], key=lambda end: end.mean)

@@ -10,18 +10,22 @@ from probes.verdicts.judge import Judge
 ROUNDING = 1e-10  # float64 has 16 digits; six are left for sums, and for small effects
 
 
-@claim(
-    "The context's effect on an MLP is that of a rank-one change of its weights.",
-    source="Dherin et al. 2025, arXiv:2507.16003, Theorem 2.2",
-    on="text",
-    identity=True,
-    formula="‖M_{W+ΔW}(A(x)) − M_W(A(C, x))‖ over ‖M_W(A(C, x)) − M_W(A(x))‖, where "
-    "ΔW = (W ΔA) A(x)ᵀ/‖A(x)‖²",
-    reported="exact, by algebra",
-)
+@claim(on="text", identity=True)
 def test_context_is_a_rank_one_patch(
     context_patch: Observation, untrained_context_patch: Observation, judge: Judge
 ) -> None:
+    """The context's effect on an MLP is that of a rank-one change of its weights.
+
+    Source:
+        Dherin et al. 2025, arXiv:2507.16003, Theorem 2.2
+
+    Measured:
+        ‖M_{W+ΔW}(A(x)) − M_W(A(C, x))‖ over ‖M_W(A(C, x)) − M_W(A(x))‖, where
+        ΔW = (W ΔA) A(x)ᵀ/‖A(x)‖²
+
+    Reported:
+        exact, by algebra
+    """
     judge.record(untrained=patch_error(untrained_context_patch))
     error = patch_error(context_patch)
     judge.vanishes(error, tolerance=ROUNDING, margin=ROUNDING)

@@ -11,16 +11,7 @@ from probes.verdicts.thresholds import TENTH
 Pair = tuple[Observation, Observation]
 
 
-@claim(
-    "Changing the demonstrations' labels moves ICL's answers as it moves GD's.",
-    source="Min et al. 2022 and Wei et al. 2023 on ICL; Shen et al. 2024, Hypothesis 1",
-    on="text",
-    variants=("shuffled", "flipped", "abstract"),
-    needs_icl=True,
-    formula="agreement ⟨Δ_ICL, Δ_GD⟩ of the changes of label probabilities, between"
-    " floor and ceiling",
-    reported="not measured side by side",
-)
+@claim(on="text", variants=("shuffled", "flipped", "abstract"), needs_icl=True)
 def test_labels_move_icl_as_they_move_gd(
     icl_relabelled: Pair,
     gd_relabelled: Pair,
@@ -28,6 +19,18 @@ def test_labels_move_icl_as_they_move_gd(
     relabelled_arms: dict[str, tuple[Pair, Pair]],
     judge: Judge,
 ) -> None:
+    """Changing the demonstrations' labels moves ICL's answers as it moves GD's.
+
+    Source:
+        Min et al. 2022 and Wei et al. 2023 on ICL; Shen et al. 2024, Hypothesis 1
+
+    Measured:
+        agreement ⟨Δ_ICL, Δ_GD⟩ of the changes of label probabilities, between floor and
+        ceiling
+
+    Reported:
+        not measured side by side
+    """
     judge.record(ICL=change_size(*icl_relabelled), GD=change_size(*gd_relabelled))
     judge.reaches_ceiling(
         change_agreement(icl_relabelled, gd_relabelled),

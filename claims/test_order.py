@@ -16,21 +16,17 @@ from probes.observations.observation import Observation
 from probes.verdicts.judge import Judge
 
 OPTIMISERS = ("gd", "sgd_one_pass", "sgd_fixed", "sgd_reshuffled", "adam")
+ON_REGRESSION = ("gd", "sgd_one_pass", "sgd_fixed", "sgd_reshuffled")
 BATCHES = ("sgd_batch_2", "sgd_batch_4")
+WITHOUT_ORDER = ("averaged", "position_free")
 
 
 @claim(
-    "ICL depends on the order of its demonstrations as much as gradient descent does.",
-    source="Shen et al. 2024, Theorem 1 and Figure 2 (refutes it for LLaMA-7B)",
     on="text",
     variants=OPTIMISERS,
     full_variants=BATCHES,
     needs_icl=True,
     least_demonstrations=2,
-    formula="Sen: standard deviation of each token's probability over orders, "
-    "summed; ICL − learner",
-    controls="full-batch GD, which is 0; label-space Sen",
-    reported="ICL .150; Adam .062 to .017; SGD .054 to .010; GD 0 (LLaMA-7B, AG News)",
 )
 def test_same_order_sensitivity(
     icl_orders: list[Observation],
@@ -40,6 +36,21 @@ def test_same_order_sensitivity(
     gd_other_demonstrations: Observation,
     judge: Judge,
 ) -> None:
+    """ICL depends on the order of its demonstrations as much as gradient descent does.
+
+    Source:
+        Shen et al. 2024, Theorem 1 and Figure 2 (refutes it for LLaMA-7B)
+
+    Measured:
+        Sen: standard deviation of each token's probability over orders, summed; ICL −
+        learner
+
+    Reported:
+        ICL .150; Adam .062 to .017; SGD .054 to .010; GD 0 (LLaMA-7B, AG News)
+
+    Controls:
+        full-batch GD, which is 0; label-space Sen
+    """
     judge.record(
         ICL=relative_order_sensitivity(icl_orders, icl_other_demonstrations),
         GD=relative_order_sensitivity(gd_orders, gd_other_demonstrations),
@@ -53,17 +64,7 @@ def test_same_order_sensitivity(
     judge.agrees(ours.minus(theirs), margin=0.03)  # a fifth of ICL's .150 in the paper
 
 
-@claim(
-    "ICL without its dependence on order is nearer to GD, beyond what mixing brings.",
-    source="asked of Shen et al. 2024, Theorem 1: is order all that divides the two?",
-    on="text",
-    variants=("averaged", "position_free"),
-    needs_icl=True,
-    least_demonstrations=2,
-    formula="½Σ|p_ICL − p_GD| − ½Σ|p̄ − p_GD|, p̄ ICL averaged over orders or after "
-    "demonstrations side by side; minus the same with what learned nothing for GD",
-    reported="not measured",
-)
+@claim(on="text", variants=WITHOUT_ORDER, needs_icl=True, least_demonstrations=2)
 def test_order_divides_icl_from_gd(
     icl: Observation,
     orderless_icl: Observation,
@@ -71,6 +72,18 @@ def test_order_divides_icl_from_gd(
     without_learning_from_order: dict[str, Observation],
     judge: Judge,
 ) -> None:
+    """ICL without its dependence on order is nearer to GD, beyond what mixing brings.
+
+    Source:
+        asked of Shen et al. 2024, Theorem 1: is order all that divides the two?
+
+    Measured:
+        ½Σ|p_ICL − p_GD| − ½Σ|p̄ − p_GD|, p̄ ICL averaged over orders or after
+        demonstrations side by side; minus the same with what learned nothing for GD
+
+    Reported:
+        not measured
+    """
     judge.record(ICL=label_accuracy(icl), without_order=label_accuracy(orderless_icl))
     judge.record(ICL=jensen_shannon(icl, plain_gd))
     judge.record(without_order=jensen_shannon(orderless_icl, plain_gd))
@@ -83,18 +96,11 @@ def test_order_divides_icl_from_gd(
 
 
 @claim(
-    "On regression tasks, ICL depends on the order of its demonstrations as GD does.",
-    source="Shen et al. 2024, Theorem 1",
     on="regression",
+    variants=ON_REGRESSION,
+    full_variants=BATCHES,
     needs_icl=True,
     least_demonstrations=2,
-    variants=("gd", "sgd_one_pass", "sgd_fixed", "sgd_reshuffled"),
-    full_variants=BATCHES,
-    formula="standard deviation of the answer over orders, over the answers' root mean "
-    "square; ICL − learner",
-    controls="full-batch GD, which is 0; constructions that are not GD and ignore "
-    "order too",
-    reported="not measured",
 )
 def test_same_order_sensitivity_in_regression(
     icl_orders: list[Observation],
@@ -102,6 +108,21 @@ def test_same_order_sensitivity_in_regression(
     gd_orders: list[Observation],
     judge: Judge,
 ) -> None:
+    """On regression tasks, ICL depends on the order of its demonstrations as GD does.
+
+    Source:
+        Shen et al. 2024, Theorem 1
+
+    Measured:
+        standard deviation of the answer over orders, over the answers' root mean
+        square; ICL − learner
+
+    Reported:
+        not measured
+
+    Controls:
+        full-batch GD, which is 0; constructions that are not GD and ignore order too
+    """
     ours, theirs = map(answer_order_sensitivity, (icl_orders, gd_orders))
     judge.record(ICL=ours, GD=theirs)
     bare = [answer_order_sensitivity(orders) for orders in untrained_icl_orders]

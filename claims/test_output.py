@@ -42,19 +42,10 @@ SWEEP = (
     ),
 )
 MATCHED = ("gd_at_equal_accuracy", "gd_at_equal_loss", "gd_at_equal_change")
+MORE = ("times_4", "times_16", "times_64")
 
 
-@claim(
-    "GD on the demonstrations is right as often as ICL is.",
-    source="Dai et al. 2023, Table 2; disputed by Shen et al. 2024 (.71 against ≤ .42)",
-    on="text",
-    variants=LEARNERS,
-    full_variants=SWEEP,
-    needs_icl=True,
-    formula="label accuracy of ICL − of the learner, on the same queries",
-    controls="accuracy over the whole vocabulary",
-    reported=".71 for ICL against at most .42 (AG News, 4 demonstrations, LLaMA-7B)",
-)
+@claim(on="text", variants=LEARNERS, full_variants=SWEEP, needs_icl=True)
 def test_same_accuracy(
     icl: Observation,
     gd: Observation,
@@ -63,6 +54,20 @@ def test_same_accuracy(
     untrained_gd: Observation,
     judge: Judge,
 ) -> None:
+    """GD on the demonstrations is right as often as ICL is.
+
+    Source:
+        Dai et al. 2023, Table 2; disputed by Shen et al. 2024 (.71 against ≤ .42)
+
+    Measured:
+        label accuracy of ICL − of the learner, on the same queries
+
+    Reported:
+        .71 for ICL against at most .42 (AG News, 4 demonstrations, LLaMA-7B)
+
+    Controls:
+        accuracy over the whole vocabulary
+    """
     ours, theirs = label_accuracy(icl), label_accuracy(gd)
     bare = label_accuracy(untrained_icl).minus(label_accuracy(untrained_gd))
     judge.control(ours.minus(theirs), [bare], better="nearer 0")
@@ -71,16 +76,7 @@ def test_same_accuracy(
     judge.agrees(ours.minus(theirs), margin=0.1)  # a third of the .29 that Shen reports
 
 
-@claim(
-    "GD on the demonstrations ranks the same next tokens first as ICL does.",
-    source="Dai et al. 2023 §4; disputed by Shen et al. 2024, Figure 3",
-    on="text",
-    variants=LEARNERS,
-    full_variants=(*SWEEP, *MATCHED),
-    needs_icl=True,
-    formula="|O|/K, O the tokens that both rank among their first K = 10",
-    reported="ICL with GD at most .32; ICL with itself in another order .66 or .76",
-)
+@claim(on="text", variants=LEARNERS, full_variants=(*SWEEP, *MATCHED), needs_icl=True)
 @pytest.mark.usefixtures("gd_matches")
 def test_same_top_tokens(
     icl: Observation,
@@ -91,6 +87,17 @@ def test_same_top_tokens(
     illustration: Observation,
     judge: Judge,
 ) -> None:
+    """GD on the demonstrations ranks the same next tokens first as ICL does.
+
+    Source:
+        Dai et al. 2023 §4; disputed by Shen et al. 2024, Figure 3
+
+    Measured:
+        |O|/K, O the tokens that both rank among their first K = 10
+
+    Reported:
+        ICL with GD at most .32; ICL with itself in another order .66 or .76
+    """
     judge.record(illustration)
     judge.record(other_demonstrations=token_overlap(icl, icl_other_demonstrations))
     judge.reaches_ceiling(
@@ -101,16 +108,7 @@ def test_same_top_tokens(
     )
 
 
-@claim(
-    "GD on the demonstrations gives the likeliest next tokens ICL's probabilities.",
-    source="Shen et al. 2024, Figure 3 (refutes it for LLaMA-7B)",
-    on="text",
-    variants=LEARNERS,
-    full_variants=SWEEP,
-    needs_icl=True,
-    formula="Σ_O p q / √(Σ_O p² Σ_O q²) on the shared first tokens O; also OCS itself",
-    reported="lower for ICL with GD than for ICL with itself (figures only)",
-)
+@claim(on="text", variants=LEARNERS, full_variants=SWEEP, needs_icl=True)
 def test_same_confidence(
     icl: Observation,
     gd: Observation,
@@ -118,6 +116,17 @@ def test_same_confidence(
     arms: dict[str, tuple[Observation, Observation]],
     judge: Judge,
 ) -> None:
+    """GD on the demonstrations gives the likeliest next tokens ICL's probabilities.
+
+    Source:
+        Shen et al. 2024, Figure 3 (refutes it for LLaMA-7B)
+
+    Measured:
+        Σ_O p q / √(Σ_O p² Σ_O q²) on the shared first tokens O; also OCS itself
+
+    Reported:
+        lower for ICL with GD than for ICL with itself (figures only)
+    """
     judge.record(GD=overlap_similarity(icl, gd))
     judge.record(another_order=overlap_similarity(icl, icl_reordered))
     judge.reaches_ceiling(
@@ -128,16 +137,7 @@ def test_same_confidence(
     )
 
 
-@claim(
-    "GD on the demonstrations answers with ICL's distribution over next tokens.",
-    source="Shen et al. 2024, Hypothesis 1, measured on whole distributions",
-    on="text",
-    variants=LEARNERS,
-    full_variants=(*SWEEP, *MATCHED),
-    needs_icl=True,
-    formula="1 − Jensen–Shannon divergence in bits, over the whole vocabulary",
-    reported="not measured",
-)
+@claim(on="text", variants=LEARNERS, full_variants=(*SWEEP, *MATCHED), needs_icl=True)
 @pytest.mark.usefixtures("gd_matches")
 def test_same_distribution(
     icl: Observation,
@@ -147,6 +147,17 @@ def test_same_distribution(
     illustration: Observation,
     judge: Judge,
 ) -> None:
+    """GD on the demonstrations answers with ICL's distribution over next tokens.
+
+    Source:
+        Shen et al. 2024, Hypothesis 1, measured on whole distributions
+
+    Measured:
+        1 − Jensen–Shannon divergence in bits, over the whole vocabulary
+
+    Reported:
+        not measured
+    """
     judge.record(illustration)
     judge.record(GD=total_variation(icl, gd))
     judge.record(GD=label_jensen_shannon(icl, gd))
@@ -158,15 +169,7 @@ def test_same_distribution(
     )
 
 
-@claim(
-    "GD gains as much accuracy from as many demonstrations as ICL does.",
-    source="Shen et al. 2024 (GD needs 512 demonstrations to come near ICL's 8)",
-    on="text",
-    needs_icl=True,
-    formula="label accuracy averaged over 1, 2, 4, … demonstrations; ICL − GD",
-    controls="both curves, number by number",
-    reported="not as a curve; GD on 512 comes near ICL on 8 (second-hand)",
-)
+@claim(on="text", needs_icl=True)
 def test_same_data_efficiency(
     icl_by_number: dict[str, Observation],
     gd_by_number: dict[str, Observation],
@@ -174,6 +177,20 @@ def test_same_data_efficiency(
     base: Observation,
     judge: Judge,
 ) -> None:
+    """GD gains as much accuracy from as many demonstrations as ICL does.
+
+    Source:
+        Shen et al. 2024 (GD needs 512 demonstrations to come near ICL's 8)
+
+    Measured:
+        label accuracy averaged over 1, 2, 4, … demonstrations; ICL − GD
+
+    Reported:
+        not as a curve; GD on 512 comes near ICL on 8 (second-hand)
+
+    Controls:
+        both curves, number by number
+    """
     curves = {**icl_by_number, **gd_by_number}
     judge.record(**{name: label_accuracy(point) for name, point in curves.items()})
     judge.record(base=label_accuracy(base))
@@ -186,17 +203,7 @@ def test_same_data_efficiency(
     judge.agrees(ours.minus(theirs), margin=0.1)  # as for test_same_accuracy
 
 
-@claim(
-    "GD on several times the demonstrations is right as often as ICL is.",
-    source="Shen et al. 2024 (GD needs 512 demonstrations to come near ICL's 8)",
-    on="text",
-    variants=("times_2",),
-    full_variants=("times_4", "times_16", "times_64"),
-    needs_icl=True,
-    formula="label accuracy of ICL − of GD on 2, 4, 16 or 64 times the demonstrations",
-    controls="too few rows: not applicable",
-    reported="GD on 512 comes near ICL on 8, which is 64 times (second-hand)",
-)
+@claim(on="text", variants=("times_2",), full_variants=MORE, needs_icl=True)
 @pytest.mark.usefixtures("enough_rows")
 def test_same_data_efficiency_with_more(
     icl: Observation,
@@ -206,6 +213,20 @@ def test_same_data_efficiency_with_more(
     base: Observation,
     judge: Judge,
 ) -> None:
+    """GD on several times the demonstrations is right as often as ICL is.
+
+    Source:
+        Shen et al. 2024 (GD needs 512 demonstrations to come near ICL's 8)
+
+    Measured:
+        label accuracy of ICL − of GD on 2, 4, 16 or 64 times the demonstrations
+
+    Reported:
+        GD on 512 comes near ICL on 8, which is 64 times (second-hand)
+
+    Controls:
+        too few rows: not applicable
+    """
     ours, theirs = label_accuracy(icl), label_accuracy(gd_on_more)
     bare = label_accuracy(untrained_icl).minus(label_accuracy(untrained_gd_on_more))
     judge.control(ours.minus(theirs), [bare], better="nearer 0")
@@ -213,16 +234,7 @@ def test_same_data_efficiency_with_more(
     judge.agrees(ours.minus(theirs), margin=0.1)  # as for test_same_accuracy
 
 
-@claim(
-    "GD is as near to ICL as any other explanation of it, though it may not be near.",
-    source="Akyürek et al. 2022 §4 asked it of regression; rivals: Hendel et al. 2023, "
-    "Xie et al. 2022",
-    on="text",
-    needs_icl=True,
-    formula="½ Σ |p_ICL − p_A| over the labels, for GD and every other explanation A; "
-    "GD − the nearest other",
-    reported="not measured",
-)
+@claim(on="text", needs_icl=True)
 def test_which_algorithm_on_text(
     icl: Observation,
     gd: Observation,
@@ -232,6 +244,19 @@ def test_which_algorithm_on_text(
     untrained_gd: Observation,
     judge: Judge,
 ) -> None:
+    """GD is as near to ICL as any other explanation of it, though it may not be near.
+
+    Source:
+        Akyürek et al. 2022 §4 asked it of regression; rivals: Hendel et al. 2023, Xie
+        et al. 2022
+
+    Measured:
+        ½ Σ |p_ICL − p_A| over the labels, for GD and every other explanation A; GD −
+        the nearest other
+
+    Reported:
+        not measured
+    """
     distance = label_total_variation(icl, gd)
     judge.record(GD=distance)
     bare = label_total_variation(untrained_icl, untrained_gd)

@@ -24,15 +24,7 @@ Arms = dict[str, tuple[Observation, Observation, Observation]]
 CLOSER = 0.02  # a third of the .065 by which the authors' layer-causal GD is closer
 
 
-@claim(
-    "What GD on the demonstrations corrects, ICL corrects too.",
-    source="Dai et al. 2023, Table 3 (Rec2FTP 85.6 %), there without its base rate",
-    on="text",
-    needs_icl=True,
-    formula="Rec2FTP = N[GD corrects and ICL corrects] / N[GD corrects]",
-    controls="how often ICL corrects where GD does not",
-    reported="85.6 % (GPT 1.3B), without its base rate",
-)
+@claim(on="text", needs_icl=True)
 def test_icl_covers_gd(
     icl: Observation,
     gd: Observation,
@@ -42,6 +34,20 @@ def test_icl_covers_gd(
     correcting_without_learning: Arms,
     judge: Judge,
 ) -> None:
+    """What GD on the demonstrations corrects, ICL corrects too.
+
+    Source:
+        Dai et al. 2023, Table 3 (Rec2FTP 85.6 %), there without its base rate
+
+    Measured:
+        Rec2FTP = N[GD corrects and ICL corrects] / N[GD corrects]
+
+    Reported:
+        85.6 % (GPT 1.3B), without its base rate
+
+    Controls:
+        how often ICL corrects where GD does not
+    """
     judge.record(gd_corrects)
     arms = correcting_without_learning
     floors = {name: coverage(*arm) for name, arm in arms.items()}
@@ -54,16 +60,7 @@ def test_icl_covers_gd(
     )
 
 
-@claim(
-    "ICL moves the outputs of self-attention in the direction in which GD does.",
-    source="Dai et al. 2023, Table 3 (SimAOU .102); disputed by Deutch et al. 2023",
-    on="text",
-    needs_icl=True,
-    formula="SimAOU = cos(h_ICL − h_ZS, h_GD − h_ZS), h self-attention's output; "
-    "also normalised",
-    controls="layer-causal GD",
-    reported="GD .102, layer-causal GD .167; untrained .06 to .24 (Deutch et al.)",
-)
+@claim(on="text", needs_icl=True)
 def test_same_update(
     inside_icl: Observation,
     inside_gd: Observation,
@@ -73,6 +70,21 @@ def test_same_update(
     without_learning: Arms,
     judge: Judge,
 ) -> None:
+    """ICL moves the outputs of self-attention in the direction in which GD does.
+
+    Source:
+        Dai et al. 2023, Table 3 (SimAOU .102); disputed by Deutch et al. 2023
+
+    Measured:
+        SimAOU = cos(h_ICL − h_ZS, h_GD − h_ZS), h self-attention's output; also
+        normalised
+
+    Reported:
+        GD .102, layer-causal GD .167; untrained .06 to .24 (Deutch et al.)
+
+    Controls:
+        layer-causal GD
+    """
     rival = update_cosine(inside_icl, inside_layer_causal_gd, inside_base)
     judge.record(**{"layer-causal GD": rival})
     judge.record(GD=normalised_update_cosine(inside_icl, inside_gd, inside_base))
@@ -86,16 +98,7 @@ def test_same_update(
     )
 
 
-@claim(
-    "ICL changes the attention to the query's tokens as GD does.",
-    source="Dai et al. 2023, Table 3 (SimAM), as differences by Deutch et al. 2023",
-    on="text",
-    needs_icl=True,
-    formula="SimAM_Δ = cos(m_ICL − m_ZS, m_GD − m_ZS), m the map to the query "
-    "before softmax",
-    controls="layer-causal GD",
-    reported=".267, layer-causal .336; untrained .03 to .26 (Deutch et al.)",
-)
+@claim(on="text", needs_icl=True)
 def test_same_attention_change(
     inside_icl: Observation,
     inside_gd: Observation,
@@ -105,6 +108,20 @@ def test_same_attention_change(
     without_learning: Arms,
     judge: Judge,
 ) -> None:
+    """ICL changes the attention to the query's tokens as GD does.
+
+    Source:
+        Dai et al. 2023, Table 3 (SimAM), as differences by Deutch et al. 2023
+
+    Measured:
+        SimAM_Δ = cos(m_ICL − m_ZS, m_GD − m_ZS), m the map to the query before softmax
+
+    Reported:
+        .267, layer-causal .336; untrained .03 to .26 (Deutch et al.)
+
+    Controls:
+        layer-causal GD
+    """
     rival = attention_change_cosine(inside_icl, inside_layer_causal_gd, inside_base)
     judge.record(**{"layer-causal GD": rival})
     arms = without_learning
@@ -119,16 +136,7 @@ def test_same_attention_change(
     )
 
 
-@claim(
-    "ICL attends to the demonstrations as the inner products of a GD step weigh them.",
-    source="Dai et al. 2023, Table 3 (Kendall's τ .193), there without a floor",
-    on="text",
-    needs_icl=True,
-    least_demonstrations=2,
-    formula="Kendall's τ of ICL's attention to demonstrations and ⟨xᵢ, x⟩ of the GD"
-    " side",
-    reported=".193, the untrained network never reported",
-)
+@claim(on="text", needs_icl=True, least_demonstrations=2)
 def test_same_attention_to_demonstrations(
     inside_icl: Observation,
     inside_gd: Observation,
@@ -137,6 +145,17 @@ def test_same_attention_to_demonstrations(
     without_learning: Arms,
     judge: Judge,
 ) -> None:
+    """ICL attends to the demonstrations as the inner products of a GD step weigh them.
+
+    Source:
+        Dai et al. 2023, Table 3 (Kendall's τ .193), there without a floor
+
+    Measured:
+        Kendall's τ of ICL's attention to demonstrations and ⟨xᵢ, x⟩ of the GD side
+
+    Reported:
+        .193, the untrained network never reported
+    """
     arms = {name: arm[:2] for name, arm in without_learning.items()}
     arms["the model that learned nothing"] = (inside_icl, inside_base)
     judge.reaches_ceiling(
@@ -147,15 +166,7 @@ def test_same_attention_to_demonstrations(
     )
 
 
-@claim(
-    "GD whose layers learn from lower layers only is closer to ICL than plain GD.",
-    source="Deutch et al. 2023, Table 2 (SimAOU .167 against .102)",
-    on="text",
-    needs_icl=True,
-    formula="SimAOU of layer-causal GD − SimAOU of GD",
-    controls="plain GD at its own best rate and passes",
-    reported=".167 against .102",
-)
+@claim(on="text", needs_icl=True)
 def test_layer_causal_gd_is_closer(
     inside_icl: Observation,
     inside_gd: Observation,
@@ -164,6 +175,20 @@ def test_layer_causal_gd_is_closer(
     without_learning: Arms,
     judge: Judge,
 ) -> None:
+    """GD whose layers learn from lower layers only is closer to ICL than plain GD.
+
+    Source:
+        Deutch et al. 2023, Table 2 (SimAOU .167 against .102)
+
+    Measured:
+        SimAOU of layer-causal GD − SimAOU of GD
+
+    Reported:
+        .167 against .102
+
+    Controls:
+        plain GD at its own best rate and passes
+    """
     arms = without_learning.items()
     judge.record(**{name: update_cosine(*arm) for name, arm in arms})
     causal, plain = (
@@ -174,15 +199,7 @@ def test_layer_causal_gd_is_closer(
     judge.exceeds(causal.minus(plain), margin=CLOSER)
 
 
-@claim(
-    "After GD on the demonstrations, self-attention puts out what it does in ICL.",
-    source="denied by Mishra et al. 2025 (activations of the two are distinct)",
-    on="text",
-    needs_icl=True,
-    formula="cos(h_ICL, h_GD) of self-attention's outputs; also the ratio of norms",
-    controls="layer-causal GD",
-    reported="distinct (Mishra et al. 2025)",
-)
+@claim(on="text", needs_icl=True)
 def test_same_activations(
     inside_icl: Observation,
     inside_gd: Observation,
@@ -192,6 +209,20 @@ def test_same_activations(
     without_learning: Arms,
     judge: Judge,
 ) -> None:
+    """After GD on the demonstrations, self-attention puts out what it does in ICL.
+
+    Source:
+        denied by Mishra et al. 2025 (activations of the two are distinct)
+
+    Measured:
+        cos(h_ICL, h_GD) of self-attention's outputs; also the ratio of norms
+
+    Reported:
+        distinct (Mishra et al. 2025)
+
+    Controls:
+        layer-causal GD
+    """
     rival = activation_cosine(inside_icl, inside_layer_causal_gd)
     judge.record(**{"layer-causal GD": rival})
     arms = {name: arm[:2] for name, arm in without_learning.items()}

@@ -28,18 +28,24 @@ SPARSER = 0.2
 NOISE = "noise 0.1"  # a tenth of the weights' size, below what training moves them by
 
 
-@claim(
-    "Attention weights are sparse, as a construction's are: more than untrained ones.",
-    source="Shen et al. 2024, Figure 1 (LLaMA-7B: .33 to .41 below .01)",
-    on="text",
-    formula="Hoyer's sparsity of W_Q, W_K, W_V, trained − untrained; also shares of "
-    "|w| < δ",
-    controls="a Gaussian of the same scale; products W_KᵀW_Q",
-    reported="LLaMA below .01: W_V .405, W_Q and W_K .33; a Gaussian of its scale .343",
-)
+@claim(on="text")
 def test_weights_are_sparse_as_constructed(
     weights: Observation, untrained_weights: Observation, judge: Judge
 ) -> None:
+    """Attention weights are sparse, as a construction's are: more than untrained ones.
+
+    Source:
+        Shen et al. 2024, Figure 1 (LLaMA-7B: .33 to .41 below .01)
+
+    Measured:
+        Hoyer's sparsity of W_Q, W_K, W_V, trained − untrained; also shares of |w| < δ
+
+    Reported:
+        LLaMA below .01: W_V .405, W_Q and W_K .33; a Gaussian of its scale .343
+
+    Controls:
+        a Gaussian of the same scale; products W_KᵀW_Q
+    """
     arms = {"trained": weights, UNTRAINED: untrained_weights}
     judge.record(*sparsities(weights), constructed_sparsity(weights))
     judge.record(**{UNTRAINED: sparsity(untrained_weights, below=1e-3)})
@@ -56,19 +62,27 @@ def test_weights_are_sparse_as_constructed(
 
 
 @claim(
-    "The layers of linear self-attention are sparser than Gaussians of their scale.",
-    source="von Oswald et al. 2022, Proposition 1, and Shen et al. 2024, Figure 1",
     on="regression",
     layers=(1, 99),
     datasets=("linear",),  # weights know nothing of data
-    formula="Hoyer's sparsity − that of large Gaussian matrices; also shares of |w| "
-    "< δ",
-    controls="Gaussians of the same scale; products of matrices",
-    reported="the construction: .9999 zeros in W_K and W_Q, .75 in W_V (width 4096)",
 )
 def test_weights_are_sparse_as_constructed_in_regression(
     weights: Observation, judge: Judge
 ) -> None:
+    """The layers of linear self-attention are sparser than Gaussians of their scale.
+
+    Source:
+        von Oswald et al. 2022, Proposition 1, and Shen et al. 2024, Figure 1
+
+    Measured:
+        Hoyer's sparsity − that of large Gaussian matrices; also shares of |w| < δ
+
+    Reported:
+        the construction: .9999 zeros in W_K and W_Q, .75 in W_V (width 4096)
+
+    Controls:
+        Gaussians of the same scale; products of matrices
+    """
     judge.record(*sparsities(weights), product_sparsity(weights))
     judge.record(gaussian_sparsity(weights), hoyer(weights), participating(weights))
     judge.exceeds_in_whole(
@@ -76,14 +90,7 @@ def test_weights_are_sparse_as_constructed_in_regression(
     )
 
 
-@claim(
-    "ICL is as accurate when noise of a tenth of their size is added to the weights.",
-    source="Shen et al. 2024, §3 (constructions are brittle, trained models are not)",
-    on="text",
-    needs_icl=True,
-    formula="label accuracy of ICL − with noise of a tenth of the weights' size",
-    reported="robust, without figures",
-)
+@claim(on="text", needs_icl=True)
 def test_robust_to_weight_change(
     icl: Observation,
     icl_disturbed: dict[str, Observation],
@@ -91,6 +98,17 @@ def test_robust_to_weight_change(
     untrained_icl_disturbed: dict[str, Observation],
     judge: Judge,
 ) -> None:
+    """ICL is as accurate when noise of a tenth of their size is added to the weights.
+
+    Source:
+        Shen et al. 2024, §3 (constructions are brittle, trained models are not)
+
+    Measured:
+        label accuracy of ICL − with noise of a tenth of the weights' size
+
+    Reported:
+        robust, without figures
+    """
     judge.record(ICL=label_accuracy(icl))
     judge.record(**{name: label_accuracy(o) for name, o in icl_disturbed.items()})
     bare, noisy = map(label_accuracy, (untrained_icl, untrained_icl_disturbed[NOISE]))
@@ -99,36 +117,35 @@ def test_robust_to_weight_change(
     judge.agrees(lost, margin=0.1)  # as for ICL against GD: a third of Shen's .29
 
 
-@claim(
-    "ICL stays a GD step when noise of a tenth of their size is added to the weights.",
-    source="Shen et al. 2024, §3 (the constructions are brittle)",
-    on="regression",
-    datasets=("linear",),
-    formula="|ŷ_ICL − ŷ_GD| over the root mean square of the answers, with noise of a "
-    "tenth of the weights' size",
-    controls="no noise",
-    reported="brittle, without figures",
-)
+@claim(on="regression", datasets=("linear",))
 def test_robust_to_weight_change_in_regression(
     icl: Observation,
     gd: Observation,
     icl_disturbed: dict[str, Observation],
     judge: Judge,
 ) -> None:
+    """ICL stays a GD step when noise of a tenth of their size is added to the weights.
+
+    Source:
+        Shen et al. 2024, §3 (the constructions are brittle)
+
+    Measured:
+        |ŷ_ICL − ŷ_GD| over the root mean square of the answers, with noise of a tenth
+        of the weights' size
+
+    Reported:
+        brittle, without figures
+
+    Controls:
+        no noise
+    """
     arms = {"no noise": icl, **icl_disturbed}
     judge.record(**{name: prediction_distance(arm, gd) for name, arm in arms.items()})
     distance = prediction_distance(icl_disturbed[NOISE], gd)
     judge.stays_below(distance, margin=0.05)  # as for CLOSE in test_construction
 
 
-@claim(
-    "ICL stays as accurate while further training moves the weights.",
-    source="Shen et al. 2024, §3 (GPT-J: .69 to .76 while the weights move)",
-    on="text",
-    needs_icl=True,
-    formula="label accuracy of ICL at the last checkpoint − at the first",
-    reported=".69 to .76 while the weights move (GPT-J)",
-)
+@claim(on="text", needs_icl=True)
 @pytest.mark.usefixtures("has_checkpoints")
 def test_icl_survives_training_drift(
     icl_over_training: dict[str, Observation],
@@ -137,10 +154,20 @@ def test_icl_survives_training_drift(
     drawn_apart: Observation,
     judge: Judge,
 ) -> None:
-    """Judge the drift; the control is weights that moved as freely and never learned.
+    """ICL stays as accurate while further training moves the weights.
 
-    The untrained arm is two draws of random weights: accuracy may stay the same because
-    there is no ICL to be lost, and this is what that looks like.
+    The control is two draws of random weights, which never learned. Accuracy may also
+    stay the same because there is no ICL to lose. The control shows what that looks
+    like.
+
+    Source:
+        Shen et al. 2024, §3 (GPT-J: .69 to .76 while the weights move)
+
+    Measured:
+        label accuracy of ICL at the last checkpoint − at the first
+
+    Reported:
+        .69 to .76 while the weights move (GPT-J)
     """
     right = {name: label_accuracy(icl) for name, icl in icl_over_training.items()}
     judge.record(**right)

@@ -39,11 +39,11 @@ ROOM = 400_000_000  # bytes on top of what is held: far less than any bomb below
 @pytest.fixture(autouse=True)
 def little_memory() -> Iterator[None]:
     """Let a test take little more memory than the process holds already."""
-    told = Path("/proc/self/statm")
-    if not told.exists():  # no Linux: the bombs are refused all the same
+    said = Path("/proc/self/statm")
+    if not said.exists():  # no Linux: the bombs are refused all the same
         yield
         return
-    held = int(told.read_text().split()[0]) * resource.getpagesize()
+    held = int(said.read_text().split()[0]) * resource.getpagesize()
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (held + ROOM, hard))
     yield
@@ -273,7 +273,7 @@ def test_a_name_too_long_for_any_file_is_refused_in_words(folder: Path) -> None:
         [],
     ],
 )
-def test_a_header_that_tells_too_little_is_refused(tmp_path: Path, tensor: Any) -> None:
+def test_a_header_that_says_too_little_is_refused(tmp_path: Path, tensor: Any) -> None:
     header = json.dumps({"w": tensor}).encode()
     path = tmp_path / "model.safetensors"
     path.write_bytes(len(header).to_bytes(8, "little") + header)

@@ -22,17 +22,17 @@ def test_only_weights_written_by_hand_are_decided_by_algebra(card: ModelCard) ->
     by_hand = card.name.startswith(("constructed_", "spoiled_"))
     assert card.decided_by_algebra is by_hand
     assert card.reads_any_number is by_hand
-    assert card.has_untrained_twin is not by_hand
+    assert card.has_untrained_version is not by_hand
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
-def test_a_model_has_an_untrained_twin_exactly_if_one_can_be_made(
+def test_a_model_has_an_untrained_version_exactly_if_one_can_be_made(
     card: ModelCard,
 ) -> None:
-    if card.has_untrained_twin:
-        twin = untrained_model(card)
-        assert twin.architecture_source == card.architecture_source
-        assert twin.attends_to_pairs is card.attends_to_pairs
+    if card.has_untrained_version:
+        untrained = untrained_model(card)
+        assert untrained.architecture_source == card.architecture_source
+        assert untrained.attends_to_pairs is card.attends_to_pairs
     else:
         with pytest.raises(OptionError):
             untrained_model(card)

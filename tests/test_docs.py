@@ -42,9 +42,9 @@ def runs(line: str, folder: Path, status: int) -> str:
 def test_every_example_of_a_page_runs_and_prints_what_it_says(
     page: str, tmp_path: Path
 ) -> None:
-    for kind, told, body in BLOCK.findall((DOCS / page).read_text("utf-8")):
-        if told.startswith("file="):
-            (tmp_path / told.removeprefix("file=")).write_text(body, "utf-8")
+    for kind, said, body in BLOCK.findall((DOCS / page).read_text("utf-8")):
+        if said.startswith("file="):
+            (tmp_path / said.removeprefix("file=")).write_text(body, "utf-8")
             continue
         if kind == "text":  # a drawing
             continue
@@ -52,7 +52,7 @@ def test_every_example_of_a_page_runs_and_prints_what_it_says(
         printed = ""
         for line in body.splitlines():
             if line.startswith("$ "):
-                status = int(told.removeprefix("exits=") or 0)
+                status = int(said.removeprefix("exits=") or 0)
                 printed = runs(line.removeprefix("$ "), tmp_path, status)
             else:
                 assert " ".join(line.split()) in printed

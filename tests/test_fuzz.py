@@ -63,8 +63,8 @@ GIVEN: Counter[str] = Counter()
 def counted() -> Iterator[None]:
     yield
     if MANY:
-        told = ", ".join(f"{n:,} {name}" for name, n in GIVEN.items())
-        print(f"\n{GIVEN.total():,} inputs: {told}")
+        said = ", ".join(f"{n:,} {name}" for name, n in GIVEN.items())
+        print(f"\n{GIVEN.total():,} inputs: {said}")
 
 
 @pytest.fixture(scope="module")
@@ -157,8 +157,8 @@ def refused(name: str, ask: Callable[[], Any]) -> Any:
     try:
         return ask()
     except ProbesError as error:
-        told = str(error)
-    assert len(told) < 20_000  # the longest name given, twice
+        said = str(error)
+    assert len(said) < 20_000  # the longest name given, twice
     return None
 
 
@@ -181,8 +181,8 @@ b = "Good"
 
 
 def read(path: Path, description: Path | None = None) -> Any:
-    told = None if description is None else str(description)
-    source = TextRows(location=str(path), description=told)
+    said = None if description is None else str(description)
+    source = TextRows(location=str(path), description=said)
     return datasets._read.__wrapped__("moods", source, None)
 
 
@@ -267,12 +267,12 @@ def test_store_entries(place: Path, entry: bytes, data: Any) -> None:
     store = Store(place / "store")
     content = data.draw(st.one_of(edited(entry), st.binary(max_size=200)))
     store.path(KEY).write_bytes(content)
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as said:
         GIVEN["store entries"] += 1
         store.facts(KEY)
         found = store.get(KEY)
-    assert {warning.category for warning in told} <= {StoreWarning}
-    assert (found is None) is bool(told)
+    assert {warning.category for warning in said} <= {StoreWarning}
+    assert (found is None) is bool(said)
 
 
 CELLS = {"a|m|d|4": {"verdict": "refuted", "alone": "refuted", "effect": 0.5}}

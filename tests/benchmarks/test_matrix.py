@@ -27,9 +27,9 @@ def test_the_matrix_cold_and_warm(table: Table, tmp_path: Path) -> None:
             0,
         )
     seconds = sorted(float(again.run["seconds"]) for again in warm)
-    told = [("cold", float(cold.run["seconds"]), COLD)]
-    told += [("warm", seconds[len(seconds) // 2], WARM)]
-    for state, taken, most in told:
+    said = [("cold", float(cold.run["seconds"]), COLD)]
+    said += [("warm", seconds[len(seconds) // 2], WARM)]
+    for state, taken, most in said:
         table.add(
             Row(
                 work=f"make claims, {state}, {cells} cells",

@@ -1,4 +1,4 @@
-"""Speed of what is called most, and of the shared prefix beside whole prompts."""
+"""Speed of what is called most, and of the shared prefix against whole prompts."""
 
 from __future__ import annotations
 

@@ -20,7 +20,8 @@ WIDE = 0.25
 
 
 def declared(function: Any, **options: Any) -> ClaimCard:
-    card: ClaimCard = claim("S.", source="s", on="text", **options)(function).claim
+    function.__doc__ = function.__doc__ or "S.\n\nSource: s"
+    card: ClaimCard = claim(on="text", **options)(function).claim
     return card
 
 
@@ -31,7 +32,7 @@ def test_the_margin_in_the_code_is_the_one_in_the_catalogue() -> None:
     assert declared(test_it).refuted_if == "the mean difference lies beyond ±0.5"
 
 
-def test_a_share_of_the_way_is_told_as_a_share() -> None:
+def test_a_share_of_the_way_is_written_as_a_share() -> None:
     def test_it(icl: Any, judge: Any) -> None:
         judge.reaches_ceiling(icl, floors={}, ceiling=icl, margin=WIDE)
 
@@ -67,7 +68,8 @@ def test_controls_are_the_observations_asked_for_and_each_is_named_once() -> Non
     def test_it(icl: Any, base: Any, arms: Any, judge: Any) -> None:
         judge.exceeds(icl, margin=WIDE)
 
-    controls = declared(test_it, controls="chance").controls.split("; ")
+    test_it.__doc__ = "S.\n\nSource: s\n\nControls: chance"
+    controls = declared(test_it).controls.split("; ")
     assert controls[:2] == ["chance", "the untouched model"]
     assert len(controls) == len(set(controls))
 

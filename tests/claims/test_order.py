@@ -35,18 +35,18 @@ OURS, FLAT = answered(RNG.normal(size=SHAPE)), answered(np.zeros(SHAPE))
 DISORDERLY = answered(GD.log_probs + RNG.normal(size=SHAPE))
 WORLDS = {
     # Without its order, ICL is GD: order is all that divides the two.
-    "ICL is GD but for order": (DISORDERLY, GD, "supported"),
+    "ICL is GD except for order": (DISORDERLY, GD, "supported"),
     # It goes half-way to GD.
     "order divides in part": (DISORDERLY, mixed(DISORDERLY, GD), "supported"),
     # It comes nearer to everything alike, as any mixture does.
     "ICL is flattened": (OURS, mixed(OURS, FLAT), "refuted"),
     "order is nothing": (DISORDERLY, DISORDERLY, "refuted"),
-    "ICL is the base model but for order": (DISORDERLY, BASE, "refuted"),
+    "ICL is the base model except for order": (DISORDERLY, BASE, "refuted"),
 }
 
 
 @pytest.mark.parametrize("world", WORLDS)
-def test_order_is_found_to_divide_where_it_does_and_nowhere_else(world: str) -> None:
+def test_order_divides_where_it_does_and_nowhere_else(world: str) -> None:
     icl, orderless, verdict = WORLDS[world]
     claim: Any = order.test_order_divides_icl_from_gd
     cell = Cell(

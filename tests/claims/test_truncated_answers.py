@@ -125,7 +125,7 @@ def test_exact_claims_come_to_the_same_verdict_and_numbers(
 
 
 @pytest.mark.parametrize("name", BOUNDED)
-def test_claims_of_distance_never_contradict_and_tell_their_width(
+def test_claims_of_distance_never_contradict_and_report_their_width(
     whole: dict[str, Any], part: dict[str, Any], name: str
 ) -> None:
     ours, theirs = judged(whole, name), judged(part, name)

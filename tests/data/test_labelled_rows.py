@@ -132,7 +132,7 @@ def test_byte_order_mark_is_no_part_of_a_column(tmp_path: Path, name: str) -> No
     assert texts(found.train + found.test) == {"fine", "awful"}
 
 
-def test_toml_beside_a_file_describes_it(tmp_path: Path) -> None:
+def test_toml_next_to_a_file_describes_it(tmp_path: Path) -> None:
     rows = [{"text": "a", "mood": m, "topic": t} for m, t in (("0", "x"), ("1", "y"))]
     (tmp_path / "moods.toml").write_text(TOML, "utf-8")
     found = read(jsonl(tmp_path / "moods.jsonl", rows))
@@ -151,7 +151,9 @@ def test_toml_in_a_folder_describes_it(tmp_path: Path) -> None:
     assert read(tmp_path).description.label_column == "mood"
 
 
-def test_toml_that_is_given_comes_before_the_one_beside(tmp_path: Path) -> None:
+def test_toml_that_is_given_comes_before_the_one_next_to_the_file(
+    tmp_path: Path,
+) -> None:
     given = tmp_path / "other.toml"
     given.write_text('[template]\nanswer = "!"\n', "utf-8")
     (tmp_path / "a.toml").write_text('[template]\nanswer = "?"\n', "utf-8")
@@ -281,7 +283,7 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
         r"line 2 has the label ''\. Expected",
     ),
     "blank label": ([GOOD, {**BAD, "label": " "}], r"line 2 has the label ' '\. Exp"),
-    "space beside": ([GOOD, {**BAD, "label": "bad "}], r"line 2 has the label 'bad '"),
+    "space after": ([GOOD, {**BAD, "label": "bad "}], r"line 2 has the label 'bad '"),
     "capitals": (
         [GOOD, BAD, {**GOOD, "label": "Good"}],
         r"'good' \(a.jsonl line 1\) and 'Good' \(a.jsonl line 3\) of moods share",
@@ -431,7 +433,7 @@ def test_labels_are_counted_in_each_split(tmp_path: Path) -> None:
     assert counts == {"train": {"bad": 2, "good": 1}, "test": {"good": 1}}
 
 
-def test_test_rows_that_stand_in_train_too_are_counted(tmp_path: Path) -> None:
+def test_test_rows_that_are_in_train_too_are_counted(tmp_path: Path) -> None:
     jsonl(tmp_path / "train.jsonl", [GOOD, BAD])
     jsonl(tmp_path / "test.jsonl", [{**GOOD, "label": "bad"}, {**GOOD, "text": "new"}])
     assert read(tmp_path).n_repeated() == 1

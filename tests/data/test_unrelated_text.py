@@ -79,7 +79,7 @@ def test_rows_of_one_text_get_different_words_from_all_rows() -> None:
     one, same = with_unrelated_words([rows[0]] * 2, words_of(rows), seed=1)
     assert one.fields != same.fields
     assert set(one.fields["text"].split()) <= {"the", "fell", *"abcd"}
-    assert "  " in one.fields["text"]  # spaces stand where they stood
+    assert "  " in one.fields["text"]  # spaces stay where they were
     assert with_unrelated_words([rows[0]] * 2, words_of(rows), seed=1) == (one, same)
 
 
@@ -90,8 +90,8 @@ def test_rate_and_passes_are_those_chosen_for_the_rows_own_words(
     before = len(observer.measured)
     other = observer.observe(ask(CHOOSY, wording="unrelated"))
     assert len(observer.measured) == before + 1  # nothing was chosen again
-    told = [(o.facts["rate"], o.facts["passes"]) for o in (own, other)]
-    assert told[0] == told[1]
+    said = [(o.facts["rate"], o.facts["passes"]) for o in (own, other)]
+    assert said[0] == said[1]
     np.testing.assert_array_equal(other.gold, own.gold)
     assert np.abs(other["log_probs"] - own["log_probs"]).max() > 1e-3
 

@@ -117,7 +117,7 @@ def test_what_was_made_costs_the_passes_that_were_chosen() -> None:
     assert flops_of(asked(replace(GD, weights="W_V@last")), {"passes": 4}) is None
 
 
-def test_a_run_tells_how_fast_it_measured(tmp_path: Path) -> None:
+def test_a_run_reports_how_fast_it_measured(tmp_path: Path) -> None:
     observer = Observer(Store(tmp_path))
     keys = [observer.observe(asked(Base(), settings=s)).key for s in (SIZES, SEEDED)]
     (line,) = measured_throughput(observer.store, [*keys, "0" * 32])
@@ -138,7 +138,7 @@ def test_the_time_of_a_choice_is_not_counted_twice(tmp_path: Path) -> None:
     assert facts["own_seconds"] < facts["seconds"]
 
 
-def test_what_nobody_counts_is_told_as_unknown() -> None:
+def test_what_nobody_counts_is_reported_as_unknown() -> None:
     regression = asked(
         LinearLearner(algorithm="gd"),
         model=MODELS.get("constructed_gd_1"),

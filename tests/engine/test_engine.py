@@ -104,7 +104,7 @@ def test_a_dataclass_that_is_no_request_is_refused() -> None:
         request_from_json('{"class": "probes.learners.in_context:InContext"}')
 
 
-def test_a_setting_that_cannot_be_sent_is_told() -> None:
+def test_a_setting_that_cannot_be_sent_is_an_error() -> None:
     with pytest.raises(EngineError, match="cannot be sent to a worker"):
         request_to_json(replace(request(), learner=Scripted(number=1.0, log=Path("x"))))  # type: ignore[arg-type]
 
@@ -135,14 +135,14 @@ def test_noise_in_the_pipe_is_an_error() -> None:
 
 
 def test_an_error_of_ours_comes_back_as_it_was() -> None:
-    fault = RequestResult(key="k", error=("NumericsError", "told")).probes_error
+    fault = RequestResult(key="k", error=("NumericsError", "said")).probes_error
     assert isinstance(fault, NumericsError)
-    assert str(fault) == "told"
+    assert str(fault) == "said"
     assert (
         RequestResult(key="k", error=("ZeroDivisionError", "a bug")).probes_error
         is None
     )
-    assert isinstance(given_up(request(), 3, "told").probes_error, EngineError)
+    assert isinstance(given_up(request(), 3, "said").probes_error, EngineError)
 
 
 # ------------------------------------------------------------------------- work queue
@@ -153,9 +153,9 @@ def test_equal_requests_wait_once_and_models_stay_together() -> None:
     assert [r.model.name for r in in_plan_order([*plan, *plan])] == ["a", "a", "b", "b"]
 
 
-def test_an_untrained_twin_waits_with_its_model() -> None:
-    twin = replace(request(), model=network("untrained:a"))
-    assert model_group(twin) == model_group(request("a"))
+def test_an_untrained_copy_waits_with_its_model() -> None:
+    copy = replace(request(), model=network("untrained:a"))
+    assert model_group(copy) == model_group(request("a"))
 
 
 def queue_of(plan: list[Request], **sizes: float) -> WorkQueue[Request]:
@@ -198,9 +198,9 @@ def test_a_model_of_unknown_size_is_taken_to_be_large(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"no header")
     torn = network("torn", weights=Checkpoint(location=str(tmp_path)))
     known = network("known", n_parameters=10)
-    twin = network("untrained:twin", n_parameters=20)
-    found = model_bytes_by_group([known, hub, torn, twin])
-    assert found == {"known": 80, "hub": math.inf, "torn": math.inf, "twin": 160}
+    copy = network("untrained:copy", n_parameters=20)
+    found = model_bytes_by_group([known, hub, torn, copy])
+    assert found == {"known": 80, "hub": math.inf, "torn": math.inf, "copy": 160}
 
 
 def test_only_workers_with_gpus_of_their_own_may_all_load_a_large_model(

@@ -58,7 +58,7 @@ def test_all_parts_together_leave_nothing_to_measure(judged: Ran) -> None:
 def test_an_engine_measures_what_a_plain_run_does_and_no_more(
     judged: Ran, tmp_path: Path
 ) -> None:
-    """What a gate dismisses is not measured: here GD beside an untrained network."""
+    """What a gate dismisses is not measured: here GD on an untrained network."""
     ran = run(tmp_path, *PLAY, "--engine", "local:1")
     kept = ("claim", "model", "verdict", "effects", "observations")
     assert [[row[k] for k in kept] for row in ran.rows] == [

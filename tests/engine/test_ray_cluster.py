@@ -57,7 +57,7 @@ def test_a_plan_is_measured_whatever_its_actors_die_of(
     assert attempts(tmp_path).count("2.0") == 3
 
 
-def test_a_cluster_that_is_not_there_is_told() -> None:
+def test_a_cluster_that_is_not_there_is_an_error() -> None:
     from probes.engine.ray_cluster import RayCluster
 
     settings = WorkerSettings(store="s", marker="m", seconds=None, path=())

@@ -51,13 +51,13 @@ def test_a_store_that_cannot_be_written_is_read_and_the_run_goes_on(
     assert store.get(KEY) is not None
     watched = TimeLimitedObserver(store, limit=TimeLimit(None))
     asked = request(Slow(seconds=0.0))
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as said:
         assert watched.observe(asked) is watched.observe(asked)
-    assert told == []  # said once
+    assert said == []  # said once
     assert watched.measured == store.unsaved == {asked.key}
 
 
-def test_a_disk_that_fills_up_is_told_once_and_what_was_stored_stays(
+def test_a_disk_that_fills_up_is_reported_once_and_what_was_stored_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = RunStore(tmp_path)
@@ -66,9 +66,9 @@ def test_a_disk_that_fills_up_is_told_once_and_what_was_stored_stays(
     others = ["cd" + "0" * 30, "ef" + "0" * 30]
     with pytest.warns(StoreWarning, match="No space left on device"):
         store.put(observation(others[0]))
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as said:
         store.put(observation(others[1]))
-    assert told == []  # said once
+    assert said == []  # said once
     assert store.unsaved == set(others)
     assert not list(tmp_path.rglob("*.part"))
     monkeypatch.undo()
@@ -90,7 +90,7 @@ def test_an_entry_that_cannot_be_reached_stays_where_it_is(
     assert store.get(KEY) is not None
 
 
-def test_damage_in_a_store_that_is_only_read_is_told_and_left(
+def test_damage_in_a_store_that_is_only_read_is_reported_and_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store(tmp_path)
@@ -135,8 +135,8 @@ def test_a_store_that_cannot_be_made_is_held_in_memory(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.warns(StoreWarning, match="Not a directory"):
         store = RunStore(tmp_path / "file" / "store")
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as said:
         watched = TimeLimitedObserver(store, limit=TimeLimit(None))
         watched.observe(request(Slow(seconds=0.0)))
-    assert told == []
+    assert said == []
     assert len(watched.measured) == 1

@@ -100,13 +100,13 @@ def test_worker_goes_on_with_its_model_as_long_as_there_is_some() -> None:
     assert node.shutting_down
 
 
-def test_untrained_twin_goes_with_its_model() -> None:
-    twins = [a.replace("[a", "[untrained:a") for a in A]
-    tests = [*A, *B, *twins]
+def test_an_untrained_copy_goes_with_its_model() -> None:
+    copies = [a.replace("[a", "[untrained:a") for a in A]
+    tests = [*A, *B, *copies]
     made, nodes = scheduling(2, tests, large="ab")
     for node in nodes:
         run(made, node, tests)
-    assert given_to(nodes[0], tests) == [*A, *twins]
+    assert given_to(nodes[0], tests) == [*A, *copies]
 
 
 def test_most_work_is_handed_out_first() -> None:

@@ -165,7 +165,7 @@ def test_second_put_replaces_the_first(store: Store) -> None:
     assert found.facts == {"rate": 2.0}
 
 
-def test_store_is_found_again_by_another_process(store: Store) -> None:
+def test_another_process_reads_the_store(store: Store) -> None:
     found = Store(store.folder).get(KEY)
     assert found is not None
     assert same(found, observation())
@@ -231,12 +231,12 @@ def test_no_flipped_bit_of_an_entry_changes_what_is_read(store: Store) -> None:
         assert found is None or same(found, observation()), bit
 
 
-def test_damage_is_told_and_never_raised(store: Store) -> None:
+def test_damage_is_reported_and_never_raised(store: Store) -> None:
     truncate(store.path(KEY))
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("error")  # as in this repository's pytest settings
         assert store.get(KEY) is None
-    assert [warning.category for warning in told] == [StoreWarning]
+    assert [warning.category for warning in said] == [StoreWarning]
 
 
 def test_store_below_a_file_cannot_be_made(tmp_path: Path) -> None:
@@ -290,7 +290,7 @@ def test_full_disk_while_writing_leaves_nothing(
     assert OTHER not in store
 
 
-def test_full_disk_is_told_before_anything_is_measured(
+def test_full_disk_is_reported_before_anything_is_measured(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:
@@ -357,11 +357,11 @@ def test_answer_that_is_no_number_is_refused_and_not_kept(
 
 
 def test_request_is_announced_only_when_it_is_measured(tmp_path: Path) -> None:
-    told: list[Request] = []
+    said: list[Request] = []
     asked = request(learner=Counting(counter=str(tmp_path / "counter")))
     for _ in range(2):
-        Observer(Store(tmp_path / "store"), announce=told.append).observe(asked)
-    assert told == [asked]
+        Observer(Store(tmp_path / "store"), announce=said.append).observe(asked)
+    assert said == [asked]
 
 
 def test_observation_names_what_it_has(store: Store) -> None:
@@ -449,7 +449,7 @@ def rows_in(folder: Path, label: str = "good") -> Request:
     return replace(ASKED, dataset=card, settings=sizes)
 
 
-def test_key_of_rows_does_not_depend_on_where_they_stand(tmp_path: Path) -> None:
+def test_key_of_rows_does_not_depend_on_their_folder(tmp_path: Path) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()
     asked = rows_in(here / "moods")
@@ -461,6 +461,21 @@ def test_key_of_rows_does_not_depend_on_where_they_stand(tmp_path: Path) -> None
 def test_key_of_rows_changes_with_a_row(tmp_path: Path) -> None:
     one, other = rows_in(tmp_path / "a", "good"), rows_in(tmp_path / "b", "fine")
     assert one.key != other.key
+
+
+def test_key_of_rows_changes_with_the_template(tmp_path: Path) -> None:
+    asked = rows_in(tmp_path / "a")
+    assert isinstance(asked.dataset.rows, TextRows)
+    paths = [tmp_path / f"{name}.toml" for name in ("one", "other", "same")]
+    for path, query in zip(paths, ("A: {text}", "B: {text}", "B: {text}"), strict=True):
+        path.write_text(f'[template]\nquery = "{query}"\n')
+    templates = tuple((path.stem, str(path)) for path in paths)
+    card = replace(asked.dataset, rows=replace(asked.dataset.rows, templates=templates))
+    keys = {
+        name: replace(asked, dataset=card.with_template(name)).key
+        for name, _ in templates
+    }
+    assert asked.key != keys["one"] != keys["other"] == keys["same"]
 
 
 def folder_of_weights(folder: Path, weights: bytes) -> ModelCard:

@@ -71,16 +71,16 @@ def test_observation_pruned_while_it_is_read_is_none_and_not_damaged(
 ) -> None:
     store.path(KEYS[0]).unlink()
     monkeypatch.setattr(Path, "exists", lambda path: True)
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as said:
         assert store.get(KEYS[0]) is None
-    assert told == []
+    assert said == []
 
 
 def test_verify_sets_aside_only_what_is_not_whole(store: Store) -> None:
     damage(store, KEYS[2])
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as said:
         assert verify(store) == [KEYS[2]]
-    assert [w.category for w in told] == [StoreWarning]
+    assert [w.category for w in said] == [StoreWarning]
     assert store.path(KEYS[2]).with_suffix(".damaged").exists()
     assert len(list_observations(store)) == 3
 
@@ -143,7 +143,7 @@ def test_command_verifies_and_prunes(store: Store) -> None:
     assert list_observations(store) == []
 
 
-def test_command_tells_where_no_store_is(
+def test_command_says_where_no_store_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["store", "--store", str(tmp_path / "none"), "list"]) == 4

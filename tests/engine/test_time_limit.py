@@ -109,8 +109,8 @@ def test_a_process_that_does_not_come_back_to_python_ends_itself() -> None:
 
 def test_what_an_engine_could_not_answer_is_not_asked_again(tmp_path: Path) -> None:
     asked, watched = request(Slow(seconds=0.0)), observer(tmp_path, None)
-    watched.mark_failed(asked.key, NumericsError("told"))
-    with pytest.raises(NumericsError, match="told"):
+    watched.mark_failed(asked.key, NumericsError("said"))
+    with pytest.raises(NumericsError, match="said"):
         watched.observe(asked)
     assert not watched.measured
 

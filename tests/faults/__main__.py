@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             summary.take(found)
     finally:
         if asked.keep:
-            print(f"Scenes stand in {home}")
+            print(f"Scenes are in {home}")
         else:
             shutil.rmtree(home, ignore_errors=True)
     return int(not summary.holds)

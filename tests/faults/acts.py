@@ -1,7 +1,7 @@
 """The faults: each strikes a run and says what it did.
 
 An act gets a stage, begins a run on it and strikes; it returns how often it struck. The
-run after it is begun by whoever called the act, with nothing ordered any more.
+run after it is begun by the caller of the act, with nothing ordered any more.
 """
 
 from __future__ import annotations

@@ -82,8 +82,8 @@ class Cluster:
                 time.sleep(1.0)  # until the other node is registered
                 return
             time.sleep(0.1)
-        told = (self.logs / f"node-{self._n_started}.log").read_text()[-2000:]
-        raise TimeoutError(f"no Ray node came up: {told}")
+        said = (self.logs / f"node-{self._n_started}.log").read_text()[-2000:]
+        raise TimeoutError(f"no Ray node came up: {said}")
 
     def workers(self) -> list[int]:
         """List the actors of every node."""

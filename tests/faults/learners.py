@@ -1,4 +1,4 @@
-"""Learners that take a known time, note every attempt, and stumble when told to."""
+"""Learners that take a known time, note every attempt, and fail when asked to."""
 
 from __future__ import annotations
 

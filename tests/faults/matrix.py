@@ -23,7 +23,7 @@ class Result:
         engine: On which engine.
         injected: How often it struck.
         survived: How many of these left the final rows as those of a run without
-            faults: all or none, since rows cannot be told apart by strikes.
+            faults: all or none, since strikes do not distinguish rows.
         lost: Observations that were stored and whole, and were measured again.
         recomputed: Measurements beyond one for each observation.
         allowed: Those that were being measured when it struck, which may be repeated.
@@ -133,7 +133,7 @@ class Matrix:
             stage.finish(stage.start())
             broken = [*found.broken, *differences(stage, expected, rounding)]
         except (TimeoutError, OSError) as error:
-            found = Strike(n=1, how="as told")
+            found = Strike(n=1, how="as said")
             broken = [f"{type(error).__name__}: {error}"]
         begun = stage.noted("begin")
         result = Result.of(fault, engine, replace(found, broken=broken))

@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 WORKER_MARKS = ("probes.engine.worker", "sys.stdin.readline", "ray::Remote")
-"""What stands in the command lines of the workers of the engines and of xdist."""
+"""What is in the command lines of the workers of the engines and of xdist."""
 
 
 def family(root: int) -> list[int]:

@@ -1,6 +1,6 @@
 """How large and how fast: a plan of ten thousand cells, stored cells, engines.
 
-Each figure stands beside its bound. Times of observations are read off the log that
+Each figure is given with its bound. Times of observations are read off the log that
 their learner writes, so that starts and reports do not count. A busy machine misses
 bounds; the table then says so.
 """
@@ -21,7 +21,7 @@ from tests.faults.stage import ROOT, Play, Stage, environment
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A measured number beside its bound.
+    """A measured number with its bound.
 
     Attributes:
         name: What was measured.

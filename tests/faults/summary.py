@@ -72,7 +72,7 @@ class Summary:
     def write(self) -> None:
         """Write the record."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        told = {
+        said = {
             "machine": f"{platform.machine()} {platform.system()}, {os.cpu_count()} "
             f"cores, Python {platform.python_version()}",
             "quick": self.is_quick,
@@ -80,7 +80,7 @@ class Summary:
             "faults": [asdict(result) for result in self.results],
             "scale": [asdict(figure) for figure in self.figures],
         }
-        text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+        text = json.dumps(said, indent=1, ensure_ascii=False) + "\n"
         (self.folder / "summary.json").write_text(text, "utf-8")
         (self.folder / "README.md").write_text("\n".join(self._page()), "utf-8")
 
@@ -114,9 +114,9 @@ def _line(found: Result | Figure) -> str:
         kept = "" if found.holds else "  MISSED"
         return f"{found.name}: {found.value:g} {found.unit} ({found.bound}){kept}"
     r = found
-    told = f"  WRONG: {'; '.join(r.broken)}" if r.broken else ""
+    said = f"  WRONG: {'; '.join(r.broken)}" if r.broken else ""
     return (
         f"{r.fault}, {r.engine}: {r.injected} injected, {r.survived} survived, "
         f"{r.lost} lost, {r.recomputed} recomputed of {r.allowed} in flight, "
-        f"{r.seconds} s{told}"
+        f"{r.seconds} s{said}"
     )

@@ -161,11 +161,11 @@ def judge() -> Judge:
 
 
 def choice(**facts: Any) -> Observation:
-    told = {
+    said = {
         "wanted": 0.6, "nearest": 0.45, "rate": 0.3, "passes": 64,
         "tolerance": 0.02, "is_matched": False,
     }  # fmt: skip
-    return Observation(arrays={"gaps": np.full((2, 1), -0.15)}, facts={**told, **facts})
+    return Observation(arrays={"gaps": np.full((2, 1), -0.15)}, facts={**said, **facts})
 
 
 def test_a_cell_without_a_match_is_dismissed_with_the_nearest_value() -> None:

@@ -205,7 +205,7 @@ def test_ols_is_the_published_baseline_at_every_length(fu: dict[str, Any]) -> No
 
 
 def softmaxed(observed: Observation) -> Observation:
-    """Put a softmax over the query's own tokens where the maps stand."""
+    """Put a softmax over the query's own tokens in the place of the maps."""
     maps, lengths = observed["maps"], observed["query_lengths"]
     width = maps.shape[-1]
     kept = np.arange(width) >= width - lengths[..., None]

@@ -131,7 +131,7 @@ def test_an_interval_is_wide_where_sets_disagree() -> None:
     assert found.low[0] <= found.best[0] <= found.high[0]
 
 
-def test_matching_is_the_same_each_time_and_tells_plain_values() -> None:
+def test_matching_is_the_same_each_time_and_gives_plain_values() -> None:
     task = tasks()
     layers = [after(task, "gd", k, 0.1) for k in (1, 2)]
     one, again = ({"gd": step_matching(layers, run(task, "gd", 0.1))} for _ in range(2))

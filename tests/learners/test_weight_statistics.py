@@ -325,7 +325,7 @@ def cell(model: ModelCard = HMM) -> Cell:
 
 
 @pytest.mark.parametrize(("drawn_anew", "is_alike"), [(0.0, True), (1.0, False)])
-def test_accuracy_that_never_learned_stays_the_same_too_and_is_told(
+def test_accuracy_that_never_learned_stays_the_same_too_and_is_reported(
     drawn_anew: float, is_alike: bool
 ) -> None:
     judge = Judge(drift_claim.claim, cell())
@@ -340,7 +340,9 @@ def test_accuracy_that_never_learned_stays_the_same_too_and_is_told(
 
 
 @pytest.mark.parametrize(("left", "is_alike"), [(0.75, True), (0.25, False)])
-def test_robustness_of_what_never_learned_is_told(left: float, is_alike: bool) -> None:
+def test_robustness_of_what_never_learned_is_reported(
+    left: float, is_alike: bool
+) -> None:
     judge = Judge(robustness_claim.claim, cell())
     trained, untrained = ({"noise 0.1": right(x)} for x in (0.5, left))
     robustness_claim(right(0.75), trained, right(0.75), untrained, judge)

@@ -1,8 +1,8 @@
-"""Whoever breaks the formula of a measure hears of it from its known answer.
+"""A known answer fails if the formula of its measure is broken.
 
 Every measure is broken in every place where a sign, a normalisation, a factor, a power,
 a comparison or a function can be wrong, and its arms are swapped. Its known answer must
-hold for the measure as it is and for no mutant, but for those that are the same
+hold for the measure as it is and for no mutant, except for those that are the same
 function, which are named here with the reason.
 """
 
@@ -135,7 +135,7 @@ def survivors(module: Any, name: str, answer: Any) -> tuple[int, list[str]]:
     for mutant in mutants(module, name):
         found += 1
         if passes(mutant, answer):
-            alive.append(mutant.told)
+            alive.append(mutant.said)
     return found, alive
 
 

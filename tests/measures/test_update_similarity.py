@@ -246,8 +246,8 @@ def test_the_recorder_reads_what_eager_attention_computes(kind: str) -> None:
     model.set_attn_implementation("eager")
     for prompt, read in zip(asked, found, strict=True):
         with torch.no_grad():
-            told = model(torch.tensor([prompt]), output_attentions=True).attentions
-        wanted = torch.stack([a[0, :, -1] for a in told])
+            said = model(torch.tensor([prompt]), output_attentions=True).attentions
+        wanted = torch.stack([a[0, :, -1] for a in said])
         kept = wanted > 0  # what a sliding window leaves
         scores = read.scores.double().masked_fill(~kept, -torch.inf)
         torch.testing.assert_close(
@@ -296,7 +296,7 @@ def scene_of(observer: Observer, learner: Any, **changes: Any) -> LearnerContext
     return observer.context(ask(learner, **changes))
 
 
-def test_demonstrations_stand_in_the_prompt_where_they_are_said_to(
+def test_demonstrations_are_in_the_prompt_where_they_are_said_to_be(
     observer: Observer,
 ) -> None:
     prompts = scene_of(observer, Activations(of=InContext())).prompts()

@@ -79,7 +79,7 @@ def loaded(card: ModelCard) -> CausalLM:
     return load_causal_lm(card, Settings())
 
 
-def test_without_a_description_nothing_is_found(card: ModelCard) -> None:
+def test_without_a_description_nothing_is_known(card: ModelCard) -> None:
     lm = loaded(card)
     assert isinstance(architecture_of(lm.model), UndescribedArchitecture)
     assert not embeddings_are_known(card)

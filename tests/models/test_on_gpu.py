@@ -113,7 +113,7 @@ def test_a_gpu_that_is_too_small_for_a_pass_is_asked_in_halves(
     torch.manual_seed(0)
     model = CausalLM(tiny("grouped_queries").to("cuda"), None)
     asked = [[(7 * i + j) % 64 for j in range(100)] for i in range(400)]
-    assert model.written is not None
+    assert model.fast_path is not None
     model.n_forward = 0
     wanted = model.next_token_log_probs(asked)
     whole, model.n_forward = model.n_forward, 0

@@ -38,7 +38,7 @@ from probes.verdicts.negative_controls import UNTRAINED, UNTRAINED_BUT_EMBEDDING
 from tests.support.described_models import CONTEXT, DESCRIBED, VOCABULARY, described
 from tests.support.tiny_models import HMM, SETTINGS
 
-TWIN = "untrained_but_embeddings:hmm_llama"
+RANDOM_BUT_EMBEDDINGS = "untrained_but_embeddings:hmm_llama"
 
 
 def cell(model: ModelCard = HMM, variant: str | None = None) -> Cell:
@@ -107,9 +107,9 @@ def test_an_unknown_architecture_has_no_such_arm_and_the_row_says_so(
         for recipe in (untrained_but_embeddings, inside_untrained_but_embeddings):
             assert recipe.recipe(cell(model)) == []
         assert untrained_but_embeddings_relabelled.recipe(cell(model, "flipped")) == []
-    told: list[str] = []
-    inspect.unwrap(notes_left_out_arm)(cell(novel), SimpleNamespace(record=told.append))
-    assert told == [
+    said: list[str] = []
+    inspect.unwrap(notes_left_out_arm)(cell(novel), SimpleNamespace(record=said.append))
+    assert said == [
         f"{UNTRAINED_BUT_EMBEDDINGS} is left out: which weights of novel these are is "
         f"not known"
     ]
@@ -118,12 +118,12 @@ def test_an_unknown_architecture_has_no_such_arm_and_the_row_says_so(
 def test_a_known_architecture_has_the_arm_and_says_nothing() -> None:
     inspect.unwrap(notes_left_out_arm)(cell(), SimpleNamespace())
     assert embeddings_are_known(HMM)
-    assert embeddings_are_known(model_named(TWIN))
+    assert embeddings_are_known(model_named(RANDOM_BUT_EMBEDDINGS))
     for recipe in (untrained_but_embeddings, inside_untrained_but_embeddings):
         (asked,) = recipe.recipe(cell(variant="adam"))
         assert list(asked) == ["icl", "gd", "base"]
         for request in asked.values():
-            assert request.model == model_named(TWIN)
+            assert request.model == model_named(RANDOM_BUT_EMBEDDINGS)
 
 
 def test_arms_share_their_observations() -> None:

@@ -110,7 +110,7 @@ def test_a_small_vocabulary_is_kept_as_it_is() -> None:
     assert truncated(answers, LABELS[:2])["log_probs"] is answers
 
 
-def test_flat_answers_are_kept_whole_for_no_few_tokens_tell_them() -> None:
+def test_flat_answers_are_kept_whole_because_no_few_tokens_describe_them() -> None:
     (flat,) = drawn(0, 1, sharp=0.1)
     assert truncated(flat, LABELS)["log_probs"] is flat
 
@@ -121,8 +121,8 @@ def test_what_is_kept_is_little_and_leaves_little(seed: int, sharp: float) -> No
     (answers,) = drawn(seed, 1, sharp=sharp)
     parts = truncated(answers, LABELS)
     assert np.exp(parts["log_rest"]).mean() <= MOST_REST
-    told = np.exp(parts["token_log_probs"].astype(float)).sum(-1)
-    np.testing.assert_allclose(told + np.exp(parts["log_rest"]), 1, atol=NEAR)
+    said = np.exp(parts["token_log_probs"].astype(float)).sum(-1)
+    np.testing.assert_allclose(said + np.exp(parts["log_rest"]), 1, atol=NEAR)
     assert LEAST_KEPT + len(LABELS) <= parts["tokens"].shape[-1] < WIDE / 2
     n_bytes = sum(array.nbytes for array in parts.values())
     assert n_bytes < answers.nbytes
@@ -276,15 +276,15 @@ def is_bound(name: str, function: Any) -> bool:
 @pytest.mark.parametrize("name", BOUNDS)
 def test_a_broken_bound_is_seen(name: str) -> None:
     assert is_bound(name, getattr(bounds, name))
-    elsewhere = [b.told for of in HELPERS if of != name for b in mutants(bounds, of)]
-    broken = [b for b in mutants(bounds, name) if "↔" not in b.told]
-    broken = [b for b in broken if b.told not in elsewhere]
+    elsewhere = [b.said for of in HELPERS if of != name for b in mutants(bounds, of)]
+    broken = [b for b in mutants(bounds, name) if "↔" not in b.said]
+    broken = [b for b in broken if b.said not in elsewhere]
     assert broken
     alive = []
     for mutant in broken:
         with np.errstate(all="ignore"), contextlib.suppress(TypeError, ValueError):
             if is_bound(name, mutant.function):
-                alive.append(mutant.told)
+                alive.append(mutant.said)
     assert alive == []
 
 

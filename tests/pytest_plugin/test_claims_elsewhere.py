@@ -17,8 +17,9 @@ CLAIM = """
 from probes.claims import claim
 from probes.measures import prediction_distance
 
-@claim({sentence!r}, source="a test", on="regression")
+@claim(on="regression")
 def test_mine(icl, gd, judge):
+    {docstring!r}
     judge.stays_below(prediction_distance(icl, gd), margin=0.1)
 """
 CONFIG = """
@@ -33,13 +34,18 @@ probes_raw = true
 """
 
 
+def claim_of(docstring: str = "As GD.\n\nSource: a test") -> str:
+    """Write a file with one claim that has this docstring."""
+    return CLAIM.format(docstring=docstring)
+
+
 def elsewhere(
     folder: Path, *arguments: str, claim: str = "", config: str = CONFIG
 ) -> subprocess.CompletedProcess[str]:
     """Run pytest as another repository does, with the package and its fixtures."""
     folder.mkdir(exist_ok=True)
     (folder / "pyproject.toml").write_text(config)
-    (folder / "test_mine.py").write_text(claim or CLAIM.format(sentence="As GD."))
+    (folder / "test_mine.py").write_text(claim or claim_of())
     return python("-m", "pytest", *arguments, cwd=folder, env=as_installed())
 
 
@@ -61,7 +67,7 @@ def test_a_claim_of_another_repository_is_judged_as_configured(tmp_path: Path) -
 def test_without_a_configuration_file_a_run_stays_where_it_was_started(
     tmp_path: Path,
 ) -> None:
-    (tmp_path / "test_mine.py").write_text(CLAIM.format(sentence="As GD."))
+    (tmp_path / "test_mine.py").write_text(claim_of())
     grid = ("--models", "constructed_gd_1", "--datasets", "linear", "--demos", "2")
     far = ("--data-dir", "/usr")  # pytest takes "/" for the root of both
     words = ("test_mine.py", "-p", "probes_fixtures", "-n", "1", "--raw", *grid, *far)
@@ -116,16 +122,20 @@ def test_help_groups_all_options_and_names_their_keys(tmp_path: Path) -> None:
 
 SLIPS = {
     "an unknown observation": (
-        CLAIM.format(sentence="As GD.").replace("(icl, gd,", "(icl, gdd,"),
+        claim_of().replace("(icl, gd,", "(icl, gdd,"),
         "No observation for the claim 'mine' is named 'gdd'. Expected an observation "
         "that the fixtures offer. Did you mean gd",
     ),
     "no source": (
-        CLAIM.format(sentence="As GD.").replace(' source="a test",', ""),
+        claim_of("As GD."),
         "The claim 'test_mine' has no source",
     ),
+    "a section that does not exist": (
+        claim_of("As GD.\n\nSource: a test\n\nResult: alike"),
+        "The docstring of the claim 'test_mine' has a section 'Result'",
+    ),
     "no margin": (
-        CLAIM.format(sentence="As GD.").replace(", margin=0.1", ""),
+        claim_of().replace(", margin=0.1", ""),
         "The claim 'test_mine' calls judge.stays_below without a margin",
     ),
 }
@@ -137,22 +147,22 @@ def test_collecting_alone_succeeds_and_writes_no_report(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("slip", SLIPS)
-def test_a_slip_of_an_extender_is_told_at_collection(slip: str, tmp_path: Path) -> None:
+def test_a_slip_of_an_extender_is_reported_at_collection(
+    slip: str, tmp_path: Path
+) -> None:
     claim, wording = SLIPS[slip]
     done = elsewhere(tmp_path, "--collect-only", claim=claim)
     assert done.returncode == 2
     assert wording in " ".join(done.stdout.split())
 
 
-def test_a_measure_of_the_wrong_shape_is_told_in_its_cell(tmp_path: Path) -> None:
+def test_a_measure_of_the_wrong_shape_is_reported_in_its_cell(tmp_path: Path) -> None:
     measure = """
 from probes.measurement import Measurement
 def prediction_distance(a, b):
     return Measurement(name="flat", values=[1.0, 2.0], unit="nats")
 @claim("""
-    done = elsewhere(
-        tmp_path, claim=CLAIM.format(sentence="A.").replace("@claim(", measure)
-    )
+    done = elsewhere(tmp_path, claim=claim_of().replace("@claim(", measure))
     assert done.returncode == 1
     assert "'flat' has values of shape (2,). Expected (n_demon" in done.stdout
 
@@ -170,7 +180,7 @@ def test_hostile_effects_and_errors_leave_junit_well_formed(tmp_path: Path) -> N
     head, body = CLAIM.split("@claim")
     parts = [head]
     for name, text in HOSTILE.items():
-        said = body.format(sentence=text).replace(
+        said = body.format(docstring=f"{text}\n\nSource: {text}").replace(
             "    judge.", f"    judge.record({text!r})\n    judge."
         )
         raised = f"    raise ValueError({text!r})\n"

@@ -99,8 +99,8 @@ def test_a_run_says_what_it_was_compared_with(again: Ran) -> None:
     n_cells = len(again.rows)
     assert (found["compared"], found["new"], found["not_run"]) == (n_cells, 0, 0)
     assert found["differs"] == {}
-    told = f"{n_cells} cells in both, 0 only here, 0 only there."
-    assert told in " ".join(again.text.split())
+    said = f"{n_cells} cells in both, 0 only here, 0 only there."
+    assert said in " ".join(again.text.split())
 
 
 def test_a_comparison_of_unlike_runs_names_what_differs(again: Ran) -> None:
@@ -127,7 +127,7 @@ def test_given_datasets_are_listed_with_their_labels_counted(tmp_path: Path) -> 
     assert "linear" not in found.text
 
 
-def test_self_tests_stand_in_every_run(small: Ran) -> None:
+def test_self_tests_are_in_every_run(small: Ran) -> None:
     assert len(small.run["self_tests"]) == 4
     assert all(small.run["self_tests"].values())
     assert small.run["complete"] is True
@@ -224,8 +224,13 @@ from pathlib import Path
 from probes.claims import claim
 from probes.measures import answer_order_sensitivity
 
-@claim("Full-batch GD ignores order.", source="Shen et al. 2024", on="regression")
+@claim(on="regression")
 def test_gd_ignores_order(gd_orders, judge, cell):
+    '''Full-batch GD ignores order.
+
+    Source:
+        Shen et al. 2024
+    '''
     flag = Path(os.environ["FLAG"])
     if cell.n_demonstrations == 3 and not flag.exists():
         flag.touch()
@@ -269,8 +274,13 @@ SLIPS = """
 from probes.claims import claim
 from probes.measures import prediction_distance
 
-@claim("ICL is as it is.", source="a test", on="regression", identity=True)
+@claim(on="regression", identity=True)
 def test_itself(icl, judge):
+    '''ICL is as it is.
+
+    Source:
+        a test
+    '''
     judge.stays_below(prediction_distance(icl, icl), margin=0.1)
 """
 
@@ -295,7 +305,7 @@ def test_a_support_without_any_width_says_so(
     assert slips["itself"]["note"].startswith("all values are 0:")
 
 
-def test_an_identity_is_told_apart_in_its_row(
+def test_an_identity_is_marked_in_its_row(
     slips: dict[str, dict[str, Any]], small: Ran
 ) -> None:
     assert slips["itself"]["identity"] is True

@@ -74,7 +74,7 @@ def lines_of(text: str) -> list[str]:
     ]
 
 
-def test_every_change_is_told_with_both_verdicts_and_by_how_much() -> None:
+def test_every_change_is_shown_with_both_verdicts_and_by_how_much() -> None:
     text = changes_page(compared(*two_runs()))
     lines = lines_of(text)
     assert [line.split()[0] for line in lines] == [
@@ -88,17 +88,17 @@ def test_every_change_is_told_with_both_verdicts_and_by_how_much() -> None:
     assert "no cell S supported" in lines[5]
 
 
-def test_the_first_line_tells_what_closes_the_gate() -> None:
+def test_the_first_line_says_what_closes_the_gate() -> None:
     before, after = two_runs()
     first = [t for tag, t in Reader(changes_page(compared(before, after))).texts]
-    told = "1 verdict became its opposite, 1 cell lost: 6 of 7 cells changed."
-    assert told in first
+    said = "1 verdict became its opposite, 1 cell lost: 6 of 7 cells changed."
+    assert said in first
     text = changes_page(compared(before[3:], before[3:]))
     assert "No verdict became its opposite, and no cell was lost: 0 of 3" in text
     assert "<script>" not in text
 
 
-def test_settings_that_differ_are_told_beside_the_names_of_the_runs() -> None:
+def test_settings_that_differ_are_shown_with_the_names_of_the_runs() -> None:
     texts = [t for _, t in Reader(changes_page(compared(*two_runs()))).texts]
     assert {"old/results.jsonl", "new/results.jsonl", "0 → 1"} <= set(texts)
 
@@ -108,8 +108,8 @@ def test_no_text_of_a_row_changes_the_structure_of_the_page(name: str) -> None:
     pages = []
     for text in (HOSTILE[name], "tame"):
         rows = [hostile_row(text), hostile_row(text) | {"model": "m"}]
-        told = compared([r | {"alone": "supported"} for r in rows], rows)
-        pages.append(changes_page(told))
+        said = compared([r | {"alone": "supported"} for r in rows], rows)
+        pages.append(changes_page(said))
     found, plain = map(Reader, pages)
     assert [tag for tag, _ in found.tags] == [tag for tag, _ in plain.tags]
     assert [[*a] for _, a in found.tags] == [[*a] for _, a in plain.tags]
@@ -133,7 +133,7 @@ def change(before: CellResult | None, after: CellResult | None) -> Change:
     return Change(cell="c|m|d|4", kind="drift", before=before, after=after)
 
 
-def test_a_move_is_told_in_its_unit_and_in_half_widths() -> None:
+def test_a_move_is_shown_in_its_unit_and_in_half_widths() -> None:
     was = CellResult(verdict="refuted", effect=0.5, low=0.4, high=0.6, unit="bits")
     now = CellResult(verdict="refuted", effect=0.8, unit="bits")
     difference, widths = effect_shift(change(was, now))
@@ -184,7 +184,7 @@ def written(path: Path, rows: list[Row]) -> Path:
     return path
 
 
-def test_the_command_draws_the_page_and_tells_of_other_settings(
+def test_the_command_draws_the_page_and_reports_other_settings(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before, after = two_runs()
@@ -202,7 +202,7 @@ def test_the_command_draws_the_page_and_tells_of_other_settings(
     assert main(["compare", *paths, "--page", str(tmp_path / "file" / "x.html")]) == 4
 
 
-def test_a_run_that_was_compared_has_the_page_beside_its_report_and_others_none(
+def test_a_run_that_was_compared_has_the_page_and_other_runs_do_not(
     tmp_path: Path,
 ) -> None:
     before, after = two_runs()
@@ -263,8 +263,8 @@ def test_hostile_texts_run_nowhere_on_the_page(browser: Any, tmp_path: Path) -> 
         hostile_row(text) | {"n_demonstrations": i}
         for i, text in enumerate(HOSTILE.values(), start=1)
     ]
-    told = compared([r | {"alone": "supported"} for r in rows], rows)
-    show_text(browser, tmp_path, changes_page(told))
+    said = compared([r | {"alone": "supported"} for r in rows], rows)
+    show_text(browser, tmp_path, changes_page(said))
     assert browser.find_element(
         By.ID, "shown"
     ).text == f"{len(rows)} of {len(rows)}" + (" changes shown")

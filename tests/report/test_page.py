@@ -270,7 +270,7 @@ def test_a_text_that_begins_like_a_formula_is_no_formula_in_the_csv(
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_text_stands_out_from_what_is_behind_it(
+def test_every_text_contrasts_with_what_is_behind_it(
     browser: Any, tmp_path: Path, theme: str
 ) -> None:
     media(browser, theme)
@@ -307,7 +307,7 @@ def test_on_paper_the_controls_are_gone_and_what_is_open_stays(
     assert browser.find_element(By.CLASS_NAME, "inside").is_displayed()
 
 
-def test_without_scripts_the_matrix_stands(browser: Any, tmp_path: Path) -> None:
+def test_the_matrix_needs_no_scripts(browser: Any, tmp_path: Path) -> None:
     path = tmp_path / "index.html"
     path.write_text(matrix_page(shipped(), run_of(shipped())), "utf-8")
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})

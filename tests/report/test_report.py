@@ -103,7 +103,7 @@ def test_hostile_text_shows_as_text_in_the_terminal(name: str) -> None:
 
 
 @DRAWINGS
-def test_failing_self_tests_stand_in_the_first_line(draw: Draw) -> None:
+def test_failing_self_tests_are_in_the_first_line(draw: Draw) -> None:
     rows = [row()]
     text = draw(rows, run_of(rows, self_tests={"good": True, "spoiled copy": False}))
     first = text.partition("\n")[0].lstrip("# ")
@@ -213,7 +213,7 @@ def test_terminal_lines_fit_the_width_whatever_the_names(
     assert max(map(columns, lines)) <= 100
 
 
-def test_unexpected_cells_stand_above_the_matrix_and_at_most_twenty_of_them() -> None:
+def test_at_most_twenty_unexpected_cells_are_listed_above_the_matrix() -> None:
     refuted = row(verdict="refuted", expected="supported", outcome="failed")
     rows = [refuted | {"model": f"m{i}"} for i in range(23)]
     lines = matrix_lines(rows, run_of(rows))
@@ -249,8 +249,8 @@ def test_a_rerun_command_carries_the_options_of_its_run(width: int) -> None:
 
 
 def test_distinct_reasons_are_counted_and_few() -> None:
-    told = {"verdict": "not_applicable", "reason": "the ceiling (0.9) is low"}
-    rows = [row(**told), row(**(told | {"reason": "the ceiling (0.8) is low"}))]
+    said = {"verdict": "not_applicable", "reason": "the ceiling (0.9) is low"}
+    rows = [row(**said), row(**(said | {"reason": "the ceiling (0.8) is low"}))]
     rows.append(row(verdict="inconclusive", reason="too wide"))
     lines = matrix_lines(rows, run_of(rows))
     assert "- 2 × the ceiling is low" in lines
@@ -264,10 +264,10 @@ def test_an_exclamation_mark_needs_a_record() -> None:
     refuted = row(verdict="refuted", outcome="failed")
     assert summarise([refuted]) == "R"
     assert summarise([refuted | {"expected": "supported"}]) == "R!"
-    told = "1 refuted cell failed without a recorded verdict"
-    assert told in terminal([refuted], run_of([refuted]))
+    said = "1 refuted cell failed without a recorded verdict"
+    assert said in terminal([refuted], run_of([refuted]))
     recorded = refuted | {"expected": "supported"}
-    assert told not in terminal([recorded], run_of([recorded]))
+    assert said not in terminal([recorded], run_of([recorded]))
 
 
 RECORD = {"file": "old.jsonl", "applies": True, "compared": 3, "new": 1, "not_run": 2}
@@ -306,7 +306,7 @@ def test_an_identity_is_marked_as_evidence_of_nothing(draw: Draw) -> None:
     assert "≡" not in draw([row()], run_of([row()]))
 
 
-def test_a_note_that_cells_share_is_told_once() -> None:
+def test_a_note_that_cells_share_is_shown_once() -> None:
     note = "the worst task: " + "n_demonstrations 14, scale 1, " * 3
     rows = [row(note=note, dataset=f"d{i}") for i in range(5)]
     text = matrix_markdown(rows, run_of(rows))
@@ -314,7 +314,7 @@ def test_a_note_that_cells_share_is_told_once() -> None:
     assert text.count("note 1 |") == 5
 
 
-def test_arms_stand_beside_the_verdict_in_one_order() -> None:
+def test_arms_are_shown_with_the_verdict_in_one_order() -> None:
     arms = [effect(name="floor, base", value=0.25), effect(name="ICL", value=0.75)]
     rows = [row(effects=[effect(), *arms]), row(dataset="cb")]
     text = matrix_markdown(rows, run_of(rows))
@@ -341,12 +341,12 @@ def test_the_zone_is_on_the_side_where_the_judge_supports(
     noise = np.random.default_rng(0).normal(size=(n_sets, 30)) / 4
     values = Measurement(name="gap", values=mean + noise, unit="nats")
     mirrored = replace(values, values=0.2 - values.values)  # as judge.exceeds does
-    for kind, told, asked in (
+    for kind, said, asked in (
         ("within", values, {"one_sided": False}),
         ("below", values, {"one_sided": True}),
         ("above", mirrored, {"one_sided": True}),
     ):
-        found = equivalence_test(told, margin=0.1, **asked)
+        found = equivalence_test(said, margin=0.1, **asked)
         shown = asdict(replace(found.effect, value=values.mean))
         p = {"p_supported": found.p_supported, "p_refuted": found.p_refuted}
         assert scale_of(row(verdict=found.verdict, effects=[shown], **p)) == kind

@@ -20,7 +20,7 @@ from probes.results.comparison import (
     comparison_lines,
     count_changes,
 )
-from probes.results.record import missing_of
+from probes.results.record import differences, missing_of
 from probes.results.rows import row_id
 from probes.verdicts.outcomes import Expectation
 from tests.support.running import run
@@ -91,7 +91,7 @@ def test_a_run_compared_with_itself_has_not_changed(cells: dict[str, str]) -> No
     st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(VERDICTS)),
     st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(VERDICTS)),
 )
-def test_every_cell_is_counted_once_and_the_gravest_stand_first(
+def test_every_cell_is_counted_once_and_the_gravest_come_first(
     before: dict[str, str], after: dict[str, str]
 ) -> None:
     changes = compare_cells(
@@ -106,10 +106,10 @@ def test_every_cell_is_counted_once_and_the_gravest_stand_first(
 def test_changes_are_named_with_both_verdicts_and_effects() -> None:
     before = {"c|m|d|4": cell_result("supported")}
     after = {"c|m|d|4": cell_result("refuted", 0.9)}
-    told = comparison_lines(compare_cells(before, after))
-    assert told[0].startswith("1 opposite, 0 lost")
+    said = comparison_lines(compare_cells(before, after))
+    assert said[0].startswith("1 opposite, 0 lost")
     wanted = "opposite: c · m · d · 4: supported (0.5 bits) → refuted (0.9 bits)"
-    assert told[1] == wanted
+    assert said[1] == wanted
 
 
 @pytest.mark.parametrize(
@@ -135,6 +135,12 @@ def test_a_recorded_cell_is_missing_if_all_its_parts_ran() -> None:
     assert missing_of(recorded, ["a[x]|m|d|4", "c|m|d|4"]) == ["a[y]|m|d|4"]
     assert missing_of(recorded, recorded) == []
     assert missing_of(recorded, []) == []
+
+
+def test_runs_with_other_templates_say_so() -> None:
+    plain, zhao = ({"provenance": {"options": o}} for o in ({}, {"--template": "zhao"}))
+    assert differences([plain], [zhao]) == {"template": ("each its own", "zhao")}
+    assert differences([zhao], [zhao]) == differences([plain], [plain]) == {}
 
 
 # ------------------------------------------------------------------ as a user
@@ -172,11 +178,11 @@ def test_the_command_ends_with_1_where_a_change_is_grave(
     before = written(tmp_path / "a.jsonl", {"a": "supported", "b": "refuted"})
     found = main(["compare", str(before), str(written(tmp_path / "b.jsonl", after))])
     assert found == status
-    told = capsys.readouterr().out
-    assert any(f"{kind}: " in told for kind in GRAVE) is bool(status)
+    said = capsys.readouterr().out
+    assert any(f"{kind}: " in said for kind in GRAVE) is bool(status)
 
 
-def test_a_file_that_is_no_run_is_told(tmp_path: Path, capsys: Any) -> None:
+def test_a_file_that_is_no_run_is_an_error(tmp_path: Path, capsys: Any) -> None:
     broken = tmp_path / "broken.jsonl"
     broken.write_text("{}\n")
     assert main(["compare", str(broken), str(broken)]) == 4

@@ -43,18 +43,18 @@ def test_a_summary_fits_a_comment_whatever_the_texts(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_comparison_tells_hostile_cells_without_steering_the_terminal(
+def test_a_comparison_prints_hostile_cells_without_steering_the_terminal(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, empty = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
     write_rows([hostile_row(HOSTILE[name]) | {"alone": "supported"}], path)
     write_rows([hostile_row("tame")], empty)
     assert main(["compare", str(path), str(empty)]) == 1
-    told = capsys.readouterr().out
-    told.encode("utf-8")
-    assert not STEERING.search(told.replace("\n", ""))
-    assert len(told.splitlines()) == 3
-    assert len(told) < 10_000
+    said = capsys.readouterr().out
+    said.encode("utf-8")
+    assert not STEERING.search(said.replace("\n", ""))
+    assert len(said.splitlines()) == 3
+    assert len(said) < 10_000
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -75,7 +75,7 @@ def test_the_catalogue_keeps_its_tables_whatever_a_run_says(name: str) -> None:
 
 
 @pytest.mark.parametrize("content", ["{}", "null", "[" * 9000, "\0" * 50, "\ud800"])
-def test_a_broken_file_is_told_in_one_short_line(
+def test_a_broken_file_is_reported_in_one_short_line(
     content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "results.jsonl"
@@ -87,10 +87,10 @@ def test_a_broken_file_is_told_in_one_short_line(
     )
     for command in commands:
         assert command() in (2, 4)
-        told = capsys.readouterr().err
-        assert "is not a record of verdicts" in told
-        assert told.count("\n") == 1
-        assert len(told) < 2100
+        said = capsys.readouterr().err
+        assert "is not a record of verdicts" in said
+        assert said.count("\n") == 1
+        assert len(said) < 2100
 
 
 RECORDED = {"alone": "refuted", "verdict": "refuted", "effect": 0.5, "unit": "bits"}
@@ -123,7 +123,7 @@ def test_a_record_of_something_else_is_refused_in_words(
             Record(path, Settings())
 
 
-def test_a_summary_tells_what_is_unexpected_before_it_counts() -> None:
+def test_a_summary_says_what_is_unexpected_before_it_counts() -> None:
     rows = [hostile_row("tame")]
     text = short_summary(rows, hostile_run("tame", rows))
     assert text.index("1 unexpected cell") < text.index("1 cell on 1 model")

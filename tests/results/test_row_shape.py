@@ -102,7 +102,7 @@ def test_a_row_of_an_earlier_version_may_lack_what_no_reader_needs(
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "said"),
     [
         ("verdict", "maybe", "the field verdict 'maybe', not one of supported"),
         ("seconds", "x", "the field seconds 'x', not a finite number"),
@@ -113,11 +113,11 @@ def test_a_row_of_an_earlier_version_may_lack_what_no_reader_needs(
     ],
 )
 def test_a_wrong_field_is_named_with_what_was_expected(
-    name: str, value: object, told: str, tmp_path: Path
+    name: str, value: object, said: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "results.jsonl"
     path.write_text(json.dumps(ROWS[0] | {name: value}))
-    with pytest.raises(OptionError, match=f"line 1 has .*{told}"):
+    with pytest.raises(OptionError, match=f"line 1 has .*{said}"):
         read_results(path)
 
 

@@ -67,9 +67,9 @@ def test_every_id_of_the_catalogue_is_a_claim_and_no_other_is() -> None:
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
-def test_every_claim_says_all_that_the_page_tells(card: ClaimCard) -> None:
-    told = (card.sentence, card.source, card.formula, card.refuted_if)
-    assert all(told)
+def test_every_claim_says_all_that_the_page_shows(card: ClaimCard) -> None:
+    said = (card.sentence, card.source, card.measured, card.refuted_if)
+    assert all(said)
     assert card.controls
     assert card.reported
 
@@ -85,9 +85,9 @@ def test_what_is_said_of_several_demonstrations_is_not_asked_of_one() -> None:
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
-def test_the_page_tells_all_that_a_claim_says(card: ClaimCard) -> None:
+def test_the_page_has_all_that_a_claim_says(card: ClaimCard) -> None:
     found = section(catalogue_page(CARDS, ROWS), card.name)
-    fields = ("sentence", "source", "formula", "refuted_if", "controls", "reported")
+    fields = ("sentence", "source", "measured", "refuted_if", "controls", "reported")
     for field in fields:
         assert escape(getattr(card, field), 1000) in found
 
@@ -99,11 +99,11 @@ def test_the_page_counts_the_verdicts_of_a_model() -> None:
     mine = [r["verdict"] for r in cells if r["model"] == model]
     verdict = mine[0].replace("_", " ")
     line = f"| gd | {model} | {cells[0]['kind']} | "
-    told = next(x for x in section(page, "same_accuracy").splitlines() if line in x)
-    assert f"{mine.count(mine[0])} {verdict}" in told
+    said = next(x for x in section(page, "same_accuracy").splitlines() if line in x)
+    assert f"{mine.count(mine[0])} {verdict}" in said
 
 
-def test_several_cells_tell_their_smallest_and_largest_effect() -> None:
+def test_several_cells_show_their_smallest_and_largest_effect() -> None:
     row = next(r for r in ROWS if r["claim"] == "same_accuracy[gd]")
     effect = {**row["effects"][0], "name": "gap", "unit": "fraction"}
     rows = [

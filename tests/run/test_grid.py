@@ -204,9 +204,9 @@ def test_file_or_folder_is_a_dataset(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["rows.jsonl", "data/rows.csv"])
 def test_file_that_is_not_there_is_refused_without_the_hub(name: str) -> None:
-    with pytest.raises(OptionError, match=rf"'{name}', but .* Check the path") as told:
+    with pytest.raises(OptionError, match=rf"'{name}', but .* Check the path") as said:
         dataset_named(name)
-    assert "Hub" not in str(told.value)
+    assert "Hub" not in str(said.value)
 
 
 def test_unknown_dataset_suggests_the_nearest() -> None:

@@ -1,4 +1,4 @@
-"""The plan of a run: told without measuring, from requests, store and earlier rows."""
+"""The plan of a run, without measuring: from requests, store and earlier rows."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_every_observation_is_counted_once(store: Store) -> None:
     assert (work.stored, work.missing, work.unknown) == (0, 2, 2)
 
 
-def test_what_is_stored_tells_what_its_like_will_take(store: Store) -> None:
+def test_the_store_predicts_the_time_of_similar_observations(store: Store) -> None:
     gd = LinearLearner(algorithm="gd")
     Observer(store).observe(asked(0, InContext()))
     spent = store.facts(asked(0, InContext()).key)["seconds"]
@@ -70,7 +70,7 @@ def test_other_learners_and_queries_are_of_another_kind() -> None:
     assert one.kind != replace(one, settings=Settings(n_queries=5)).kind
 
 
-def test_an_entry_that_cannot_be_read_tells_no_time(store: Store) -> None:
+def test_an_entry_that_cannot_be_read_predicts_no_time(store: Store) -> None:
     path = store.path("ab" * 16)
     path.parent.mkdir(parents=True)
     path.write_bytes(b"torn")
@@ -98,7 +98,7 @@ def row(sets: float = 0.1, queries: float = 0.0) -> dict[str, Any]:
     }
 
 
-def test_a_claim_is_told_how_many_sets_it_needs() -> None:
+def test_the_plan_says_how_many_sets_a_claim_needs() -> None:
     rows = [row(0.1, 0.0), row(4.0, 0.0), row(0.1, 90.0), row() | {"effects": []}]
     lines = power_lines(rows, cells=CELLS, settings=Settings())
     (line,) = (line for line in lines if line.startswith("c "))
@@ -116,7 +116,7 @@ def test_both_sides_of_a_margin_need_more_sets_than_one() -> None:
     assert (one, both) == (101, 139)  # (1.645 + 1.282)² / (1.645 + .842)² = 1.39
 
 
-def test_cells_that_are_not_planned_tell_nothing() -> None:
+def test_cells_that_are_not_planned_are_left_out() -> None:
     lines = power_lines(
         [row(0.1) | {"model": "other"}], cells=CELLS, settings=Settings()
     )
@@ -143,8 +143,8 @@ def test_a_plan_counts_what_the_run_then_measures(tmp_path: Path) -> None:
     ran = run(tmp_path, claims, *GD, *SMALL)
     again = run(tmp_path, claims, *GD, *SMALL, "--plan")
     assert "0 stored" in planned.text
-    told = int(planned.text.split(" stored, ")[1].split()[0])
-    assert told <= ran.run["observations_measured"]  # self-tests come on top
+    said = int(planned.text.split(" stored, ")[1].split()[0])
+    assert said <= ran.run["observations_measured"]  # self-tests come on top
     assert ", 0 to measure" in again.text
 
 

@@ -37,21 +37,21 @@ def test_all_pass_on_a_sound_instrument(observer: Observer) -> None:
     assert failing(observer) == set()
 
 
-def test_a_copy_that_is_not_spoiled_is_told(
+def test_a_copy_that_is_not_spoiled_is_reported(
     observer: Observer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(self_tests, "SPOILED", self_tests.CONSTRUCTED)
     assert failing(observer) == {SPOILED}
 
 
-def test_a_construction_that_is_not_gd_is_told(
+def test_a_construction_that_is_not_gd_is_reported(
     observer: Observer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(self_tests, "CONSTRUCTED", self_tests.SPOILED)
     assert failing(observer) == {CONSTRUCTION}
 
 
-def test_gd_that_depends_on_the_order_is_told(
+def test_gd_that_depends_on_the_order_is_reported(
     observer: Observer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     honest = Request.regression_task
@@ -65,7 +65,7 @@ def test_gd_that_depends_on_the_order_is_told(
     assert ORDER in failing(observer)
 
 
-def test_a_judge_that_decides_nothing_is_told(
+def test_a_judge_that_decides_nothing_is_reported(
     observer: Observer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(self_tests, "SETTINGS", Settings(n_sets=2, n_queries=20))
@@ -103,8 +103,8 @@ def test_a_run_whose_self_test_fails_exits_with_an_error(broken: Ran) -> None:
 def test_a_report_says_first_that_a_self_test_failed(broken: Ran, name: str) -> None:
     text = (broken.reports / name).read_text("utf-8")
     first = text[text.index("<h1") :] if name == "index.html" else text
-    told = first.partition("\n")[0]
-    assert f"SELF-TESTS FAILED: {SPOILED}" in told
+    said = first.partition("\n")[0]
+    assert f"SELF-TESTS FAILED: {SPOILED}" in said
 
 
 def test_the_terminal_says_first_that_a_self_test_failed(broken: Ran) -> None:

@@ -217,18 +217,18 @@ def drawn(found: dict[str, Recognised]) -> str:
     for network, line in found.items():
         lead = describe(line.lead)
         low, high = (float("nan") if v is None else v for v in (lead.low, lead.high))
-        told = f"{lead.value:.2g} [{low:.2g}, {high:.2g}]"
+        said = f"{lead.value:.2g} [{low:.2g}, {high:.2g}]"
         cells = [_cell(line, name) for name in names]
-        lines.append([network, *cells, told, line.judgement.verdict])
+        lines.append([network, *cells, said, line.judgement.verdict])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _cell(line: Recognised, name: str) -> str:
     distance = line.distances[name].mean
-    told = "0" if distance <= ROUNDING else f"{distance:.2g}"
+    said = "0" if distance <= ROUNDING else f"{distance:.2g}"
     if name == line.nearest:
-        return f"**{told}**"
-    return f"={told}" if name in line.equals else told
+        return f"**{said}**"
+    return f"={said}" if name in line.equals else said
 
 
 def observer_in(folder: Path) -> Observer:

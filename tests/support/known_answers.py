@@ -66,7 +66,7 @@ def moved(*layers: object) -> Observation:
 
 
 def seen(*heads: object, length: int = 2) -> Observation:
-    """Attend to a query's tokens, which stand last; the places before are padding."""
+    """Attend to a query's tokens, which come last; the places before are padding."""
     maps = np.array(heads, float)[None, None, None]
     return Observation(arrays={"maps": maps, "query_lengths": np.array([[length]])})
 
@@ -148,7 +148,7 @@ DENSE = 0.75 - 1 / 8192
 MATRICES = torch.tensor([[[3.0, -4, 0], [0, 0, 0]], [[1, 1, -1], [1, -1, 1]]])
 
 # By hand, from the formulas of the papers that the measures cite; entropies in bits.
-# After a measurement's values stands its chance level, where it has one.
+# After a measurement's values comes its chance level, where it has one.
 KNOWN: dict[str, Answer] = {
     # 1 − H((p+q)/2) + ½H(p) + ½H(q)
     "jensen_shannon": (lambda m: m(*PAIR), [0.7636473]),
@@ -215,7 +215,7 @@ KNOWN: dict[str, Answer] = {
     ),
     # fits (1, 2) and (4, 1)/3: (1/9 + 25/9)/2
     "weight_distance": (lambda m: m(fitted(1, 2, 3), fitted(1, 0, 2)), [13 / 9]),
-    # residuals of 1/3 each beside 1² + 0² + 2²; nothing at all is linear
+    # residuals of 1/3 each against 1² + 0² + 2²; nothing at all is linear
     "linearity": (
         lambda m: [m(fitted(1, 0, 2)), m(fitted(0, 0, 0))],
         [1 - (1 / 3) / 5, 1],
@@ -309,7 +309,7 @@ KNOWN: dict[str, Answer] = {
         lambda m: m(READ),
         [0.3432787, 0.1758591, 0.0884718] * 2,
     ),
-    # half of 4096 on the diagonal; and W_0, a quarter, beside the diagonal
+    # half of 4096 on the diagonal; and W_0, a quarter, off the diagonal
     "constructed_sparsity": (
         lambda m: m(READ),
         [1 - 1 / 8192, 1 - 1 / 8192, DENSE] * 2,

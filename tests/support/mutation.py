@@ -37,20 +37,20 @@ Change = tuple[str, Callable[[ast.AST], None], ast.AST, ast.AST]
 class Mutant:
     """A broken function, and what was broken in it."""
 
-    told: str
+    said: str
     function: Callable[..., Any]
 
 
 def mutants(module: ModuleType, name: str) -> Iterator[Mutant]:
     """Break a function of a module in every single place."""
     tree = ast.parse(inspect.getsource(module))
-    for told, put, broken, whole in _changes(tree, name):
+    for said, put, broken, whole in _changes(tree, name):
         put(broken)
-        code = compile(ast.fix_missing_locations(tree), told, "exec")
+        code = compile(ast.fix_missing_locations(tree), said, "exec")
         put(whole)
         namespace: dict[str, Any] = {"__name__": module.__name__}
         exec(code, namespace)
-        yield Mutant(told=told, function=namespace[name])
+        yield Mutant(said=said, function=namespace[name])
     yield from _swapped(getattr(module, name))
 
 
@@ -66,7 +66,7 @@ def _swapped(function: Callable[..., Any]) -> Iterator[Mutant]:
                 mixed[i], mixed[j] = mixed[j], mixed[i]
                 return function(*mixed, **more)
 
-            yield Mutant(told=f"{arms[i]} ↔ {arms[j]}", function=swapped)
+            yield Mutant(said=f"{arms[i]} ↔ {arms[j]}", function=swapped)
 
 
 def _changes(tree: ast.Module, name: str) -> list[Change]:
@@ -105,8 +105,8 @@ def _visit(node: ast.AST, found: list[Change]) -> None:
                     setattr(owner, named, new)
 
             for new in _broken(child):
-                told = f"{ast.unparse(child)}  →  {ast.unparse(new)}"
-                found.append((told, put, new, child))
+                said = f"{ast.unparse(child)}  →  {ast.unparse(new)}"
+                found.append((said, put, new, child))
             _visit(child, found)
 
 
@@ -117,7 +117,7 @@ def _is_guard(node: ast.AST) -> bool:
 
 
 def _broken(node: ast.AST) -> Iterator[ast.AST]:
-    """Give what may stand in the place of an expression."""
+    """Give what may replace an expression."""
     match node:
         case ast.BinOp(left=left, op=op, right=right):
             if type(op) in OPERATORS:

@@ -3,7 +3,7 @@
 Most of the time of a small run is importing torch and transformers. A helper process
 imports them once; each command is a fork of it, with a folder, an environment and
 outputs of its own, so that nothing of one run is seen by another. Nothing of this
-project is imported before the fork, so that each run loads it as it stands.
+project is imported before the fork, so that each run loads it as it is.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def _become(asked: dict[str, Any]) -> None:
         status = _run(asked["words"])
     except SystemExit as error:
         status = _status_of(error)
-    except BaseException:  # as an interpreter ends: told, status 1
+    except BaseException:  # as an interpreter ends: a traceback, status 1
         sys.excepthook(*sys.exc_info())
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()

@@ -228,13 +228,13 @@ def test_one_set_has_no_interval_and_no_p_below_one() -> None:
     ("value", "verdict"),
     [(0.0, "supported"), (0.5, "supported"), (1.0, "inconclusive"), (2.0, "refuted")],
 )
-def test_equal_values_are_judged_as_they_stand(value: float, verdict: str) -> None:
+def test_equal_values_are_judged_as_they_are(value: float, verdict: str) -> None:
     found = equivalence_test(measured(np.full((10, 12), value)), margin=1.0)
     assert found.verdict == verdict
     assert (found.effect.low, found.effect.high) == (value, value)
 
 
-def test_equal_arms_are_judged_as_they_stand() -> None:
+def test_equal_arms_are_judged_as_they_are() -> None:
     floor, middle, ceiling = (measured(np.full((10, 12), v)) for v in (0.0, 0.95, 1.0))
     found = ceiling_test(middle, floors=[floor], ceiling=ceiling, margin=0.1)
     assert found.verdict == "supported"

@@ -42,13 +42,13 @@ def judge() -> Judge:
      (0.3, 0.1, "nearer 0", True), (0.1, 0.3, "nearer 0", False),
      (-0.1, 0.3, "nearer 0", False), (-0.3, 0.1, "nearer 0", True)],
 )  # fmt: skip
-def test_no_clear_advantage_over_random_weights_is_told(
+def test_no_clear_advantage_over_random_weights_is_reported(
     trained: float, untrained: float, better: Any, is_alike: bool
 ) -> None:
-    told = remark_on_control(measured(trained), measured(untrained, 1), better=better)
-    assert bool(told) == is_alike
+    said = remark_on_control(measured(trained), measured(untrained, 1), better=better)
+    assert bool(said) == is_alike
     if is_alike:
-        assert "likeness does not tell learning from none here" in told
+        assert "likeness does not tell learning from none here" in said
 
 
 def test_an_advantage_of_rounding_is_none() -> None:
@@ -89,7 +89,7 @@ def test_a_floor_as_high_as_the_ceiling_is_named() -> None:
     assert judged.judgement.reason.endswith(f"; the floor is {UNTRAINED}")
 
 
-def test_the_untrained_arm_is_shown_beside_what_is_judged() -> None:
+def test_the_untrained_arm_is_shown_next_to_what_is_judged() -> None:
     judged = judge()
     judged.control(measured(0.1), [measured(0.1, 1)], better="nearer 0")
     judged.control(measured(0.1), [], better="nearer 0")  # a constructed network

@@ -52,14 +52,14 @@ def reaches(
     return found.judgement
 
 
-def test_exact_values_are_judged_as_ever_and_told_without_a_width() -> None:
+def test_exact_values_are_judged_as_before_and_shown_without_a_width() -> None:
     found, note = agrees(value(0.0))
     assert found.verdict == "supported"
     assert note == ""
 
 
 @pytest.mark.parametrize(("mean", "verdict"), [(0, "supported"), (0.2, "refuted")])
-def test_ends_on_one_side_of_the_margin_leave_the_verdict_and_are_told(
+def test_ends_on_one_side_of_the_margin_leave_the_verdict_and_are_reported(
     mean: float, verdict: str
 ) -> None:
     found, note = agrees(value(mean, 0.03, 0.05))

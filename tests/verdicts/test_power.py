@@ -51,7 +51,7 @@ def test_power_is_the_share_of_worlds_that_are_decided(n_sets: int) -> None:
 
 @pytest.mark.parametrize("mean", [0.0, 0.3])
 @pytest.mark.parametrize("n_sets", [10, 20])
-def test_power_within_is_the_share_of_worlds_that_are_found_inside(
+def test_power_within_is_the_share_of_worlds_that_are_judged_inside(
     n_sets: int, mean: float
 ) -> None:
     found = estimate_mean(worlds(4000, n_sets, mean, seed=n_sets))
@@ -70,7 +70,7 @@ def test_power_within_has_no_favourite_side() -> None:
     assert plus == pytest.approx(minus)
 
 
-def test_a_mean_beyond_the_margin_is_never_found_within() -> None:
+def test_a_mean_beyond_the_margin_is_never_judged_within() -> None:
     sizes = {"effect": 0.7, "margin": 0.6, **SETTINGS}
     assert equivalence_power(PARTS, n_sets=10_000, **sizes) < 0.05
     assert sets_for_equivalence(PARTS, target_power=0.8, **sizes) is None

@@ -9,7 +9,8 @@
 | ``many_cells`` | error rates of whole matrices, by correction |
 | ``whole_instrument`` | the whole instrument on networks of known truth |
 | ``study_parts`` | the parts of the study, and how they run in parallel |
-| ``tables``, ``study_report`` | the results as tables, a page and a picture |
+| ``tables``, ``error_rate_figure`` | the results as tables and a figure |
+| ``study_report`` | the page and the files that hold them |
 
 ``probes calibrate`` runs the study; nothing else imports this package.
 """

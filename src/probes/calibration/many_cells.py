@@ -92,27 +92,31 @@ def adjusted(p: Sequence[float], correction: str, n_claims: int) -> list[float]:
     return corrected
 
 
-def is_any_false(p: Array, true: Flags, correction: str) -> Flags:
-    """Say for each matrix whether a cell at the margin is supported, shape (runs,)."""
-    return np.asarray(_kept(p, correction)[:, ~true].any(axis=1))
+def supported_cells(p: Array, correction: str) -> Flags:
+    """Say which cells are still supported after the correction.
 
+    Args:
+        p: p of *supported*, shape (n_runs, n_cells).
+        correction: One of ``CORRECTIONS``.
 
-def _kept(p: Array, correction: str) -> Flags:
+    Returns:
+        Shape (n_runs, n_cells).
+    """
     n_claims = CLAIMS[p.shape[1]]
-    kept = [adjusted(one.tolist(), correction, n_claims) for one in p]
-    return np.asarray(kept) < ALPHA
+    corrected = [adjusted(one.tolist(), correction, n_claims) for one in p]
+    return np.asarray(corrected) < ALPHA
 
 
 def _outcome(p: Array, true: Flags, correction: str, simulation: str) -> ErrorRates:
-    kept = _kept(p, correction)
+    supported = supported_cells(p, correction)
     return ErrorRates(
         rule=f"instrument, corrected: {correction}",
         simulation=f"{p.shape[1]} cells, {simulation}",
         n_sets=HOME[0],
         n_queries=HOME[1],
         truth=f"{int(true.sum())} inside, {int((~true).sum())} at the margin",
-        false_supported=float(kept[:, ~true].any(axis=1).mean()),
+        false_supported=float(supported[:, ~true].any(axis=1).mean()),
         false_refuted=None,
-        power=float(kept[:, true].mean()) if true.any() else None,
+        power=float(supported[:, true].mean()) if true.any() else None,
         runs=len(p),
     )

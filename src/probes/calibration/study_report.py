@@ -1,4 +1,4 @@
-"""Write the results of the study: rows, a page of tables, and a picture."""
+"""Write the results of the study: rows, a page of tables, and a figure."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from probes.calibration.rules import RULES
-from probes.calibration.study import HOME, SIZES, ErrorRates
+from probes.calibration.error_rate_figure import draw_error_rates
+from probes.calibration.study import HOME, ErrorRates
 from probes.calibration.tables import (
     ALLOWED,
     few_table,
     interim_table,
     matrix_table,
-    percent,
     plain_table,
+    rules_table,
+    sizes_table,
     whole_table,
 )
 from probes.results.rows import write_text
@@ -32,9 +33,9 @@ def read_outcomes(folder: Path) -> list[ErrorRates]:
 
 
 def write_summary(outcomes: Sequence[ErrorRates], folder: Path, *, rows: Path) -> str:
-    """Write ``summary.json``, ``README.md``, ``observed.json`` and a picture.
+    """Write ``summary.json``, ``README.md``, ``observed.json`` and a figure.
 
-    The picture needs matplotlib. ``observed.json`` needs the rows of a run.
+    The figure needs matplotlib. ``observed.json`` needs the rows of a run.
 
     Returns:
         The text of ``README.md``.
@@ -47,7 +48,7 @@ def write_summary(outcomes: Sequence[ErrorRates], folder: Path, *, rows: Path) -
         write_text(json.dumps(observed, indent=1) + "\n", folder / "observed.json")
     text = study_page(outcomes)
     write_text(text, folder / "README.md")
-    _draw(outcomes, folder / "false-supported.svg")
+    draw_error_rates(outcomes, folder / "false-supported.svg")
     return text
 
 
@@ -121,7 +122,7 @@ def _single_cells(outcomes: Sequence[ErrorRates]) -> list[str]:
         f"In percent; the nominal level is {100 * ALPHA:.0f} %. Each number is the "
         "worst among the simulations with one shape of values. The brackets name that "
         "simulation.",
-        _rules_table(outcomes),
+        rules_table(outcomes),
     )
     choice = (
         f"The instrument's rule is the one that never exceeds {100 * ALLOWED:.0f} %. "
@@ -130,7 +131,7 @@ def _single_cells(outcomes: Sequence[ErrorRates]) -> list[str]:
         f"multiplied by {FEW_FACTOR}."
     )
     sizes = _section(
-        "Errors and power of the instrument's rule, by size", "", _sizes_table(outcomes)
+        "Errors and power of the instrument's rule, by size", "", sizes_table(outcomes)
     )
     return [*rules, choice, "", *sizes]
 
@@ -194,90 +195,3 @@ def _whole_instrument(outcomes: Sequence[ErrorRates]) -> list[str]:
         "",
         whole_table(o for o in outcomes if o.rule == "whole instrument"),
     )
-
-
-def _cells(outcomes: Iterable[ErrorRates], rule: str) -> list[ErrorRates]:
-    special = ("ratio", "48 cells", "500 cells")
-    return [
-        o for o in outcomes if o.rule == rule and not o.simulation.startswith(special)
-    ]
-
-
-def _shapes(outcomes: Iterable[ErrorRates]) -> list[str]:
-    names = [o.simulation.partition(",")[0] for o in _cells(outcomes, "instrument")]
-    return list(dict.fromkeys(names))
-
-
-def _rules_table(outcomes: Sequence[ErrorRates]) -> list[str]:
-    shapes = _shapes(outcomes)
-    lines = [
-        "| rule | " + " | ".join(shapes) + " |",
-        "|---" * (len(shapes) + 1) + "|",
-    ]
-    for rule in RULES:
-        at = [o for o in _cells(outcomes, rule) if o.truth == "at the margin"]
-        worst = []
-        for shape in shapes:
-            found = [o for o in at if o.simulation.startswith(f"{shape},")]
-            top = max(found, key=lambda o: o.false_supported or 0.0)
-            profile = top.simulation.partition(", ")[2]
-            worst.append(
-                f"{percent(top.false_supported)} ({profile}, {top.n_sets} × "
-                f"{top.n_queries})"
-            )
-        lines.append(f"| {rule} | " + " | ".join(worst) + " |")
-    return lines
-
-
-def _sizes_table(outcomes: Sequence[ErrorRates]) -> list[str]:
-    """Summarise the instrument's rule: worst error and range of power by size."""
-    lines = [
-        "| sets × queries | false supported, worst | false refuted, worst | power, "
-        "normal typical | power, all simulations |",
-        "|---|---|---|---|---|",
-    ]
-    for size in SIZES:
-        found = [
-            o for o in _cells(outcomes, "instrument") if (o.n_sets, o.n_queries) == size
-        ]
-        supported = max(o.false_supported or 0.0 for o in found)
-        refuted = max(o.false_refuted or 0.0 for o in found)
-        inside = [o for o in found if o.truth == "inside"]
-        power = [o.power for o in inside if o.power is not None]
-        typical = [o.power for o in inside if o.simulation == "normal, typical"]
-        lines.append(
-            f"| {size[0]} × {size[1]} | {percent(supported)} | {percent(refuted)} | "
-            f"{percent(typical[0])} | {percent(min(power))} to "
-            f"{percent(max(power))} |"
-        )
-    return lines
-
-
-def _draw(outcomes: Sequence[ErrorRates], path: Path) -> None:
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError:
-        return  # an optional extra
-    shapes = _shapes(outcomes)
-    figure = Figure(figsize=(9, 5), layout="constrained")
-    axes = figure.subplots()
-    for rule in RULES:
-        at = [
-            o
-            for o in _cells(outcomes, rule)
-            if o.truth == "at the margin" and (o.n_sets, o.n_queries) == HOME
-        ]
-        worst = [
-            max(o.false_supported or 0 for o in at if o.simulation.startswith(f"{s},"))
-            for s in shapes
-        ]
-        axes.plot(shapes, [100 * w for w in worst], marker="o", label=rule)
-    axes.axhline(100 * ALLOWED, color="black", linestyle=":", label="allowed")
-    axes.set_ylabel("false supported at the margin, %")
-    axes.set_title(
-        f"Worst simulation of each shape, {HOME[0]} sets × {HOME[1]} queries"
-    )
-    axes.legend(fontsize=8)
-    with mpl.rc_context({"svg.hashsalt": path.stem}):  # the same file every time
-        figure.savefig(path, metadata={"Date": None})

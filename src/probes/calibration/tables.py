@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from scipy.stats import binomtest
 
 from probes.calibration.many_cells import CLAIMS, CORRECTIONS
+from probes.calibration.rules import RULES
 from probes.calibration.stopping import LEVELS
-from probes.calibration.study import FEW, ErrorRates
+from probes.calibration.study import FEW, SIZES, ErrorRates
 from probes.verdicts.thresholds import LEAST_QUERIES, LEAST_SETS
 
 ALLOWED = 0.06
@@ -27,6 +28,70 @@ def share_text(share: float | None, runs: int) -> str:
         return ""
     interval = binomtest(round(share * runs), runs).proportion_ci(0.95)
     return f"{percent(share)} [{percent(interval.low)}, {percent(interval.high)}]"
+
+
+def cells_of_rule(outcomes: Iterable[ErrorRates], rule: str) -> list[ErrorRates]:
+    """Select the single cells that a rule judged, without ratios and matrices."""
+    special = ("ratio", "48 cells", "500 cells")
+    return [
+        o for o in outcomes if o.rule == rule and not o.simulation.startswith(special)
+    ]
+
+
+def shapes_of_values(outcomes: Iterable[ErrorRates]) -> list[str]:
+    """List the shapes of values that were simulated, such as "normal"."""
+    names = [
+        o.simulation.partition(",")[0] for o in cells_of_rule(outcomes, "instrument")
+    ]
+    return list(dict.fromkeys(names))
+
+
+def rules_table(outcomes: Sequence[ErrorRates]) -> list[str]:
+    """Compare the rules: the worst error at the margin for each shape of values."""
+    shapes = shapes_of_values(outcomes)
+    lines = [
+        "| rule | " + " | ".join(shapes) + " |",
+        "|---" * (len(shapes) + 1) + "|",
+    ]
+    for rule in RULES:
+        at = [o for o in cells_of_rule(outcomes, rule) if o.truth == "at the margin"]
+        worst = []
+        for shape in shapes:
+            found = [o for o in at if o.simulation.startswith(f"{shape},")]
+            top = max(found, key=lambda o: o.false_supported or 0.0)
+            profile = top.simulation.partition(", ")[2]
+            worst.append(
+                f"{percent(top.false_supported)} ({profile}, {top.n_sets} × "
+                f"{top.n_queries})"
+            )
+        lines.append(f"| {rule} | " + " | ".join(worst) + " |")
+    return lines
+
+
+def sizes_table(outcomes: Sequence[ErrorRates]) -> list[str]:
+    """Summarise the instrument's rule: worst error and range of power by size."""
+    lines = [
+        "| sets × queries | false supported, worst | false refuted, worst | power, "
+        "normal typical | power, all simulations |",
+        "|---|---|---|---|---|",
+    ]
+    for size in SIZES:
+        found = [
+            o
+            for o in cells_of_rule(outcomes, "instrument")
+            if (o.n_sets, o.n_queries) == size
+        ]
+        supported = max(o.false_supported or 0.0 for o in found)
+        refuted = max(o.false_refuted or 0.0 for o in found)
+        inside = [o for o in found if o.truth == "inside"]
+        power = [o.power for o in inside if o.power is not None]
+        typical = [o.power for o in inside if o.simulation == "normal, typical"]
+        lines.append(
+            f"| {size[0]} × {size[1]} | {percent(supported)} | {percent(refuted)} | "
+            f"{percent(typical[0])} | {percent(min(power))} to "
+            f"{percent(max(power))} |"
+        )
+    return lines
 
 
 def whole_table(outcomes: Iterable[ErrorRates]) -> list[str]:

@@ -26,7 +26,7 @@ class ClaimCard:
         identity: Whether it holds by algebra of any network, trained or not, so that
             nobody counts it as support.
         needs_pairs: Whether it is only about linear self-attention on tokens (x, y).
-        formula: What is measured, in symbols or words.
+        measured: What is measured, in symbols or words.
         refuted_if: What would refute it; read off the call of the judge.
         controls: What the measurement is compared with, so that it means something.
         reported: What the papers found; "not measured" if they did not look.
@@ -44,7 +44,7 @@ class ClaimCard:
     datasets: tuple[str, ...] = ()
     identity: bool = False
     needs_pairs: bool = False
-    formula: str = ""
+    measured: str = ""
     refuted_if: str = ""
     controls: str = ""
     reported: str = ""

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 from probes.claims.card import ClaimCard
 from probes.claims.controls import controls_among
+from probes.claims.docstring import read_docstring
 from probes.claims.judge_calls import calls_of_judge, refutation, require_margins
 from probes.errors import ClaimError
 
@@ -25,47 +26,43 @@ class ClaimOptions(TypedDict, total=False):
     datasets: tuple[str, ...]
     identity: bool
     needs_pairs: bool
-    formula: str
-    reported: str
 
 
 def claim(
-    sentence: str = "",
-    *,
-    source: str = "",
-    on: Literal["regression", "text"],
-    controls: str = "",
-    **options: Unpack[ClaimOptions],
+    *, on: Literal["regression", "text"], **options: Unpack[ClaimOptions]
 ) -> Callable[[Function], Function]:
     """Declare that a test judges a published claim.
 
-    The catalogue's "refuted if" follows from the call of the judge. Its controls follow
-    from the observations that the test asks for.
+    The test's docstring states the claim: the sentence first, then the sections
+    ``Source``, ``Measured``, ``Reported`` and ``Controls``, of which only the source is
+    required. The catalogue's "refuted if" follows from the call of the judge. Controls
+    that the test asks for as observations are listed without being named again.
 
     Args:
-        sentence: The claim, one full sentence that can be true or false.
-        source: Paper and place.
         on: "regression" or "text".
-        controls: Controls that are not observations, such as the models in the grid.
-        options: Where it applies, and what the catalogue says (:class:`ClaimCard`).
+        options: Where the claim applies (:class:`ClaimCard`).
 
     Raises:
-        ClaimError: The sentence or the source is missing, the name is not a test's, or
-            the body judges without a margin.
+        ClaimError: The docstring cannot be read (:func:`read_docstring`), the name is
+            not a test's, or the body judges without a margin.
     """
 
     def attach(function: Function) -> Function:
         name = function.__name__
-        _require_statement(name, sentence=sentence, source=source, on=on)
+        _require_test(name, on)
+        text = read_docstring(name, function.__doc__)
         calls = calls_of_judge(function)
         require_margins(name, calls)
+        observations = inspect.signature(function).parameters
         function.claim = ClaimCard(  # type: ignore[attr-defined]
             name=name.removeprefix("test_"),
-            sentence=sentence,
-            source=source,
             on=on,
+            sentence=text.sentence,
+            source=text.source,
+            measured=text.measured,
+            reported=text.reported,
             refuted_if=refutation(calls, is_identity=options.get("identity", False)),
-            controls=controls_among(inspect.signature(function).parameters, controls),
+            controls=controls_among(observations, text.controls),
             **options,
         )
         return function
@@ -73,18 +70,8 @@ def claim(
     return attach
 
 
-def _require_statement(name: str, *, sentence: str, source: str, on: str) -> None:
-    """Refuse a claim that does not say what it claims, who claims it, or of what.
-
-    Raises:
-        ClaimError: The sentence, source, name or family of tasks is missing or wrong.
-    """
-    for what, text in (("sentence", sentence), ("source", source)):
-        if not text.strip():
-            raise ClaimError(
-                f"The claim {name!r} has no {what}. Expected a claim to say what it "
-                f"claims and who claims it. Pass {what}='…' to @claim."
-            )
+def _require_test(name: str, on: str) -> None:
+    """Refuse a claim that pytest does not collect, or that names no family of tasks."""
     if not name.startswith("test_"):
         raise ClaimError(
             f"The claim {name!r} is not named as a test. Expected test_…, which pytest "

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from probes.engine.protocol import RequestResult, given_up, receive, send
+from probes.engine.protocol import RequestResult, given_up, hung, receive, send
 from probes.engine.request_json import request_to_json
 from probes.engine.work_queue import (
     WorkQueue,
@@ -203,7 +203,7 @@ class LocalPool:
             self._deaths[request.key] += 1
             n_deaths = self._deaths[request.key]
         if TIMEOUT_MARK in words:
-            self._deliver(_hung(request, self.settings.seconds))
+            self._deliver(hung(request, self.settings.seconds))
         elif n_deaths >= MOST_DEATHS:
             self._deliver(given_up(request, n_deaths, words))
         else:
@@ -231,15 +231,6 @@ def _send_settings(
         return receive(results) is not None
     except OSError:
         return False
-
-
-def _hung(request: Request, seconds: float | None) -> RequestResult:
-    message = (
-        f"{type(request.learner).__name__} on {request.model.name} hung for more than "
-        f"{seconds or 0:g} s and did not come back to Python. Expected an answer "
-        f"within --time-limit. Raise it, or find out why the model hangs."
-    )
-    return RequestResult(key=request.key, error=("TimeLimitError", message))
 
 
 def _log_tail(log: Path) -> str:

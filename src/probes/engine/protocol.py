@@ -97,6 +97,21 @@ def given_up(request: Request, n_deaths: int, last_words: str) -> RequestResult:
     return RequestResult(key=request.key, error=("EngineError", str(error)))
 
 
+def hung(request: Request, seconds: float | None) -> RequestResult:
+    """Give up a request whose worker did not come back to Python in time.
+
+    Args:
+        request: The request.
+        seconds: The time limit.
+    """
+    message = (
+        f"{type(request.learner).__name__} on {request.model.name} hung for more than "
+        f"{seconds or 0:g} s and did not come back to Python. Expected an answer "
+        f"within --time-limit. Raise it, or find out why the model hangs."
+    )
+    return RequestResult(key=request.key, error=("TimeLimitError", message))
+
+
 def send(stream: IO[bytes], text: str, blobs: Sequence[bytes] = ()) -> None:
     """Write one frame: the number of parts, then each part after its length."""
     parts = [text.encode(), *blobs]

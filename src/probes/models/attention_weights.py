@@ -27,11 +27,7 @@ def attention_matrices(model: CausalLM | LinearAttention) -> Iterator[list[Tenso
         OptionError: The architecture has no separate W_Q, W_K, W_V and W_O.
     """
     if isinstance(model, LinearAttention):
-        rows = list(model.layers)
-        for start in range(0, len(rows), 5):
-            W_Q, W_K, W_V, P, _ = (matrix.detach() for matrix in rows[start:][:5])
-            products = (W_K @ W_Q.T, P.T @ W_V.T)
-            yield [matrix[None] for matrix in (W_Q, W_K, W_V, *products)]
+        yield from _linear_matrices(model)
         return
     config = model.model.config.get_text_config()
     n_heads = int(config.num_attention_heads)
@@ -56,6 +52,15 @@ def attention_matrices(model: CausalLM | LinearAttention) -> Iterator[list[Tenso
             keys.transpose(1, 2) @ queries,
             outward @ values,
         ]
+
+
+def _linear_matrices(model: LinearAttention) -> Iterator[list[Tensor]]:
+    """Yield the matrices of linear self-attention, whose layers have one head."""
+    rows = list(model.layers)
+    for start in range(0, len(rows), 5):
+        W_Q, W_K, W_V, P, _ = (matrix.detach() for matrix in rows[start:][:5])
+        products = (W_K @ W_Q.T, P.T @ W_V.T)
+        yield [matrix[None] for matrix in (W_Q, W_K, W_V, *products)]
 
 
 def shares_below(matrices: Tensor) -> Tensor:

@@ -38,13 +38,13 @@ function effectFigure(row, width) {
 }
 
 function demonstrationsFigure(row) {
-  const found = siblings(row, [2, 3]).filter((other) => shareAxis(row, other));
-  if (new Set(found.map((other) => other.n_demonstrations)).size < 2) return null;
+  const picked = siblings(row, [2, 3]).filter((other) => shareAxis(row, other));
+  if (new Set(picked.map((other) => other.n_demonstrations)).size < 2) return null;
   const point = (other) => ({ n: other.n_demonstrations, ...lineOf(other, ""), isThis: other === row });
-  const datasets = [row.dataset, ...new Set(found.map((other) => other.dataset).filter((i) => i !== row.dataset))];
+  const datasets = [row.dataset, ...new Set(picked.map((other) => other.dataset).filter((i) => i !== row.dataset))];
   const series = datasets.map((i) => ({
     label: text(i),
-    points: found.filter((other) => other.dataset === i).map(point).sort((a, b) => a.n - b.n),
+    points: picked.filter((other) => other.dataset === i).map(point).sort((a, b) => a.n - b.n),
   }));
   const drawn = make("div", { class: "curves" }, curves(series, scaleOf(row, mainEffect(row))));
   return figure("By number of demonstrations", drawn,
@@ -52,26 +52,26 @@ function demonstrationsFigure(row) {
 }
 
 // Finds the cell whose effect favours the claim most.
-function nearest(found) {
+function nearest(picked) {
   const distance = (row) => (["share", "above"].includes(text(row.scale)) ? -mainEffect(row).value : Math.abs(mainEffect(row).value));
-  return found.reduce((best, row) => (distance(row) < distance(best) ? row : best));
+  return picked.reduce((best, row) => (distance(row) < distance(best) ? row : best));
 }
 
 function learnersFigure(row, width) {
   const name = claims[row.claim].name;
   const cell = (other) => keyOf(other).every((part, i) => i === 0 || part === keyOf(row)[i]);
-  const found = rows.filter((other) => claims[other.claim].name === name && cell(other) && shareAxis(row, other));
-  if (found.length < 2) return null;
-  const lines = found.map((other) => lineOf(other, claims[other.claim].variant, { isThis: other === row }));
-  const best = nearest(found);
+  const picked = rows.filter((other) => claims[other.claim].name === name && cell(other) && shareAxis(row, other));
+  if (picked.length < 2) return null;
+  const lines = picked.map((other) => lineOf(other, claims[other.claim].variant, { isThis: other === row }));
+  const best = nearest(picked);
   return figure("Competing learners", forest(lines, { ...scaleOf(row, mainEffect(row)), width, said: "The same cell for each learner" }),
     ["Nearest to the claim: ", strong(claims[best.claim].variant), ", " + show(mainEffect(best).value) + "."]);
 }
 
 function networksFigure(row, width) {
-  const found = siblings(row, [1]);
-  if (found.length < 2) return null;
-  const lines = found.sort((a, b) => a.model - b.model).map((other) => {
+  const picked = siblings(row, [1]);
+  if (picked.length < 2) return null;
+  const lines = picked.sort((a, b) => a.model - b.model).map((other) => {
     const line = lineOf(other, models[other.model].name, { isThis: other === row });
     return shareAxis(row, other) ? line : { ...line, value: null };
   });
@@ -128,20 +128,20 @@ function numbers(effects) {
 }
 
 function facts(row) {
-  const found = [];
+  const pairs = [];
   const effect = mainEffect(row);
-  if (row.identity) found.push(["identity", "it holds for any network, so it is no evidence"]);
-  if (row.alone !== null) found.push(["uncorrected", words(row.alone) + ", before correction over the cells of the matrix"]);
-  if (row.expected !== null) found.push(["recorded", words(row.expected) + (row.unexpected ? " – unexpected" : "")]);
-  if (effect && effect.p !== null) found.push(["p", show(effect.p, 3) + " raw, " + show(effect.p_adjusted, 3) + " adjusted"]);
-  if (row.p_supported !== null) found.push(["p of each verdict", "supported " + show(row.p_supported, 3) + ", refuted " + show(row.p_refuted, 3)]);
-  if (effect && effect.sets) found.push(["effect in each set", effect.sets.map((x) => show(x)).join(", ")]);
-  found.push(["source", claims[row.claim].source]);
-  found.push(["rerun", make("code", { class: "keep" }, commandOf(row))]);
-  if (row.observations.length) found.push(["observations", make("code", {}, row.observations.map(text).join(" "))]);
-  if (row.provenance !== null) found.push(["provenance that differs from the run", differences(row)]);
-  found.push(["seconds", show(row.seconds, 3)]);
-  return make("dl", { class: "facts" }, found.map(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]).flat());
+  if (row.identity) pairs.push(["identity", "it holds for any network, so it is no evidence"]);
+  if (row.alone !== null) pairs.push(["uncorrected", words(row.alone) + ", before correction over the cells of the matrix"]);
+  if (row.expected !== null) pairs.push(["recorded", words(row.expected) + (row.unexpected ? " – unexpected" : "")]);
+  if (effect && effect.p !== null) pairs.push(["p", show(effect.p, 3) + " raw, " + show(effect.p_adjusted, 3) + " adjusted"]);
+  if (row.p_supported !== null) pairs.push(["p of each verdict", "supported " + show(row.p_supported, 3) + ", refuted " + show(row.p_refuted, 3)]);
+  if (effect && effect.sets) pairs.push(["effect in each set", effect.sets.map((x) => show(x)).join(", ")]);
+  pairs.push(["source", claims[row.claim].source]);
+  pairs.push(["rerun", make("code", { class: "keep" }, commandOf(row))]);
+  if (row.observations.length) pairs.push(["observations", make("code", {}, row.observations.map(text).join(" "))]);
+  if (row.provenance !== null) pairs.push(["provenance that differs from the run", differences(row)]);
+  pairs.push(["seconds", show(row.seconds, 3)]);
+  return make("dl", { class: "facts" }, pairs.map(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]).flat());
 }
 
 function differences(row) {
@@ -170,9 +170,9 @@ function detail(row, room) {
 }
 
 // The effects of all cells of one line of the matrix; one drawing for each scale.
-function claimFigures(found, width) {
+function claimFigures(picked, width) {
   const groups = [];
-  for (const row of found.filter(mainEffect)) {
+  for (const row of picked.filter(mainEffect)) {
     const group = groups.find(([first]) => shareAxis(first, row) && text(mainEffect(first).name) === text(mainEffect(row).name));
     if (group) group.push(row);
     else groups.push([row]);

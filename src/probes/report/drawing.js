@@ -34,7 +34,7 @@ const clip = (label, width) => {
 // least positive one are placed at its start.
 function axis(points, from, to, isLog) {
   const known = points.filter((x) => x !== null && Number.isFinite(x));
-  const least = known.reduce((found, x) => (x > 0 ? Math.min(found, x) : found), Infinity);
+  const least = known.reduce((smallest, x) => (x > 0 ? Math.min(smallest, x) : smallest), Infinity);
   const bend = isLog ? (x) => Math.log10(Math.max(x, least)) : (x) => x;
   const bent = known.map(bend);
   let low = bent.reduce((a, b) => Math.min(a, b), Infinity);
@@ -54,9 +54,9 @@ function ticksOf(low, high, isLog, most) {
     const size = 10 ** Math.floor(Math.log10(rough));
     step = size * [1, 2, 5, 10].find((k) => k * size >= rough);
   }
-  const found = [];
-  for (let k = Math.ceil(low / step); k * step <= high; k++) found.push(isLog ? 10 ** (k * step) : k * step);
-  return found;
+  const ticks = [];
+  for (let k = Math.ceil(low / step); k * step <= high; k++) ticks.push(isLog ? 10 ** (k * step) : k * step);
+  return ticks;
 }
 
 // Where the effect of a cell lies between what would support and what would refute.
@@ -108,10 +108,10 @@ const described = (lines) => lines.map((line) => [line.label, line.verdict === u
 // A line: {label, value, low, high} with, if wanted, verdict, sets, isThis.
 function forest(lines, { width, marks = [], zone = null, isLog = false, said = "" }) {
   const labelled = lines.some((line) => line.label);
-  const beside = labelled && width >= 430;
+  const inColumn = labelled && width >= 430;
   const longest = lines.reduce((most, line) => Math.max(most, line.label.length), 0);
-  const left = beside ? Math.round(Math.min(6.4 * longest + 26, width * 0.45)) : 4;
-  const tall = (line) => (labelled && !beside ? 36 : 20) + (line.sets ? 16 : 0);
+  const left = inColumn ? Math.round(Math.min(6.4 * longest + 26, width * 0.45)) : 4;
+  const tall = (line) => (labelled && !inColumn ? 36 : 20) + (line.sets ? 16 : 0);
   const points = lines.flatMap((line) => [line.value, line.low, line.high, ...(line.sets ?? [])]);
   const x = axis([...points, ...marks.map(([value]) => value)], left + 8, width - 12, isLog);
   const labels = placed(marks, x, width);
@@ -135,7 +135,7 @@ function forest(lines, { width, marks = [], zone = null, isLog = false, said = "
   }
   let y = top;
   for (const line of lines) {
-    forestLine(svg, line, { x, left: beside ? left : width, top: y, stacked: labelled && !beside, edge: [left, width] });
+    forestLine(svg, line, { x, left: inColumn ? left : width, top: y, stacked: labelled && !inColumn, edge: [left, width] });
     y += tall(line);
   }
   return svg;

@@ -7,11 +7,11 @@ const scroll = document.querySelector(".scroll");
 const entries = []; // one for each button of the matrix
 const lines = []; // one for each line of the matrix
 
-function chips(found) {
-  const counts = counted(found);
+function chips(picked) {
+  const counts = counted(picked);
   const drawn = counts.map(([n, v]) => make("b", { class: classOf(v) }, data.letters[v] + (counts.length > 1 ? n : "")));
   const said = counts.map(([n, v]) => n + " " + words(v)).join(", ");
-  const isUnexpected = found.some((row) => row.unexpected);
+  const isUnexpected = picked.some((row) => row.unexpected);
   if (isUnexpected) drawn.push(make("i", {}, "!"));
   return { drawn, said: said + (isUnexpected ? ", unexpected" : "") };
 }
@@ -71,33 +71,33 @@ function cellButton(row, details) {
   return button;
 }
 
-function cellsOf(found) {
-  const datasets = [...new Set(found.map((row) => row.dataset))];
-  const sizes = [...new Set(found.map((row) => row.n_demonstrations))].sort((a, b) => a - b);
+function cellsOf(picked) {
+  const datasets = [...new Set(picked.map((row) => row.dataset))];
+  const sizes = [...new Set(picked.map((row) => row.n_demonstrations))].sort((a, b) => a - b);
   const details = make("div", {});
-  const buttons = new Map(found.map((row) => [row, cellButton(row, details)]));
+  const buttons = new Map(picked.map((row) => [row, cellButton(row, details)]));
   const head = make("tr", {}, make("th", { scope: "col" }, "dataset"),
     sizes.map((n) => make("th", { scope: "col" }, demonstrations(n))));
   const body = datasets.map((dataset) => make("tr", {}, make("th", { scope: "row" }, text(dataset)),
     sizes.map((n) => make("td", {},
-      found.filter((row) => row.dataset === dataset && row.n_demonstrations === n).map((row) => buttons.get(row))))));
+      picked.filter((row) => row.dataset === dataset && row.n_demonstrations === n).map((row) => buttons.get(row))))));
   const grid = make("table", { class: "cells" }, make("thead", {}, head), make("tbody", {}, body));
-  const title = make("h3", {}, make("code", {}, claims[found[0].claim].id), " on " + models[found[0].model].name);
+  const title = make("h3", {}, make("code", {}, claims[picked[0].claim].id), " on " + models[picked[0].model].name);
   return { parts: [title, make("div", { class: "sideways" }, grid), details], buttons };
 }
 
 function openEntry(entry) {
   expand(entry.button, entry.line, (inside) => {
-    const { parts, buttons } = cellsOf(entry.found);
+    const { parts, buttons } = cellsOf(entry.picked);
     entry.cells = buttons;
     inside.append(...parts);
-    if (entry.found.length === 1) buttons.get(entry.found[0]).click();
+    if (entry.picked.length === 1) buttons.get(entry.picked[0]).click();
   });
 }
 
 function openCell(id) {
   const row = rows.find((one) => rowId(one) === id);
-  const entry = row && entries.find((one) => one.found.includes(row));
+  const entry = row && entries.find((one) => one.picked.includes(row));
   if (!entry) return;
   if (entry.button.getAttribute("aria-expanded") !== "true") openEntry(entry);
   if (!opened.has(row)) entry.cells.get(row).click();
@@ -130,26 +130,26 @@ function filter() {
   [...open].forEach((button) => button.shut());
   opened.clear();
   shown = matching();
-  const found = new Map(entries.map((entry) => [entry, []]));
+  const byEntry = new Map(entries.map((entry) => [entry, []]));
   const entryOf = new Map(entries.map((entry) => [entry.key, entry]));
-  for (const row of shown) found.get(entryOf.get(row.claim + "," + row.model)).push(row);
+  for (const row of shown) byEntry.get(entryOf.get(row.claim + "," + row.model)).push(row);
   const used = new Set();
-  for (const [entry, own] of found) {
-    if (own.length !== entry.found.length || own.some((row, i) => row !== entry.found[i])) redraw(entry, own);
+  for (const [entry, own] of byEntry) {
+    if (own.length !== entry.picked.length || own.some((row, i) => row !== entry.picked[i])) redraw(entry, own);
     if (own.length) used.add(entry.column);
   }
-  for (const { line, own } of lines) line.hidden = !own.some((entry) => entry.found.length);
+  for (const { line, own } of lines) line.hidden = !own.some((entry) => entry.picked.length);
   for (const group of table.tBodies) group.hidden = ![...group.querySelectorAll("tr[data-claim]")].some((line) => !line.hidden);
   hideColumns(used);
   field("shown").textContent = shown.length + " of " + rows.length + " cells shown";
   link();
 }
 
-function redraw(entry, found) {
-  entry.found = found;
-  entry.button.hidden = !found.length;
-  if (!found.length) return;
-  const { drawn, said } = chips(found);
+function redraw(entry, picked) {
+  entry.picked = picked;
+  entry.button.hidden = !picked.length;
+  if (!picked.length) return;
+  const { drawn, said } = chips(picked);
   entry.button.replaceChildren(...drawn);
   entry.button.setAttribute("aria-label", entry.button.textContent + ": " + said);
 }
@@ -200,20 +200,20 @@ function offer(name, values, label = (value) => value) {
 }
 
 function start() {
-  const found = new Map();
+  const byKey = new Map();
   for (const row of rows) {
     const key = row.claim + "," + row.model;
-    if (!found.has(key)) found.set(key, []);
-    found.get(key).push(row);
+    if (!byKey.has(key)) byKey.set(key, []);
+    byKey.get(key).push(row);
   }
   for (const line of table.querySelectorAll("tr[data-claim]")) {
     const own = [];
     for (const button of line.querySelectorAll("td > button")) {
       const column = button.parentElement.cellIndex - 1, key = line.dataset.claim + "," + column;
-      const entry = { button, line, column, key, found: found.get(key), cells: new Map() };
+      const entry = { button, line, column, key, picked: byKey.get(key), cells: new Map() };
       button.type = "button";
       button.setAttribute("aria-expanded", "false");
-      button.setAttribute("aria-label", button.textContent + ": " + chips(entry.found).said);
+      button.setAttribute("aria-label", button.textContent + ": " + chips(entry.picked).said);
       button.addEventListener("click", () => openEntry(entry));
       own.push(entry);
     }
@@ -243,7 +243,7 @@ function offerForest(line, own) {
   const claim = claims[line.dataset.claim];
   const button = make("button", { type: "button", class: "forest", "aria-expanded": "false", "aria-label": "Forest plot of " + claim.id }, "forest plot");
   button.addEventListener("click", () => expand(button, line, (inside) => {
-    const drawn = claimFigures(own.flatMap((entry) => entry.found), Math.min(roomIn(inside), 900));
+    const drawn = claimFigures(own.flatMap((entry) => entry.picked), Math.min(roomIn(inside), 900));
     const none = make("p", {}, "No cell of this claim has an effect to draw.");
     inside.append(make("h3", {}, make("code", {}, claim.id), ": all its cells"), make("div", { class: "figures" }, drawn.length ? drawn : none));
   }));

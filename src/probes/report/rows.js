@@ -53,8 +53,8 @@ function interval(effect) {
   return "[" + low + ", " + (effect.high === null ? "∞" : show(effect.high)) + "]";
 }
 
-function counted(found) {
-  const counts = data.verdicts.map((_, v) => found.filter((row) => row.verdict === v).length);
+function counted(picked) {
+  const counts = data.verdicts.map((_, v) => picked.filter((row) => row.verdict === v).length);
   return counts.map((n, v) => [n, v]).filter(([n]) => n);
 }
 
@@ -64,7 +64,7 @@ function unpack(row) {
   const effect = (values) => ({ ...values, name: text(values.name), unit: text(values.unit) });
   const said = (i) => (i === null ? null : text(i));
   const verdict = (i) => (i === null ? null : data.verdicts[i]);
-  const found = {
+  const plain = {
     claim: claim.id, sentence: claim.sentence, source: claim.source, identity: row.identity === 1, file: text(row.file),
     test: testOf(row), model: models[row.model].name, kind: models[row.model].kind,
     dataset: text(row.dataset), n_demonstrations: row.n_demonstrations,
@@ -75,12 +75,12 @@ function unpack(row) {
     seconds: row.seconds, provenance: provenanceOf(row),
   };
   if (row.example !== null) {
-    found.example = data.examples[row.example].map(([prompt, answer, icl, gd]) => ({ prompt, answer, icl, gd }));
+    plain.example = data.examples[row.example].map(([prompt, answer, icl, gd]) => ({ prompt, answer, icl, gd }));
   }
-  return found;
+  return plain;
 }
 
-const asJsonl = (found) => found.map((row) => JSON.stringify(unpack(row)) + "\n").join("");
+const asJsonl = (picked) => picked.map((row) => JSON.stringify(unpack(row)) + "\n").join("");
 
 const EFFECT_COLUMNS = ["name", "value", "unit", "low", "high", "level", "margin", "floor", "ceiling",
   "n_sets", "n_queries", "p", "p_adjusted"];
@@ -88,7 +88,7 @@ const ROW_COLUMNS = ["claim", "model", "kind", "dataset", "n_demonstrations", "v
   "expected", "outcome"];
 const LAST_COLUMNS = ["p_supported", "p_refuted", "reason", "note", "seconds", "test"];
 
-function asCsv(found) {
+function asCsv(picked) {
   // A spreadsheet would run a text that begins like a formula, also after spaces or in
   // full-width letters: an apostrophe stops it.
   function cell(value) {
@@ -98,7 +98,7 @@ function asCsv(found) {
     return '"' + safe.replaceAll('"', '""') + '"';
   }
   const head = [...ROW_COLUMNS, ...EFFECT_COLUMNS.map((name) => "effect_" + name), ...LAST_COLUMNS];
-  const lines = found.map(unpack).map((row) => {
+  const lines = picked.map(unpack).map((row) => {
     const effect = row.effects[0] ?? {};
     return [...ROW_COLUMNS.map((name) => row[name]), ...EFFECT_COLUMNS.map((name) => effect[name]),
       ...LAST_COLUMNS.map((name) => row[name])];

@@ -68,16 +68,13 @@ def build_row(
         "n_demonstrations": cell.n_demonstrations,
         "expected": None if expected is None else expected.verdict,
         "outcome": outcome,
-        "note": judge.note or None,
-        "example": judge.example,
-        "details": judge.details or None,
-        "looks": judge.design.to_row(cell.settings.n_sets, ALPHA),
         "observations": list(observations),
         "seconds": round(seconds, 6),
         "provenance": provenance,
     }
     parts = (_claim_fields(judge.claim), _model_fields(cell.model))
-    return _joined(values, *parts, _verdict_fields(judge, error))
+    judged = (_recorded_fields(judge), _verdict_fields(judge, error))
+    return _joined(values, *parts, *judged)
 
 
 def crashed_row(
@@ -133,6 +130,15 @@ def _claim_fields(card: ClaimCard | None) -> dict[str, Any]:
 
 def _model_fields(model: ModelCard) -> dict[str, Any]:
     return {"model": model.name, "kind": model.kind}
+
+
+def _recorded_fields(judge: Judge) -> dict[str, Any]:
+    return {
+        "note": judge.note or None,
+        "example": judge.example,
+        "details": judge.details or None,
+        "looks": judge.design.to_row(judge.cell.settings.n_sets, ALPHA),
+    }
 
 
 def _verdict_fields(judge: Judge, error: str | None) -> dict[str, Any]:

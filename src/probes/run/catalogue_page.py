@@ -54,7 +54,7 @@ def _declared(card: ClaimCard) -> list[str]:
     mark = " (an identity: evidence of nothing)" if card.identity else ""
     fields = {
         "Source": card.source,
-        "Measured": card.formula,
+        "Measured": card.measured,
         "Refuted if": card.refuted_if,
         "Controls": card.controls,
         "Reported": card.reported,

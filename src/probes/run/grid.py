@@ -95,7 +95,7 @@ def model_named(name: str) -> ModelCard:
 
     Raises:
         UnknownNameError: It is none of these.
-        OptionError: The untrained twin cannot be made.
+        OptionError: The untrained model cannot be made.
     """
     for keeps, prefix in UNTRAINED_PREFIXES.items():
         if name.startswith(f"{prefix}:"):

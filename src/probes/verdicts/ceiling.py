@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from probes.errors import ClaimError, ShapeError
-from probes.measurement import Measurement
+from probes.measurement import Array, Measurement
 from probes.verdicts.crossed_means import (
     estimate_mean,
     ratio_interval,
@@ -41,8 +41,7 @@ def ceiling_test(
 
     Args:
         similarity: Of ICL and the learner.
-        floors: The same similarity for arms without learning. The floor is the largest
-            of them by mean.
+        floors: The same for arms without learning; the largest mean is the floor.
         ceiling: The same similarity of ICL and ICL.
         margin: Share of the way that may be missing, 0 < margin < 1.
         alpha: Level of this interim analysis, see ``group_sequential``.
@@ -65,19 +64,9 @@ def ceiling_test(
     outside, inside = p_values(
         estimate_mean(contrast), 0.0, one_sided=True, shape=contrast.shape
     )
-    level = level_with(contrast.shape, alpha)
-    low, high = finite_interval(ratio_interval(above, room, level=level, tail=TAIL))
-    effect = replace(
-        _effect(similarity, floor, ceiling, margin),
-        name=f"{similarity.name}, share of the way from floor to ceiling",
-        unit="fraction",
-        value=float(above.mean() / room.mean()),
-        low=low,
-        high=high,
-        level=level,
-        sets=replace(similarity, values=above / room.mean()).set_means,
-        components=variance_components(contrast / room.mean()),
-    )
+    effect = _effect(similarity, floor, ceiling, margin)
+    effect = _share_of_the_way(effect, above, room, level_with(above.shape, alpha))
+    effect = replace(effect, components=variance_components(contrast / room.mean()))
     gap = effect.value - (1 - margin)
     return decide(effect, float(inside), float(outside), gap=gap, alpha=alpha)
 
@@ -94,6 +83,24 @@ def _effect(
         ceiling=ceiling.mean,
         n_sets=similarity.n_sets,
         n_queries=similarity.n_queries,
+    )
+
+
+def _share_of_the_way(
+    effect: Effect, above: Array, room: Array, level: float
+) -> Effect:
+    """Express an effect as a share of the way from floor to ceiling."""
+    low, high = finite_interval(ratio_interval(above, room, level=level, tail=TAIL))
+    share = Measurement(name=effect.name, values=above / room.mean(), unit="fraction")
+    return replace(
+        effect,
+        name=f"{effect.name}, share of the way from floor to ceiling",
+        unit="fraction",
+        value=float(above.mean() / room.mean()),
+        low=low,
+        high=high,
+        level=level,
+        sets=share.set_means,
     )
 
 

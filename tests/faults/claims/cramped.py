@@ -18,6 +18,11 @@ def cramped(cell: Cell) -> Learner:
     return Cramped()
 
 
-@claim("Demonstrations change answers little.", source="none", on="text")
+@claim(on="text")
 def test_cramped(cramped: Observation, base: Observation, judge: Judge) -> None:
+    """Demonstrations change answers little.
+
+    Source:
+        none
+    """
     judge.stays_below(total_variation(cramped, base), margin=0.9)

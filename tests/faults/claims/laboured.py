@@ -45,13 +45,23 @@ def idle_again(cell: Cell) -> Request:
     return asked(cell, 0, 1)
 
 
-@claim("Labour does not matter.", source="none", on="regression", variants=VARIANTS)
+@claim(on="regression", variants=VARIANTS)
 def test_laboured(
     laboured: Observation, laboured_again: Observation, judge: Judge
 ) -> None:
+    """Labour does not matter.
+
+    Source:
+        none
+    """
     judge.stays_below(prediction_distance(laboured, laboured_again), margin=0.1)
 
 
-@claim("Nor does idling.", source="none", on="regression", variants=VARIANTS)
+@claim(on="regression", variants=VARIANTS)
 def test_idle(idle: Observation, idle_again: Observation, judge: Judge) -> None:
+    """Nor does idling.
+
+    Source:
+        none
+    """
     judge.stays_below(prediction_distance(idle, idle_again), margin=0.1)

@@ -1,4 +1,4 @@
-"""Memory is planned before it is taken; sizes are told without loading."""
+"""Memory is planned before it is taken; sizes are known without loading."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_training_without_room_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("name", [card.name for card in MODELS])
-def test_every_registered_model_tells_its_size(name: str) -> None:
+def test_every_registered_model_says_its_size(name: str) -> None:
     assert "parameters" in describe_size(MODELS.get(name))
 
 

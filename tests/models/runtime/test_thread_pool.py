@@ -155,7 +155,7 @@ def test_passes_of_a_tree_run_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(inference.TOKENS_PER_PASS, "cpu", 12)
     monkeypatch.setattr(inference, "MIN_TOKENS", 8)
     model = CausalLM(built("tied"), None)
-    assert model.written is not None
+    assert model.fast_path is not None
     places: list[bool] = []
     here, answer = threading.get_ident(), inference._answer
 

@@ -131,7 +131,7 @@ def test_a_rate_of_zero_leaves_every_projection_as_it_was(
     assert all(torch.equal(t, start[name]) for name, t in trained.of(0).items())
 
 
-def test_changes_that_rounding_swallows_are_told() -> None:
+def test_changes_that_rounding_swallows_are_reported() -> None:
     narrow = replace(SETTINGS, dtype="bfloat16")
     model = load_causal_lm(MODELS.get("hmm_llama"), narrow)
     tiny, large = (TrainingRun(index=0, rate=rate, seed=0) for rate in (1e-6, 3.0))

@@ -99,7 +99,7 @@ def trained(
         model, EncodedPrompts.of(model, task, labels), task.demonstrations
     )
     training = trainer_for(model, learner.training, batches)
-    kind = AutogradBackend if model.written is None else LlamaBackend
+    kind = AutogradBackend if model.fast_path is None else LlamaBackend
     assert type(training.backend) is kind
     found: list[dict[str, torch.Tensor]] = []
     for group in training.groups(RUNS):
@@ -120,7 +120,7 @@ def test_every_run_takes_the_steps_of_a_plain_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if backend != "llama":
-        monkeypatch.setitem(llama.__dict__, "written", None)
+        monkeypatch.setitem(llama.__dict__, "fast_path", None)
     n_tokens = 10**9 if backend == "autograd_stacked" else 0
     monkeypatch.setattr(autograd_backend, "STACKED_TOKENS", n_tokens)
     learner = LEARNERS[name]
@@ -197,7 +197,7 @@ def test_beginning_at_a_layer_ends_as_the_whole_model_does(kind: str) -> None:
     np.testing.assert_allclose(above.detach(), whole.detach(), atol=1e-12)
 
 
-def test_the_layer_that_is_trained_lowest_is_found() -> None:
+def test_the_lowest_trained_layer_is_known() -> None:
     assert lowest_layer(["model.layers.3.a", "model.layers.2.b"]) == 2
     assert lowest_layer(["model.layers.3.a", "model.norm.weight"]) == 0
 
@@ -242,7 +242,7 @@ def test_a_vanishing_update_reports_how_large_its_gradient_is(
 
 
 def product(n_runs: int, d_in: int, dtype: torch.dtype, is_tied: bool) -> LazyGradient:
-    """Draw a gradient that is not computed; if it is tied, some rows stand twice."""
+    """Draw a gradient that is not computed; if it is tied, some rows come twice."""
     torch.manual_seed(0)
     stack = () if n_runs == 1 else (n_runs,)
     rows = torch.randint(5, (*stack, 7)) if is_tied else None

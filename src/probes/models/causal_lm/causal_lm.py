@@ -40,8 +40,8 @@ class CausalLM(LibraryForward):
     @property
     def n_bytes(self) -> int:
         """The size of the weights in memory, those packed for products included."""
-        written: Llama | None = self.__dict__.get("written")
-        packed = sum(w.n_bytes for w in written.prepacked.values()) if written else 0
+        llama: Llama | None = self.__dict__.get("fast_path")
+        packed = sum(w.n_bytes for w in llama.prepacked.values()) if llama else 0
         return packed + self.n_weight_bytes
 
     @property
@@ -50,7 +50,7 @@ class CausalLM(LibraryForward):
         return bytes_of(dict(self.model.named_parameters()))
 
     @cached_property
-    def written(self) -> Llama | None:
+    def fast_path(self) -> Llama | None:
         """The written-out model; None if there is none, or it answers otherwise."""
         self.count(2 if is_llama_family(self.model) else 0)
         return llama_if_equivalent(self.model)
@@ -81,7 +81,7 @@ class CausalLM(LibraryForward):
         Raises:
             NumericsError: The model answered NaN or infinite logits.
         """
-        if self.written is None:
+        if self.fast_path is None:
             return [self.log_probs_by_library(prompts) for prompts in groups]
         return [answers[0] for answers in self._ask(groups, self._tuned)]
 
@@ -100,7 +100,7 @@ class CausalLM(LibraryForward):
         Raises:
             NumericsError: The model answered NaN or infinite logits.
         """
-        if self.written is None:
+        if self.fast_path is None:
             answers = []
             for member in range(len(next(iter(weights.values())))):
                 with self.tuned({name: w[member] for name, w in weights.items()}):
@@ -117,8 +117,8 @@ class CausalLM(LibraryForward):
     def _ask(
         self, groups: Sequence[Sequence[Prompt]], weights: Mapping[str, Tensor]
     ) -> list[LogProbs]:
-        assert self.written is not None
+        assert self.fast_path is not None
         with torch.inference_mode():
-            answers, n_passes = ask(self.written, groups, weights)
+            answers, n_passes = ask(self.fast_path, groups, weights)
         self.count(n_passes)
         return answers

@@ -170,10 +170,10 @@ def trainer_for(
     if settings.loss == "layerwise":
         start = weights_in_layers(start)
         backend = LayerwiseBackend(model, start, batches.ids[0, :1])
-    elif model.written is None:
+    elif model.fast_path is None:
         backend = AutogradBackend(model, start)
     else:
-        backend = LlamaBackend(model.written, start, count_passes=model.count)
+        backend = LlamaBackend(model.fast_path, start, count_passes=model.count)
     is_lora = settings.weights.startswith(PREFIX)
     parametrization = LoRA(start) if is_lora else FullWeights(start)
     return Trainer(settings, batches, parametrization=parametrization, backend=backend)

@@ -51,14 +51,20 @@ def parameters_of(model: Any, weights: str) -> dict[str, Any]:
     }
     if not selected:
         fused = architecture.fused if role in (*ATTENTION_MATRICES, "lora") else None
-        matrix = f" whose W_Q, W_K and W_V are one matrix, {fused}" if fused else ""
-        raise OptionError(
-            f"The sub-model {weights!r} names no weights of a model with {n_layers} "
-            f"layers{matrix}. Expected 'all' or ROLE@LAYER with a role of "
-            f"{', '.join(PARAMETER_ROLES)} and a layer of {', '.join(places)}, all, or "
-            f"0…{n_layers - 1}. Correct weights=."
-        )
+        raise _no_such_weights(weights, n_layers, places=places, fused=fused)
     return selected
+
+
+def _no_such_weights(
+    weights: str, n_layers: int, *, places: Iterable[str], fused: str | None
+) -> OptionError:
+    matrix = f" whose W_Q, W_K and W_V are one matrix, {fused}" if fused else ""
+    return OptionError(
+        f"The sub-model {weights!r} names no weights of a model with {n_layers} "
+        f"layers{matrix}. Expected 'all' or ROLE@LAYER with a role of "
+        f"{', '.join(PARAMETER_ROLES)} and a layer of {', '.join(places)}, all, or "
+        f"0…{n_layers - 1}. Correct weights=."
+    )
 
 
 def layer_number(name: str) -> int | None:
