@@ -67,7 +67,7 @@ def test_an_unknown_setting_is_left_to_the_library(change: str) -> None:
     assert not is_llama_family(model)
     lm = CausalLM(model, None)
     assert lm.next_token_log_probs(group(9, [2, 3])).shape == (2, 64)
-    assert lm.written is None
+    assert lm.fast_path is None
 
 
 def spoil_scale(model: Any) -> None:

@@ -36,7 +36,7 @@ def test_three_passes_move_weights_as_autograd_does(
     model, settings = CausalLM(built(kind), None), TrainingSettings(weights=weights)
     ours = trainer_for(model, settings, batches())
     assert isinstance(ours.backend, LlamaBackend)
-    monkeypatch.setitem(model.__dict__, "written", None)
+    monkeypatch.setitem(model.__dict__, "fast_path", None)
     theirs = trainer_for(model, settings, batches())
     assert isinstance(theirs.backend, AutogradBackend)
     plain = [step for run in RUNS for step in trajectory_of(theirs, run)]
