@@ -19,9 +19,9 @@ from probes.learners.gradient import GradientLearner
 from probes.learners.in_context import Base, InContext, ask_set
 from probes.learners.training_trials import SELECTION_SETS, training_seed
 from probes.measurement import Array
-from probes.observations import truncation
-from probes.observations.common_support import on_common_support
 from probes.observations.observation import Observation
+from probes.observations.token_sums import ERRORS_WIDE, sum_over_tokens
+from probes.observations.truncation import truncated
 
 if TYPE_CHECKING:
     from probes.data.prompt_encoding import EncodedPrompts
@@ -90,7 +90,7 @@ class MatchedSelection:
         r, p = _nearest(gaps, path["points"][..., QUANTITIES.index("loss")])
         off = abs(float(gaps[:, r, p].mean()))
         if self.quantity == "change":
-            off += _change_in_the_rest(icl, base)
+            off += _error_of_change(icl, base)
         tolerance = MATCH_TOLERANCE * abs(float(wanted.mean() - start.mean()))
         return Observation(
             arrays={"gaps": gaps[:, r, p, None]},
@@ -161,23 +161,25 @@ def quantities_of(learned: Observation, base: Observation) -> Array:
     right = learned.label_log_probs.argmax(axis=-1) == learned.gold
     gold = learned.gold[..., None]
     losses = -np.take_along_axis(learned.answer_log_probs, gold, axis=-1)[..., 0]
-    ours, theirs = map(np.exp, on_common_support(learned, base).log_probs)
-    change = np.abs(ours - theirs).sum(-1) / 2
-    quantities = (right.astype(np.float64), losses, change)
+    change = sum_over_tokens(_halved_changes, learned, base)
+    quantities = (right.astype(np.float64), losses, change.values)
     return np.stack([values.mean(axis=1) for values in quantities], axis=1)
 
 
-def _change_in_the_rest(icl: Observation, base: Observation) -> float:
-    """Bound the error of two measured changes, ICL's and GD's.
+def _halved_changes(log_probs: Sequence[Array]) -> Array:
+    """Give each token's share of the total variation of two answers."""
+    ours, theirs = map(np.exp, log_probs)
+    return np.asarray(np.abs(ours - theirs) / 2)
 
-    The total variation of truncated answers is known up to the larger of the two rests.
-    GD's rest is not known here, but truncation bounds it by ``MOST_REST``.
+
+def _error_of_change(icl: Observation, base: Observation) -> float:
+    """Bound the error of the difference of two changes, ICL's and GD's.
+
+    The change of a truncated answer is an estimate. The error of GD's is not known
+    here, and is taken to be as large as ICL's.
     """
-    if not truncation.is_large(base.n_vocab):
-        return 0.0
-    ours, alone = on_common_support(icl, base).rests
-    of_both = np.maximum(ours, alone) + alone
-    return float(of_both[:SELECTION_SETS].mean()) + truncation.MOST_REST
+    errors = sum_over_tokens(_halved_changes, icl, base).errors[:SELECTION_SETS]
+    return float(ERRORS_WIDE * np.sqrt(2 * (errors**2).sum()) / errors.size)
 
 
 def _asker(model: CausalLM, prompts: EncodedPrompts, base: Observation) -> Ask:
@@ -187,7 +189,9 @@ def _asker(model: CausalLM, prompts: EncodedPrompts, base: Observation) -> Ask:
         with model.tuned(weights):
             answered = ask_set(model, prompts, prompts.task.queries[trial.index])
         alone = base.of_set(trial.index)
-        arrays = truncation.truncated(answered[None], prompts.labels.first_tokens)
+        arrays = truncated(
+            answered[None], prompts.labels.first_tokens, first_set=trial.index
+        )
         ours = Observation(
             arrays={**arrays, "gold": alone.gold},
             facts={**base.facts, "n_vocab": answered.shape[-1]},
