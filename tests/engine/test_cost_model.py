@@ -24,6 +24,8 @@ from probes.learners import (
     PositionFree,
     RandomUpdate,
 )
+from probes.learners.gradient import TYPICAL_RATES
+from probes.learners.rate_search import SearchEffort
 from probes.models.parameter_count import n_parameters
 from probes.observations.learner_cost import LearnerCost, PromptSizes, TokenCount
 from probes.observations.request import Request
@@ -86,15 +88,15 @@ def test_training_costs_its_passes_and_the_choice_is_counted_once() -> None:
     one, all_three = cost_of(orders[:1]), cost_of(orders)
     each = cost_of(orders[:2]).learned - one.learned
     assert all_three.learned == pytest.approx(one.learned + 2 * each)
-    # Five sets train at one rate, four at each of the rates.
-    assert one.learned == pytest.approx(each * (1 + len(GD.rates) * 4 / 5))
+    # Five sets train at one rate, four at each of those that a search usually walks.
+    assert one.learned == pytest.approx(each * (1 + TYPICAL_RATES * 4 / 5))
 
 
 @pytest.mark.parametrize("learner", [InContext(), GD, RandomUpdate(matched_to=GD)])
 def test_cost_grows_as_the_sets_do(learner: Any) -> None:
     twice = asked(learner, settings=replace(SIZES, n_sets=10))
     few, many = cost_of([asked(learner)]), cost_of([twice])
-    chosen = 4 * len(GD.rates) if learner is GD else 0  # sets that are trained anyway
+    chosen = 4 * TYPICAL_RATES if learner is GD else 0  # sets trained anyway
     ratio = (10 + chosen) / (5 + chosen)
     tokens = [cost.learned or cost.read for cost in (few, many)]
     assert tokens[1] / tokens[0] == pytest.approx(ratio, rel=0.05)
@@ -109,7 +111,7 @@ def test_weights_move_once_a_pass_and_five_times_a_step() -> None:
 
 
 def test_what_was_made_costs_the_passes_that_were_chosen() -> None:
-    whole = flops_of(asked(GD), {"passes": max(GD.passes)})
+    whole = flops_of(asked(GD), {"passes": 64})
     some = flops_of(asked(GD), {"passes": 4})
     assert whole is not None
     assert some is not None
@@ -134,7 +136,8 @@ def test_a_run_reports_how_fast_it_measured(tmp_path: Path) -> None:
 
 def test_the_time_of_a_choice_is_not_counted_twice(tmp_path: Path) -> None:
     observer = Observer(Store(tmp_path))
-    facts = observer.observe(asked(replace(GD, rates=(0.1,), passes=(2,)))).facts
+    quick = SearchEffort(n_sets=1, passes=1, total=4)
+    facts = observer.observe(asked(GradientLearner(effort=quick))).facts
     assert facts["own_seconds"] < facts["seconds"]
 
 
@@ -166,7 +169,7 @@ COUNTED = PromptSizes(
     demonstration_tokens=40.0,
     query_tokens=10.0,
 )
-TRAINED = GradientLearner(rates=(0.1, 0.2), passes=(1, 8))
+TRAINED = GradientLearner(passes=8)
 
 
 @pytest.mark.parametrize(
@@ -188,10 +191,13 @@ def test_gd_counts_its_training_and_the_choice_of_its_rate(
     batch_size: int | None, per_pass: int
 ) -> None:
     learner = replace(TRAINED, batch_size=batch_size)
-    # Five sets take 8 passes; four sets take them at both rates.
+    # Five sets take 8 passes; four sets take them at six rates, and are read at six
+    # places: after 1, 2, 3, 4, 6 and 8 passes.
     assert learner.cost(COUNTED) == LearnerCost(
         observation=TokenCount(read=150, learned=8 * 200, steps=40 * per_pass),
-        choice=TokenCount(read=8 * 2 * 40, learned=64 * 40, steps=64 * per_pass),
+        choice=TokenCount(
+            read=24 * 6 * 40, learned=24 * 8 * 40, steps=24 * 8 * per_pass
+        ),
     )
     after = learner.cost(COUNTED, {"passes": 1})
     assert after is not None

@@ -75,9 +75,9 @@ class GradientWalks:
         if isinstance(criterion, ComparesWithICL):
             values = criterion.values(self.base, self.icl, self.base)
         else:
-            loop = self.trainer.loop
-            initial = next(loop.walk(trials_of(self.context, (0.0,), self.n_sets)))
-            values = self._losses(initial.weights, range(self.n_sets))
+            untouched = {k: p.detach()[None] for k, p in self.trainer.start.items()}
+            each = [self._losses(untouched, [index]) for index in range(self.n_sets)]
+            values = np.concatenate(each)
         return self.mean(values, column)
 
     def facts(self, column: int) -> Mapping[str, float]:

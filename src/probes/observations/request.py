@@ -208,7 +208,7 @@ class LearnerContext:
         settings.
 
         Args:
-            choice: The learner that chooses, such as ``gradient.Selection``.
+            choice: The learner that chooses, such as ``gradient.RateChoice``.
 
         Returns:
             The facts of its observation.
