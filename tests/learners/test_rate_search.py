@@ -118,10 +118,12 @@ def test_an_optimum_beyond_the_most_rates_names_the_side() -> None:
 
 def test_an_optimum_just_before_divergence_is_confirmed_by_it() -> None:
     def surface(rate: float, n: int) -> float:
-        return math.inf if rate * n > 0.35 else 1.5 - rate * n
+        off = math.log10(rate / 0.1) ** 2 / 2
+        return math.inf if n > 3 else 1.5 - 0.3 * n + off
 
     optimum, _ = search(surface, 0.1)
-    assert "still falls" not in optimum.edge
+    assert (optimum.rate, optimum.passes) == (0.1, 3)
+    assert optimum.is_interior
 
 
 @pytest.mark.parametrize("passes", [1, 5, 16])

@@ -66,7 +66,7 @@ def test_a_search_is_shown_once_and_whole() -> None:
 
 
 @pytest.mark.parametrize(("best", "word"), [(0.5, "refuted"), (0.0, "supported")])
-def test_gd_at_its_best_at_the_task_is_shown_and_decides_nothing(
+def test_gd_at_its_best_at_the_task_is_shown_and_supports_nothing(
     best: float, word: str
 ) -> None:
     judge = Judge(CLAIM, CELL)
@@ -90,3 +90,18 @@ def test_the_best_of_a_similarity_is_shown_too() -> None:
     assert judge.judgement is not None
     assert judge.judgement.verdict == "supported"
     assert "GD at its best at the task would be refuted" in judge.note
+
+
+@pytest.mark.parametrize(
+    ("best", "verdict"),
+    [(0.5, "refuted"), (0.1, "inconclusive"), (0.0, "inconclusive")],
+)
+def test_refuted_needs_gd_at_its_best_at_the_task_to_be_refuted_too(
+    best: float, verdict: str
+) -> None:
+    judge = Judge(CLAIM, CELL)
+    judge.agrees(about(0.5), margin=0.1, best=about(best, seed=1))
+    assert judge.judgement is not None
+    assert judge.judgement.verdict == verdict
+    if verdict == "inconclusive":
+        assert "at its best at the task is not" in judge.judgement.reason

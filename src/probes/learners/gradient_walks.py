@@ -178,9 +178,8 @@ class GradientWalks:
                 self.context.model, prompts, weights, list(range(len(sets)))
             )
             for i, index in enumerate(sets):
-                learned = text_observation(
-                    self._asking([index]), answers[i : i + 1], first_set=index
-                )
+                own = {name: array[i : i + 1] for name, array in answers.items()}
+                learned = text_observation(self._asking([index]), own, first_set=index)
                 icl, base = (o.of_set(index) for o in (self.icl, self.base))
                 for column, criterion in columns:
                     values[column][i] = criterion.values(learned, icl, base)[0]

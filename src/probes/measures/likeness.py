@@ -107,9 +107,7 @@ class Equal:
         elif self.quantity == "change":
             values = total_variation(learned, base).values
         else:
-            gold = learned.gold[..., None]
-            log_probs = np.take_along_axis(learned.answer_log_probs, gold, axis=-1)
-            values = -log_probs[..., 0]
+            values = -learned.right_log_probs
         return np.asarray(values.mean(axis=1))
 
     def facts(self, icl: Observation, base: Observation) -> Mapping[str, float]:

@@ -15,12 +15,13 @@ from probes.cards import Checkpoint, ModelCard
 from probes.cell import Settings
 from probes.engine.observer import Observer
 from probes.engine.store import Store
-from probes.errors import DataError, ModelError, NumericsError
+from probes.errors import ModelError, NumericsError
 from probes.learners import Base, GradientLearner, InContext, RandomUpdate
 from probes.measures import gold_probability, order_sensitivity
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.causal_lm.loading import load_causal_lm
 from probes.models.untrained import untrained_model
+from probes.models.weights.parameter_groups import parameters_of
 from probes.observations.request import Request
 from probes.run.grid import dataset_named, model_named
 from tests.support.tiny_models import GD, HMM, SETTINGS, ask, prompts, tiny
@@ -52,6 +53,46 @@ def test_a_shared_prefix_answers_as_whole_prompts_do(
     answers = llama.next_token_log_probs(asked)
     wanted = [plainly(llama, prompt) for prompt in asked]
     np.testing.assert_allclose(answers, wanted, atol=1e-5)
+
+
+N_READ = [1, 3, 2, 1, 4, 2]
+
+
+def cut_short(asked: list[list[int]]) -> list[list[int]]:
+    """List every prompt that is answered, one token longer each time."""
+    return [
+        prompt[: len(prompt) - after]
+        for prompt, n in zip(asked, N_READ, strict=True)
+        for after in reversed(range(n))
+    ]
+
+
+@pytest.mark.parametrize("shared", [0, 20])
+@pytest.mark.parametrize("kind", ["hmm", "grouped_queries", "tied", "sliding", "neox"])
+def test_a_prompt_may_be_answered_after_several_tokens(
+    llama: CausalLM, kind: str, shared: int
+) -> None:
+    model = llama if kind == "hmm" else CausalLM(tiny(kind).double(), None)
+    asked = prompts([3, 9, 1, 4, 4, 17], shared + 4)
+    together = model.next_token_log_probs(asked, N_READ)
+    apart = model.next_token_log_probs(cut_short(asked))
+    np.testing.assert_allclose(together, apart, atol=1e-5)
+
+
+@pytest.mark.parametrize("shared", [0, 20])
+@pytest.mark.parametrize("weights", ["all", "W_V@first", "W_V@last", "mlp@last"])
+def test_a_stack_may_be_asked_after_several_tokens(
+    llama: CausalLM, weights: str, shared: int
+) -> None:
+    rng = torch.Generator().manual_seed(0)
+    moved = {
+        name: p + 0.02 * torch.randn(2, *p.shape, generator=rng)
+        for name, p in parameters_of(llama.model, weights).items()
+    }
+    asked = prompts([3, 9, 1, 4, 4, 17], shared + 4)
+    together = llama.log_probs_of_stack(moved, asked, N_READ)
+    apart = llama.log_probs_of_stack(moved, cut_short(asked))
+    np.testing.assert_allclose(together, apart, atol=2e-5)
 
 
 @pytest.mark.parametrize("kind", ["grouped_queries", "tied", "sliding", "neox", "gptj"])
@@ -253,7 +294,7 @@ def test_logits_that_are_nan_are_refused(llama: CausalLM, way: str) -> None:
         getattr(llama, way)([[1, 5], [1, 6]])
 
 
-def test_labels_that_begin_alike_are_refused(
+def test_labels_that_begin_alike_are_scored_by_whole_answers(
     tmp_path: Path, observer: Observer
 ) -> None:
     rows = [{"text": f"row {i}", "label": ["no", "never"][i % 2]} for i in range(80)]
@@ -269,5 +310,9 @@ def test_labels_that_begin_alike_are_refused(
         n_demonstrations=2,
         settings=SETTINGS,
     )
-    with pytest.raises(DataError, match="all begin with the token"):
-        observer.observe(request)
+    answered = observer.observe(request)
+    assert len(set(answered.label_tokens)) == 1
+    assert answered.answer_log_probs.shape == (4, 5, 2)
+    assert np.exp(answered.label_log_probs).sum(-1) == pytest.approx(np.ones((4, 5)))
+    one, other = np.moveaxis(answered.answer_log_probs, -1, 0)
+    assert (one != other).all()
