@@ -233,13 +233,13 @@ class Judge(SecondaryResults):
         """Say why GD may be like ICL although this GD is not; empty if nothing does."""
         if self.unfinished:
             return (
-                f"GD may still come nearer: {self.unfinished[0]}; a larger --effort may "
-                f"decide"
+                f"GD may still come nearer: {self.unfinished[0]}; a larger --effort "
+                f"may decide"
             )
         if self.best is not None and self.best.verdict != "refuted":
             return (
-                "the GD nearest to ICL on calibration queries is refuted, but GD at its "
-                "best at the task is not"
+                "the GD nearest to ICL on calibration queries is refuted, but GD at "
+                "its best at the task is not"
             )
         return ""
 
