@@ -114,7 +114,7 @@ def test_a_walk_that_fails_is_infinite_and_no_candidate(observer: Observer) -> N
     walks.walk(1e12, 2)
     for column in range(2):
         assert math.isinf(walks.curve(1e12, column)[2])
-        assert math.isfinite(walks.start(column))
+        assert math.isfinite(walks.starts[column])
 
 
 def test_where_every_rate_fails_the_error_names_the_rates(

@@ -27,6 +27,7 @@ from probes.learners.rate_search import (
     RateSearch,
     SearchEffort,
     SearchLimits,
+    step_of,
 )
 from probes.learners.training_trials import trials_of
 from probes.learners.whole_answers import concatenated
@@ -249,10 +250,10 @@ class RateChoice:
         walks = GradientWalks(context, self.of)
         limits = self.of.effort.limits(self.of.passes)
         centre = walks.scale()
-        choices = {
-            criterion.name: _choose(walks, column, centre, limits)
-            for column, criterion in enumerate(self.of.criteria)
-        }
+        choices = {}
+        for _ in range(2):  # the second time, with the walks of all criteria
+            for column, criterion in enumerate(self.of.criteria):
+                choices[criterion.name] = _choose(walks, column, centre, limits)
         places = sorted(walks.points)
         points = np.stack([walks.points[place] for place in places], axis=1)
         return Observation(
@@ -280,9 +281,10 @@ def _choose(
 
     search = RateSearch(
         walk=walk,
-        start=walks.start(column),
+        start=walks.starts[column],
         resolution=walks.criteria[column].resolution,
         limits=limits,
+        curves={step_of(rate): walk(rate, limits.fewest) for rate in walks.rates},
     )
     best = search.find(centre)
     if not math.isfinite(best.value):

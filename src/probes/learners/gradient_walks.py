@@ -6,6 +6,7 @@ import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -91,8 +92,12 @@ class GradientWalks:
         rates = [self.trainer.loop.polyak_rate(run) for run in runs]
         return math.exp(math.fsum(map(math.log, rates)) / len(rates))
 
-    def start(self, column: int) -> float:
-        """Measure a criterion before training."""
+    @cached_property
+    def starts(self) -> list[float]:
+        """The criteria before training."""
+        return list(map(self._start, range(len(self.criteria))))
+
+    def _start(self, column: int) -> float:
         criterion = self.criteria[column]
         if isinstance(criterion, ComparesWithICL):
             values = criterion.values(self.base, self.icl, self.base)
@@ -121,6 +126,11 @@ class GradientWalks:
         runs = trials_of(self.context, (rate,), self.n_sets)
         self.walks.advance(runs, places, self._read)
         self._passes[rate] = passes
+
+    @property
+    def rates(self) -> list[float]:
+        """The rates walked so far."""
+        return list(self._passes)
 
     def curve(self, rate: float, column: int) -> dict[int, float]:
         """Give the mean of a criterion over the sets, by the number of passes."""

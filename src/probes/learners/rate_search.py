@@ -21,6 +21,9 @@ TOLERANCE = 0.002
 one with the fewest passes is chosen, because it costs least."""
 FIRST_PASSES = 4
 """Passes at which a new rate is judged for the first time."""
+NEGLIGIBLE, GROWING = 1e-4, 1.5
+"""A walk has only begun if its last doubling gained this share of the criterion, and
+so many times what the doubling before it gained."""
 COARSE, FINE = 2, 1
 """Steps on the lattice of rates, in quarters of a decade."""
 FEW_PASSES = 8
@@ -101,6 +104,11 @@ def lattice_rate(step: int) -> float:
     return float(f"{(1.0, 1.8, 3.0, 5.6)[quarter]}e{decade}")
 
 
+def step_of(rate: float) -> int:
+    """Find the step of a rate on the lattice."""
+    return round(4 * math.log10(rate))
+
+
 def nearest_step(rate: float) -> int:
     """Find the coarse step on the lattice that is nearest to a rate."""
     return 2 * round(2 * math.log10(rate))
@@ -112,10 +120,10 @@ class RateSearch:
 
     Every rate is walked in doublings: 4, 8, 16, … passes. The walk that promises most
     goes on, until none promises more than the best point found. A walk promises its
-    last value less what its last doubling gained. Then the neighbours of the best rate
-    are walked. A lower rate follows nearly the path of a higher one, and needs more
-    passes (gradient flow), so it goes on only while it is ahead at an equal product of
-    rate and passes.
+    last value less what its last doubling gained, or less twice that if doublings gain
+    more and more. Then the neighbours of the best rate are walked. A lower rate follows
+    nearly the path of a higher one, and needs more passes (gradient flow), so it goes
+    on only while it is ahead at an equal product of rate and passes.
 
     Attributes:
         walk: Trains at a rate up to a number of passes, and returns the criterion at
@@ -124,7 +132,8 @@ class RateSearch:
         limits: Where the search ends.
         resolution: The largest difference of the criterion that does not matter,
             besides the share ``TOLERANCE``.
-        curves: The curve of each lattice step walked so far.
+        curves: The curve of each lattice step walked so far. Walks of earlier searches
+            cost nothing.
     """
 
     walk: Callable[[float, int], Curve]
@@ -139,6 +148,8 @@ class RateSearch:
         Args:
             centre: A rate near the largest useful one, such as Polyak's.
         """
+        self.curves = {step: self._usable(c) for step, c in self.curves.items()}
+        self._spent = self._walked()
         middle = nearest_step(centre)
         for step in (middle, middle - COARSE, middle + COARSE):
             self._walk_to(step, FIRST_PASSES)
@@ -158,12 +169,22 @@ class RateSearch:
 
     def _walk_to(self, step: int, passes: int) -> None:
         passes = min(max(passes, self.limits.fewest), self.limits.passes)
-        curve = self.walk(lattice_rate(step), passes)
-        self.curves[step] = {n: v for n, v in curve.items() if n >= self.limits.fewest}
+        self.curves[step] = self._usable(self.walk(lattice_rate(step), passes))
+
+    def _usable(self, curve: Curve) -> Curve:
+        """Leave out numbers of passes that may not be chosen."""
+        return {n: value for n, value in curve.items() if n >= self.limits.fewest}
+
+    def _walked(self) -> tuple[int, int]:
+        """Count the passes and the rates."""
+        return sum(map(max, self.curves.values())), len(self.curves)
 
     def _is_spent(self) -> bool:
-        walked = sum(map(max, self.curves.values()))
-        return walked >= self.limits.total or len(self.curves) >= self.limits.rates
+        passes, rates = (
+            now - before
+            for now, before in zip(self._walked(), self._spent, strict=True)
+        )
+        return passes >= self.limits.total or rates >= self.limits.rates
 
     def _next_walk(self) -> tuple[int, int] | None:
         """Choose the rate to walk on, and how far; None if the optimum is interior."""
@@ -225,10 +246,21 @@ class RateSearch:
 
     def _promise(self, step: int) -> float:
         """Forecast the criterion after the next doubling of a walk."""
+        gain, is_growing = self._last_gain(step)
+        curve = self.curves[step]
+        return max(0.0, curve[max(curve)] - max(0.0, gain) * (2 if is_growing else 1))
+
+    def _last_gain(self, step: int) -> tuple[float, bool]:
+        """Measure what the last doubling gained, and whether doublings gain more.
+
+        Learning that has just begun gains twice as much with every doubling.
+        """
         curve = self.curves[step]
         done = max(curve)
-        before = _value_at(curve, done / 2, self.start)
-        return max(0.0, curve[done] - max(0.0, before - curve[done]))
+        quarter, half = (_value_at(curve, done / n, self.start) for n in (4, 2))
+        gain = half - curve[done]
+        matters = gain > NEGLIGIBLE * abs(curve[done])
+        return gain, matters and gain > GROWING * (quarter - half)
 
     def _best_step(self) -> int:
         """Find the rate with the least value; of equals, that with fewest passes."""
@@ -252,10 +284,15 @@ class RateSearch:
         return self._within(value) < least
 
     def _is_confirmed(self, step: int) -> bool:
-        """Check that twice as many passes as the optimum's are no better, or fail."""
+        """Check that twice as many passes as the optimum's are no better, or fail.
+
+        A walk that gains little, but more with every doubling, has only begun.
+        """
         curve = self.curves[step]
         done = max(curve)
-        return done >= 2 * self._fewest(step) or not math.isfinite(curve[done])
+        if not math.isfinite(curve[done]):
+            return True
+        return done >= 2 * self._fewest(step) and not self._last_gain(step)[1]
 
     def _optimum(self) -> Optimum:
         best = self._best_step()
