@@ -93,7 +93,7 @@ class Request:
         if not isinstance(rows, LinearTasks):
             rows = read_rows(self.dataset, self.settings.data_dir).fingerprint
         sizes = canonical(self.settings)
-        for irrelevant in ("n_orders", "data_dir"):
+        for irrelevant in ("n_orders", "data_dir", "effort"):  # learners hold the last
             del sizes[irrelevant]
         described = {
             "code": code_of(self.learner, self.model),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from probes.cell import Settings
+from probes.cell import EFFORTS, Settings
 
 DEFAULTS = Settings()
 
@@ -137,6 +137,15 @@ GRID_OPTIONS = (
         default=DEFAULTS.n_calibration,
         metavar="N",
         help="queries on which GD's rate and passes are chosen; no verdict uses them",
+    ),
+    RunOption(
+        name="--effort",
+        default=DEFAULTS.effort,
+        choices=EFFORTS,
+        help="how much to spend on GD's best chance: quick costs about a third of "
+        "standard (2 demonstration sets choose rate and passes, at most 64 passes, no "
+        "control with trained embeddings); standard has 4 sets and 256 passes; "
+        "thorough costs several times as much (8 sets, 1024 passes); --plan counts it",
     ),
     RunOption(
         name="--seed",
