@@ -11,20 +11,22 @@ arXiv:2311.06668).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from probes.errors import DataError
-from probes.learners.in_context import text_observation
+from probes.learners.in_context import reads_queries, text_observation
 from probes.learners.training_trials import SELECTION_SETS
+from probes.observations.learner_cost import LearnerCost, PromptSizes, TokenCount
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
     from probes.data.prompt_encoding import EncodedPrompts
     from probes.data.text_tasks import TextTask
-    from probes.observations.request import LearnerContext
+    from probes.observations.request import LearnerContext, Request
 
 Form = Literal["replaced", "added"]
 N_DUMMIES = 4  # the authors use one; a mean of several carries less of any single one
@@ -66,6 +68,16 @@ class TaskVector:
         ]
         return text_observation(prompts, np.stack(answered), **chosen)
 
+    def cost(
+        self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None
+    ) -> LearnerCost:
+        """Count the queries, each with its set's vector."""
+        return reads_queries(sizes)
+
+    def needed(self, request: Request) -> list[Request]:
+        """List the choice of the layer."""
+        return [request.of_choice(LayerChoice(form=self.form))]
+
 
 @dataclass(frozen=True, kw_only=True)
 class TaskStates:
@@ -96,6 +108,14 @@ class TaskStates:
         after = np.stack([mean_states(prompts.in_context(i)) for i in sets])
         alone = np.stack([mean_states(prompts.alone(q)) for q in prompts.task.queries])
         return Observation(arrays={"replaced": after, "added": after - alone})
+
+    def cost(
+        self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None
+    ) -> LearnerCost:
+        """Count a few dummy queries of each set, in context and alone."""
+        n_read = sizes.n_sets * min(N_DUMMIES, max(1, sizes.n_queries // 2))
+        prompt = sizes.demonstration_tokens + 2 * sizes.query_tokens
+        return LearnerCost(observation=TokenCount(read=n_read * prompt))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +148,17 @@ class LayerChoice:
         table = np.mean(losses, axis=0)  # (n_layers,)
         facts = {"layer": int(table.argmin()), "calibration_losses": table.tolist()}
         return Observation(arrays={}, facts=facts)
+
+    def cost(
+        self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None
+    ) -> LearnerCost:
+        """Count the first sets' queries, once for each layer."""
+        few = replace(sizes, n_sets=min(SELECTION_SETS, sizes.n_sets))
+        return reads_queries(few, times=sizes.n_layers)
+
+    def needed(self, request: Request) -> list[Request]:
+        """List the hidden states."""
+        return [replace(request, learner=TaskStates())]
 
 
 def n_dummies(task: TextTask) -> int:

@@ -14,18 +14,20 @@ from typing import Any
 
 from probes.data.label_counts import count_labels
 from probes.engine.engine_choice import parse_engine, parse_shard
+from probes.engine.machine_speed import MachineSpeed
 from probes.engine.progress import ProgressFile
 from probes.engine.run_store import RunStore
 from probes.engine.store import Store
 from probes.engine.time_limit import TimeLimit, TimeLimitedObserver
-from probes.errors import OptionError, ProbesError
+from probes.engine.worker_resources import count_workers
+from probes.errors import OptionError
 from probes.observations.request import Request
 from probes.results.reading import read_results
 from probes.results.record import Record
 from probes.run.grid import Grid
 from probes.run.interim_analysis import looks_of
 from probes.run.parsed_options import RunPaths, grid_of, paths_of
-from probes.run.plan import look_lines, plan_work, work_lines
+from probes.run.plan import Estimator, content_key, look_lines, plan_work, work_lines
 from probes.run.planned_power import power_lines
 from probes.verdicts.group_sequential import GroupSequentialDesign
 
@@ -116,6 +118,17 @@ class RunSetup:
             self.store, limit=limit, announce=self.status.announce
         )
 
+    @cached_property
+    def speed(self) -> MachineSpeed:
+        """The speed of this machine, measured when it is asked for first."""
+        settings = self.grid.settings
+        return MachineSpeed.measure(settings.device, settings.dtype)
+
+    @cached_property
+    def estimator(self) -> Estimator:
+        """Estimates how long observations take, from the store as it is now."""
+        return Estimator(self.store, self.key_of)
+
     def check(self) -> None:
         """Check every option before anything is collected.
 
@@ -160,10 +173,7 @@ class RunSetup:
             The key; None if it cannot be computed. The request's own cell reports why.
         """
         if request not in self._keys:
-            try:
-                self._keys[request] = request.key
-            except (ProbesError, OSError):
-                self._keys[request] = None
+            self._keys[request] = content_key(request)
         return self._keys[request]
 
     def plan_lines(self, cells: Collection[str]) -> list[str]:
@@ -172,8 +182,10 @@ class RunSetup:
         Args:
             cells: Names of its cells.
         """
-        work = plan_work(self.planned.values(), self.store)
+        work = plan_work(self.planned.values(), self.estimator)
+        n_workers = count_workers(self.grid.settings.device)
         earlier = self.paths.reports / "results.jsonl"
         rows = read_results(earlier) if earlier.is_file() else []
         power = power_lines(rows, cells=cells, settings=self.grid.settings)
-        return [*work_lines(len(cells), work), *look_lines(self.looks), "", *power]
+        table = work_lines(len(cells), work, self.speed, n_workers=n_workers)
+        return [*table, *look_lines(self.looks), "", *power]
