@@ -78,7 +78,8 @@ class Cost:
         steps: Steps that move the weights.
         flops: Floating-point operations.
         moved: Bytes of weights that go through the processor.
-        unknown: Observations that are not counted in these.
+        n_observations: Observations.
+        unknown: Those whose work is not counted in these.
     """
 
     read: float = 0.0
@@ -87,6 +88,7 @@ class Cost:
     steps: float = 0.0
     flops: float = 0.0
     moved: float = 0.0
+    n_observations: int = 0
     unknown: int = 0
 
     @classmethod
@@ -101,6 +103,7 @@ class Cost:
         passes = -(-work.read // TOKENS_A_PASS)
         in_layers = size.layers * (2 * work.read + 6 * work.learned)
         return cls(
+            n_observations=1,
             read=work.read,
             learned=work.learned,
             answered=work.answered,
@@ -157,7 +160,8 @@ def cost_of_one(request: Request) -> CostRange:
     """Count what one observation costs, without those that it needs."""
     counted = _cost(request, None)
     if counted is None:
-        return CostRange(foreseen=Cost(unknown=1), limit=Cost(unknown=1))
+        unknown = Cost(n_observations=1, unknown=1)
+        return CostRange(foreseen=unknown, limit=unknown)
     return counted
 
 

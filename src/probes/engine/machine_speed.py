@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from probes.engine.cost_model import Cost
 from probes.engine.matmul_peak import matmul_peak, memory_bandwidth
 
-SHARE_OF_PEAK = 0.4
+SHARE_OF_PEAK = 0.55
 """The share of the matmul peak that forward and backward passes reach, without what
 ``SECONDS_AN_ANSWER`` and ``SECONDS_A_STEP`` count. See docs/options.md."""
 SECONDS_AN_ANSWER = 1e-4
 """For each next token predicted: prompts are encoded, answers compared and stored."""
 SECONDS_A_STEP = 1e-3
 """For each step that moves the weights, besides its products."""
-SECONDS_UNCOUNTED = 0.05
-"""For an observation of a regression task, or one whose cost nobody counts."""
+SECONDS_AN_OBSERVATION = 0.03
+"""For each observation, also of regression tasks, whose work is not counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +55,6 @@ class MachineSpeed:
         rest = (
             cost.answered * SECONDS_AN_ANSWER
             + cost.steps * SECONDS_A_STEP
-            + cost.unknown * SECONDS_UNCOUNTED
+            + cost.n_observations * SECONDS_AN_OBSERVATION
         )
         return products + rest / n_workers

@@ -99,10 +99,20 @@ class Estimator:
         each = self.known.get(request.kind)
         return None if each is None else each * request.settings.n_sets
 
-    def seconds(self, request: Request, speed: MachineSpeed) -> float:
-        """Estimate the time of one observation, without what it needs."""
+    def seconds(
+        self, request: Request, speed: MachineSpeed, *, n_workers: int = 1
+    ) -> float:
+        """Estimate by how much an observation lengthens a run, without what it needs.
+
+        Args:
+            request: The request.
+            speed: The machine's.
+            n_workers: Processes that share the work.
+        """
         known = self.stored_seconds(request)
-        return speed.seconds(cost_of_one(request).foreseen) if known is None else known
+        if known is not None:
+            return known / n_workers
+        return speed.seconds(cost_of_one(request).foreseen, n_workers=n_workers)
 
 
 def plan_work(requests: Iterable[Request], estimator: Estimator) -> dict[str, Work]:

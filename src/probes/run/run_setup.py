@@ -24,6 +24,13 @@ from probes.errors import OptionError
 from probes.observations.request import Request
 from probes.results.reading import read_results
 from probes.results.record import Record
+from probes.run.budget import (
+    Budget,
+    BudgetChoice,
+    BudgetFile,
+    PlannedCell,
+    parse_budget,
+)
 from probes.run.grid import Grid
 from probes.run.interim_analysis import looks_of
 from probes.run.parsed_options import RunPaths, grid_of, paths_of
@@ -129,6 +136,30 @@ class RunSetup:
         """Estimates how long observations take, from the store as it is now."""
         return Estimator(self.store, self.key_of)
 
+    @cached_property
+    def n_workers(self) -> int:
+        """How many processes measure."""
+        engine = self.option.engine
+        if engine is None:
+            return getattr(self.option, "n_workers", 1)
+        n_workers = parse_engine(engine).n_workers
+        return n_workers or count_workers(self.grid.settings.device)
+
+    @cached_property
+    def budget_choice(self) -> BudgetChoice:
+        """What the budget leaves out; nothing before cells are chosen."""
+        return BudgetFile(self.status_folder).read() or BudgetChoice()
+
+    def choose_cells(self, cells: list[PlannedCell]) -> BudgetChoice:
+        """Choose the cells that the budget is enough for, the same in every process."""
+        seconds, given = parse_budget(self.option.budget), self.option.budget
+        if seconds is not None:
+            budget = Budget(
+                seconds, self.estimator, self.speed, n_workers=self.n_workers
+            )
+            BudgetFile(self.status_folder).agree(budget, given, cells)
+        return self.budget_choice
+
     def check(self) -> None:
         """Check every option before anything is collected.
 
@@ -137,6 +168,12 @@ class RunSetup:
                 or no model of the grid reads any dataset of the grid.
         """
         _ = self.grid, self.looks, self.paths, self.record
+        if parse_budget(self.option.budget) and self.option.shard:
+            raise OptionError(
+                f"--budget {self.option.budget} and --shard {self.option.shard} were "
+                f"both given. Expected one of them: machines of different speed would "
+                f"leave out different cells. Leave one out."
+            )
         TimeLimit(self.option.time_limit)
         if self.option.store is not None and not self.paths.store.is_dir():
             Store(self.paths.store)  # raises now if the folder cannot be made
@@ -188,4 +225,5 @@ class RunSetup:
         rows = read_results(earlier) if earlier.is_file() else []
         power = power_lines(rows, cells=cells, settings=self.grid.settings)
         table = work_lines(len(cells), work, self.speed, n_workers=n_workers)
-        return [*table, *look_lines(self.looks), "", *power]
+        left_out = self.budget_choice.lines
+        return [*table, *left_out, *look_lines(self.looks), "", *power]
