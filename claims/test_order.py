@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from probes.claims import claim
 from probes.measures import (
     answer_order_sensitivity,
@@ -20,15 +22,12 @@ ON_REGRESSION = ("gd", "sgd_one_pass", "sgd_fixed", "sgd_reshuffled")
 BATCHES = ("sgd_batch_2", "sgd_batch_4")
 WITHOUT_ORDER = ("averaged", "position_free")
 
-
-@claim(
-    on="text",
-    variants=OPTIMISERS,
-    full_variants=BATCHES,
-    nearest_in="jensen_shannon",
-    needs_icl=True,
-    least_demonstrations=2,
+order_claim = partial(
+    claim, full_variants=BATCHES, needs_icl=True, least_demonstrations=2
 )
+
+
+@order_claim(on="text", variants=OPTIMISERS, nearest_in="jensen_shannon")
 def test_same_order_sensitivity(
     icl_orders: list[Observation],
     untrained_icl_orders: list[list[Observation]],
@@ -96,13 +95,7 @@ def test_order_divides_icl_from_gd(
     judge.exceeds(ours.minus(mixing), margin=0.015)  # a tenth of Shen's .150 for ICL
 
 
-@claim(
-    on="regression",
-    variants=ON_REGRESSION,
-    full_variants=BATCHES,
-    needs_icl=True,
-    least_demonstrations=2,
-)
+@order_claim(on="regression", variants=ON_REGRESSION)
 def test_same_order_sensitivity_in_regression(
     icl_orders: list[Observation],
     untrained_icl_orders: list[list[Observation]],

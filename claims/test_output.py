@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from probes.claims import claim
@@ -44,14 +46,13 @@ SWEEP = (
 MATCHED = ("gd_at_equal_accuracy", "gd_at_equal_loss", "gd_at_equal_change")
 MORE = ("times_4", "times_16", "times_64")
 
-
-@claim(
-    on="text",
-    variants=LEARNERS,
-    full_variants=SWEEP,
-    nearest_in="equal accuracy",
-    needs_icl=True,
+likeness_claim = partial(
+    claim, on="text", variants=LEARNERS, full_variants=SWEEP, needs_icl=True
 )
+matched_claim = partial(likeness_claim, full_variants=(*SWEEP, *MATCHED))
+
+
+@likeness_claim(nearest_in="equal accuracy")
 def test_same_accuracy(
     icl: Observation,
     gd: Observation,
@@ -85,13 +86,7 @@ def test_same_accuracy(
     judge.agrees(ours.minus(theirs), margin=margin, best=ours.minus(best))
 
 
-@claim(
-    on="text",
-    variants=LEARNERS,
-    full_variants=(*SWEEP, *MATCHED),
-    nearest_in="token_overlap",
-    needs_icl=True,
-)
+@matched_claim(nearest_in="token_overlap")
 @pytest.mark.usefixtures("gd_matches")
 def test_same_top_tokens(
     icl: Observation,
@@ -125,13 +120,7 @@ def test_same_top_tokens(
     )
 
 
-@claim(
-    on="text",
-    variants=LEARNERS,
-    full_variants=SWEEP,
-    nearest_in="overlap_cosine",
-    needs_icl=True,
-)
+@likeness_claim(nearest_in="overlap_cosine")
 def test_same_confidence(
     icl: Observation,
     gd: Observation,
@@ -162,13 +151,7 @@ def test_same_confidence(
     )
 
 
-@claim(
-    on="text",
-    variants=LEARNERS,
-    full_variants=(*SWEEP, *MATCHED),
-    nearest_in="jensen_shannon",
-    needs_icl=True,
-)
+@matched_claim(nearest_in="jensen_shannon")
 @pytest.mark.usefixtures("gd_matches")
 def test_same_distribution(
     icl: Observation,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 Family = Literal["regression", "text"]
@@ -226,13 +226,16 @@ class TextRows:
         location: A folder with train and test files, or one .jsonl or .csv file. A
             relative path is looked up in ``--data-dir``.
         description: A TOML file with columns, template and verbalizer; None for the
-            defaults.
+            one beside the rows, or the defaults.
+        templates: Names of descriptions, each with its TOML file. ``--template``
+            chooses among them; until then, ``description`` holds.
         hub: Hub id, and configuration, of rows that are not in the folder; empty for
             none.
     """
 
     location: str
     description: str | None = None
+    templates: tuple[tuple[str, str], ...] = ()
     hub: str = ""
 
 
@@ -266,6 +269,23 @@ class DatasetCard:
     def has_finite_rows(self) -> bool:
         """Whether its rows may run out; regression tasks are drawn without end."""
         return isinstance(self.rows, TextRows)
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """Names of the templates that ``--template`` may choose, the present first."""
+        if not isinstance(self.rows, TextRows):
+            return ()
+        present = self.rows.description
+        in_order = sorted(self.rows.templates, key=lambda pair: pair[1] != present)
+        return tuple(name for name, _ in in_order)
+
+    def with_template(self, name: str) -> DatasetCard:
+        """Return the dataset with the template of a name; itself if it has none."""
+        if name not in self.templates:
+            return self
+        assert isinstance(self.rows, TextRows)
+        path = dict(self.rows.templates)[name]
+        return replace(self, rows=replace(self.rows, description=path))
 
     def demonstrations_of(self, size: GridSize) -> tuple[int, ...]:
         """List the numbers of demonstrations of a grid."""

@@ -463,6 +463,21 @@ def test_key_of_rows_changes_with_a_row(tmp_path: Path) -> None:
     assert one.key != other.key
 
 
+def test_key_of_rows_changes_with_the_template(tmp_path: Path) -> None:
+    asked = rows_in(tmp_path / "a")
+    assert isinstance(asked.dataset.rows, TextRows)
+    paths = [tmp_path / f"{name}.toml" for name in ("one", "other", "same")]
+    for path, query in zip(paths, ("A: {text}", "B: {text}", "B: {text}"), strict=True):
+        path.write_text(f'[template]\nquery = "{query}"\n')
+    templates = tuple((path.stem, str(path)) for path in paths)
+    card = replace(asked.dataset, rows=replace(asked.dataset.rows, templates=templates))
+    keys = {
+        name: replace(asked, dataset=card.with_template(name)).key
+        for name, _ in templates
+    }
+    assert asked.key != keys["one"] != keys["other"] == keys["same"]
+
+
 def folder_of_weights(folder: Path, weights: bytes) -> ModelCard:
     folder.mkdir()
     (folder / "config.json").write_text("{}")

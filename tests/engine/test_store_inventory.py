@@ -133,6 +133,57 @@ def test_command_lists_and_exports(
     assert [e.key for e in list_observations(Store(tmp_path / "copy"))] == list(KEYS)
 
 
+def described(store: Store, key: str, model: str, learner: str) -> None:
+    request = {"learner": learner, "model": model, "dataset": "sst2"}
+    request |= {"demonstrations": 4, "view": "order 1"}
+    observation = Observation(
+        arrays={"predictions": np.ones((2, 3))}, facts={"request": request}, key=key
+    )
+    store.put(observation)
+
+
+def test_command_lists_what_observations_answer_and_sums_up_by_model(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    described(store, KEYS[0], "small", "InContext")
+    described(store, KEYS[1], "large", "GradientLearner gd W_V@last")
+    assert main(["store", "--store", str(store.folder), "list"]) == 0
+    text = capsys.readouterr().out
+    assert "small  sst2  InContext  4 demonstrations order 1" in text
+    assert text.count("no description (an older version stored it)  ") == 2
+    assert "\nlarge: 1 observations, " in text
+    assert "\nno description (an older version stored it): 2 observations, " in text
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "kept"),
+    [
+        ("--model", "large", KEYS[1]),
+        ("--learner", "GradientLearner", KEYS[1]),
+        ("--model", "small", KEYS[0]),
+    ],
+)
+def test_command_filters(
+    store: Store,
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+    name: str,
+    kept: str,
+) -> None:
+    described(store, KEYS[0], "small", "InContext")
+    described(store, KEYS[1], "large", "GradientLearner gd W_V@last")
+    asked = ["store", "--store", str(store.folder)]
+    assert main([*asked, "list", option, name]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert lines[0].endswith(kept)
+    assert main([*asked, "prune", "--limit", "0", option, name]) == 0
+    left = {entry.key for entry in list_observations(store)}
+    assert left == set(KEYS) - {kept}
+    assert main([*asked, "list", "--dataset", "trec"]) == 0
+    assert "0 observations, 0 bytes" in capsys.readouterr().out
+
+
 def test_command_verifies_and_prunes(store: Store) -> None:
     damage(store, KEYS[3])
     asked = ["--store", str(store.folder)]

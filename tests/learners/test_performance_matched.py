@@ -11,6 +11,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from probes.learners.performance_matched import (
+    FAILED,
+    QUANTITIES,
+    GradientTrajectory,
+    _nearest,
+    half_octaves,
+    quantities_of,
+)
 from probes_fixtures.matching import gd_matches, require_match
 
 from probes.cell import Cell, Settings
@@ -24,14 +32,6 @@ from probes.learners import (
     InContext,
     MatchedSelection,
     PerformanceMatched,
-)
-from probes.learners.performance_matched import (
-    FAILED,
-    QUANTITIES,
-    GradientTrajectory,
-    _nearest,
-    half_octaves,
-    quantities_of,
 )
 from probes.learners.training_trials import SELECTION_SETS
 from probes.measures import gap_after_matching, label_accuracy, total_variation

@@ -20,7 +20,7 @@ from probes.results.comparison import (
     comparison_lines,
     count_changes,
 )
-from probes.results.record import missing_of
+from probes.results.record import differences, missing_of
 from probes.results.rows import row_id
 from probes.verdicts.outcomes import Expectation
 from tests.support.running import run
@@ -135,6 +135,12 @@ def test_a_recorded_cell_is_missing_if_all_its_parts_ran() -> None:
     assert missing_of(recorded, ["a[x]|m|d|4", "c|m|d|4"]) == ["a[y]|m|d|4"]
     assert missing_of(recorded, recorded) == []
     assert missing_of(recorded, []) == []
+
+
+def test_runs_with_other_templates_say_so() -> None:
+    plain, zhao = ({"provenance": {"options": o}} for o in ({}, {"--template": "zhao"}))
+    assert differences([plain], [zhao]) == {"template": ("each its own", "zhao")}
+    assert differences([zhao], [zhao]) == differences([plain], [plain]) == {}
 
 
 # ------------------------------------------------------------------ as a user

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from probes.engine.store import Store
 from probes.engine.store_inventory import (
+    StoredObservation,
+    StoreFilter,
     clean,
+    list_described,
     list_observations,
     parse_size,
     prune,
@@ -16,6 +20,7 @@ from probes.engine.store_inventory import (
 )
 from probes.errors import StoreError
 
+UNKNOWN = "no description (an older version stored it)"
 DAMAGED = 1
 """Exit status of ``verify`` if it set an observation aside."""
 
@@ -30,8 +35,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the store; give it before the action (default: .store)",
     )
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    for name, do, text in (
-        ("list", _list, "print the key, size and last use of each observation"),
+    for name, do, text in _actions():
+        action = actions.add_parser(name, help=text, description=text)
+        action.set_defaults(do=do)
+        if do is _export:
+            action.add_argument("folder", type=Path, help="folder of the other store")
+        if do in (_list, _prune):
+            _add_filters(action)
+        if do is _prune:
+            action.add_argument(
+                "--limit",
+                required=True,
+                metavar="SIZE",
+                help="the most that the store may hold, such as 500M or 2G; with a "
+                "filter, the most that its observations may take",
+            )
+
+
+def _actions() -> tuple[tuple[str, Callable[..., int], str], ...]:
+    return (
+        (
+            "list",
+            _list,
+            "print what each observation answers (learner, model, dataset, number of "
+            "demonstrations), its size, its last use and its key, and sum up by model",
+        ),
         ("verify", _verify, "read every observation back and set damaged ones aside"),
         ("export", _export, "copy all undamaged observations into another store"),
         (
@@ -44,18 +72,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             _clean,
             "remove what killed runs left behind, if it is older than an hour",
         ),
+    )
+
+
+def _add_filters(action: argparse.ArgumentParser) -> None:
+    for name, example in (
+        ("model", "hmm_llama"),
+        ("dataset", "sst2"),
+        ("learner", "GradientLearner"),
     ):
-        action = actions.add_parser(name, help=text, description=text)
-        action.set_defaults(do=do)
-        if do is _export:
-            action.add_argument("folder", type=Path, help="folder of the other store")
-        if do is _prune:
-            action.add_argument(
-                "--limit",
-                required=True,
-                metavar="SIZE",
-                help="the most that the store may hold, such as 500M or 2G",
-            )
+        action.add_argument(
+            f"--{name}", metavar="NAME", help=f"only of this {name}, such as {example}"
+        )
+
+
+def _filter(given: argparse.Namespace) -> StoreFilter:
+    return StoreFilter(model=given.model, dataset=given.dataset, learner=given.learner)
 
 
 def run(given: argparse.Namespace) -> int:
@@ -80,14 +112,31 @@ def _open(folder: Path) -> Store:
 
 
 def _list(store: Store, given: argparse.Namespace) -> int:
-    held = list_observations(store)
+    held = list_described(store, _filter(given))
     for entry in held:
         used = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(entry.used))
-        print(f"{entry.key}  {entry.n_bytes:>10}  {used}")
+        print(f"{_words(entry)}  {entry.n_bytes:>10}  {used}  {entry.key}")
+    models = {str(entry.request.get("model", UNKNOWN)) for entry in held}
+    for model in sorted(models) if len(models) > 1 else ():
+        of_model = [e for e in held if e.request.get("model", UNKNOWN) == model]
+        print(f"{model}: {_sum(of_model)}")
+    print(_sum(held))
+    return 0
+
+
+def _words(entry: StoredObservation) -> str:
+    """Say in columns what an observation answers."""
+    of = entry.request
+    if not of:
+        return f"{UNKNOWN:<80}"
+    after = f"{of.get('demonstrations')} demonstrations {of.get('view', '')}".strip()
+    return f"{of.get('model')}  {of.get('dataset')}  {of.get('learner')}  {after:<17}"
+
+
+def _sum(held: Sequence[StoredObservation]) -> str:
     total = sum(entry.n_bytes for entry in held)
     mean = f", {total // len(held)} each" if held else ""
-    print(f"{len(held)} observations, {total} bytes{mean}")
-    return 0
+    return f"{len(held)} observations, {total} bytes{mean}"
 
 
 def _verify(store: Store, given: argparse.Namespace) -> int:
@@ -109,7 +158,7 @@ def _export(store: Store, given: argparse.Namespace) -> int:
 
 
 def _prune(store: Store, given: argparse.Namespace) -> int:
-    removed = prune(store, parse_size(given.limit))
+    removed = prune(store, parse_size(given.limit), _filter(given))
     print(f"{len(removed)} removed, {sum(entry.n_bytes for entry in removed)} bytes")
     return 0
 

@@ -101,8 +101,8 @@ class Description:
             raise DataError(
                 f"The template {self.query!r} cannot be filled from {row.where}, whose "
                 f"columns are {brief(sorted(row.fields))}. Expected every name in "
-                f"braces to be a column. Mend the template or the row "
-                f"({type(error).__name__})."
+                f"braces to be a column. Add the columns to the rows, or choose or "
+                f"mend the template ({error!r})."
             ) from error
 
     def _parts(self) -> Iterator[tuple[str, str | None]]:

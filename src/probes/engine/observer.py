@@ -122,6 +122,7 @@ class Observer:
                 **answered.facts,
                 "seconds": seconds,
                 "kind": request.kind,  # plans estimate times from it
+                "request": description_of(request),  # listings show it
                 "n_sets": request.settings.n_sets,
                 "own_seconds": own,
                 **speed,
@@ -151,6 +152,26 @@ class Observer:
         self._held += _n_bytes(observation) - (_n_bytes(earlier) if earlier else 0)
         while self._held > REMEMBERED and len(self._memory) > 1:
             self._held -= _n_bytes(self._memory.popitem(last=False)[1])
+
+
+def description_of(request: Request) -> dict[str, str | int]:
+    """Describe a request for readers of a store; the key says what it is exactly."""
+    learner = request.learner
+    words = [v for v in vars(learner).values() if isinstance(v, str)]
+    views = {
+        "order": request.order,
+        "draw": request.draw,
+        "labels": "" if request.labels == "gold" else request.labels,
+        "wording": "" if request.wording == "own" else request.wording,
+        "queries": "" if request.queries == "verdict" else request.queries,
+    }
+    return {
+        "learner": " ".join([type(learner).__name__, *words]),
+        "model": request.model.name,
+        "dataset": request.dataset.name,
+        "demonstrations": request.n_demonstrations,
+        "view": " ".join(f"{name} {value}" for name, value in views.items() if value),
+    }
 
 
 def _n_bytes(observation: Observation) -> int:

@@ -10,8 +10,9 @@ import contextlib
 import shutil
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -31,12 +32,56 @@ class StoredObservation:
         path: The file.
         n_bytes: The file's size.
         used: When it was last written or read, seconds since 1970.
+        request: What it answers: learner, model, dataset, demonstrations and view;
+            empty if an older version stored it, or if it was not read.
     """
 
     key: str
     path: Path
     n_bytes: int
     used: float
+    request: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreFilter:
+    """Selects the observations that a listing shows, or that pruning may remove.
+
+    Attributes:
+        model: The model's name; None selects every model.
+        dataset: The dataset's name, likewise.
+        learner: The learner's class, such as GradientLearner, likewise.
+    """
+
+    model: str | None = None
+    dataset: str | None = None
+    learner: str | None = None
+
+    def selects(self, entry: StoredObservation) -> bool:
+        """Whether an observation has the names; one without a description has none."""
+        learner = str(entry.request.get("learner", "")).split(" ")[0]
+        named = (entry.request.get("model"), entry.request.get("dataset"), learner)
+        wanted = (self.model, self.dataset, self.learner)
+        return all(w in (None, n) for w, n in zip(wanted, named, strict=True))
+
+
+EVERYTHING = StoreFilter()
+
+
+def list_described(
+    store: Store, only: StoreFilter = EVERYTHING
+) -> list[StoredObservation]:
+    """List observations with what they answer, read from the headers of their files."""
+    described = [
+        replace(entry, request=_request_of(store, entry.key))
+        for entry in list_observations(store)
+    ]
+    return [entry for entry in described if only.selects(entry)]
+
+
+def _request_of(store: Store, key: str) -> dict[str, Any]:
+    found = store.facts(key).get("request")
+    return dict(found) if isinstance(found, dict) else {}
 
 
 def list_observations(store: Store) -> list[StoredObservation]:
@@ -66,17 +111,22 @@ def verify(store: Store) -> list[str]:
     ]
 
 
-def prune(store: Store, limit: int) -> list[StoredObservation]:
+def prune(
+    store: Store, limit: int, only: StoreFilter = EVERYTHING
+) -> list[StoredObservation]:
     """Remove the least recently used observations until the rest fit.
 
     Args:
         store: The store.
-        limit: Bytes that may stay.
+        limit: Bytes that may stay of the selected observations.
+        only: Selects observations; all others stay.
 
     Returns:
         What was removed. An observation that is being measured stays.
     """
     held = list_observations(store)
+    if only != EVERYTHING:
+        held = list_described(store, only)
     excess = sum(entry.n_bytes for entry in held) - limit
     removed = []
     for entry in held:

@@ -18,6 +18,7 @@ from probes.measurement import Array
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
+    from probes.data.prompt_encoding import EncodedPrompts
     from probes.learners.gradient import GradientLearner
     from probes.models.training.run_groups import Runs
     from probes.models.training.training_runs import TrainedWeights
@@ -149,18 +150,24 @@ class GradientWalks:
         values = {column: np.full(len(sets), np.inf) for column, _ in columns}
         if not columns:
             return values
-        queries = tuple(self.queries[index] for index in sets)
-        task = replace(self.prompts.task, queries=queries)
-        prompts = replace(self.prompts, task=task)
+        prompts = self._asking(sets)
         with contextlib.suppress(NumericsError):  # diverged
             answers = ask_stack(
                 self.context.model, prompts, weights, list(range(len(sets)))
             )
-            learned = text_observation(prompts, answers)
-            icl, base = (of_sets(o, sets) for o in (self.icl, self.base))
-            for column, criterion in columns:
-                values[column] = criterion.values(learned, icl, base)
+            for i, index in enumerate(sets):
+                learned = text_observation(
+                    self._asking([index]), answers[i : i + 1], first_set=index
+                )
+                icl, base = (o.of_set(index) for o in (self.icl, self.base))
+                for column, criterion in columns:
+                    values[column][i] = criterion.values(learned, icl, base)[0]
         return values
+
+    def _asking(self, sets: Sequence[int]) -> EncodedPrompts:
+        """Give the prompts of some sets' calibration queries."""
+        queries = tuple(self.queries[index] for index in sets)
+        return replace(self.prompts, task=replace(self.prompts.task, queries=queries))
 
 
 def half_octaves(most: int) -> list[int]:

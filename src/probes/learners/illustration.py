@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from probes.learners.in_context import InContext
-from probes.observations.common_support import likeliest
 from probes.observations.learner_cost import LearnerCost, PromptSizes, TokenCount
+from probes.observations.likeliest_tokens import likeliest
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:

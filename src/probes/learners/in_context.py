@@ -158,7 +158,12 @@ def ask_stack(
 
 
 def text_observation(
-    prompts: EncodedPrompts, log_probs: NDArray[Any], **facts: Any
+    prompts: EncodedPrompts,
+    log_probs: NDArray[Any],
+    *,
+    gold_tokens: NDArray[Any] | None = None,
+    first_set: int = 0,
+    **facts: Any,
 ) -> Observation:
     """Put log-probabilities and the right labels into an observation.
 
@@ -168,11 +173,16 @@ def text_observation(
     Args:
         prompts: The prompts that were answered.
         log_probs: Shape (n_sets, n_queries, n_vocab), in nats.
+        gold_tokens: Further tokens whose log-probabilities stay exact, shape (n_sets,
+            n_queries, k), such as the right answers' own.
+        first_set: Index in the cell of the first of these sets (see ``truncated``).
         facts: Plain values to keep with the answers.
     """
     gold = [[query.label for query in queries] for queries in prompts.task.queries]
     label_tokens = prompts.labels.first_tokens
-    answers = truncated(log_probs, label_tokens)
+    answers = truncated(
+        log_probs, label_tokens, gold_tokens=gold_tokens, first_set=first_set
+    )
     if "log_probs" not in answers:
         facts = {"n_vocab": log_probs.shape[-1], **facts}
     return Observation(

@@ -159,10 +159,13 @@ class RateSearch:
     def _next_walk(self) -> tuple[int, int] | None:
         """Choose the rate to walk on, and how far; None if the optimum is interior."""
         best = self._best_step()
-        promising = min(self._open_steps(), key=self._promise, default=best)
-        if self._is_better(self._promise(promising), self._least(best)):
+        open_steps = self._open_steps()
+        promising = min(open_steps, key=self._promise, default=None)
+        if promising is not None and self._is_better(
+            self._promise(promising), self._least(best)
+        ):
             return promising, 2 * max(self.curves[promising])
-        if best in self._open_steps() and not self._is_confirmed(best):
+        if best in open_steps and not self._is_confirmed(best):
             return best, 2 * max(self.curves[best])
         return self._unsettled_neighbour(best)
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from probes.measurement import Array, Measurement
-from probes.measures.bounds import bound_divergence, bound_total_variation
-from probes.observations.common_support import on_common_support
+from probes.measures.bounds import measure_sum
 from probes.observations.observation import Observation, require_same_cells
+from probes.observations.token_sums import sum_over_tokens
 
 
 def jensen_shannon(ours: Observation, theirs: Observation) -> Measurement:
@@ -25,10 +26,8 @@ def jensen_shannon(ours: Observation, theirs: Observation) -> Measurement:
     Reference:
         Lin 1991, doi:10.1109/18.61115, with two equal weights.
     """
-    shared = on_common_support(ours, theirs)
-    p, q = shared.log_probs
-    found = _similarity(p, q, "vocabulary")
-    return bound_divergence(found, shared)
+    summed = sum_over_tokens(_shares_of_divergence, ours, theirs)
+    return measure_sum(lambda nats: _similarity(nats, "vocabulary"), summed)
 
 
 def label_jensen_shannon(ours: Observation, theirs: Observation) -> Measurement:
@@ -38,12 +37,18 @@ def label_jensen_shannon(ours: Observation, theirs: Observation) -> Measurement:
         ShapeError: The two did not answer the same queries.
     """
     require_same_cells(ours, theirs)
-    return _similarity(ours.label_log_probs, theirs.label_log_probs, "labels")
+    labels = [ours.label_log_probs, theirs.label_log_probs]
+    return _similarity(_shares_of_divergence(labels).sum(-1), "labels")
 
 
-def _similarity(p: Array, q: Array, over: str) -> Measurement:
+def _shares_of_divergence(log_probs: Sequence[Array]) -> Array:
+    """Give each token's share of the divergence, in nats."""
+    p, q = log_probs
     middle = np.logaddexp(p, q) - np.log(2)
-    nats = (np.exp(p) * (p - middle) + np.exp(q) * (q - middle)).sum(-1) / 2
+    return np.asarray((np.exp(p) * (p - middle) + np.exp(q) * (q - middle)) / 2)
+
+
+def _similarity(nats: Array, over: str) -> Measurement:
     return Measurement(
         name=f"1 − Jensen–Shannon divergence, {over}",
         values=1 - np.clip(nats / np.log(2), 0.0, 1.0),
@@ -80,16 +85,23 @@ def total_variation(ours: Observation, theirs: Observation) -> Measurement:
     Raises:
         ShapeError: The two did not answer the same queries.
     """
-    shared = on_common_support(ours, theirs)
-    p, q = map(np.exp, shared.log_probs)
-    found = Measurement(
-        name="total variation",
-        values=np.abs(p - q).sum(-1) / 2,
-        unit="probability",
-        zero="the same distribution",
-        one="disjoint distributions",
-    )
-    return bound_total_variation(found, shared)
+
+    def named(values: Array) -> Measurement:
+        return Measurement(
+            name="total variation",
+            values=values,
+            unit="probability",
+            zero="the same distribution",
+            one="disjoint distributions",
+        )
+
+    return measure_sum(named, sum_over_tokens(_halved_differences, ours, theirs))
+
+
+def _halved_differences(log_probs: Sequence[Array]) -> Array:
+    """Give each token's share of the distance."""
+    p, q = map(np.exp, log_probs)
+    return np.asarray(np.abs(p - q) / 2)
 
 
 def distance_reduction(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from probes.measurement import Measurement
-from probes.measures.bounds import bound_agreement, bound_total_variation
-from probes.observations.common_support import on_common_support
+from probes.measurement import Array, Measurement
+from probes.measures.bounds import bound_agreement, measure_sum
 from probes.observations.observation import Observation
+from probes.observations.token_sums import sum_over_tokens
 
 Pair = tuple[Observation, Observation]
 
@@ -18,16 +20,23 @@ def change_size(before: Observation, after: Observation) -> Measurement:
     Raises:
         ShapeError: The two did not answer the same queries.
     """
-    shared = on_common_support(before, after)
-    p, q = map(np.exp, shared.log_probs)
-    found = Measurement(
-        name="change of the answer",
-        values=np.abs(q - p).sum(axis=-1) / 2,
-        unit="probability",
-        zero="no change",
-        one="disjoint answers",
-    )
-    return bound_total_variation(found, shared)
+
+    def named(values: Array) -> Measurement:
+        return Measurement(
+            name="change of the answer",
+            values=values,
+            unit="probability",
+            zero="no change",
+            one="disjoint answers",
+        )
+
+    return measure_sum(named, sum_over_tokens(_halved_changes, before, after))
+
+
+def _halved_changes(log_probs: Sequence[Array]) -> Array:
+    """Give each token's share of the total variation."""
+    before, after = map(np.exp, log_probs)
+    return np.asarray(np.abs(after - before) / 2)
 
 
 def change_agreement(ours: Pair, theirs: Pair) -> Measurement:
@@ -47,16 +56,21 @@ def change_agreement(ours: Pair, theirs: Pair) -> Measurement:
     Raises:
         ShapeError: They did not answer the same queries.
     """
-    shared = on_common_support(*ours, *theirs)
-    before, after, others_before, others_after = map(np.exp, shared.known)
-    a, b = after - before, others_after - others_before
-    larger = np.maximum((a**2).sum(axis=-1), (b**2).sum(axis=-1))
+    product = sum_over_tokens(_products, *ours, *theirs)
+    squares = tuple(sum_over_tokens(_products, *pair, *pair) for pair in (ours, theirs))
+    larger = np.maximum(squares[0].values, squares[1].values)
     found = Measurement(
         name="agreement of changes",
-        values=(a * b).sum(axis=-1) / np.where(larger > 0, larger, 1.0),
+        values=product.values / np.where(larger > 0, larger, 1.0),
         unit="similarity",
         zero="unrelated changes",
         one="the same change",
         chance=0.0,
     )
-    return bound_agreement(found, (a, b), shared)
+    return bound_agreement(found, product, (squares[0], squares[1]))
+
+
+def _products(log_probs: Sequence[Array]) -> Array:
+    """Multiply each token's two changes, from first to second and third to fourth."""
+    before, after, others_before, others_after = map(np.exp, log_probs)
+    return np.asarray((after - before) * (others_after - others_before))

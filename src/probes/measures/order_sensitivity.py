@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
 from probes.errors import ShapeError
 from probes.measurement import Array, Measurement
-from probes.measures.bounds import bound_relative_spread, bound_spread
-from probes.observations.common_support import on_common_support
+from probes.measures.bounds import bound_relative_sum, measure_sum
 from probes.observations.observation import Observation, require_same_cells
+from probes.observations.token_sums import sum_over_tokens
 
 
 def order_sensitivity(orders: Sequence[Observation]) -> Measurement:
@@ -31,10 +32,10 @@ def order_sensitivity(orders: Sequence[Observation]) -> Measurement:
         Shen et al. 2024, arXiv:2310.08540, "Sen", R = 10. The paper does not state the
         divisor; R is ours.
     """
-    shared = on_common_support(*_checked(orders))
-    spread = _spread([np.exp(p) for p in shared.log_probs]).sum(-1)
-    found = _measured("order sensitivity", spread, "probability")
-    return bound_spread(found, shared)
+    summed = sum_over_tokens(_spread_of_logs, *_checked(orders))
+    return measure_sum(
+        lambda sums: _measured("order sensitivity", sums, "probability"), summed
+    )
 
 
 def label_order_sensitivity(orders: Sequence[Observation]) -> Measurement:
@@ -69,15 +70,13 @@ def relative_order_sensitivity(
         ShapeError: There are fewer than two orders, or they answer other queries.
     """
     checked = _checked(orders)
-    shared, pair = (
-        on_common_support(*checked),
-        on_common_support(checked[0], other_demonstrations),
-    )
-    spread = _spread([np.exp(p) for p in shared.log_probs], ddof=1).sum(-1)
-    scale = float(_spread([np.exp(p) for p in pair.log_probs], ddof=1).sum(-1).mean())
-    values = spread / scale if scale > 0 else np.zeros_like(spread)
+    terms = partial(_spread_of_logs, ddof=1)
+    spread = sum_over_tokens(terms, *checked)
+    between = sum_over_tokens(terms, checked[0], other_demonstrations)
+    scale = float(between.values.mean())
+    values = spread.values / scale if scale > 0 else np.zeros_like(spread.values)
     found = _measured("order sensitivity relative to demonstrations", values, "ratio")
-    return bound_relative_spread(found, scale, shared, pair)
+    return bound_relative_sum(found, spread, between)
 
 
 def answer_order_sensitivity(orders: Sequence[Observation]) -> Measurement:
@@ -103,6 +102,11 @@ def _checked(orders: Sequence[Observation]) -> Sequence[Observation]:
         )
     require_same_cells(*orders)
     return orders
+
+
+def _spread_of_logs(log_probs: Sequence[Array], *, ddof: int = 0) -> Array:
+    """Give each token's standard deviation of probabilities."""
+    return _spread([np.exp(p) for p in log_probs], ddof=ddof)
 
 
 def _spread(values: Sequence[Array], *, ddof: int = 0) -> Array:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from probes.errors import ShapeError
 from probes.measurement import Array, Measurement
-from probes.observations.common_support import likeliest, paired
+from probes.observations.likeliest_tokens import likeliest, paired
 from probes.observations.observation import Observation, require_same_cells
 
 

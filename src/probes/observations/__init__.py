@@ -4,6 +4,9 @@
 ``observation``: a learner's answers.
 ``learner_cost``: how much text a learner makes a model read, counted beforehand.
 ``truncation``: the part of a large vocabulary that answers keep.
-``common_support``: answers of several learners on one set of outcomes.
+``token_samples``: nested random samples of a vocabulary.
+``packed_numbers``: ids and rounded numbers in few bytes.
+``token_sums``: sums over the vocabulary, exact or estimated.
+``likeliest_tokens``: the likeliest tokens of an answer.
 ``mixture``: the average of several answers.
 """

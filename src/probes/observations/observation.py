@@ -26,11 +26,13 @@ class Observation:
             queries that all sets share are stored once.
         facts: Plain values: chosen settings, label tokens, sizes of updates.
         key: The content key under which it is stored.
+        parts: The answers of which this is the average, if they are truncated.
     """
 
     arrays: Mapping[str, NDArray[Any]]
     facts: Mapping[str, Any] = field(default_factory=dict)
     key: str = ""
+    parts: tuple[Observation, ...] = ()
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         if name not in self.arrays:
@@ -43,18 +45,17 @@ class Observation:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every token's log-probability is kept, not the likeliest only."""
-        return "tokens" not in self.arrays
+        """Whether every token's log-probability is kept, not some only."""
+        return "exact_tokens" not in self.arrays and not self.parts
 
     @property
     def log_probs(self) -> Array:
         """Next-token log-probabilities (n_sets, n_queries, n_vocab), in nats."""
         if not self.is_whole:
             raise ShapeError(
-                f"The observation keeps {self['tokens'].shape[-1]} of {self.n_vocab} "
-                f"tokens and the probability of the rest. Expected a measure that "
-                f"reads truncated answers. Compare answers on one set of outcomes: "
-                f"common_support.on_common_support."
+                f"The observation keeps some of {self.n_vocab} tokens. Expected a "
+                f"measure that reads truncated answers. Sum over the vocabulary with "
+                f"token_sums.sum_over_tokens."
             )
         return self["log_probs"].astype(np.float64)
 
@@ -63,9 +64,12 @@ class Observation:
         """Log-probabilities of the labels' tokens, (n_sets, n_queries, n_labels)."""
         if self.is_whole:
             return self.log_probs[..., self.label_tokens]
-        is_label = self["tokens"][..., None, :] == np.array(self.label_tokens)[:, None]
-        places = is_label.argmax(axis=-1)  # labels are always kept
-        log_probs = np.take_along_axis(self["token_log_probs"], places, axis=-1)
+        if self.parts:
+            logs = np.stack([one.answer_log_probs for one in self.parts])
+            return np.asarray(np.logaddexp.reduce(logs, axis=0) - np.log(len(logs)))
+        wanted = np.array(self.label_tokens)[:, None]
+        places = (self["exact_tokens"][..., None, :] == wanted).argmax(axis=-1)
+        log_probs = np.take_along_axis(self["exact_log_probs"], places, axis=-1)
         return np.asarray(log_probs.astype(np.float64))
 
     @property
@@ -95,7 +99,7 @@ class Observation:
     def shape(self) -> tuple[int, ...]:
         """Sets and queries; on text also the vocabulary's size."""
         if not self.is_whole:
-            return (*self["tokens"].shape[:2], self.n_vocab)
+            return (*self.gold.shape, self.n_vocab)
         names = ("log_probs", "predictions")
         return next((self[n].shape for n in names if n in self.arrays), ())
 

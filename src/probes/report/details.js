@@ -115,6 +115,16 @@ function exampleFigure([prompt, answer, icl, gd], number) {
     "The end of the prompt, and the ten likeliest next tokens of each learner; ✓ is the right answer.");
 }
 
+// How GD's rate and passes were chosen: the criterion's curve at each rate.
+function searchFigure([criterion, edge, rate, passes, value, gain, walks]) {
+  const drawn = searchCurves(walks.filter(([, points]) => points.some(([, y]) => y !== null)), [rate, passes, value]);
+  const end = edge ? "Not finished: " + edge + ". The last doubling of the passes gained " + show(gain, 3) + "."
+    : "Rates on both sides and twice as many passes are no better.";
+  return figure("GD's rate and passes, by " + criterion.replaceAll("_", " "), drawn,
+    ["Chosen: ", strong("rate " + show(rate) + ", " + passes + (passes === 1 ? " pass" : " passes")),
+      ", " + show(value) + " on calibration queries, lower is better. " + end + " One line for each rate. Both axes are logarithmic."]);
+}
+
 function numbers(effects) {
   const heads = ["measured", "value", "interval", "unit", "floor", "ceiling", "margin", "sets × queries", "p", "p adjusted"];
   const lines = effects.map((effect) => make("tr", {},
@@ -160,6 +170,7 @@ function detail(row, room) {
   const drawn = effects.length
     ? [effectFigure(row, width), demonstrationsFigure(row), learnersFigure(row, half), networksFigure(row, half), ...armFigures(row, half)]
     : [];
+  if (row.searches !== null) drawn.push(...row.searches.map((i) => searchFigure(data.searches[i])));
   const shown = row.example === null ? [] : data.examples[row.example].map((query, i) => exampleFigure(query, i + 1));
   return [head,
     row.reason === null ? null : make("p", { class: "said" }, text(row.reason)),

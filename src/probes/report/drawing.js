@@ -200,6 +200,35 @@ function curves(series, { marks = [], zone = null, isLog = false }) {
   });
 }
 
+// A criterion against the number of passes, a line for each rate. The ring marks the choice.
+function searchCurves(walks, [rate, passes, value]) {
+  const width = 420, height = 220, left = 56, top = 10, foot = height - 34, right = width - 70;
+  const points = walks.flatMap(([, own]) => own);
+  const x = axis(points.map(([n]) => n), left, right, true);
+  // A rate that diverges would flatten all other curves.
+  const most = 4 * Math.max(...walks.map(([, own]) => own[0][1] ?? 0), value);
+  const inside = (y) => y !== null && y > 0 && y <= most;
+  const y = axis([...points.map(([, v]) => v).filter(inside), value > 0 ? value : null], foot, top, true);
+  const said = walks.map(([r, own]) => "rate " + show(r) + ": " + own.map(([n, v]) => n + " passes " + show(v, 3)).join(", ")).join("; ");
+  const svg = canvas(width, height, said.slice(0, FULL));
+  for (const tick of x.ticks(6)) svg.add("text", { class: "tick", x: x(tick), y: foot + 14, "text-anchor": "middle" }, show(tick, 3));
+  for (const tick of y.ticks(4)) {
+    svg.line("grid", left, y(tick), right, y(tick));
+    svg.add("text", { class: "tick", x: left - 4, y: y(tick) + 4, "text-anchor": "end" }, show(tick, 2));
+  }
+  svg.line("axis", left, foot, right, foot);
+  svg.add("text", { class: "tick", x: (left + right) / 2, y: height - 4, "text-anchor": "middle" }, "passes");
+  for (const [r, own] of walks) {
+    const known = own.filter(([, v]) => inside(v));
+    if (!known.length) continue;
+    svg.add("polyline", { class: "path" + (r === rate ? " this" : ""), points: known.map(([n, v]) => x(n) + "," + y(v)).join(" ") });
+    const [n, v] = known[known.length - 1];
+    svg.add("text", { class: "tick", x: x(n) + 4, y: y(v) + 4 }, show(r));
+  }
+  if (value > 0) svg.add("circle", { class: "here", cx: x(passes), cy: y(value), r: 8 });
+  return svg;
+}
+
 function bar(kind, share) {
   const svg = draw("svg", { width: 120, height: 12, "aria-hidden": "true" });
   svg.append(draw("rect", { class: kind, x: 0, y: 1, height: 10, width: Math.max(0.5, 120 * Math.min(share, 1)), rx: 1.5 }));

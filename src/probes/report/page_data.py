@@ -65,6 +65,7 @@ def pack(rows: Sequence[Row], matrix: Matrix, run: Mapping[str, Any]) -> dict[st
         run: The content of ``run.json``.
     """
     strings, provenances, examples = SharedTexts(), SharedValues(), SharedValues()
+    searches = SharedValues()
     provenances.index(_safe(run["provenance"]))
     claims = {name: i for i, name in enumerate(matrix.claims)}
     models = {name: i for i, name in enumerate(matrix.models)}
@@ -76,6 +77,8 @@ def pack(rows: Sequence[Row], matrix: Matrix, run: Mapping[str, Any]) -> dict[st
         shared = {
             "provenance": made,
             "example": examples.index(_example(shown)) if shown else None,
+            "searches": [searches.index(_search(one)) for one in _searches(row)]
+            or None,
         }
         packed.append(where | _values(row, strings) | shared)
     return {
@@ -89,6 +92,7 @@ def pack(rows: Sequence[Row], matrix: Matrix, run: Mapping[str, Any]) -> dict[st
         "strings": strings.values,
         "provenances": provenances.values,
         "examples": examples.values,
+        "searches": searches.values,
     }
 
 
@@ -184,6 +188,22 @@ def _example(queries: Sequence[Mapping[str, Any]]) -> list[Any]:
         ]
         for query in queries
     ]
+
+
+def _searches(row: Row) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (row.get("details") or {}).get("searches") or []
+    return found
+
+
+def _search(search: Mapping[str, Any]) -> list[Any]:
+    """Make a search safe to draw: what was chosen, and the criterion's curves."""
+    curves = [
+        [_round(rate), [[n, _round(value)] for n, value in curve]]
+        for rate, curve in search["curves"]
+    ]
+    chosen = [search["rate"], search["passes"], search["value"], search["gain"]]
+    words = [plain(search["criterion"], 80), plain(search["edge"], 300)]
+    return [*words, *map(_round, chosen), curves]
 
 
 def _end(prompt: str, limit: int) -> str:

@@ -192,6 +192,7 @@ def _facts(provenance: Mapping[str, Any]) -> dict[str, str]:
     """Flatten the parts of a row's provenance that can change a verdict."""
     known = (*COMPARED, "commit")
     named = {name: provenance[name] for name in known if name in provenance}
+    named["template"] = provenance.get("options", {}).get("--template", "each its own")
     versions = provenance.get("versions", {})
     return {k: str(v) for k, v in {**named, **versions}.items()}
 

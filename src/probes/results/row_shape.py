@@ -153,14 +153,49 @@ STEP_MATCHING = object_of(
         ),
     }
 )
+SEARCH = object_of(
+    {
+        "criterion": Field(
+            shape=TEXT, meaning="What the rate and the passes minimise."
+        ),
+        "rate": Field(shape=number_between(0), meaning="The chosen learning rate."),
+        "passes": Field(shape=count_from(1), meaning="The chosen number of passes."),
+        "value": Field(shape=NUMBER, meaning="The criterion there."),
+        "is_interior": Field(
+            shape=FLAG,
+            meaning="Whether rates on both sides and twice the passes are no better.",
+        ),
+        "edge": Field(
+            shape=TEXT, meaning="Where the optimum may lie further on; empty if not."
+        ),
+        "gain": Field(
+            shape=number_between(0),
+            meaning="How much the last doubling of the passes improved the criterion.",
+        ),
+        "curves": Field(
+            shape=list_of(
+                pair_of(
+                    number_between(0), list_of(pair_of(count_from(1), nullable(NUMBER)))
+                )
+            ),
+            meaning="For each rate, the criterion after some numbers of passes; null "
+            "where training failed.",
+        ),
+    }
+)
 DETAILS = object_of(
     {
+        "searches": Field(
+            shape=list_of(SEARCH),
+            is_optional=True,
+            meaning="How GD's rate and passes were chosen, on calibration queries.",
+        ),
         "step_matching": Field(
             shape=STEP_MATCHING,
             is_optional=True,
             meaning="How far each layer is from each algorithm after each number of "
             "steps.",
-        )
+        ),
     }
 )
 PROVENANCE = object_of(

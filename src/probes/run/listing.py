@@ -13,7 +13,8 @@ from probes.claims import ClaimCard
 from probes.data.label_counts import count_labels, label_count_lines
 from probes.errors import ClaimError, ProbesError
 from probes.models.parameter_count import describe_size
-from probes.run.grid import DATASETS, MODELS, parse_datasets
+from probes.run.grid import DATASETS, MODELS
+from probes.run.parsed_options import datasets_of
 
 INDENT = " " * 4
 
@@ -31,7 +32,8 @@ def listing(asked: str, places: Sequence[str], option: Any) -> str:
     Args:
         asked: ``--list-claims``, ``--list-models`` or ``--list-datasets``.
         places: The files and folders given on the command line, for claims.
-        option: Parsed options: ``--datasets`` narrows its list, and counts rows.
+        option: Parsed options: ``--datasets`` narrows its list, and counts rows;
+            ``--template`` chooses how they are read.
 
     Raises:
         ProbesError: A dataset or a file of claims cannot be read.
@@ -41,7 +43,7 @@ def listing(asked: str, places: Sequence[str], option: Any) -> str:
     if asked == "--list-datasets":
         if not option.datasets:
             return "\n".join(map(_dataset, DATASETS))
-        given = parse_datasets(option.datasets)
+        given = datasets_of(option)
         return "\n".join(_counted(card, option.data_dir) for card in given)
     return "\n".join(_described(card) for card in find_claims(places))
 
@@ -59,9 +61,17 @@ def _dataset(card: DatasetCard) -> str:
     ships = ", ships" if card.shipped else ""
     full = ", with --grid full" if card.full_only else ""
     return (
-        f"{card.name}  ({card.family}{ships}{full}; demonstrations {demonstrations})\n"
-        f"{INDENT}{card.summary}"
+        f"{card.name}  ({card.family}{ships}{full}; demonstrations {demonstrations}"
+        f"{_templates(card)})\n{INDENT}{card.summary}"
     )
+
+
+def _templates(card: DatasetCard) -> str:
+    """Name the present template, and the others that ``--template`` may choose."""
+    present, *others = card.templates or ("",)
+    if not present:
+        return ""
+    return f"; template {' or '.join([present, *others])}"
 
 
 def _counted(card: DatasetCard, data_dir: str | None) -> str:

@@ -88,6 +88,14 @@ GRID_OPTIONS = (
         without="every dataset that ships",
     ),
     RunOption(
+        name="--template",
+        metavar="NAME",
+        help="how rows become prompts, for datasets with several templates, such as "
+        "dai or zhao for sst2; --list-datasets names them, and datasets without this "
+        "one keep their own",
+        without="each dataset's own",
+    ),
+    RunOption(
         name="--demos",
         metavar="NUMBERS",
         help="numbers of demonstrations, separated by commas",

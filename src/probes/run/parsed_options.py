@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from probes.cards import DatasetCard
 from probes.cell import Settings
 from probes.errors import OptionError
 from probes.run.grid import Grid, parse_datasets, parse_demonstrations, parse_models
@@ -80,11 +81,35 @@ def grid_of(option: Any) -> Grid:
     )
     return Grid(
         models=parse_models(option.models),
-        datasets=parse_datasets(option.datasets, option.grid),
+        datasets=datasets_of(option),
         demonstrations=parse_demonstrations(option.demos),
         settings=settings,
         size=option.grid,
     )
+
+
+def datasets_of(option: Any) -> tuple[DatasetCard, ...]:
+    """Read which datasets a run has, and apply ``--template`` to those that have it.
+
+    Args:
+        option: Parsed options.
+
+    Raises:
+        OptionError: A value cannot be used, or no dataset has the template.
+        UnknownNameError: A dataset is not known.
+    """
+    cards, name = parse_datasets(option.datasets, option.grid), option.template
+    if not name:
+        return cards
+    if not any(name in card.templates for card in cards):
+        known = [f"{c.name}: {', '.join(c.templates)}" for c in cards if c.templates]
+        raise OptionError(
+            f"--template is {name!r}, which none of the datasets of this run has "
+            f"({', '.join(card.name for card in cards)}). Expected one of their "
+            f"templates ({'; '.join(known) or 'they have none with a name'}). Pass one "
+            f"of these, pass other --datasets, or omit --template."
+        )
+    return tuple(card.with_template(name) for card in cards)
 
 
 def options_of_rerun(option: Any) -> dict[str, str]:
