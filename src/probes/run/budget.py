@@ -214,8 +214,9 @@ class BudgetChoice:
         if not self.n_cells or len(self.tests) < self.n_cells:
             return ""
         return (
-            f"{self.lines[0].partition('.')[0]}. Expected a time in which at least "
-            f"one cell can be measured. Pass a larger --budget, or --effort quick."
+            f"{self.lines[0].partition(' cells.')[0]} cells, which are all. Expected a "
+            f"time in which at least one can be measured. Pass a larger --budget, or "
+            f"--effort quick."
         )
 
 

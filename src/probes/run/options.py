@@ -150,10 +150,10 @@ GRID_OPTIONS = (
         name="--effort",
         default=DEFAULTS.effort,
         choices=EFFORTS,
-        help="how much to spend on GD's best chance: quick costs about a third of "
-        "standard (2 demonstration sets choose rate and passes, at most 64 passes, no "
-        "control with trained embeddings); standard has 4 sets and 256 passes; "
-        "thorough costs several times as much (8 sets, 1024 passes); --plan counts it",
+        help="how much to spend on GD's best chance: quick costs about half of "
+        "standard (2 demonstration sets choose rate and passes, up to 64 passes at a "
+        "rate, no control with trained embeddings); standard has 4 sets and 256 "
+        "passes; thorough costs twice as much or more (8 sets, 1024 passes)",
     ),
     RunOption(
         name="--seed",
