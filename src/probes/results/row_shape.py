@@ -212,6 +212,7 @@ PROVENANCE = object_of(
         "n_calibration": Field(shape=unread(count_from(1))),
         "effort": Field(
             shape=unread(TEXT),
+            is_optional=True,  # rows of earlier versions have none
             meaning="How much the search for GD's rate and passes could cost.",
         ),
         "options": Field(
