@@ -44,10 +44,14 @@ class Checkpoint:
     Attributes:
         location: Absolute path of a local folder, or a Hub id such as ``org/name``.
         revision: Branch, tag or commit on the Hub; ignored for a folder.
+        quantisation: How the file that the folder was converted from stores the
+            weights, such as "Q4_1"; empty if they were not quantised. The model
+            computes with de-quantised weights.
     """
 
     location: str
     revision: str = "main"
+    quantisation: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -177,9 +177,13 @@ def test_a_greater_effort_costs_more_and_its_limit_is_higher() -> None:
 
 def test_a_search_that_was_made_costs_the_places_that_it_walked() -> None:
     counted = COUNTED_CHOICE.cost(COUNTED, {"places": [[0.1, 1], [0.1, 4], [1.0, 2]]})
-    # Four sets take 4 and 2 passes; at three places two criteria read 4 queries.
+    # Four sets take 4 and 2 passes; at three places the loss reads 4 queries.
     assert counted.observation.learned == 6 * 4 * 40
-    assert counted.observation.read == 2 * 3 * 4 * 4 * 10
+    assert counted.observation.read == 3 * 4 * 4 * 10
+    compared = RateChoice(of=replace(GD)).cost(
+        COUNTED, {"places": [[0.1, 1], [0.1, 4], [1.0, 2]]}
+    )
+    assert compared.observation.read == 2 * counted.observation.read
 
 
 def test_a_run_reports_how_fast_it_measured(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from probes.cards import (
 )
 from probes.cell import Settings
 from probes.claims import ClaimCard
-from probes.errors import OptionError, UnknownNameError
+from probes.errors import ModelError, OptionError, UnknownNameError
+from probes.models.files.packaged_checkpoint import PackagedCheckpoint
 from probes.models.untrained import untrained_model
 from probes.registry import Registry
 from probes.run import grid
@@ -134,6 +135,26 @@ def test_registered_name_comes_before_a_folder(
     (tmp_path / "llama").mkdir()
     monkeypatch.chdir(tmp_path)
     assert model_named("llama").weights == HOME
+
+
+@pytest.mark.parametrize("given", ["nowhere.gguf", "org/nowhere.GGUF"])
+def test_a_gguf_file_that_is_not_there_is_named(given: str) -> None:
+    with pytest.raises(ModelError, match=f"There is no file '{given}'. Expected a"):
+        parse_models(given)
+
+
+@pytest.mark.parametrize("given", ["packaged", "untrained:packaged"])
+def test_a_model_that_has_not_been_fetched_is_refused(
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROBES_MODELS", str(tmp_path))
+    weights = PackagedCheckpoint(
+        location="packaged", parts=(), sha256="0" * 64, n_bytes=1, licence="none"
+    )
+    grid.MODELS.add(model("packaged", weights=weights))
+    with pytest.raises(ModelError, match="Run: probes models fetch packaged$"):
+        parse_models(given)
+    assert [*tmp_path.iterdir()] == []
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 import numpy as np
 
 from probes.errors import NumericsError, OptionError
-from probes.learners.criterion import LABEL_LOSS, Criterion
+from probes.learners.criterion import LABEL_LOSS, ComparesWithICL, Criterion
 from probes.learners.gradient_walks import GradientWalks
 from probes.learners.in_context import Base, InContext, ask_stack, text_observation
 from probes.learners.rate_search import (
@@ -316,12 +316,18 @@ class RateChoice:
 
     def needed(self, request: Request) -> list[Request]:
         """List what answers are compared with: those of ICL and of the model alone."""
+        if not any(isinstance(c, ComparesWithICL) for c in self.of.criteria):
+            return []
         return [replace(request, learner=other) for other in (InContext(), Base())]
 
     def _searched(self, sizes: PromptSizes, passes: int, n_places: int) -> TokenCount:
         n_sets = min(self.of.effort.n_sets, sizes.n_sets)
         read = self.of.asking(sizes, n_sets, sizes.n_calibration, n_places)
-        return self.of.training_work(sizes, n_sets, passes).plus(read).plus(read)
+        work = self.of.training_work(sizes, n_sets, passes)
+        # Losses are read apart from the answers that are compared.
+        for _ in {isinstance(c, ComparesWithICL) for c in self.of.criteria}:
+            work = work.plus(read)
+        return work
 
 
 def _choose(

@@ -6,6 +6,8 @@ A card of the registry comes in and a loaded model goes out. Modules:
 - ``architectures``: where the parts of each language model are, one description per
   architecture; ``undescribed_architecture`` guesses for all others.
 - ``untrained``: cards of the same architecture with random weights.
+- ``fetching``: download a model that packages carry, and convert it.
+- ``quiet_transformers``: the library of language models without its advice.
 - ``parameter_count``: the size of a model that is not loaded.
 - ``attention_weights``: the attention matrices of a loaded model.
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from probes.cards import Checkpoint, Construction, Learned, ModelCard
+from probes.cards import (
+    Checkpoint,
+    Construction,
+    Learned,
+    ModelCard,
+)
+from probes.models.files.packaged_checkpoint import PackagedCheckpoint
 
 LOADERS = {
     Construction: "probes.models.regression.linear_attention:load_constructed",
     Learned: "probes.models.regression.checkpoints:load_learned",
     Checkpoint: "probes.models.causal_lm.loading:load_causal_lm",
+    PackagedCheckpoint: "probes.models.causal_lm.loading:load_causal_lm",
 }
 """Each is a function of a card and of the run's settings."""
 

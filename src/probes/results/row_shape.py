@@ -237,6 +237,13 @@ ROW_FIELDS: Mapping[str, Field] = {
     "test": Field(shape=TEXT, meaning="The pytest id that runs this cell again."),
     "model": Field(shape=TEXT, is_needed=True),
     "kind": Field(shape=KIND, meaning="How the model got its weights."),
+    "quantisation": Field(
+        shape=TEXT,
+        is_optional=True,
+        meaning="How the weights were stored, such as Q4_1, before the model was "
+        "de-quantised; the cell judges the de-quantised model. Absent: they were not "
+        "quantised.",
+    ),
     "dataset": Field(shape=TEXT, is_needed=True),
     "n_demonstrations": Field(shape=count_from(1), is_needed=True),
     "verdict": Field(

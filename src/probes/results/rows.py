@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from probes.cards import ModelCard
+from probes.cards import Checkpoint, ModelCard
 from probes.cell import Cell
 from probes.claims import ClaimCard
 from probes.errors import StoreError
@@ -129,7 +129,10 @@ def _claim_fields(card: ClaimCard | None) -> dict[str, Any]:
 
 
 def _model_fields(model: ModelCard) -> dict[str, Any]:
-    return {"model": model.name, "kind": model.kind}
+    fields = {"model": model.name, "kind": model.kind}
+    if isinstance(model.weights, Checkpoint) and model.weights.quantisation:
+        fields["quantisation"] = model.weights.quantisation
+    return fields
 
 
 def _recorded_fields(judge: Judge) -> dict[str, Any]:

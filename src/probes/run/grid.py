@@ -9,11 +9,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from probes.cards import Checkpoint, DatasetCard, GridSize, ModelCard, TextRows
+from probes.cards import (
+    Checkpoint,
+    DatasetCard,
+    GridSize,
+    ModelCard,
+    TextRows,
+)
 from probes.cell import Cell, Settings
 from probes.claims import ClaimCard
 from probes.data.row_files import SUFFIXES
 from probes.errors import OptionError, UnknownNameError
+from probes.models.files.converted_models import fetched_folder
+from probes.models.files.gguf_conversion import converted_checkpoint
+from probes.models.files.packaged_checkpoint import PackagedCheckpoint
 from probes.models.untrained import UNTRAINED_PREFIXES, untrained_model
 from probes.registry import Registry
 
@@ -83,8 +92,9 @@ def parse_models(text: str | None) -> tuple[ModelCard, ...]:
         text: Names separated by commas; empty or None for every model that ships.
 
     Raises:
-        UnknownNameError: A name is neither registered nor a folder nor a Hub id.
+        UnknownNameError: A name is not that of a model.
         OptionError: A name cannot be used.
+        ModelError: A model has not been fetched, or a GGUF file cannot be converted.
     """
     if not text:
         return tuple(card for card in MODELS if card.shipped)
@@ -92,22 +102,28 @@ def parse_models(text: str | None) -> tuple[ModelCard, ...]:
 
 
 def model_named(name: str) -> ModelCard:
-    """Find a model: registered, untrained, a local folder or a Hub id.
+    """Find a model: registered, untrained, a folder, a GGUF file or a Hub id.
 
     Raises:
         UnknownNameError: It is none of these.
         OptionError: The untrained model cannot be made.
+        ModelError: It has not been fetched, or the GGUF file cannot be converted.
     """
     for keeps, prefix in UNTRAINED_PREFIXES.items():
         if name.startswith(f"{prefix}:"):
             of = model_named(name.removeprefix(f"{prefix}:"))
             return untrained_model(of, keeps=keeps)
     if name in MODELS:
-        return MODELS.get(name)
+        card = MODELS.get(name)
+        if isinstance(card.weights, PackagedCheckpoint):
+            fetched_folder(card.weights)  # raises before anything is measured
+        return card
     folder = _path_of(name)
     if os.path.isdir(folder):
         location = str(folder.resolve())
         return _any_model(folder.resolve().name, Checkpoint(location=location), name)
+    if folder.suffix.lower() == ".gguf":
+        return _any_model(folder.stem, converted_checkpoint(folder), name)
     if name.count("/") == 1 and not name.startswith((".", "/", "~")):
         hub_id, _, revision = name.partition("@")
         source = Checkpoint(location=hub_id, revision=revision or "main")
@@ -120,8 +136,7 @@ def model_named(name: str) -> ModelCard:
 def _path_of(name: str) -> Path:
     """Read a name as a path.
 
-    Callers ask ``os.path`` about it, which never raises. The methods of ``Path`` do, if
-    a name is too long for the system or has characters that no file name has.
+    Callers ask ``os.path`` about it, which never raises; methods of ``Path`` may.
     """
     try:
         return Path(name).expanduser()

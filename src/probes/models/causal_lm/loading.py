@@ -18,6 +18,7 @@ from probes.models.architectures import architecture_of
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.files.fingerprint import local_folder
 from probes.models.files.safetensors_headers import count_parameters, require_loadable
+from probes.models.quiet_transformers import quiet_transformers
 from probes.models.runtime.memory import require_free_memory
 
 SPREAD = "auto"
@@ -45,7 +46,7 @@ def load_causal_lm(card: ModelCard, settings: Settings) -> CausalLM:
     require_loadable(folder, needs_weights=not is_random)
     _require_room(card, folder, settings)
     try:
-        tokenizer = _transformers().AutoTokenizer.from_pretrained(
+        tokenizer = quiet_transformers().AutoTokenizer.from_pretrained(
             folder, trust_remote_code=False, local_files_only=True
         )
         model = _model(folder, source, settings)
@@ -149,21 +150,12 @@ def _model(folder: Path, source: Checkpoint | Untrained, settings: Settings) -> 
     return model
 
 
-def _transformers() -> Any:  # much of it has no types
-    import transformers
-
-    logging: Any = transformers.utils.logging
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    return transformers
-
-
 def _trained(folder: Path, dtype: torch.dtype, device: str = "cpu") -> Any:
     spread = {}
     if device == SPREAD:
         _accelerate()
         spread = {"device_map": SPREAD}
-    model, info = _transformers().AutoModelForCausalLM.from_pretrained(
+    model, info = quiet_transformers().AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=dtype,
         use_safetensors=True,
@@ -201,13 +193,15 @@ def _mismatch(key: Any) -> str:
 
 
 def _random(folder: Path, dtype: torch.dtype, device: torch.device, seed: int) -> Any:
-    config = _transformers().AutoConfig.from_pretrained(
+    config = quiet_transformers().AutoConfig.from_pretrained(
         folder, trust_remote_code=False, local_files_only=True
     )
     own = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=own), device:
         torch.manual_seed(seed)
-        return _transformers().AutoModelForCausalLM.from_config(config, dtype=dtype)
+        return quiet_transformers().AutoModelForCausalLM.from_config(
+            config, dtype=dtype
+        )
 
 
 def embeddings_and_norms(model: Any) -> dict[str, torch.Tensor]:

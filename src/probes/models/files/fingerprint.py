@@ -7,9 +7,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from probes.cards import Checkpoint, Construction, Learned, ModelCard, Untrained
+from probes.cards import (
+    Checkpoint,
+    Construction,
+    Learned,
+    ModelCard,
+    Untrained,
+)
 from probes.errors import ModelError, near_folders
 from probes.hashing import canonical
+from probes.models.files.converted_models import fetched_folder
+from probes.models.files.packaged_checkpoint import PackagedCheckpoint
 
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 TEXTS = (
@@ -54,8 +62,11 @@ def local_folder(checkpoint: Checkpoint) -> Path:
     """Find the local folder of a checkpoint; download the checkpoint of a Hub id.
 
     Raises:
-        ModelError: There is no such folder, or the Hub has no such model.
+        ModelError: There is no such folder, the Hub has no such model, or packages
+            carry it and it has not been fetched.
     """
+    if isinstance(checkpoint, PackagedCheckpoint):
+        return fetched_folder(checkpoint)
     path = Path(checkpoint.location)
     if path.is_absolute():
         if not (path / "config.json").is_file():
