@@ -20,7 +20,7 @@ from tests.support.cards import model, network
 from tests.support.running import ROOT
 from tests.support.sources import forget_sources
 
-GD = GradientLearner(rates=(0.1,), passes=(1,))
+GD = GradientLearner(rate=0.1, passes=1)
 
 
 @pytest.fixture

@@ -10,6 +10,10 @@ Kind = Literal["constructed", "learned", "pretrained", "untrained"]
 GridSize = Literal["default", "full"]
 Inputs = Literal["uniform", "normal", "laplace", "exponential"]
 Keeps = Literal["nothing", "embeddings_and_norms"]
+AnswerKind = Literal["labels", "open"]
+"""A row's answer: one of a closed set of labels, or any words."""
+CHANGES_OF_A_CLOSED_SET = ("flipped", "abstract")
+"""Changes of the demonstrations' labels that open answers do not allow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,12 +239,14 @@ class TextRows:
             chooses among them; until then, ``description`` holds.
         hub: Hub id, and configuration, of rows that are not in the folder; empty for
             none.
+        answers: "labels" of a closed set, or "open"; the TOML file says the same.
     """
 
     location: str
     description: str | None = None
     templates: tuple[tuple[str, str], ...] = ()
     hub: str = ""
+    answers: AnswerKind = "labels"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,6 +279,11 @@ class DatasetCard:
     def has_finite_rows(self) -> bool:
         """Whether its rows may run out; regression tasks are drawn without end."""
         return isinstance(self.rows, TextRows)
+
+    @property
+    def has_closed_labels(self) -> bool:
+        """Whether every answer is one of a few labels; other answers are open words."""
+        return isinstance(self.rows, TextRows) and self.rows.answers == "labels"
 
     @property
     def templates(self) -> tuple[str, ...]:

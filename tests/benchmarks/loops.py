@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -48,18 +49,24 @@ def batches_of(given: Prompts, orders: Orders) -> LabelBatches:
 
 
 def sweep(
-    model: CausalLM, learner: GradientLearner, given: Prompts, orders: Orders
+    model: CausalLM,
+    learner: GradientLearner,
+    given: Prompts,
+    orders: Orders,
+    *,
+    rates: Sequence[float],
 ) -> Any:
     """Train at every rate in every order, and ask: our way."""
     training = trainer_for(model, learner.training, batches_of(given, orders))
     runs = [
         TrainingRun(index=order, rate=rate, seed=0)
-        for rate in learner.rates
+        for rate in rates
         for order in range(len(orders))
     ]
     queries, answers = [[0, *q] for q in given.queries], []
+    assert learner.passes is not None
     for group in training.groups(runs):
-        weights = training.run(group, max(learner.passes)).weights
+        weights = training.run(group, learner.passes).weights
         found = model.log_probs_of_stack(weights, queries)
         answers.append(found[..., list(given.labels)])
     return np.concatenate(answers)

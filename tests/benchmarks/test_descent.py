@@ -9,7 +9,7 @@ the same work for it; it does the first, and its time counts four times.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -40,18 +40,24 @@ def small() -> CausalLM:
 
 
 def plainly(
-    model: Any, learner: GradientLearner, given: Prompts, orders: Orders
+    model: Any,
+    learner: GradientLearner,
+    given: Prompts,
+    orders: Orders,
+    *,
+    rates: Sequence[float],
 ) -> Any:
     """Do so one configuration after the other: the peer's way."""
     moving: dict[str, Any] = parameters_of(model, learner.weights)
     before = {name: p.detach().clone() for name, p in moving.items()}
     size, answers = learner.batch_size or len(orders[0]), []
-    for rate in learner.rates:
+    assert learner.passes is not None
+    for rate in rates:
         for order in orders:
             for name, p in moving.items():
                 p.requires_grad_(True).data.copy_(before[name])
             optimizer = torch.optim.SGD(moving.values(), lr=rate)
-            for _ in range(max(learner.passes)):
+            for _ in range(learner.passes):
                 for start in range(0, len(order), size):
                     optimizer.zero_grad()
                     _loss(model, given, order[start : start + size]).backward()
@@ -92,14 +98,16 @@ def test_a_sweep(table: Table, small: CausalLM, weights: str, threads: int) -> N
         pytest.skip("W_V tells of two threads; the others take as long again")
     given, orders = drawn()
     learner = GradientLearner(
-        rates=RATES, passes=(N_PASSES,), batch_size=1, weights=weights
+        rate=RATES[0], passes=N_PASSES, batch_size=1, weights=weights
     )
-    first = replace(learner, rates=RATES[:1])
     table.compare(
         f"GD sweep, Llama 7 M, {weights}",
-        lambda: sweep(small, learner, given, orders),
+        lambda: sweep(small, learner, given, orders, rates=RATES),
         threads=threads,
-        peer=(PEER, lambda: plainly(small.model, first, given, orders)),
+        peer=(
+            PEER,
+            lambda: plainly(small.model, learner, given, orders, rates=RATES[:1]),
+        ),
         wanted=WANTED.get(weights.partition("@")[2], 2.0),
         rounds=least(1),
         part=(1, len(RATES)),
@@ -112,12 +120,13 @@ def test_whole_model_gd_on_a_larger_model(table: Table, threads: int) -> None:
     model = llama("100 M")
     given, _ = drawn(8)
     orders = [list(range(8))]
-    learner = GradientLearner(rates=(0.001,), passes=(narrowed(3, 1),))
+    n_passes = narrowed(3, 1)
+    learner = GradientLearner(rate=0.001, passes=n_passes)
     training = trainer_for(model, learner.training, batches_of(given, orders))
     runs = [TrainingRun(index=0, rate=0.001, seed=0)]
     table.compare(
         "GD steps, Llama 100 M, all, full batch of 8",
-        lambda: training.run(runs, max(learner.passes)),
+        lambda: training.run(runs, n_passes),
         threads=threads,
         share_wanted=0.6,
         rounds=least(2),
@@ -130,12 +139,16 @@ def test_a_sweep_on_a_larger_model(table: Table, threads: int) -> None:
     """Two rates, full batch of eight, three steps, and 40 queries after each."""
     model = llama("100 M")
     given = Prompts.draw(8, 40)
-    learner = GradientLearner(rates=(0.0003, 0.001), passes=(3,))
+    rates = (0.0003, 0.001)
+    learner = GradientLearner(rate=rates[0], passes=3)
     orders = [list(range(8))]
     table.compare(
         "GD sweep, Llama 100 M, all, full batch of 8",
-        lambda: sweep(model, learner, given, orders),
+        lambda: sweep(model, learner, given, orders, rates=rates),
         threads=threads,
-        peer=(PEER, lambda: plainly(model.model, learner, given, orders)),
+        peer=(
+            PEER,
+            lambda: plainly(model.model, learner, given, orders, rates=rates),
+        ),
         rounds=least(1),
     )

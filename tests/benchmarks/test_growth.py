@@ -54,11 +54,9 @@ def test_growth(table: Table) -> None:
 def _rates(model: Any, n: int) -> Any:
     given = Prompts.draw(4, 40)
     rates = tuple(float(r) for r in np.geomspace(0.001, 0.01, n))
-    learner = GradientLearner(
-        rates=rates, passes=(2,), batch_size=1, weights="W_V@last"
-    )
+    learner = GradientLearner(rate=0.001, passes=2, batch_size=1, weights="W_V@last")
     assert batches_of(given, [[0, 1, 2, 3]]).n_examples == 4
-    return sweep(model, learner, given, [[0, 1, 2, 3]])
+    return sweep(model, learner, given, [[0, 1, 2, 3]], rates=rates)
 
 
 def _times(work: Callable[[int], Any]) -> list[float]:

@@ -5,17 +5,13 @@ The vocabularies of shipped models are small, so what counts as large is lowered
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from probes.learners.performance_matched import (
-    GradientTrajectory,
-    MatchedSelection,
-    quantities_of,
-)
+from probes_fixtures.matching import require_match
 
 import claims.test_order as order
 import claims.test_output as output
@@ -23,11 +19,14 @@ from probes.cell import Cell, Settings
 from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.learners import Base, GradientLearner, Illustration, InContext, RandomUpdate
+from probes.learners.rate_search import SearchEffort
+from probes.measures import Equal
 from probes.observations import truncation
 from probes.observations.observation import Observation
 from probes.observations.request import Request
 from probes.run.grid import dataset_named, model_named
 from probes.verdicts.judge import Judge
+from probes.verdicts.outcomes import Undecided
 
 SIZES = Settings(n_sets=5, n_queries=6, n_calibration=4, n_orders=2)
 CELL = Cell(
@@ -36,7 +35,14 @@ CELL = Cell(
     n_demonstrations=2,
     settings=SIZES,
 )
-GD = GradientLearner(rates=(0.1,), passes=(2,), weights="W_V@last")
+GD = GradientLearner(rate=0.1, passes=2, weights="W_V@last")
+CHANGE = Equal(quantity="change")
+MATCHED = GradientLearner(
+    weights="W_V@last",
+    criterion=CHANGE,
+    criteria=(CHANGE,),
+    effort=SearchEffort(n_sets=2, passes=4, total=32),
+)
 LOWERED = {"SMALL": 1000, "N_BYTES": 2500}
 
 
@@ -54,7 +60,7 @@ def answers(folder: Path) -> dict[str, Any]:
         "base": ask(Base()),
         "random": ask(RandomUpdate(matched_to=GD)),
         "illustration": ask(Illustration(of=GD)),
-        "match": ask(MatchedSelection(of=GD, quantity="change"), queries="calibration"),
+        "match": ask(MATCHED.choice, queries="calibration"),
     }
 
 
@@ -86,7 +92,7 @@ def judged(o: dict[str, Any], name: str) -> Judge:
         ours, theirs = [o["icl"], o["reordered"]], [o["gd"], o["gd_reordered"]]
         claim(ours, [], o["base"], theirs, o["base"], judge)
     else:
-        claim(o["icl"], o["gd"], *given[name])
+        claim(o["icl"], o["gd"], o["gd"], *given[name])
     assert judge.judgement is not None
     return judge
 
@@ -138,10 +144,11 @@ def test_claims_of_distance_never_contradict_and_report_their_width(
 def test_a_match_in_change_is_nearly_that_of_whole_answers(
     whole: dict[str, Any], part: dict[str, Any]
 ) -> None:
-    for name in ("wanted", "nearest"):
-        gap = whole["match"].facts[name] - part["match"].facts[name]
-        assert abs(gap) <= 0.02
-    assert part["match"].facts["is_matched"] <= whole["match"].facts["is_matched"]
+    whole_match, part_match = (o["match"].facts[CHANGE.name] for o in (whole, part))
+    for name in ("wanted", "value"):
+        assert abs(whole_match[name] - part_match[name]) <= 0.02
+    assert whole_match["hidden"] == 0
+    assert part_match["hidden"] > 0
 
 
 # ------------------------------------------------ where the truth is known and decided
@@ -192,16 +199,6 @@ def test_what_is_decided_on_whole_answers_is_decided_on_kept_ones(
         assert judge.judgement.verdict == verdict, judge.judgement
 
 
-@dataclass(frozen=True)
-class Canned:
-    """A context in which every learner has answered already."""
-
-    given: dict[type, Observation]
-
-    def observe(self, learner: Any, **_: Any) -> Observation:
-        return self.given[type(learner)]
-
-
 def test_a_match_that_the_errors_could_undo_is_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -211,14 +208,19 @@ def test_a_match_that_the_errors_could_undo_is_none(
     base, icl = map(answered_with, (logits, moved))
     monkeypatch.setattr(truncation, "N_BYTES", 1700)
     matched, kept = [], (in_part(base), in_part(icl))
-    for large, (alone, ours) in ((WIDE, (base, icl)), (truncation.SMALL, kept)):
-        monkeypatch.setattr(truncation, "SMALL", large)
-        points = quantities_of(ours, alone)[:, None, None]  # GD is where ICL is
-        path = Observation(arrays={"points": points}, facts={"passes": [1]})
-        context: Any = Canned({GradientTrajectory: path, Base: alone, InContext: ours})
-        matched.append(
-            MatchedSelection(of=GD, quantity="change")
-            .observe(context)
-            .facts["is_matched"]
-        )
+    for alone, ours in ((base, icl), kept):  # GD is where ICL is
+        chosen = {"rate": 0.1, "passes": 1, **CHANGE.facts(ours, alone)}
+        facts = {
+            "criteria": [CHANGE.name],
+            "places": [[0.1, 1]],
+            CHANGE.name: chosen,
+        }
+        choice = Observation(arrays={"points": np.zeros((2, 1, 1))}, facts=facts)
+        judge = Judge(output.test_same_top_tokens.claim, CELL)
+        try:
+            require_match(choice, CHANGE, judge)
+        except Undecided:
+            matched.append(False)
+        else:
+            matched.append(True)
     assert matched == [True, False]

@@ -112,13 +112,21 @@ def test_shuffled_labels_are_drawn_as_before_there_were_others() -> None:
     assert [e.answer for e in shown[0]] == [" s25", " s18", " s47", " s04"]
 
 
-def test_abstract_words_that_collide_are_refused() -> None:
+def test_abstract_words_with_the_same_tokens_are_refused() -> None:
     class OneToken:
         def __call__(self, text: list[str]) -> dict[str, list[list[int]]]:
             return {"input_ids": [[0] * len(t.split()) for t in text]}
 
         def convert_ids_to_tokens(self, ids: list[int]) -> list[str]:
             return ["▁x" for _ in ids]
+
+        eos_token_id = None
+
+        def __len__(self) -> int:
+            return 1
+
+        def decode(self, ids: list[int]) -> str:
+            return "x" * len(ids)
 
     task = drawn("opinions", "abstract")
     with pytest.raises(DataError, match="foo.*bar"):

@@ -32,6 +32,14 @@ class Characters:
     def convert_ids_to_tokens(self, ids: list[int]) -> list[str]:
         return [chr(token) for token in ids]
 
+    eos_token_id = None
+
+    def __len__(self) -> int:
+        return 256
+
+    def decode(self, ids: list[int]) -> str:
+        return "".join(map(chr, ids))
+
 
 def example(text: str, label: int) -> Example:
     answers = (" yes", " no")
@@ -102,9 +110,9 @@ def test_a_prompt_fits_to_the_token_or_its_row_is_named(
         replace(prompts, context=longest - 1).alone(TASK.queries[0])
 
 
-def test_an_example_leaves_room_for_the_longest_answer_of_its_batch() -> None:
+def test_an_example_leaves_room_for_its_own_answer() -> None:
     examples = [example("poorer", 1), example("a", 0)]
-    longest = len(PROMPTS.alone(examples)[0]) + len("yes")
+    longest = len(PROMPTS.alone(examples)[0]) + len("no")
     replace(PROMPTS, context=longest).with_answers(examples)
     with pytest.raises(DataError, match="asks poorer"):
         replace(PROMPTS, context=longest - 1).with_answers(examples)

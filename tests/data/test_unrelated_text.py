@@ -16,13 +16,14 @@ from probes.data.unrelated_text import with_unrelated_words, words_of
 from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.learners import Activations, GradientLearner, InContext
+from probes.learners.rate_search import SearchEffort
 from probes.measures import attention_rank_correlation, update_cosine
 from probes.observations.observation import Observation
 from probes.run.grid import dataset_named
 from tests.support.tiny_models import ask
 
 SIZES = Settings(n_sets=5, n_queries=5, n_calibration=6)
-CHOOSY = GradientLearner(rates=(0.03, 0.3), passes=(1, 4))
+CHOOSY = GradientLearner(effort=SearchEffort(n_sets=2, passes=4, total=32))
 
 
 def drawn(name: str, **view: Any) -> Any:
@@ -102,11 +103,11 @@ def test_what_is_chosen_is_chosen_on_the_rows_as_they_are() -> None:
     class Noting(Observer):
         def observe(self, request: Any) -> Observation:
             asked.append(request)
-            return Observation(arrays={}, facts={"rate": 0.1})
+            return Observation(arrays={}, facts={"loss": {"rate": 0.1}})
 
     view = {"labels": "shuffled", "wording": "unrelated", "order": 2, "draw": 1}
     context = Noting.__new__(Noting).context(ask(InContext(), **view))
-    assert context.choose(CHOOSY.choice) == {"rate": 0.1}
+    assert CHOOSY.settings_in(context) == {"rate": 0.1}
     assert asked == [ask(CHOOSY.choice, queries="calibration")]
 
 
@@ -117,7 +118,7 @@ def test_what_unrelated_text_does_inside_is_compared_query_by_query(
         observer.observe(ask(Activations(of=learner), **view))
         for learner, view in (
             (InContext(), {}),
-            (GradientLearner(rates=(0.0,), passes=(1,)), {}),
+            (GradientLearner(rate=0.0, passes=1), {}),
             (CHOOSY, {}),
             (CHOOSY, {"wording": "unrelated"}),
         )

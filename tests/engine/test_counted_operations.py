@@ -78,7 +78,7 @@ def test_training_counts_alike_however_its_gradients_are_added(
     weights: str, n_runs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = CausalLM(built("grouped_queries", torch.float32), None)
-    learner = GradientLearner(rates=(0.1,), passes=(2,), weights=weights)
+    learner = GradientLearner(rate=0.1, passes=2, weights=weights)
     runs = [TrainingRun(index=i, rate=0.1, seed=0) for i in range(n_runs)]
     training = trainer_for(model, learner.training, batches())
     added = counted(lambda: training.run(runs, 2))

@@ -44,7 +44,7 @@ CELL = Cell(
 )
 LEARNERS = {
     "icl": InContext(),
-    "gd": GradientLearner(rates=(1e-2, 1e-1), passes=(1,)),
+    "gd": GradientLearner(passes=1),
 }
 TIMED = ("seconds", "provenance")
 

@@ -32,7 +32,9 @@ from probes.engine.work_queue import (
 from probes.engine.worker import WorkerSettings
 from probes.errors import EngineError, NumericsError, OptionError
 from probes.learners import GradientLearner
-from probes.learners.gradient import Selection
+from probes.learners.gradient import RateChoice
+from probes.learners.rate_search import SearchEffort
+from probes.measures import Equal, Nearest
 from probes.observations.request import Request
 from tests.support.cards import network
 from tests.support.engines import Scripted, attempts, by_key, request, scripts
@@ -78,8 +80,14 @@ def test_what_is_no_part_of_a_plan_is_refused(text: str) -> None:
 
 
 def test_a_request_is_the_same_after_it_was_sent() -> None:
-    gd = GradientLearner(rates=(0.1, 1e-17), passes=(1, 4), weights="W_V@middle")
-    one = replace(request(), learner=Selection(of=gd), queries="calibration")
+    criteria = (Equal(quantity="loss"), Nearest(measure="token_overlap"))
+    gd = GradientLearner(
+        weights="W_V@middle",
+        criterion=criteria[1],
+        criteria=criteria,
+        effort=SearchEffort(passes=8, total=2**60),
+    )
+    one = replace(request(), learner=RateChoice(of=gd), queries="calibration")
     found = request_from_json(request_to_json(one))
     assert found == one
     assert found.kind == one.kind

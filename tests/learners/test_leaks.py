@@ -14,10 +14,11 @@ from probes.data.text_tasks import TextTask
 from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.learners import GradientLearner
+from probes.learners.rate_search import SearchEffort
 from probes.observations.request import Request
 from probes.run.grid import MODELS, dataset_named
 
-GD = GradientLearner(rates=(0.01, 0.1), passes=(1, 2))
+GD = GradientLearner(effort=SearchEffort(n_sets=2, passes=2, total=8))
 
 
 def choices(store: Path) -> list[Any]:
@@ -32,7 +33,7 @@ def choices(store: Path) -> list[Any]:
                 n_demonstrations=4,
                 settings=Settings(n_sets=2, n_queries=n, n_calibration=6),
             )
-        ).facts["calibration_losses"]
+        ).facts["curves"]
         for n in (3, 5)
     ]
 

@@ -50,7 +50,7 @@ class LastDemonstration:
             context.model.next_token_log_probs(prompts.in_context(index))
             for index in range(len(last))
         ]
-        return text_observation(prompts, np.stack(answered))
+        return text_observation(prompts, {"log_probs": np.stack(answered)})
 
     def cost(
         self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None

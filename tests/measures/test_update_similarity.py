@@ -52,7 +52,7 @@ from tests.support.gradient_receivers import collect_into
 from tests.support.published import vectors
 from tests.support.tiny_models import GD, HMM, SETTINGS, ask, prompts, tiny
 
-CAUSAL = LayerCausal(rates=(0.1,), passes=(2,))
+CAUSAL = LayerCausal(rate=0.1, passes=2)
 
 
 @pytest.fixture(scope="module")
@@ -317,7 +317,7 @@ def test_a_demonstration_keeps_its_number_in_every_order(observer: Observer) -> 
 
 
 def test_a_rate_of_0_moves_nothing_inside(observer: Observer) -> None:
-    still = GradientLearner(rates=(0.0,), passes=(1,))
+    still = GradientLearner(rate=0.0, passes=1)
     base, gd, icl = (
         observer.observe(ask(Activations(of=learner)))
         for learner in (Base(), still, InContext())

@@ -24,7 +24,6 @@ from probes.learners import (
     InContext,
     LayerCausal,
     NoisyWeights,
-    PerformanceMatched,
     PositionFree,
     RandomUpdate,
     RankOnePatch,
@@ -51,7 +50,7 @@ ROUNDING = 1e-6
 def gd(name: str) -> Any:
     """Make a named learner short: one rate, two passes."""
     learner = GRADIENT_LEARNERS[name]
-    return replace(learner, rates=learner.rates[:1], passes=(2,))
+    return replace(learner, rate=0.003, passes=2)
 
 
 LEARNERS: dict[str, Any] = {
@@ -66,8 +65,8 @@ LEARNERS: dict[str, Any] = {
         )
     },
     "random_update": RandomUpdate(matched_to=gd("gd")),
-    "matched": PerformanceMatched(rates=(0.01,), passes=(1, 2), quantity="loss"),
-    "layer_causal": Activations(of=LayerCausal(rates=(0.01,), passes=(2,))),
+    "searched": replace(GRADIENT_LEARNERS["gd_middle_W_V"], passes=2),
+    "layer_causal": Activations(of=LayerCausal(rate=0.01, passes=2)),
     "inside_icl": Activations(of=InContext()),
     "inside_gd": Activations(of=gd("gd_middle_W_V")),
     "patch": RankOnePatch(),

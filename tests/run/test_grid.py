@@ -358,6 +358,17 @@ def test_claim_about_order_has_no_cell_of_one_demonstration() -> None:
     assert ids(card, "llama", "sst2", "1") == []
 
 
+def test_claim_about_labels_has_no_cell_of_open_answers() -> None:
+    words = dataset("words", rows=TextRows(location="words", answers="open"))
+    grid.DATASETS.add(words)
+    assert ids(claim(needs_labels=True), "llama", "sst2,words") == ["llama-sst2-4"]
+    changed = claim(variants=("shuffled", "flipped"))
+    assert ids(changed, "llama", "sst2,words") == [
+        "llama-sst2-4-shuffled", "llama-sst2-4-flipped", "llama-words-4-shuffled"
+    ]  # fmt: skip
+    assert ids(claim(variants=("abstract",)), "llama", "words") == []
+
+
 # ------------------------------------------------------------------------- registry
 
 

@@ -80,6 +80,32 @@ def test_text_must_gain_over_zero_shot_and_over_shuffled_labels(
     assert judge.judgement.verdict == "not_applicable"
 
 
+def open_answers(right: float) -> Observation:
+    """Give every right answer a probability, whatever the first token's is."""
+    shape = (N_SETS, N_QUERIES)
+    return Observation(
+        arrays={
+            "log_probs": np.log(np.full((*shape, 3), 1 / 3)),
+            "right_log_probs": np.log(np.full(shape, right)),
+            "is_right": np.zeros(shape, dtype=bool),
+            "gold_tokens": np.zeros((*shape, 1), dtype=np.int64),
+        }
+    )
+
+
+@pytest.mark.parametrize(("shuffled", "is_open"), [(0.1, True), (0.8, False)])
+def test_open_answers_must_gain_in_the_probability_of_whole_answers(
+    shuffled: float, is_open: bool
+) -> None:
+    arms = {"icl": 0.8, "base": 0.1, "icl_shuffled_labels": shuffled}
+    observations = {name: open_answers(right) for name, right in arms.items()}
+    if is_open:
+        check_all(judge_of(TEXT), observations)
+        return
+    with pytest.raises(Undecided, match="ICL gains nothing over shuffled labels"):
+        check_all(judge_of(TEXT), observations)
+
+
 def test_regression_must_err_less_than_the_answer_0() -> None:
     check_all(judge_of(REGRESSION), {"icl": predicted(0.8)})
     with pytest.raises(Undecided, match="as much as the answer 0"):

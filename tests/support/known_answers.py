@@ -149,6 +149,16 @@ MATRICES = torch.tensor([[[3.0, -4, 0], [0, 0, 0]], [[1, 1, -1], [1, -1, 1]]])
 
 # By hand, from the formulas of the papers that the measures cite; entropies in bits.
 # After a measurement's values comes its chance level, where it has one.
+# Two sets, two places, two criteria; the second place was chosen by the second one.
+CHOSEN = Observation(
+    arrays={"points": np.array([[[1, 2], [3, 0.25]], [[4, 5], [6, -0.5]]])},
+    facts={
+        "criteria": ["loss", "equal loss"],
+        "places": [[0.1, 1], [0.1, 2]],
+        "equal loss": {"rate": 0.1, "passes": 2},
+    },
+)
+
 KNOWN: dict[str, Answer] = {
     # 1 − H((p+q)/2) + ½H(p) + ½H(q)
     "jensen_shannon": (lambda m: m(*PAIR), [0.7636473]),
@@ -164,8 +174,8 @@ KNOWN: dict[str, Answer] = {
         [-0.3, 0],
     ),
     "gap_after_matching": (
-        lambda m: m(Observation(arrays={"gaps": np.array([[0.25]])}), "loss"),
-        [0.25],
+        lambda m: m(CHOSEN, "loss"),
+        [0.25, -0.5],
     ),
     "accuracy": (lambda m: m(RIGHT_AND_WRONG), [1, 0, 1 / 6]),
     "label_accuracy": (lambda m: m(RIGHT_AND_WRONG), [1, 0, 1 / 2]),

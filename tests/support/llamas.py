@@ -12,15 +12,16 @@ from probes.models.training.label_batches import LabelBatches
 from tests.benchmarks.loops import batches_of
 from tests.support.tiny_models import tiny
 
-FAMILY = ["grouped_queries", "tied", "sliding", "qwen"]
-
+FAMILY = ["grouped_queries", "tied", "sliding", "qwen", "qwen3", "gemma", "gemma3"]
+ROUNDED_SCALES = ("gemma", "gemma3")
+"""Their norms' scales are applied in float32, and the gradients are sums in float32."""
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 
 
 def built(kind: str, dtype: torch.dtype = torch.float64) -> Any:
     """Build a small model whose biases are not 0, and scales of norms not 1."""
-    model = qwen() if kind == "qwen" else tiny(kind)
+    model = relative(kind) if kind in RELATIVES else tiny(kind)
     torch.manual_seed(4)
     for p in model.parameters():
         if p.dim() == 1:
@@ -28,16 +29,39 @@ def built(kind: str, dtype: torch.dtype = torch.float64) -> Any:
     return model.to(dtype).eval()
 
 
-def qwen() -> Any:
-    from transformers import Qwen2Config, Qwen2ForCausalLM
+RELATIVES: dict[str, dict[str, Any]] = {
+    "qwen": {
+        "model_type": "qwen2",
+        "use_sliding_window": True,
+        "sliding_window": 8,
+        "max_window_layers": 1,
+    },
+    "qwen3": {"model_type": "qwen3", "head_dim": 16},
+    "gemma": {"model_type": "gemma", "head_dim": 12},
+    "gemma3": {
+        "model_type": "gemma3_text",
+        "head_dim": 12,
+        "query_pre_attn_scalar": 20,
+        "sliding_window": 8,
+        "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+        "final_logit_softcapping": 2.0,
+    },
+}
+"""Settings of models with two query heads for each key head and three layers."""
 
+
+def relative(kind: str) -> Any:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    settings = dict(RELATIVES[kind])
     torch.manual_seed(0)
-    config = Qwen2Config(
+    config = AutoConfig.for_model(
+        settings.pop("model_type"),
         vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=3,
         num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=128,
-        use_sliding_window=True, sliding_window=8, max_window_layers=1,
+        **settings,
     )  # fmt: skip
-    return Qwen2ForCausalLM(config)
+    return AutoModelForCausalLM.from_config(config)
 
 
 def group(shared: int, lengths: list[int], seed: int = 0) -> list[list[int]]:

@@ -19,7 +19,7 @@ SETTINGS = Settings(n_sets=4, n_queries=5, n_calibration=6, n_orders=3)
 HMM = MODELS.get("hmm_llama")
 
 
-GD = GradientLearner(rates=(0.1,), passes=(2,))
+GD = GradientLearner(rate=0.1, passes=2)
 
 
 def ask(learner: Any, settings: Settings = SETTINGS, **changes: Any) -> Request:

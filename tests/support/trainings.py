@@ -11,11 +11,9 @@ RUNS = [
 
 
 LEARNERS = {
-    "gd": GradientLearner(rates=(0.1,), passes=(3,)),
-    "sgd_fixed": GradientLearner(rates=(0.1,), passes=(3,), batch_size=1),
-    "sgd_pairs": GradientLearner(
-        rates=(0.1,), passes=(3,), batch_size=2, reshuffled=True
-    ),
-    "adam": GradientLearner(optimizer="adam", rates=(0.1,), passes=(3,), batch_size=1),
-    "gd_middle_W_V": GradientLearner(rates=(0.1,), passes=(3,), weights="W_V@middle"),
+    "gd": GradientLearner(rate=0.1, passes=3),
+    "sgd_fixed": GradientLearner(rate=0.1, passes=3, batch_size=1),
+    "sgd_pairs": GradientLearner(rate=0.1, passes=3, batch_size=2, reshuffled=True),
+    "adam": GradientLearner(optimizer="adam", rate=0.1, passes=3, batch_size=1),
+    "gd_middle_W_V": GradientLearner(rate=0.1, passes=3, weights="W_V@middle"),
 }

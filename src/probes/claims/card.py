@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from probes.cards import DatasetCard, Family, GridSize, ModelCard
+from probes.cards import (
+    CHANGES_OF_A_CLOSED_SET,
+    DatasetCard,
+    Family,
+    GridSize,
+    ModelCard,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +36,7 @@ class ClaimCard:
             without learning are trained at the same rate. Empty: GD is best at the
             task.
         needs_pairs: Whether it is only about linear self-attention on tokens (x, y).
+        needs_labels: Whether it is only about a closed set of labels.
         measured: What is measured, in symbols or words.
         refuted_if: What would refute it; read off the call of the judge.
         controls: What the measurement is compared with, so that it means something.
@@ -49,6 +56,7 @@ class ClaimCard:
     identity: bool = False
     needs_pairs: bool = False
     nearest_in: str = ""
+    needs_labels: bool = False
     measured: str = ""
     refuted_if: str = ""
     controls: str = ""
@@ -60,16 +68,26 @@ class ClaimCard:
             return False
         if self.needs_pairs and not model.attends_to_pairs:
             return False
+        if self.needs_labels and not dataset.has_closed_labels:
+            return False
         if self.datasets and dataset.name not in self.datasets:
             return False
         if self.layers is None:
             return True
         return self.layers[0] <= (model.n_layers or 0) <= self.layers[1]
 
-    def variants_of(self, size: GridSize) -> tuple[str | None, ...]:
-        """List the variants in a grid of this size; (None,) if there are none."""
-        more = self.full_variants if size == "full" else ()
-        return (*self.variants, *more) or (None,)
+    def variants_of(
+        self, size: GridSize, dataset: DatasetCard
+    ) -> tuple[str | None, ...]:
+        """List the variants in a grid of this size; (None,) if there are none.
+
+        Open answers have no variant that changes a closed set of labels.
+        """
+        named = (*self.variants, *(self.full_variants if size == "full" else ()))
+        if not named:
+            return (None,)
+        left_out = () if dataset.has_closed_labels else CHANGES_OF_A_CLOSED_SET
+        return tuple(variant for variant in named if variant not in left_out)
 
     def id_of(self, variant: str | None) -> str:
         """Name the claim in rows and records: ``name`` or ``name[variant]``."""

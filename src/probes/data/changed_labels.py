@@ -8,21 +8,23 @@ from typing import Literal
 
 import numpy as np
 
+from probes.cards import CHANGES_OF_A_CLOSED_SET
 from probes.data.labelled_rows import LabelledRows
 from probes.data.template import Row
+from probes.errors import DataError
 
 Labels = Literal["gold", "shuffled", "flipped", "abstract"]
 """The labels of demonstrations.
 
 - "gold": the rows' own.
-- "shuffled": drawn from the labels of all train rows.
+- "shuffled": drawn from the labels of all train rows; on open tasks, their answers.
 - "flipped": the next label in the place of every label, the first in that of the last.
 - "abstract": other words for all labels, also in the queries' right answers.
 """
 
 NEUTRAL_WORDS = ("foo", "bar", "zip", "dog", "cup", "map", "sun")
 """Words for abstract labels: short, and in English BPE vocabularies of different first
-tokens. Labels that collide all the same are refused when they are tokenised."""
+tokens. Labels that begin alike all the same are scored by their whole words."""
 
 
 def changed(
@@ -41,6 +43,20 @@ def changed(
     if labels == "flipped":
         return [flipped(rows.labels, row.label) for row in chosen]
     return [row.label for row in chosen]
+
+
+def require_changeable(rows: LabelledRows, labels: Labels) -> None:
+    """Refuse changes that only a closed set of labels allows.
+
+    Raises:
+        DataError: The answers are open, and would be flipped or renamed.
+    """
+    if rows.description.is_open and labels in CHANGES_OF_A_CLOSED_SET:
+        raise DataError(
+            f"{rows.name} has open answers, and its labels were to be {labels}. "
+            f"Expected 'gold' or 'shuffled', because open answers have no closed set "
+            f"in which to flip or rename them. Use a dataset with labels."
+        )
 
 
 def flipped(labels: Sequence[str], label: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from probes.cards import DatasetCard, TextRows
 from probes.data.labelled_rows import LabelledRows, assemble
 from probes.data.row_files import SUFFIXES, read_labelled, split_files
-from probes.data.template import Row, read_description
+from probes.data.template import Description, Row, read_description
 from probes.errors import DataError
 from probes.hashing import digest, seed_of
 
@@ -36,6 +36,7 @@ def _read(name: str, source: TextRows, data_dir: str | None) -> LabelledRows:
 
         return read_from_hub(name, source)
     description, described = read_description(path, source.description)
+    _require_same_answers(name, source, description)
     train, test = split_files(path)
     rows = {
         split: tuple(read_labelled(file, description))
@@ -79,6 +80,19 @@ def locate(name: str, source: TextRows, data_dir: str | None) -> Path | None:
         f"The dataset {name!r} was not found (looked in: {looked}). Expected a folder "
         f"with train and test files, or one .jsonl or .csv file. {fix}"
     )
+
+
+def _require_same_answers(
+    name: str, source: TextRows, description: Description
+) -> None:
+    """Refuse a card that declares other answers than the description of its rows."""
+    if source.answers != description.answers:
+        raise DataError(
+            f"The card of {name!r} says answers={source.answers!r}, and the "
+            f"description of its rows says {description.answers!r}. Expected the same, "
+            f"because claims are chosen by the card. Pass "
+            f"answers={description.answers!r} to TextRows, or mend the TOML file."
+        )
 
 
 def _halved(rows: tuple[Row, ...]) -> dict[str, tuple[Row, ...]]:

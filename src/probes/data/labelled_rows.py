@@ -14,11 +14,16 @@ ROWS_PER_TYPO = 100
 has such a label. More of them are a long tail of rare labels."""
 FREQUENT = 10
 """If every other label occurs this often, the labels have no long tail."""
+OPEN = "open answers"
+"""Stands for all labels in the counts of a dataset whose answers are open."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledRows:
-    """A dataset in memory: train rows demonstrate, test rows are queries."""
+    """A dataset in memory: train rows demonstrate, test rows are queries.
+
+    ``labels`` is empty if the answers are open.
+    """
 
     name: str
     train: tuple[Row, ...]
@@ -28,8 +33,13 @@ class LabelledRows:
     labels: tuple[str, ...] = field(default=())
 
     def label_counts(self) -> dict[str, dict[str, int]]:
-        """Count the rows of each label in each split, the most frequent first."""
+        """Count the rows of each label in each split, the most frequent first.
+
+        Open answers hardly recur; they are counted together.
+        """
         splits = {"train": self.train, "test": self.test}
+        if self.description.is_open:
+            return {split: {OPEN: len(rows)} for split, rows in splits.items()}
         return {
             split: dict(Counter(row.label for row in rows).most_common())
             for split, rows in splits.items()
@@ -62,9 +72,11 @@ def assemble(
     every_row = [row for split in rows.values() for row in split]
     for row in every_row:
         description.require_filled(row)
-    first = {row.label: row.where for row in reversed(every_row)}
+    first: dict[str, str] = {}
+    if not description.is_open:
+        first = {row.label: row.where for row in reversed(every_row)}
     _require_words(name, first, description)
-    if description.verbalizer is None:
+    if first and description.verbalizer is None:
         _require_no_typos(name, Counter(row.label for row in every_row), first)
     return LabelledRows(
         name=name,

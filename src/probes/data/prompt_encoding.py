@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
+from probes.data.answer_ends import line_ends
 from probes.data.text_tasks import Example, TextTask
 from probes.data.tokenization import (
     Tokenizer,
     Verbalized,
     common_prefix,
     encode_checked,
+    require_fitting,
     verbalize,
 )
 
@@ -65,7 +67,7 @@ class EncodedPrompts:
             labels: The labels in tokens; None verbalizes them.
 
         Raises:
-            DataError: Two labels begin with the same token.
+            DataError: The tokenizer merges an answer with its prompt.
         """
         return cls(
             tokenizer=model.tokenizer,
@@ -76,7 +78,7 @@ class EncodedPrompts:
 
     def with_room_for_answers(self) -> EncodedPrompts:
         """Require that the longest answer still fits after every prompt."""
-        return replace(self, reserved=max(map(len, self.labels.answers)))
+        return replace(self, reserved=max(map(len, self.labels.targets)))
 
     def alone(self, queries: Sequence[Example]) -> list[Tokens]:
         """Encode queries without demonstrations.
@@ -104,10 +106,48 @@ class EncodedPrompts:
         Raises:
             DataError: A prompt with its answer is longer than the model's context.
         """
-        answers = [self.labels.answers[e.label] for e in examples]
-        longest = max(self.reserved, *map(len, answers))
-        prompts = replace(self, reserved=longest).alone(examples)
-        return list(zip(prompts, answers, strict=True))
+        return self._paired(examples, self.labels.answers)
+
+    def with_targets(
+        self, examples: Sequence[Example]
+    ) -> list[tuple[Tokens, tuple[int, ...]]]:
+        """Do the same, with the token that ends a whole answer: what is learned.
+
+        Raises:
+            DataError: A prompt with its answer is longer than the model's context.
+        """
+        return self._paired(examples, self.labels.targets)
+
+    def _paired(
+        self, examples: Sequence[Example], tokens: Sequence[tuple[int, ...]]
+    ) -> list[tuple[Tokens, tuple[int, ...]]]:
+        pairs = []
+        for example, prompt in zip(examples, self.alone(examples), strict=True):
+            answer = tokens[example.label]
+            n_tokens = len(prompt) + len(answer)
+            require_fitting(n_tokens, example.where, context=self.context)
+            pairs.append((prompt, answer))
+        return pairs
+
+    def candidates(self, query: Example, prompt: Sequence[int]) -> list[Tokens]:
+        """List the whole answers whose probabilities a query needs.
+
+        Args:
+            query: The query.
+            prompt: Its prompt, which every answer follows.
+
+        Returns:
+            The tokens of the query's right answers on open tasks, else those of every
+            label's answer, each with its end.
+
+        Raises:
+            DataError: The prompt with an answer is longer than the model's context.
+        """
+        wanted = query.right if self.task.is_open else range(len(self.task.answers))
+        answers = [list(self.labels.targets[index]) for index in wanted]
+        n_tokens = len(prompt) + max(map(len, answers))
+        require_fitting(n_tokens, query.where, context=self.context)
+        return answers
 
     def unbridged(self, queries: Sequence[Example]) -> list[Tokens]:
         """Encode queries without demonstrations and without the labels' bridge.
@@ -163,6 +203,11 @@ class EncodedPrompts:
             [pair[begin:cut] for pair, cut in zip(pairs, cuts, strict=True)],
             [prompt[cuts[first] :] for prompt in prompts],
         )
+
+    @cached_property
+    def line_ends(self) -> list[int]:
+        """Tokens that end an answer wherever they come."""
+        return line_ends(self.tokenizer)
 
     @cached_property
     def head(self) -> Tokens:

@@ -18,6 +18,7 @@ from probes.bounded_io import (
     require_inside,
     require_small,
 )
+from probes.data.right_answers import listed_answers, require_answers
 from probes.data.template import Description, Row
 from probes.errors import DataError
 
@@ -85,12 +86,13 @@ def read_labelled(path: Path, description: Description) -> Iterator[Row]:
 
 
 def labelled_row(record: Any, description: Description, where: str) -> Row:
-    """Split a record into text fields, label and group.
+    """Split a record into text fields, label or answers, and group.
 
     Raises:
         DataError: The record is not an object, has no label, or has a value that is not
             text or a number.
     """
+    label_column = description.label_column
     if not isinstance(record, dict):
         raise DataError(
             f"{where} is {brief(record)}. Expected an object with text columns "
@@ -101,23 +103,25 @@ def labelled_row(record: Any, description: Description, where: str) -> Row:
             f"{where} has {len(record)} columns. Expected at most {MOST_COLUMNS}. "
             f"Leave out those that the template does not name."
         )
-    if description.label_column not in record:
+    if label_column not in record:
         raise DataError(
-            f"{where} has no {description.label_column!r}; its columns are "
+            f"{where} has no {label_column!r}; its columns are "
             f"{brief(list(record))}. Expected text columns and a label. Add the label "
             f"to this row, or, if no row has it, name the label's column under "
             f"[columns] in the TOML."
         )
-    texts = {column: _text(column, value, where) for column, value in record.items()}
-    label = texts.pop(description.label_column)
-    if label != label.strip() or not label:
-        raise DataError(
-            f"{where} has the label {brief(label)}. Expected a label without space "
-            f"around it. Mend or remove the row."
-        )
+    given = listed_answers(record[label_column], description)
+    answers = [_text(label_column, value, where) for value in given]
+    label, *also_right = require_answers(answers, description, where)
+    texts = {
+        column: _text(column, value, where)
+        for column, value in record.items()
+        if column != label_column
+    }
     return Row(
         fields=texts,
         label=label,
+        also_right=tuple(also_right),
         group=texts.get(description.group_column, ""),
         where=where,
     )

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
-from typing import Any
+from typing import Any, get_args
 
 from probes.bounded_io import (
     UnreadableError,
@@ -19,6 +19,7 @@ from probes.bounded_io import (
     require_inside,
     require_shallow,
 )
+from probes.cards import AnswerKind
 from probes.errors import DataError
 
 SECTIONS = ("template", "columns", "verbalizer")
@@ -35,7 +36,9 @@ class Row:
 
     Attributes:
         fields: Column to text, without the label.
-        label: The label, as the file spells it.
+        label: The label, as the file spells it; on open tasks the answer that
+            demonstrations show.
+        also_right: Other right answers; open tasks only.
         group: A demonstration set and its queries come from one group. Empty if the
             data has no groups.
         where: File and line, for messages.
@@ -43,6 +46,7 @@ class Row:
 
     fields: dict[str, str]
     label: str
+    also_right: tuple[str, ...] = ()
     group: str = ""
     where: str = ""
 
@@ -59,6 +63,7 @@ class Description:
         label_column: Column of the label.
         group_column: Column of the group.
         verbalizer: Label to word; None uses the labels themselves.
+        answers: "labels" if the answers are a closed set of labels, else "open".
     """
 
     query: str = "Input: {text}\nLabel:"
@@ -68,6 +73,12 @@ class Description:
     label_column: str = "label"
     group_column: str = "group"
     verbalizer: dict[str, str] | None = None
+    answers: AnswerKind = "labels"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the answers are open words rather than a closed set of labels."""
+        return self.answers == "open"
 
     def word_for(self, label: str, where: str = "") -> str:
         """Verbalize a label.
@@ -182,6 +193,8 @@ def _parse(text: str) -> dict[str, Any]:
 
 
 def _description(table: dict[str, Any], path: Path) -> Description:
+    table = dict(table)
+    answers = _answer_kind(table, path)
     for section, values in table.items():
         if section not in SECTIONS or not isinstance(values, dict):
             raise DataError(
@@ -213,4 +226,22 @@ def _description(table: dict[str, Any], path: Path) -> Description:
         verbalizer=None
         if verbalizer is None
         else {str(k): str(v) for k, v in verbalizer.items()},
+        answers=answers,
     )
+
+
+def _answer_kind(table: dict[str, Any], path: Path) -> AnswerKind:
+    """Take the kind of answers out of a description's table."""
+    kind: AnswerKind = table.pop("answers", "labels")
+    if kind not in get_args(AnswerKind):
+        raise DataError(
+            f"{path} has answers = {brief(kind)}. Expected "
+            f"{' or '.join(map(repr, get_args(AnswerKind)))}, above all tables. Mend "
+            f"or remove the line."
+        )
+    if kind == "open" and "verbalizer" in table:
+        raise DataError(
+            f"{path} has a [verbalizer] and open answers. Expected words for labels, "
+            f"or answers that are words themselves. Remove one of the two."
+        )
+    return kind

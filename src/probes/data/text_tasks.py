@@ -15,7 +15,12 @@ from typing import Literal
 import numpy as np
 
 from probes.cell import Settings
-from probes.data.changed_labels import Labels, abstracted, changed
+from probes.data.changed_labels import (
+    Labels,
+    abstracted,
+    changed,
+    require_changeable,
+)
 from probes.data.labelled_rows import LabelledRows
 from probes.data.row_pools import RowPool, groups_of
 from probes.data.template import Description, Row
@@ -32,14 +37,22 @@ class Example:
     Attributes:
         ask: Text up to the answer.
         answer: Text of the answer.
-        label: Index of the label.
+        label: Index of the label in ``TextTask.answers``; on open tasks, of the answer
+            that demonstrations show.
         where: File and line, for messages.
+        also_right: Indices of other right answers; open tasks only.
     """
 
     ask: str
     answer: str
     label: int
     where: str
+    also_right: tuple[int, ...] = ()
+
+    @property
+    def right(self) -> tuple[int, ...]:
+        """The indices of all right answers."""
+        return (self.label, *self.also_right)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +62,8 @@ class TextTask:
     Attributes:
         demonstrations: n_sets tuples of n_demonstrations examples.
         queries: n_sets tuples of n_queries examples.
-        answers: Text of the answer for every label, in the order of the labels.
+        answers: Text of the answer for every label, in the order of the labels; on open
+            tasks, of every answer in the task.
         description: Template and separators.
     """
 
@@ -57,6 +71,11 @@ class TextTask:
     queries: tuple[tuple[Example, ...], ...]
     answers: tuple[str, ...]
     description: Description
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the answers are open words rather than a closed set of labels."""
+        return self.description.is_open
 
     def reordered(self, seed: int) -> TextTask:
         """Shuffle the demonstrations of each set by a seeded permutation."""
@@ -100,23 +119,46 @@ def draw_text(
         queries: "calibration" asks train rows that never demonstrate.
 
     Raises:
-        DataError: There are too few rows; the message says how many are needed.
+        DataError: There are too few rows; the message says how many are needed. Or
+            the answers are open and their labels cannot be changed like this.
     """
+    require_changeable(rows, labels)
     if labels == "abstract":
         rows = abstracted(rows)
     pools = [RowPool.of(rows, settings, g, n_demonstrations) for g in groups_of(rows)]
     pool_of_set = [pools[index % len(pools)] for index in range(settings.n_sets)]
     rng = np.random.default_rng(seed_of("labels", settings.seed, draw))
-    sets = _demonstrating_rows(rows, settings.seed, pool_of_set, draw, wording)
+    sets = [
+        _relabelled(chosen, changed(chosen, labels, rows, rng))
+        for chosen in _demonstrating_rows(
+            rows, settings.seed, pool_of_set, draw, wording
+        )
+    ]
+    asked = [
+        pool.queries if queries == "verdict" else pool.calibration
+        for pool in pool_of_set
+    ]
+    known = rows.labels or _answers_of([*sets, *asked])
     return TextTask(
-        demonstrations=tuple(
-            _examples(rows, chosen, changed(chosen, labels, rows, rng))
-            for chosen in sets
-        ),
-        queries=tuple(_queries(rows, pool, queries) for pool in pool_of_set),
-        answers=tuple(_answer(rows, label) for label in rows.labels),
+        demonstrations=tuple(_examples(rows, chosen, known) for chosen in sets),
+        queries=tuple(_examples(rows, chosen, known) for chosen in asked),
+        answers=tuple(_answer(rows, label) for label in known),
         description=rows.description,
     )
+
+
+def _relabelled(chosen: Sequence[Row], labels: Sequence[str]) -> tuple[Row, ...]:
+    """Give rows other labels; a row that keeps its own keeps all right answers."""
+    return tuple(
+        row if row.label == label else replace(row, label=label, also_right=())
+        for row, label in zip(chosen, labels, strict=True)
+    )
+
+
+def _answers_of(chosen: Sequence[Sequence[Row]]) -> tuple[str, ...]:
+    """List the distinct right answers of rows, in alphabetical order."""
+    rows = [row for of_set in chosen for row in of_set]
+    return tuple(sorted({a for row in rows for a in (row.label, *row.also_right)}))
 
 
 def _demonstrating_rows(
@@ -137,24 +179,26 @@ def _demonstrating_rows(
         yield chosen
 
 
-def _queries(
-    rows: LabelledRows, pool: RowPool, queries: Queries
-) -> tuple[Example, ...]:
-    chosen = pool.queries if queries == "verdict" else pool.calibration
-    return _examples(rows, chosen, [row.label for row in chosen])
-
-
 def _examples(
-    rows: LabelledRows, chosen: Sequence[Row], labels: Sequence[str]
+    rows: LabelledRows, chosen: Sequence[Row], known: Sequence[str]
 ) -> tuple[Example, ...]:
+    """Write rows in words.
+
+    Args:
+        rows: The dataset.
+        chosen: The rows.
+        known: All labels or, on open tasks, all answers of the task.
+    """
+    index = {label: i for i, label in enumerate(known)}
     return tuple(
         Example(
             ask=rows.description.ask(row),
-            answer=_answer(rows, label),
-            label=rows.labels.index(label),
+            answer=_answer(rows, row.label),
+            label=index[row.label],
             where=row.where,
+            also_right=tuple(index[answer] for answer in row.also_right),
         )
-        for row, label in zip(chosen, labels, strict=True)
+        for row in chosen
     )
 
 

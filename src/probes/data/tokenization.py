@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from probes.bounded_io import brief
 from probes.data.labelled_rows import LabelledRows
 from probes.data.template import Row
-from probes.data.text_tasks import TextTask
+from probes.data.text_tasks import Example, TextTask
 from probes.errors import DataError
 
 
@@ -24,84 +25,151 @@ class Tokenizer(Protocol):
     def convert_ids_to_tokens(self, ids: list[int]) -> list[str]:
         """Name tokens."""
 
+    def __len__(self) -> int:
+        """Count its tokens."""
+
+    @property
+    def eos_token_id(self) -> int | None:
+        """The token that ends a text, if there is one."""
+
+    def decode(self, ids: list[int]) -> str:
+        """Turn tokens into text."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Verbalized:
-    """The labels of a task in tokens.
+    """The labels of a task in tokens; on open tasks, every answer in it.
 
     Attributes:
         bridge: Tokens with which every answer begins, such as "▁". They say nothing
-            about the label and belong to the prompt.
-        answers: Tokens of each label's answer after the bridge. The first ones differ.
+            about the label and belong to the prompt. Open answers have none.
+        answers: Tokens of each label's answer after the bridge.
+        ends: The token that follows each answer in a prompt, if whole answers are
+            scored. Empty if the first token tells the label.
     """
 
     bridge: tuple[int, ...]
     answers: tuple[tuple[int, ...], ...]
+    ends: tuple[int, ...] = ()
 
     @property
     def first_tokens(self) -> list[int]:
         """The token of each label in next-token probabilities."""
         return [answer[0] for answer in self.answers]
 
+    @property
+    def scores_whole(self) -> bool:
+        """Whether an answer's probability is that of all its tokens and its end."""
+        return bool(self.ends)
+
+    @property
+    def targets(self) -> tuple[tuple[int, ...], ...]:
+        """The tokens that are learned and scored: each answer, perhaps with its end."""
+        if not self.ends:
+            return self.answers
+        pairs = zip(self.answers, self.ends, strict=True)
+        return tuple((*answer, end) for answer, end in pairs)
+
 
 def verbalize(tokenizer: Tokenizer, task: TextTask) -> Verbalized:
     """Split prompt from answer by tokenising both together.
 
     A label that is tokenised alone may begin with other tokens than after the prompt,
-    and with some tokenizers all labels then begin with the same token.
+    and with some tokenizers all labels then begin with the same token. If two labels
+    begin with the same token, or if answers are open, whole answers are scored.
 
     Raises:
-        DataError: Two labels begin with the same token, or the tokenizer merges the end
-            of the query with the answer.
+        DataError: Two answers have the same tokens. Or the tokenizer merges an answer
+            with the end of the query or, if whole answers are scored, with what
+            follows it.
     """
-    first = task.alone(task.queries[0][0])
-    ask, *joint = _encode(tokenizer, [first, *(first + a for a in task.answers)])
-    tails = [
-        _after(ask, whole, first, a)
-        for whole, a in zip(joint, task.answers, strict=True)
-    ]
-    shared = common_prefix(tails)
-    words = "".join(tokenizer.convert_ids_to_tokens(list(tails[0][:shared])))
-    if words.strip("▁Ġ \n") or min(map(len, tails)) <= shared:
-        raise DataError(
-            f"The verbalizers {[a.strip() for a in task.answers]} all begin with the "
-            f"token {words!r}. Expected a different first token for each label. Choose "
-            f"other words under [verbalizer]."
-        )
-    verbalized = Verbalized(
-        bridge=tails[0][:shared], answers=tuple(tail[shared:] for tail in tails)
+    asked = _asked_for_each_answer(task)
+    prompts = [task.alone(example) for example in asked]
+    texts = [p + a for p, a in zip(prompts, task.answers, strict=True)]
+    joint = _encode(tokenizer, texts)
+    alone = _encode(tokenizer, prompts)
+    parts = zip(alone, joint, asked, task.answers, strict=True)
+    tails = [_after_prompt(*part) for part in parts]
+    _require_different(tails, task.answers)
+    blank = 0 if task.is_open else _shared_blank(tokenizer, tails)
+    labels = Verbalized(
+        bridge=tails[0][:blank], answers=tuple(tail[blank:] for tail in tails)
     )
-    _require_distinct(tokenizer, verbalized, task)
-    return verbalized
+    if not task.is_open and len(set(labels.first_tokens)) == len(tails):
+        return labels
+    following = task.description.separator + task.queries[0][0].ask
+    whole = _encode(tokenizer, [text + following for text in texts])
+    ends = map(_end_of_answer, joint, whole, asked, task.answers)
+    return replace(labels, ends=tuple(ends))
 
 
-def _require_distinct(tokenizer: Tokenizer, labels: Verbalized, task: TextTask) -> None:
-    firsts = labels.first_tokens
-    for index, token in enumerate(firsts):
-        if token in firsts[:index]:
-            pair = [
-                task.answers[firsts.index(token)].strip(),
-                task.answers[index].strip(),
-            ]
+def _asked_for_each_answer(task: TextTask) -> list[Example]:
+    """Choose, for each answer, the example whose prompt it is tokenised with."""
+    if not task.is_open:
+        return [task.queries[0][0] for _ in task.answers]
+    known: dict[int, Example] = {}
+    for examples in (*task.queries, *task.demonstrations):
+        for example in examples:
+            for index in example.right:
+                known.setdefault(index, example)
+    return [known[index] for index in range(len(task.answers))]
+
+
+def _require_different(
+    tails: Sequence[tuple[int, ...]], answers: Sequence[str]
+) -> None:
+    """Refuse two answers with the same tokens, such as that of unknown words."""
+    known: dict[tuple[int, ...], str] = {}
+    for tail, answer in zip(tails, answers, strict=True):
+        other = known.setdefault(tail, answer)
+        if other != answer:
             raise DataError(
-                f"The verbalizers {pair} collide: both begin with the token "
-                f"{tokenizer.convert_ids_to_tokens([token])[0]!r}. Expected a "
-                f"different first token for each label. Choose other words under "
-                f"[verbalizer]."
+                f"The answers {brief(other.strip())} and {brief(answer.strip())} have "
+                f"the same tokens, {brief(list(tail))}. Expected tokens that tell them "
+                f"apart. Choose other words, or a model whose tokenizer knows them."
             )
 
 
-def _after(
-    ask: list[int], whole: list[int], prompt: str, answer: str
+def _shared_blank(tokenizer: Tokenizer, tails: Sequence[tuple[int, ...]]) -> int:
+    """Count the blank tokens, such as "▁", with which all answers begin."""
+    most = min(common_prefix(tails), min(map(len, tails)) - 1)
+    names = tokenizer.convert_ids_to_tokens(list(tails[0][:most]))
+    blank = [not name.strip("▁Ġ \n") for name in names]
+    return blank.index(False) if False in blank else most
+
+
+def _after_prompt(
+    ask: list[int], whole: list[int], example: Example, answer: str
 ) -> tuple[int, ...]:
+    """Cut the answer's tokens from those of the prompt with its answer."""
     if whole[: len(ask)] != ask:
         raise DataError(
-            f"The tokenizer merges the end of the prompt {prompt[-30:]!r} with the "
-            f"answer {answer!r}. Expected the prompt's tokens to stay the same when "
-            f"the answer follows. Let the query template end in a colon and the answer "
-            f"begin with a space."
+            f"The tokenizer merges the end of the prompt {example.ask[-30:]!r} with "
+            f"the answer {brief(answer)} ({example.where}). Expected the prompt's "
+            f"tokens to stay the same when the answer follows. Let the query template "
+            f"end in a colon and the answer begin with a space."
+        )
+    if len(whole) == len(ask):
+        raise DataError(
+            f"The tokenizer has no token for the answer {brief(answer)} "
+            f"({example.where}). Expected at least one. Choose other words, or a model "
+            f"whose tokenizer knows them."
         )
     return tuple(whole[len(ask) :])
+
+
+def _end_of_answer(
+    answered: list[int], whole: list[int], example: Example, answer: str
+) -> int:
+    """Find the token that follows an answer in a prompt."""
+    if whole[: len(answered)] != answered or len(whole) == len(answered):
+        raise DataError(
+            f"The tokenizer merges the end of the answer {brief(answer)} "
+            f"({example.where}) with what follows it in a prompt. Expected the "
+            f"answer's tokens to stay the same, because a new token must end it. Use "
+            f"another separator, or an answer that ends in a letter or a digit."
+        )
+    return whole[len(answered)]
 
 
 def common_prefix(sequences: Sequence[Sequence[int]]) -> int:
@@ -130,14 +198,22 @@ def encode_checked(
     """
     encoded = _encode(tokenizer, [text for text, _ in prompts])
     for tokens, (_, where) in zip(encoded, prompts, strict=True):
-        if len(tokens) + room > context:
-            raise DataError(
-                f"The prompt that asks {where} has {len(tokens) + room} tokens, and "
-                f"the model reads {context}. Expected it to fit; nothing is cut off "
-                f"silently. Pass smaller --demos, shorter rows, or a model with a "
-                f"longer context."
-            )
+        require_fitting(len(tokens) + room, where, context=context)
     return encoded
+
+
+def require_fitting(n_tokens: int, where: str, *, context: int) -> None:
+    """Refuse a prompt, with the answer that follows it, that the model cannot read.
+
+    Raises:
+        DataError: It is too long; the message names the row and both lengths.
+    """
+    if n_tokens > context:
+        raise DataError(
+            f"The prompt that asks {where} has {n_tokens} tokens, and the model reads "
+            f"{context}. Expected it to fit; nothing is cut off silently. Pass smaller "
+            f"--demos, shorter rows, or a model with a longer context."
+        )
 
 
 def _encode(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:

@@ -64,7 +64,7 @@ class Activations:
         """Run every set's prompts whole, with the learner's final weights.
 
         Raises:
-            DataError: A prompt is too long or the labels collide.
+            DataError: A prompt is too long.
             ModelError: The model's attention cannot be recorded.
             NumericsError: Training fails.
         """

@@ -1,9 +1,11 @@
 """Gradient descent: a text model's weights learn from the demonstrations' labels.
 
-The loss is the cross-entropy of the label tokens only, over the whole vocabulary. Each
-demonstration is a prompt of its own. The learner then answers the query without
-demonstrations (Shen et al. 2024, arXiv:2310.08540). The rate and the number of passes
-are searched for on calibration queries.
+The loss is the cross-entropy of the label tokens only, over the whole vocabulary: the
+mean over an answer's tokens, or where whole answers are scored the sum over its tokens
+and the one that ends it, as demonstrations show it. Each demonstration is a prompt of
+its own. The learner then answers the query without demonstrations (Shen et al. 2024,
+arXiv:2310.08540). The rate and the number of passes are searched for on calibration
+queries.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from probes.learners.rate_search import (
     SearchLimits,
 )
 from probes.learners.training_trials import trials_of
+from probes.learners.whole_answers import concatenated
 from probes.models.training.settings import TrainingSettings
 from probes.models.weights.parameter_groups import trained_share
 from probes.observations.learner_cost import LearnerCost, PromptSizes, TokenCount
@@ -168,7 +171,7 @@ class GradientLearner:
             sets = [trial.index for trial in group]
             norms += [training.update_norms(trained.of(i)) for i in range(len(group))]
             answered.append(ask_stack(context.model, prompts, trained.weights, sets))
-        observation = text_observation(prompts, np.concatenate(answered), **chosen)
+        observation = text_observation(prompts, concatenated(answered), **chosen)
         arrays = {**observation.arrays, "update_norms": np.array(norms)}
         return replace(observation, arrays=arrays)
 

@@ -75,9 +75,9 @@ class GradientWalks:
         if isinstance(criterion, ComparesWithICL):
             values = criterion.values(self.base, self.icl, self.base)
         else:
-            loop = self.trainer.loop
-            initial = next(loop.walk(trials_of(self.context, (0.0,), self.n_sets)))
-            values = self._losses(initial.weights, range(self.n_sets))
+            untouched = {k: p.detach()[None] for k, p in self.trainer.start.items()}
+            each = [self._losses(untouched, [index]) for index in range(self.n_sets)]
+            values = np.concatenate(each)
         return self.mean(values, column)
 
     def facts(self, column: int) -> Mapping[str, float]:
@@ -156,9 +156,8 @@ class GradientWalks:
                 self.context.model, prompts, weights, list(range(len(sets)))
             )
             for i, index in enumerate(sets):
-                learned = text_observation(
-                    self._asking([index]), answers[i : i + 1], first_set=index
-                )
+                own = {name: array[i : i + 1] for name, array in answers.items()}
+                learned = text_observation(self._asking([index]), own, first_set=index)
                 icl, base = (o.of_set(index) for o in (self.icl, self.base))
                 for column, criterion in columns:
                     values[column][i] = criterion.values(learned, icl, base)[0]

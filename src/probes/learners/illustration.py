@@ -38,12 +38,13 @@ class Illustration:
     def observe(self, context: LearnerContext) -> Observation:
         """Ask both learners, and name their likeliest tokens."""
         icl, theirs = context.observe(InContext()), context.observe(self.of)
-        task, tokenizer = context.text_task(), context.model.tokenizer
+        prompts, tokenizer = context.prompts(), context.model.tokenizer
+        task, firsts = prompts.task, prompts.labels.first_tokens
         demonstrations, queries = task.demonstrations[0], task.queries[0]
         examples = [
             {
                 "prompt": task.in_context(demonstrations, query)[-PROMPT_END:],
-                "answer": _words(tokenizer, [icl.label_tokens[query.label]])[0],
+                "answer": _words(tokenizer, [firsts[query.label]])[0],
                 "icl": _likeliest(tokenizer, icl, index),
                 "gd": _likeliest(tokenizer, theirs, index),
             }

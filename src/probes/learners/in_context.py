@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from probes.data.regression_tasks import RegressionTask
 from probes.data.text_tasks import places_of
+from probes.learners.whole_answers import Answers, ask_whole, stacked
 from probes.observations.learner_cost import LearnerCost, PromptSizes, TokenCount
 from probes.observations.observation import Observation
 from probes.observations.truncation import truncated
@@ -38,7 +40,7 @@ class InContext:
         """Run the demonstrations once for each set, then all its queries.
 
         Raises:
-            DataError: A prompt is too long or the labels collide.
+            DataError: A prompt is too long.
             NumericsError: The model answers NaN or infinite logits.
         """
         if context.request.model.answers_text:
@@ -64,7 +66,7 @@ class Base:
         """Run each distinct query once.
 
         Raises:
-            DataError: A prompt is too long or the labels collide.
+            DataError: A prompt is too long.
             NumericsError: The model answers NaN or infinite logits.
         """
         prompts = context.prompts()
@@ -104,30 +106,55 @@ def reads_queries(sizes: PromptSizes, *, times: int = 1) -> LearnerCost:
 
 def _after_text(context: LearnerContext) -> Observation:
     """Answer every query after its demonstrations, in words."""
-    prompts = context.prompts()
+    prompts, model = context.prompts(), context.model
     n_sets = len(prompts.task.queries)
     encoded = [prompts.in_context(index) for index in range(n_sets)]
-    answered = context.model.log_probs_of_groups(encoded)
-    return text_observation(prompts, np.stack(answered))
+    if not prompts.labels.scores_whole:
+        log_probs = np.stack(model.log_probs_of_groups(encoded))
+        return text_observation(prompts, {"log_probs": log_probs})
+    answered = [
+        ask_encoded(model, prompts, queries, of_set)
+        for queries, of_set in zip(prompts.task.queries, encoded, strict=True)
+    ]
+    return text_observation(prompts, stacked(answered))
 
 
-def ask_alone(model: CausalLM, prompts: EncodedPrompts) -> NDArray[Any]:
-    """Ask every query without demonstrations; shape (n_sets, n_queries, n_vocab)."""
+def ask_encoded(
+    model: CausalLM,
+    prompts: EncodedPrompts,
+    queries: Sequence[Example],
+    encoded: Sequence[list[int]],
+) -> Answers:
+    """Ask queries by their prompts, and score whole answers where the task needs it.
+
+    Args:
+        model: The model.
+        prompts: The prompts of the task from which the queries come.
+        queries: The queries.
+        encoded: The prompt of each query.
+
+    Returns:
+        Arrays with the leading axis n_queries (see ``whole_answers``).
+    """
+    return ask_whole(prompts, queries, encoded, model.next_token_log_probs)
+
+
+def ask_alone(model: CausalLM, prompts: EncodedPrompts) -> Answers:
+    """Ask every query without demonstrations; leading axes (n_sets, n_queries)."""
     queries = prompts.task.queries
     places = places_of(queries)
-    rows = ask_set(model, prompts, list(places))
-    answered = np.empty((len(queries), len(queries[0]), rows.shape[-1]), np.float32)
-    for row, where in zip(rows, places.values(), strict=True):
-        for s, q in where:
-            answered[s, q] = row
-    return answered
+    rows = {place: row for row, at in enumerate(places.values()) for place in at}
+    shape = (len(queries), len(queries[0]))
+    which = np.array([rows[place] for place in np.ndindex(shape)]).reshape(shape)
+    answered = ask_set(model, prompts, list(places))
+    return {name: array[which] for name, array in answered.items()}
 
 
 def ask_set(
     model: CausalLM, prompts: EncodedPrompts, queries: Sequence[Example]
-) -> NDArray[Any]:
-    """Ask queries without demonstrations; shape (n_queries, n_vocab)."""
-    return model.next_token_log_probs(prompts.alone(queries))
+) -> Answers:
+    """Ask queries without demonstrations; leading axis n_queries."""
+    return ask_encoded(model, prompts, queries, prompts.alone(queries))
 
 
 def ask_stack(
@@ -135,7 +162,7 @@ def ask_stack(
     prompts: EncodedPrompts,
     weights: Mapping[str, Any],
     sets: Sequence[int],
-) -> NDArray[Any]:
+) -> Answers:
     """Ask queries without demonstrations, each set with its own weights.
 
     Args:
@@ -145,50 +172,66 @@ def ask_stack(
         sets: Indices of the sets.
 
     Returns:
-        Shape (len(sets), n_queries, n_vocab).
+        Arrays with the leading axes (len(sets), n_queries).
     """
     queries = [prompts.task.queries[index] for index in sets]
     if all(of_set == queries[0] for of_set in queries):
-        return model.log_probs_of_stack(weights, prompts.alone(queries[0]))
+        return ask_whole(
+            prompts,
+            queries[0],
+            prompts.alone(queries[0]),
+            partial(model.log_probs_of_stack, weights),
+        )
     answered = []
     for place, of_set in enumerate(queries):
         with model.tuned({name: w[place] for name, w in weights.items()}):
             answered.append(ask_set(model, prompts, of_set))
-    return np.stack(answered)
+    return stacked(answered)
 
 
 def text_observation(
-    prompts: EncodedPrompts,
-    log_probs: NDArray[Any],
-    *,
-    gold_tokens: NDArray[Any] | None = None,
-    first_set: int = 0,
-    **facts: Any,
+    prompts: EncodedPrompts, answers: Answers, *, first_set: int = 0, **facts: Any
 ) -> Observation:
-    """Put log-probabilities and the right labels into an observation.
+    """Put a learner's answers and the right ones into an observation.
 
     Of a large vocabulary it keeps only the part that measures need (see
     ``truncation``).
 
     Args:
         prompts: The prompts that were answered.
-        log_probs: Shape (n_sets, n_queries, n_vocab), in nats.
-        gold_tokens: Further tokens whose log-probabilities stay exact, shape (n_sets,
-            n_queries, k), such as the right answers' own.
-        first_set: Index in the cell of the first of these sets (see ``truncated``).
+        answers: ``log_probs``, shape (n_sets, n_queries, n_vocab), in nats, and what
+            ``ask_whole`` adds where whole answers are scored.
+        first_set: Index in the cell of the first of these sets.
         facts: Plain values to keep with the answers.
     """
-    gold = [[query.label for query in queries] for queries in prompts.task.queries]
-    label_tokens = prompts.labels.first_tokens
-    answers = truncated(
-        log_probs, label_tokens, gold_tokens=gold_tokens, first_set=first_set
-    )
-    if "log_probs" not in answers:
+    firsts, queries = prompts.labels.first_tokens, prompts.task.queries
+    whole = {name: array for name, array in answers.items() if name != "log_probs"}
+    if prompts.task.is_open:
+        labels, right = [], _gold_tokens(queries, firsts)
+        whole["gold_tokens"] = right
+        exact = np.where(right < 0, right[..., :1], right)  # no token is −1
+    else:
+        labels, exact = sorted(set(firsts)), None
+        gold = [[query.label for query in of_set] for of_set in queries]
+        whole["gold"] = np.array(gold, dtype=np.int64)
+        facts = {"label_tokens": firsts, **facts}
+    log_probs = answers["log_probs"]
+    kept = truncated(log_probs, labels, gold_tokens=exact, first_set=first_set)
+    if "log_probs" not in kept:
         facts = {"n_vocab": log_probs.shape[-1], **facts}
-    return Observation(
-        arrays={**answers, "gold": np.array(gold, dtype=np.int64)},
-        facts={"label_tokens": label_tokens, **facts},
-    )
+    return Observation(arrays={**kept, **whole}, facts=facts)
+
+
+def _gold_tokens(
+    queries: Sequence[Sequence[Example]], firsts: Sequence[int]
+) -> NDArray[np.int64]:
+    """List the first tokens of right answers, padded with −1."""
+    most = max(len(query.right) for of_set in queries for query in of_set)
+    table = np.full((len(queries), len(queries[0]), most), -1, dtype=np.int64)
+    for s, q in np.ndindex(table.shape[:2]):
+        right = queries[s][q].right
+        table[s, q, : len(right)] = [firsts[index] for index in right]
+    return table
 
 
 def regression_observation(

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from probes.learners.gradient import GradientLearner
 from probes.learners.in_context import ask_set, text_observation
+from probes.learners.whole_answers import stacked
 from probes.models.training.settings import TrainingSettings
 from probes.observations.observation import Observation
 
@@ -39,4 +38,4 @@ class LayerCausal(GradientLearner):
         ):
             with model.tuned(weights):
                 answered.append(ask_set(model, prompts, queries))
-        return text_observation(prompts, np.stack(answered), **chosen)
+        return text_observation(prompts, stacked(answered), **chosen)

@@ -6,13 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from probes.learners.in_context import reads_once, text_observation
+from probes.learners.whole_answers import (
+    Answers,
+    ask_whole,
+    stacked,
+    token_by_token,
+)
 from probes.observations.learner_cost import LearnerCost, PromptSizes
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
+    from probes.data.prompt_encoding import EncodedPrompts
     from probes.observations.request import LearnerContext
 
 
@@ -34,21 +39,32 @@ class PositionFree:
         """Run each set's demonstrations once, and its queries after them.
 
         Raises:
-            DataError: A prompt is too long or the labels collide.
+            DataError: A prompt is too long.
             ModelError: The model attends to fewer tokens than the prompt has.
             NumericsError: The model answers NaN or infinite logits.
         """
-        from probes.models.causal_lm.parallel_context_windows import log_probs_after
-
         prompts = context.prompts().with_room_for_answers()
         answered = [
-            log_probs_after(context.model, *prompts.side_by_side(index))
+            _ask_side_by_side(context.model, prompts, index)
             for index in range(len(prompts.task.queries))
         ]
-        return text_observation(prompts, np.stack(answered))
+        return text_observation(prompts, stacked(answered))
 
     def cost(
         self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None
     ) -> LearnerCost:
         """Count a set's demonstrations once for all its queries."""
         return reads_once(sizes)
+
+
+def _ask_side_by_side(model: Any, prompts: EncodedPrompts, index: int) -> Answers:
+    """Ask a set's queries after its demonstrations, which are side by side."""
+    from probes.models.causal_lm.parallel_context_windows import log_probs_after
+
+    head, windows, queries = prompts.side_by_side(index)
+    return ask_whole(
+        prompts,
+        prompts.task.queries[index],
+        queries,
+        token_by_token(lambda p, _: log_probs_after(model, head, windows, p)),
+    )

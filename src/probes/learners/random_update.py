@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from probes.learners.gradient import GradientLearner
 from probes.learners.in_context import ask_set, reads_queries, text_observation
 from probes.learners.training_trials import training_seed
+from probes.learners.whole_answers import stacked
 from probes.observations.learner_cost import LearnerCost, PromptSizes
 from probes.observations.observation import Observation
 
@@ -38,7 +37,7 @@ class RandomUpdate:
         ):
             with model.tuned(weights):
                 answered.append(ask_set(model, prompts, queries))
-        return text_observation(prompts, np.stack(answered))
+        return text_observation(prompts, stacked(answered))
 
     def trained_weights(
         self, context: LearnerContext, facts: Mapping[str, Any]

@@ -32,7 +32,7 @@ class RankOnePatch:
         """Run every query after its context, and each layer again without it.
 
         Raises:
-            DataError: A prompt is too long or the labels collide.
+            DataError: A prompt is too long.
             ModelError: The architecture cannot be patched.
         """
         from probes.models.causal_lm.implicit_weight_update import patch_errors

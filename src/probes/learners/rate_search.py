@@ -36,11 +36,18 @@ class SearchLimits:
         passes: The most passes at one rate.
         total: The most passes at all rates together.
         rates: The most rates.
+        fewest: The fewest passes that may be chosen; ``passes`` if they are fixed.
     """
 
     passes: int
     total: int
     rates: int = 16
+    fewest: int = 1
+
+    @property
+    def are_fixed(self) -> bool:
+        """Whether only the rate is searched for."""
+        return self.fewest >= self.passes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +66,8 @@ class SearchEffort:
 
     def limits(self, passes: int | None) -> SearchLimits:
         """Limit a search; the number of passes may be fixed."""
-        return SearchLimits(passes=passes or self.passes, total=self.total)
+        most, fewest = passes or self.passes, passes or 1
+        return SearchLimits(passes=most, total=self.total, fewest=fewest)
 
 
 STANDARD = SearchEffort()
@@ -149,8 +157,9 @@ class RateSearch:
             yield lattice_rate(step), sorted(self.curves[step].items())
 
     def _walk_to(self, step: int, passes: int) -> None:
-        passes = min(passes, self.limits.passes)
-        self.curves[step] = self.walk(lattice_rate(step), passes)
+        passes = min(max(passes, self.limits.fewest), self.limits.passes)
+        curve = self.walk(lattice_rate(step), passes)
+        self.curves[step] = {n: v for n, v in curve.items() if n >= self.limits.fewest}
 
     def _is_spent(self) -> bool:
         walked = sum(map(max, self.curves.values()))
@@ -172,7 +181,8 @@ class RateSearch:
     def _unsettled_neighbour(self, best: int) -> tuple[int, int] | None:
         """Choose a neighbour of the best rate that might still be better."""
         n_passes = self._fewest(best)
-        strides = (COARSE, FINE) if n_passes < FEW_PASSES else (COARSE,)
+        is_fine = n_passes < FEW_PASSES or self.limits.are_fixed
+        strides = (COARSE, FINE) if is_fine else (COARSE,)
         signs = (1, -1) if self._has_effect(best) else (1,)
         for step in (best + sign * stride for stride in strides for sign in signs):
             if step not in self.curves:
@@ -242,8 +252,10 @@ class RateSearch:
         return self._within(value) < least
 
     def _is_confirmed(self, step: int) -> bool:
-        """Check that twice as many passes as the optimum's are no better."""
-        return max(self.curves[step]) >= 2 * self._fewest(step)
+        """Check that twice as many passes as the optimum's are no better, or fail."""
+        curve = self.curves[step]
+        done = max(curve)
+        return done >= 2 * self._fewest(step) or not math.isfinite(curve[done])
 
     def _optimum(self) -> Optimum:
         best = self._best_step()
@@ -262,7 +274,7 @@ class RateSearch:
         )
 
     def _edges_in_passes(self, best: int) -> Iterable[str]:
-        if self.limits.passes > 1 and not self._is_confirmed(best):
+        if not self.limits.are_fixed and not self._is_confirmed(best):
             done = max(self.curves[best])
             yield f"the criterion still falls after {done} passes"
 

@@ -11,7 +11,7 @@ arXiv:2311.06668).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,12 +20,18 @@ import numpy as np
 from probes.errors import DataError
 from probes.learners.in_context import reads_queries, text_observation
 from probes.learners.training_trials import SELECTION_SETS
+from probes.learners.whole_answers import (
+    Answers,
+    ask_whole,
+    stacked,
+    token_by_token,
+)
 from probes.observations.learner_cost import LearnerCost, PromptSizes, TokenCount
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
     from probes.data.prompt_encoding import EncodedPrompts
-    from probes.data.text_tasks import TextTask
+    from probes.data.text_tasks import Example, TextTask
     from probes.observations.request import LearnerContext, Request
 
 Form = Literal["replaced", "added"]
@@ -51,22 +57,18 @@ class TaskVector:
         Raises:
             DataError: A prompt is too long, or there are too few calibration queries.
         """
-        from probes.models.causal_lm.activation_patching import log_probs_with
-
         choice = LayerChoice(form=self.form)
         chosen = context.choose(choice)
         layer = chosen["layer"]
         states = context.observe(TaskStates(), queries="calibration")[self.form]
         prompts = context.prompts().with_room_for_answers()
         answered = [
-            log_probs_with(
-                context.model, prompts.alone(queries), layer, vector, form=self.form
-            )
+            _ask_with(context.model, prompts, queries, layer, vector, self.form)
             for queries, vector in zip(
                 prompts.task.queries, states[:, layer], strict=True
             )
         ]
-        return text_observation(prompts, np.stack(answered), **chosen)
+        return text_observation(prompts, stacked(answered), **chosen)
 
     def cost(
         self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None
@@ -185,12 +187,31 @@ def _loss(
     vector: Any,
     form: Form,
 ) -> float:
-    """Average the right label's loss over a set's other queries, in nats."""
+    """Average the right answer's loss over a set's other queries, in nats."""
+    queries = prompts.task.queries[index][n_dummies(prompts.task) :]
+    answered = _ask_with(model, prompts, queries, layer, vector, form)
+    if prompts.task.is_open:
+        return float(-answered["right_log_probs"].mean())
+    gold = [query.label for query in queries]
+    if prompts.labels.scores_whole:
+        log_probs = answered["answer_log_probs"]
+    else:
+        log_probs = answered["log_probs"][:, prompts.labels.first_tokens]
+    return float(-log_probs[np.arange(len(gold)), gold].mean(dtype=np.float64))
+
+
+def _ask_with(
+    model: Any,
+    prompts: EncodedPrompts,
+    queries: Sequence[Example],
+    layer: int,
+    vector: Any,
+    form: Form,
+) -> Answers:
+    """Ask queries alone, with a patched state at the last token of each prompt."""
     from probes.models.causal_lm.activation_patching import log_probs_with
 
-    queries = prompts.task.queries[index]
-    n = n_dummies(prompts.task)
-    encoded = prompts.alone(queries)[n:]
-    log_probs = log_probs_with(model, encoded, layer, vector, form=form)
-    gold = [prompts.labels.first_tokens[query.label] for query in queries[n:]]
-    return float(-log_probs[np.arange(len(gold)), gold].mean(dtype=np.float64))
+    def ask(asked: Sequence[list[int]], n_after: Sequence[int]) -> Any:
+        return log_probs_with(model, asked, layer, vector, form=form, n_after=n_after)
+
+    return ask_whole(prompts, queries, prompts.alone(queries), token_by_token(ask))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from probes.errors import DataError
 from probes.learners.in_context import Base, ask_alone, reads_once, text_observation
 from probes.observations.learner_cost import LearnerCost, PromptSizes
 from probes.observations.observation import Observation
@@ -123,14 +124,29 @@ def _by_weighted_labels(
         weights: For each set those of demonstrations, (n_queries, n_demonstrations).
         smoothing: Added to every label's count.
     """
-    log_probs = ask_alone(context.model, prompts).astype(np.float64)
+    _require_first_tokens(prompts)
+    log_probs = ask_alone(context.model, prompts)["log_probs"].astype(np.float64)
     tokens = list(prompts.labels.first_tokens)
     for index, shown in enumerate(prompts.task.demonstrations):
         one_hot = np.eye(len(tokens))[[e.label for e in shown]]  # (n_shown, n_labels)
         shares = _shares(weights[index] @ one_hot, smoothing)
         mass = np.logaddexp.reduce(log_probs[index][:, tokens], axis=-1, keepdims=True)
         log_probs[index][:, tokens] = mass + np.log(shares)
-    return text_observation(prompts, log_probs.astype(np.float32))
+    return text_observation(prompts, {"log_probs": log_probs.astype(np.float32)})
+
+
+def _require_first_tokens(prompts: EncodedPrompts) -> None:
+    """Refuse answers whose first tokens are not the labels.
+
+    Raises:
+        DataError: Whole answers are scored.
+    """
+    if prompts.labels.scores_whole:
+        raise DataError(
+            "The demonstrations' labels are counted by their first tokens, but here "
+            "whole answers are scored. Expected a closed set of labels that begin with "
+            "different tokens. Use another dataset, or other words under [verbalizer]."
+        )
 
 
 def _shares(counts: Any, smoothing: float) -> Floats:

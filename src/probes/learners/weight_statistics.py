@@ -13,10 +13,12 @@ from probes.cards import ModelCard
 from probes.errors import OptionError
 from probes.hashing import seed_of
 from probes.learners.in_context import (
+    ask_encoded,
     reads_whole,
     regression_observation,
     text_observation,
 )
+from probes.learners.whole_answers import stacked
 from probes.observations.learner_cost import LearnerCost, PromptSizes, TokenCount
 from probes.observations.observation import Observation
 
@@ -90,7 +92,7 @@ class NoisyWeights:
         """Add noise to the weights for each set, and ask its queries.
 
         Raises:
-            DataError: A prompt is too long or the labels collide.
+            DataError: A prompt is too long.
             NumericsError: The noisy model answers NaN or infinite logits.
         """
         if not context.request.model.answers_text:
@@ -99,9 +101,12 @@ class NoisyWeights:
         answered = []
         for index in range(len(prompts.task.queries)):
             with model.tuned(self._noisy(model.model, context, index)):
-                encoded = prompts.in_context(index)
-                answered.append(model.next_token_log_probs(encoded))
-        return text_observation(prompts, np.stack(answered))
+                queries, encoded = (
+                    prompts.task.queries[index],
+                    prompts.in_context(index),
+                )
+                answered.append(ask_encoded(model, prompts, queries, encoded))
+        return text_observation(prompts, stacked(answered))
 
     def _on_regression(self, context: LearnerContext) -> Observation:
         tasks = context.request.regression_task()

@@ -63,7 +63,7 @@ def coverage_elsewhere(
 
 
 def _right(answered: Observation) -> Mask:
-    return np.asarray(answered.label_log_probs.argmax(axis=-1) == answered.gold)
+    return answered.is_right.astype(bool)
 
 
 def _ratio(name: str, counted: Mask, among: Mask) -> Measurement:

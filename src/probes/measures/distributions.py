@@ -33,12 +33,18 @@ def jensen_shannon(ours: Observation, theirs: Observation) -> Measurement:
 def label_jensen_shannon(ours: Observation, theirs: Observation) -> Measurement:
     """Measure 1 − the Jensen–Shannon divergence in bits over the labels.
 
+    On open tasks the two outcomes are a right answer and any other.
+
     Raises:
         ShapeError: The two did not answer the same queries.
     """
     require_same_cells(ours, theirs)
-    labels = [ours.label_log_probs, theirs.label_log_probs]
-    return _similarity(_shares_of_divergence(labels).sum(-1), "labels")
+    outcomes = [ours.outcome_log_probs, theirs.outcome_log_probs]
+    return _similarity(_shares_of_divergence(outcomes).sum(-1), _outcomes(ours))
+
+
+def _outcomes(ours: Observation) -> str:
+    return "labels" if ours.has_labels else "right answers and others"
 
 
 def _shares_of_divergence(log_probs: Sequence[Array]) -> Array:
@@ -61,13 +67,15 @@ def _similarity(nats: Array, over: str) -> Measurement:
 def label_total_variation(ours: Observation, theirs: Observation) -> Measurement:
     """Measure the total variation distance ½Σ|p − q| over the labels, in [0, 1].
 
+    On open tasks the two outcomes are a right answer and any other.
+
     Raises:
         ShapeError: The two did not answer the same queries.
     """
     require_same_cells(ours, theirs)
-    gap = np.abs(np.exp(ours.label_log_probs) - np.exp(theirs.label_log_probs))
+    gap = np.abs(np.exp(ours.outcome_log_probs) - np.exp(theirs.outcome_log_probs))
     return Measurement(
-        name="total variation, labels",
+        name=f"total variation, {_outcomes(ours)}",
         values=gap.sum(-1) / 2,
         unit="probability",
         zero="the same distribution",

@@ -7,6 +7,7 @@ claim's own measure, on calibration queries.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -106,12 +107,19 @@ class Equal:
         elif self.quantity == "change":
             values = total_variation(learned, base).values
         else:
-            gold = learned.gold[..., None]
-            log_probs = np.take_along_axis(learned.answer_log_probs, gold, axis=-1)
-            values = -log_probs[..., 0]
+            values = -learned.right_log_probs
         return np.asarray(values.mean(axis=1))
 
     def facts(self, icl: Observation, base: Observation) -> Mapping[str, float]:
-        """Give ICL's quantity, and that of the model that has learned nothing."""
+        """Give ICL's quantity, that of the model before training, and a bound.
+
+        The bound, ``hidden``, says by how much truncated answers may hide a difference
+        in change between GD and ICL. It is 0 if answers are kept whole.
+        """
         wanted, before = (self.amount(answers, base).mean() for answers in (icl, base))
-        return {"wanted": float(wanted), "before": float(before)}
+        hidden = 0.0
+        if self.quantity == "change":  # GD's error is taken to be as large as ICL's
+            change = total_variation(icl, base)
+            hidden = math.sqrt(2) * (change.mean - change.at_least().mean)
+        facts = {"wanted": wanted, "before": before, "hidden": hidden}
+        return {name: float(value) for name, value in facts.items()}

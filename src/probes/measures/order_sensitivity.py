@@ -41,11 +41,14 @@ def order_sensitivity(orders: Sequence[Observation]) -> Measurement:
 def label_order_sensitivity(orders: Sequence[Observation]) -> Measurement:
     """Measure Sen on the labels' renormalised probabilities only.
 
+    On open tasks the two outcomes are a right answer and any other.
+
     Raises:
         ShapeError: There are fewer than two orders, or they answer other queries.
     """
-    spread = _spread([np.exp(o.label_log_probs) for o in _checked(orders)]).sum(-1)
-    return _measured("order sensitivity, labels", spread, "probability")
+    spread = _spread([np.exp(o.outcome_log_probs) for o in _checked(orders)]).sum(-1)
+    over = "labels" if orders[0].has_labels else "right answers and others"
+    return _measured(f"order sensitivity, {over}", spread, "probability")
 
 
 def relative_order_sensitivity(

@@ -15,7 +15,7 @@ from probes.observations.observation import Observation, require_same_cells
 
 
 def accuracy(ours: Observation) -> Measurement:
-    """Measure how often the likeliest of all tokens is that of the right label.
+    """Measure how often the likeliest of all tokens begins a right answer.
 
     Returns:
         0 or 1 for each set and query; 1 is right.
@@ -23,11 +23,11 @@ def accuracy(ours: Observation) -> Measurement:
     Reference:
         Shen et al. 2024, arXiv:2310.08540: top-1 over the whole vocabulary.
     """
-    first = likeliest(ours, 1)[0][..., 0]
-    right = np.asarray(ours.label_tokens)[ours.gold]
+    first = likeliest(ours, 1)[0]  # (n_sets, n_queries, 1)
+    right = (first == ours.gold_tokens).any(axis=-1)
     return Measurement(
-        name="accuracy",
-        values=(first == right).astype(np.float64),
+        name="accuracy" if ours.has_labels else "accuracy of the first token",
+        values=right.astype(np.float64),
         unit="fraction",
         zero="never right",
         one="always right",
@@ -36,20 +36,31 @@ def accuracy(ours: Observation) -> Measurement:
 
 
 def label_accuracy(ours: Observation) -> Measurement:
-    """Measure how often the likeliest of the labels is the right one."""
-    right = ours.label_log_probs.argmax(axis=-1) == ours.gold
+    """Measure how often the answer is right.
+
+    With closed labels, the likeliest of the labels is the right one. On open tasks,
+    greedy decoding over the whole vocabulary gives a right answer and ends it.
+
+    Returns:
+        0 or 1 for each set and query; 1 is right. A fraction if answers are averaged.
+    """
     return Measurement(
-        name="label accuracy",
-        values=right.astype(np.float64),
+        name="label accuracy" if ours.has_labels else "exact-answer accuracy",
+        values=ours.is_right.astype(np.float64),
         unit="fraction",
         zero="never right",
         one="always right",
-        chance=1 / len(ours.label_tokens),
+        chance=_chance(ours),
     )
 
 
+def _chance(ours: Observation) -> float:
+    """Give the share of right answers by chance; no open answer is right by chance."""
+    return 1 / len(ours.label_tokens) if ours.has_labels else 0.0
+
+
 def accuracy_over_numbers(learned: Sequence[Observation]) -> Measurement:
-    """Average the label accuracy over numbers of demonstrations: the area of the curve.
+    """Average the accuracy over numbers of demonstrations: the area of the curve.
 
     Args:
         learned: One learner's answers to the same queries after 1, 2, 4, …
@@ -65,21 +76,27 @@ def accuracy_over_numbers(learned: Sequence[Observation]) -> Measurement:
     right = [label_accuracy(one) for one in learned]
     return replace(
         right[0],
-        name="label accuracy over numbers of demonstrations",
+        name=f"{right[0].name} over numbers of demonstrations",
         values=np.mean([one.values for one in right], axis=0),
     )
 
 
 def gold_probability(ours: Observation) -> Measurement:
-    """Measure the probability of the right label among the labels, in [0, 1]."""
-    chosen = np.take_along_axis(ours.label_log_probs, ours.gold[..., None], axis=-1)
+    """Measure the probability of a right answer, in [0, 1].
+
+    With closed labels it is that of the right label among the labels; on open tasks
+    that of all tokens of a right answer and its end.
+    """
+    log_probs, right = ours.outcome_log_probs, ours.right_outcome
+    chosen = np.take_along_axis(log_probs, right[..., None], axis=-1)
+    what = "label" if ours.has_labels else "answer"
     return Measurement(
-        name="probability of the right label",
+        name=f"probability of the right {what}",
         values=np.exp(chosen[..., 0]),
         unit="probability",
         zero="certainly wrong",
         one="certainly right",
-        chance=1 / len(ours.label_tokens),
+        chance=_chance(ours),
     )
 
 

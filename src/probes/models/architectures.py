@@ -134,16 +134,28 @@ LLAMA = Architecture(
     is_written_out=True,
 )
 HEAD_NORMS = ("self_attn.q_norm", "self_attn.k_norm")
-GEMMA = replace(LLAMA, model_types=("gemma",), is_written_out=False)
-QWEN3 = replace(GEMMA, model_types=("qwen3",), norms=(*HEAD_NORMS, *LLAMA.norms))
+GEMMA = replace(LLAMA, model_types=("gemma",))
+GEMMA3 = replace(
+    LLAMA,
+    model_types=("gemma3_text",),
+    norms=(
+        *HEAD_NORMS,
+        *LLAMA.norms,
+        "pre_feedforward_layernorm",
+        "post_feedforward_layernorm",
+    ),
+)
+QWEN3 = replace(LLAMA, model_types=("qwen3",), norms=(*HEAD_NORMS, *LLAMA.norms))
 OLMO2 = replace(
-    GEMMA,
+    LLAMA,
     model_types=("olmo2",),
     norms=(*HEAD_NORMS, "post_attention_layernorm", "post_feedforward_layernorm"),
+    is_written_out=False,
 )
 PHI3 = replace(
-    GEMMA,
+    OLMO2,
     model_types=("phi3",),
+    norms=LLAMA.norms,
     W_Q=None,
     W_K=None,
     W_V="qkv_proj",  # for now "W_V" moves the whole fused matrix of this architecture
@@ -202,7 +214,9 @@ GPT_NEOX = Architecture(
     embeddings=("gpt_neox.embed_in",),
 )
 
-ARCHITECTURES = (LLAMA, GEMMA, QWEN3, OLMO2, PHI3, OPT, GPTJ, GPT2, GPT_NEOX)
+ARCHITECTURES = (
+    LLAMA, GEMMA, GEMMA3, QWEN3, OLMO2, PHI3, OPT, GPTJ, GPT2, GPT_NEOX,
+)  # fmt: skip
 
 
 def described_architecture(model_type: str) -> Architecture | None:

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from probes.errors import ShapeError
 from probes.measurement import Array
 
+LEAST = 1e-300
+"""Stands for the probability 0, whose logarithm is not finite."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
@@ -20,10 +23,16 @@ class Observation:
     Attributes:
         arrays: Named arrays, each with leading axes (n_sets, n_queries).
             Text: ``log_probs`` (n_sets, n_queries, n_vocab), or for a large vocabulary
-            the arrays of ``truncation``, and ``gold`` (n_sets, n_queries), the right
-            label's index. Regression: ``predictions`` and ``answers`` (n_sets,
-            n_queries), ``sensitivities`` and ``queries`` (n_sets, n_queries, n_inputs);
-            queries that all sets share are stored once.
+            the arrays of ``truncation``. Closed labels: ``gold`` (n_sets, n_queries),
+            the right label's index, and if first tokens do not tell the labels apart
+            ``answer_log_probs`` (n_sets, n_queries, n_labels), of whole answers. Open
+            answers: ``gold_tokens`` (n_sets, n_queries, n_right), the first tokens of
+            the right answers, −1 for none; ``right_log_probs`` (n_sets, n_queries), the
+            log-probability of giving a right answer and ending it; ``is_right``
+            (n_sets, n_queries), whether greedy decoding does so. Regression:
+            ``predictions`` and ``answers`` (n_sets, n_queries), ``sensitivities`` and
+            ``queries`` (n_sets, n_queries, n_inputs); queries that all sets share are
+            stored once.
         facts: Plain values: chosen settings, label tokens, sizes of updates.
         key: The content key under which it is stored.
         parts: The answers of which this is the average, if they are truncated.
@@ -61,7 +70,12 @@ class Observation:
 
     @property
     def answer_log_probs(self) -> Array:
-        """Log-probabilities of the labels' tokens, (n_sets, n_queries, n_labels)."""
+        """Log-probabilities of the labels' answers, (n_sets, n_queries, n_labels).
+
+        Those of first tokens if these tell the labels apart, else of whole answers.
+        """
+        if "answer_log_probs" in self.arrays:
+            return self["answer_log_probs"].astype(np.float64)
         if self.is_whole:
             return self.log_probs[..., self.label_tokens]
         if self.parts:
@@ -79,14 +93,70 @@ class Observation:
         return np.asarray(labels - np.logaddexp.reduce(labels, axis=-1, keepdims=True))
 
     @property
+    def outcome_log_probs(self) -> Array:
+        """Log-probabilities of the answers that a query may have.
+
+        Closed labels: those among the labels. Open answers: a right answer, and
+        anything else. Shape (n_sets, n_queries, n_outcomes).
+        """
+        if self.has_labels:
+            return self.label_log_probs
+        right = self.right_log_probs
+        other = np.log(np.maximum(-np.expm1(np.minimum(right, 0.0)), LEAST))
+        return np.stack([right, other], axis=-1)
+
+    @property
+    def right_outcome(self) -> NDArray[Any]:
+        """The index of the right one among the outcomes, shape (n_sets, n_queries)."""
+        return self.gold if self.has_labels else np.zeros(self.shape[:2], np.int64)
+
+    @property
+    def right_log_probs(self) -> Array:
+        """Log-probabilities of right answers, (n_sets, n_queries), in nats."""
+        if not self.has_labels:
+            return self["right_log_probs"].astype(np.float64)
+        gold = self.gold[..., None]
+        right = np.take_along_axis(self.answer_log_probs, gold, axis=-1)
+        return np.asarray(right[..., 0])
+
+    @property
+    def is_right(self) -> NDArray[Any]:
+        """Whether each answer is right, shape (n_sets, n_queries).
+
+        Closed labels: the likeliest of the labels is the right one. Open answers:
+        greedy decoding gives a right answer exactly; a share if answers are averaged.
+        """
+        if not self.has_labels:
+            return self["is_right"]
+        return np.asarray(self.label_log_probs.argmax(axis=-1) == self.gold)
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether answers are a closed set of labels; other text answers are open."""
+        return "gold_tokens" not in self.arrays
+
+    @property
     def label_tokens(self) -> list[int]:
         """The first token of each label's answer."""
+        if "label_tokens" not in self.facts:
+            raise ShapeError(
+                "The observation has no labels: its answers are open words. Expected "
+                "a closed set of labels. Use a measure of right answers."
+            )
         return [int(t) for t in self.facts["label_tokens"]]
 
     @property
     def gold(self) -> NDArray[Any]:
         """The index of each query's right label, shape (n_sets, n_queries)."""
         return self["gold"]
+
+    @property
+    def gold_tokens(self) -> NDArray[Any]:
+        """First tokens of right answers, (n_sets, n_queries, n_right); −1 is none."""
+        if not self.has_labels:
+            return self["gold_tokens"]
+        first: NDArray[Any] = np.array(self.label_tokens)[self.gold]
+        return first[..., None]
 
     @property
     def n_vocab(self) -> int:

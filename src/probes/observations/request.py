@@ -207,7 +207,8 @@ class LearnerContext:
         """Draw the texts of the request and encode them for its model.
 
         Raises:
-            DataError: There are too few rows, or two labels begin with the same token.
+            DataError: There are too few rows, or the tokenizer merges an answer with
+                its prompt.
         """
         return EncodedPrompts.of(self.model, self.text_task())
 

@@ -18,6 +18,7 @@ from probes.cards import (
 )
 from probes.cell import Cell, Settings
 from probes.claims import ClaimCard
+from probes.data.right_answers import answers_declared_in
 from probes.data.row_files import SUFFIXES
 from probes.errors import OptionError, UnknownNameError
 from probes.models.files.converted_models import fetched_folder
@@ -81,7 +82,7 @@ class Grid:
             if claim.applies_to(model, dataset)
             for n in self.demonstrations or dataset.demonstrations_of(self.size)
             if n >= claim.least_demonstrations
-            for variant in claim.variants_of(self.size)
+            for variant in claim.variants_of(self.size, dataset)
         ]
 
 
@@ -189,11 +190,12 @@ def dataset_named(name: str) -> DatasetCard:
             f".csv file, or a folder with train and test files. Check the path."
         )
     if os.path.isdir(path) or path.suffix in SUFFIXES:
+        full = path.resolve()
         return DatasetCard(
-            name=_identifier(path.resolve().stem, name, DATASETS),
+            name=_identifier(full.stem, name, DATASETS),
             family="text",
             summary=f"Given as {name}.",
-            rows=TextRows(location=str(path.resolve())),
+            rows=TextRows(location=str(full), answers=answers_declared_in(full)),
         )
     raise UnknownNameError.of("dataset", name, (card.name for card in DATASETS))
 

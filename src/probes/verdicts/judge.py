@@ -40,6 +40,7 @@ class Judge(SecondaryResults):
 
     Attributes:
         judgement: The verdict; None until a judging method was called.
+        best: How GD at its best at the task would be judged, in a claim of likeness.
         lacking: The gain that was not clear enough, if the cell was dismissed for it.
     """
 
@@ -54,6 +55,7 @@ class Judge(SecondaryResults):
         self.design = design or GroupSequentialDesign(sizes=(cell.settings.n_sets,))
         super().__init__(alpha=self.design.nominal_level(ALPHA))
         self.judgement: Judgement | None = None
+        self.best: Judgement | None = None
         self.lacking: Measurement | None = None
 
     @property
@@ -97,7 +99,8 @@ class Judge(SecondaryResults):
             difference: 0 when the claim holds.
             margin: The largest mean that does not matter.
             best: The same difference of GD at its best at the task, if ``difference``
-                is of the GD that is nearest to ICL. It is shown and decides nothing.
+                is of the GD that is nearest to ICL. It is shown. If it would not be
+                refuted, the claim is not refuted either.
         """
         if best is not None:
             self._note_best(
@@ -135,7 +138,8 @@ class Judge(SecondaryResults):
             ceiling: The same similarity of ICL and ICL.
             margin: Share of the way from floor to ceiling that may be missing.
             best: The same similarity of GD at its best at the task, if ``similarity``
-                is of the GD that is nearest to ICL. It is shown and decides nothing.
+                is of the GD that is nearest to ICL. It is shown. If it would not be
+                refuted, the claim is not refuted either.
         """
         if best is not None:
             self._note_best(
@@ -225,9 +229,23 @@ class Judge(SecondaryResults):
         self._measured.append(measured)
         self._settle(judge_at_bounds(test, measured, alpha=self.alpha, **options))
 
+    def _chance_left(self) -> str:
+        """Say why GD may be like ICL although this GD is not; empty if nothing does."""
+        if self.unfinished:
+            return (
+                f"GD may still come nearer: {self.unfinished[0]}; a larger --effort may "
+                f"decide"
+            )
+        if self.best is not None and self.best.verdict != "refuted":
+            return (
+                "the GD nearest to ICL on calibration queries is refuted, but GD at its "
+                "best at the task is not"
+            )
+        return ""
+
     def _note_best(self, judgement: Judgement) -> None:
         """Show how GD at its best at the task would be judged."""
-        effect = judgement.effect
+        self.best, effect = judgement, judgement.effect
         self.secondary_effects.append(
             replace(
                 effect, name=f"{effect.name}: GD at its best at the task", sets=None
@@ -244,13 +262,8 @@ class Judge(SecondaryResults):
                 f"cell. Show the second measurement with judge.record(…), or write two "
                 f"claims."
             )
-        if judgement.verdict == "refuted" and self.unfinished:
-            judgement = replace(
-                judgement,
-                verdict="inconclusive",
-                reason=f"GD may still come nearer: {self.unfinished[0]}; a larger "
-                f"--effort may decide",
-            )
+        if judgement.verdict == "refuted" and (chance := self._chance_left()):
+            judgement = replace(judgement, verdict="inconclusive", reason=chance)
         self.judgement = judgement.adjusted_for(self.design)
         if judgement.p_supported is not None:
             self.record(self.design.remark(self.cell.settings.n_sets, ALPHA))

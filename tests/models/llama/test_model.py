@@ -29,6 +29,7 @@ from tests.support.gradient_receivers import collect_into
 from tests.support.llamas import (
     FAMILY,
     GROUPS,
+    ROUNDED_SCALES,
     TOLERANCE,
     built,
     disturbed,
@@ -133,7 +134,9 @@ def test_gradients_are_those_of_the_library_s_modules(
         assert float((losses[run] - loss).detach().abs()) <= 1e-10
         for name, gradient in zip(own, theirs, strict=True):
             found = gradients[name] if n_runs == 1 else gradients[name][run]
-            assert float((found - gradient).abs().max()) <= 1e-10, name
+            is_rounded = kind in ROUNDED_SCALES and "norm" in name
+            close = 1e-7 if is_rounded else 1e-10
+            assert float((found - gradient).abs().max()) <= close, name
 
 
 @pytest.mark.parametrize(
@@ -159,7 +162,7 @@ def test_rotating_complex_numbers_changes_no_score() -> None:
     torch.manual_seed(0)
     theta = torch.randn(1, 9, 4).repeat(1, 1, 2)
     heads = torch.randn(2, 2, 9, 3, 8)
-    angles = RotaryAngles.of(theta.cos(), theta.sin())
+    angles = RotaryAngles.of(theta.cos(), theta.sin(), query_scale=1.0)
 
     def plainly(x: Tensor) -> Tensor:
         swapped = torch.cat((-x[..., 4:], x[..., :4]), dim=-1)

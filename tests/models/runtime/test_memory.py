@@ -127,7 +127,7 @@ def test_training_without_room_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
         read_rows(dataset_named("hmm"), None), SETTINGS, n_demonstrations=2
     )
     labels = verbalize(model.tokenizer, task)
-    learner = GradientLearner(rates=(0.1,), passes=(1,))
+    learner = GradientLearner(rate=0.1, passes=1)
     batches = encode_label_batches(
         model, EncodedPrompts.of(model, task, labels), task.demonstrations
     )

@@ -45,7 +45,7 @@ from tests.support.trainings import RUNS
 N_THREADS = 3
 LEARNERS = {
     **PLAIN,
-    "lora": GradientLearner(rates=(0.1,), passes=(3,), weights="lora@all"),
+    "lora": GradientLearner(rate=0.1, passes=3, weights="lora@all"),
 }
 
 
@@ -218,7 +218,7 @@ def test_runs_in_threads_take_the_steps_of_runs_in_turn(name: str) -> None:
     model = CausalLM(built("tied"), None)
     trainer = trainer_for(model, LEARNERS[name].training, batches())
     assert [len(g) for g in trainer.groups(RUNS)] == [N_THREADS] * 2
-    assert [len(s) for s in trainer.stacks(RUNS)] == [1] * 6
+    assert [len(s) for s in trainer.run_groups.stacks(RUNS)] == [1] * 6
     before = model.n_forward
     many = trainer.run(RUNS, 3)
     n_passes = model.n_forward - before
@@ -232,16 +232,6 @@ def test_runs_in_threads_take_the_steps_of_runs_in_turn(name: str) -> None:
 
 
 @pytest.mark.usefixtures("alone")
-def test_losses_in_threads_are_those_of_runs_in_turn() -> None:
-    model = CausalLM(built("grouped_queries"), None)
-    trainer = trainer_for(model, LEARNERS["sgd_fixed"].training, batches())
-    many, _ = trainer.losses(RUNS, (1, 3), batches())
-    torch.set_num_threads(1)
-    ones = [trainer.losses([run], (1, 3), batches())[0] for run in RUNS]
-    assert np.array_equal(many, np.concatenate(ones))
-
-
-@pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize("name", ["gd", "lora"])
 def test_memory_is_checked_once_for_all_runs_at_once(name: str) -> None:
     """Also for a vanishing update, whose gradient is computed without another copy."""
@@ -250,8 +240,8 @@ def test_memory_is_checked_once_for_all_runs_at_once(name: str) -> None:
     tiny = [TrainingRun(index=0, rate=1e-40, seed=0)] * 2
     with mock.patch.object(RunGroups, "require_memory") as asked:
         assert all("vanishes" in failure for failure in trainer.run(tiny, 1).failures)
-        trainer.losses(RUNS, (1,), batches())
-        trainer.run(tiny[:1], 1, after_pass=lambda *_: None)
+        trainer.run(RUNS, 1)
+        trainer.run(tiny[:1], 1)
     assert asked.call_args_list == [mock.call(2), mock.call(N_THREADS), mock.call(1)]
 
 

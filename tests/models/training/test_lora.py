@@ -33,7 +33,7 @@ RUNS = [TrainingRun(index=index, rate=0.5, seed=0) for index in range(2)]
 
 def learner(**given: Any) -> GradientLearner:
     return GradientLearner(
-        **{"rates": (0.5,), "passes": (3,), "weights": "lora@middle", **given}
+        **{"rate": 0.5, "passes": 3, "weights": "lora@middle", **given}
     )
 
 

@@ -45,8 +45,9 @@ def log_probs_with(
     state: States,
     *,
     form: Form,
+    n_after: Sequence[int] | None = None,
 ) -> LogProbs:
-    """Answer prompts while the last token's hidden state after a layer is patched.
+    """Answer prompts while one token's hidden state after a layer is patched.
 
     Args:
         model: The loaded model.
@@ -54,16 +55,19 @@ def log_probs_with(
         layer: From 0.
         state: Shape (d_model,).
         form: "replaced" replaces the token's own state, "added" adds to it.
+        n_after: Tokens of each prompt that come after the patched one; None patches
+            the last tokens.
 
     Returns:
         Natural logarithms, shape (n_prompts, n_vocab), float32.
     """
-    answers = []
+    answers, after = [], torch.tensor(n_after or [0] * len(prompts))
     for batch in in_batches(prompts):
         ids, lengths = padded(batch, model.device)
         last = lengths - 1
         columns = torch.unique(last)  # sorted
-        patch = _patch_at(last, state, form)
+        own, after = after[: len(batch)], after[len(batch) :]
+        patch = _patch_at(last - own.to(last), state, form)
         with (
             torch.inference_mode(),
             hooked(model.model, "layer_output", patch, layers=[layer]),
@@ -75,14 +79,14 @@ def log_probs_with(
     return np.asarray(log_probs.float().cpu().numpy(), dtype=np.float32)
 
 
-def _patch_at(last: Tensor, state: States, form: Form) -> Act:
-    """Make the act that patches each prompt's last token, at ``last`` (n_prompts,)."""
+def _patch_at(at: Tensor, state: States, form: Form) -> Act:
+    """Make the act that patches each prompt's token at ``at`` (n_prompts,)."""
 
     def patch(visit: Visit) -> Tensor:
-        rows = torch.arange(len(last), device=last.device)
+        rows = torch.arange(len(at), device=at.device)
         hidden = visit.tensor.clone()
         given = torch.from_numpy(state).to(hidden)
-        hidden[rows, last] = given if form == "replaced" else hidden[rows, last] + given
+        hidden[rows, at] = given if form == "replaced" else hidden[rows, at] + given
         return hidden
 
     return patch

@@ -55,7 +55,9 @@ class CausalLM(LibraryForward):
         self.count(2 if is_llama_family(self.model) else 0)
         return llama_if_equivalent(self.model)
 
-    def next_token_log_probs(self, prompts: Sequence[Prompt]) -> LogProbs:
+    def next_token_log_probs(
+        self, prompts: Sequence[Prompt], n_read: Sequence[int] | None = None
+    ) -> LogProbs:
         """Compute the next-token log-probabilities after each prompt.
 
         The tokens that all prompts begin with are run once; all prompts share their
@@ -63,14 +65,20 @@ class CausalLM(LibraryForward):
 
         Args:
             prompts: Token ids, at least one token each.
+            n_read: After how many of its last tokens each prompt is answered; None:
+                only after the last one.
 
         Returns:
-            Natural logarithms, shape (n_prompts, n_vocab), float32.
+            Natural logarithms, shape (n_answers, n_vocab), float32, prompt by prompt.
 
         Raises:
             NumericsError: The model answered NaN or infinite logits.
         """
-        return self.log_probs_of_groups([prompts])[0]
+        if self.fast_path is None:
+            return self.log_probs_by_library(prompts, n_read)
+        own = None if n_read is None else [n_read]
+        answers: LogProbs = self._ask([prompts], self._tuned, own)[0][0]
+        return answers
 
     def log_probs_of_groups(self, groups: Sequence[Sequence[Prompt]]) -> list[LogProbs]:
         """Do the same for several groups of prompts, each with its own beginning.
@@ -86,16 +94,20 @@ class CausalLM(LibraryForward):
         return [answers[0] for answers in self._ask(groups, self._tuned)]
 
     def log_probs_of_stack(
-        self, weights: Mapping[str, Tensor], prompts: Sequence[Prompt]
+        self,
+        weights: Mapping[str, Tensor],
+        prompts: Sequence[Prompt],
+        n_read: Sequence[int] | None = None,
     ) -> LogProbs:
         """Ask the same prompts under every member of a stack of weights.
 
         Args:
             weights: By name, shape (n_stacks, …).
             prompts: Token ids, at least one token each.
+            n_read: As in :meth:`next_token_log_probs`.
 
         Returns:
-            Shape (n_stacks, n_prompts, n_vocab).
+            Shape (n_stacks, n_answers, n_vocab).
 
         Raises:
             NumericsError: The model answered NaN or infinite logits.
@@ -104,21 +116,24 @@ class CausalLM(LibraryForward):
             answers = []
             for member in range(len(next(iter(weights.values())))):
                 with self.tuned({name: w[member] for name, w in weights.items()}):
-                    answers.append(self.log_probs_by_library(prompts))
+                    answers.append(self.log_probs_by_library(prompts, n_read))
             return np.stack(answers)
-        stacks = split_stack(weights)
+        stacks, own = split_stack(weights), None if n_read is None else [n_read]
         answers = run_in_threads(
-            lambda stack: self._ask([prompts], unstacked(stack))[0],
+            lambda stack: self._ask([prompts], unstacked(stack), own)[0],
             stacks,
             n=n_threads_for(self.n_weight_bytes, self.device),
         )
         return np.concatenate(answers)
 
     def _ask(
-        self, groups: Sequence[Sequence[Prompt]], weights: Mapping[str, Tensor]
+        self,
+        groups: Sequence[Sequence[Prompt]],
+        weights: Mapping[str, Tensor],
+        n_read: Sequence[Sequence[int]] | None = None,
     ) -> list[LogProbs]:
         assert self.fast_path is not None
         with torch.inference_mode():
-            answers, n_passes = ask(self.fast_path, groups, weights)
+            answers, n_passes = ask(self.fast_path, groups, weights, n_read)
         self.count(n_passes)
         return answers

@@ -87,31 +87,39 @@ class LibraryForward:
             input_ids=ids, use_cache=True, logits_to_keep=1
         ).past_key_values
 
-    def log_probs_by_library(self, prompts: Sequence[Prompt]) -> LogProbs:
+    def log_probs_by_library(
+        self, prompts: Sequence[Prompt], n_read: Sequence[int] | None = None
+    ) -> LogProbs:
         """Compute next-token log-probabilities, the common beginning only once.
 
         Args:
             prompts: Token ids, at least one token each.
+            n_read: After how many of its last tokens each prompt is answered; None:
+                only after the last one.
 
         Returns:
-            Natural logarithms, shape (n_prompts, n_vocab), float32.
+            Natural logarithms, shape (n_answers, n_vocab), float32, prompt by prompt.
 
         Raises:
             NumericsError: The model answered NaN or infinite logits.
         """
-        shared = shared_prefix_length(prompts)
+        n_read = n_read or [1] * len(prompts)
+        shared = shared_prefix_length(prompts, max(n_read))
         prefix = list(prompts[0][:shared])
         with torch.inference_mode():
             cache = self.prefill(prefix) if prefix else None
             by_prompt: dict[int, LogProbs] = {}
 
             def answer(chunk: Sequence[int]) -> Tensor:
-                return self._answer([prompts[i][shared:] for i in chunk], cache, shared)
+                suffixes = [prompts[i][shared:] for i in chunk]
+                return self._answer(suffixes, cache, shared, [n_read[i] for i in chunk])
 
             for chunk in _by_length([p[shared:] for p in prompts], shared):
                 for part, answers in with_oom_backoff(chunk, answer, what="one prompt"):
-                    by_prompt.update(zip(part, log_probs_of(answers), strict=True))
-        return np.stack([by_prompt[i] for i in range(len(prompts))])
+                    ends = np.cumsum([n_read[i] for i in part])[:-1]
+                    own = np.split(log_probs_of(answers), ends)
+                    by_prompt.update(zip(part, own, strict=True))
+        return np.concatenate([by_prompt[i] for i in range(len(prompts))])
 
     def _run(self, **inputs: Any) -> Any:
         self.count(1)
@@ -119,11 +127,22 @@ class LibraryForward:
             return self.model(**inputs)
         return functional_call(self.model, dict(self._tuned), kwargs=inputs)
 
-    def _answer(self, suffixes: list[Prompt], cache: Any, shared: int) -> Tensor:
-        """Form the logits after each suffix of a cached prefix of ``shared`` tokens."""
+    def _answer(
+        self, suffixes: list[Prompt], cache: Any, shared: int, n_read: Sequence[int]
+    ) -> Tensor:
+        """Form the logits after each suffix of a cached prefix of ``shared`` tokens.
+
+        Returns:
+            Shape (n_answers, n_vocab), suffix by suffix.
+        """
         ids, lengths = padded(suffixes, self.device)
-        last = lengths - 1
-        positions = torch.unique(last)  # sorted
+        places = [
+            (row, len(suffix) - back)
+            for row, (suffix, n) in enumerate(zip(suffixes, n_read, strict=True))
+            for back in range(n, 0, -1)
+        ]
+        rows, read = torch.tensor(places, device=self.device).T.contiguous()
+        positions = torch.unique(read)  # sorted
         options: dict[str, Any] = {}
         if cache is not None:
             steps = torch.arange(ids.shape[1], device=self.device)
@@ -137,8 +156,7 @@ class LibraryForward:
                 "position_ids": (shared + steps).expand(len(suffixes), -1),
             }
         logits = self.logits(ids, positions, **options)
-        column = torch.searchsorted(positions, last)
-        return logits[torch.arange(len(suffixes), device=self.device), column]
+        return logits[rows, torch.searchsorted(positions, read)]
 
 
 def expanded(cache: Any, n_prompts: int) -> Any:

@@ -6,14 +6,16 @@ Read the modules in this order.
 
 The model:
 
-- ``model``: Llama, Mistral and Qwen2 as functions of their weights.
+- ``model``: Llama, Mistral, Qwen and Gemma as functions of their weights.
 - ``attention_layout``: what the model asks of its input.
-- ``architecture``: which models of the library this code is right for.
+- ``architecture``: which models this code is right for, and how they are built.
 - ``rotary``: rotary position embeddings.
 - ``rms_norm``: RMS normalization and its gradient.
+- ``activation``: functions of single numbers, and their gradients.
 - ``linear_maps``: the weights by name, and products with them.
 - ``axes``: splitting axes, selecting tokens, and products of stacks.
 - ``prepacked_linear``: products with frozen weights.
+- ``dense_linear``: products with weights that training moves.
 
 Inference, for prompts that share a prefix:
 

@@ -1,7 +1,8 @@
-"""Splitting axes, selecting tokens, and products of stacks that share a member."""
+"""Splitting axes, selecting tokens, and arithmetic of stacks that share a member."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -10,6 +11,16 @@ def split(tensor: Tensor, axis: int, *sizes: int) -> Tensor:
     """Split an axis into several. One of the sizes may be −1, for what remains."""
     axis %= tensor.dim()
     return tensor.reshape(*tensor.shape[:axis], *sizes, *tensor.shape[axis + 1 :])
+
+
+def interleave_halves(tensor: Tensor) -> Tensor:
+    """Interleave the two halves of the last axis."""
+    return split(tensor, -1, 2, -1).transpose(-1, -2).flatten(-2)
+
+
+def part_halves(tensor: Tensor) -> Tensor:
+    """Undo :func:`interleave_halves`."""
+    return split(tensor, -1, -1, 2).transpose(-1, -2).flatten(-2)
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:
@@ -37,3 +48,18 @@ def select_tokens(tokens: Tensor, rows: Tensor) -> Tensor:
         return tokens[:, rows[0]]
     stack = torch.arange(len(rows), device=rows.device)[:, None]
     return tokens.expand(len(rows), *tokens.shape[1:])[stack, rows]
+
+
+def plus(new: Tensor, other: Tensor) -> Tensor:
+    """Add to a tensor that nothing else uses: in place, if the sum has its shape."""
+    return new.add_(other) if _fits(new, other) else new + other
+
+
+def times(new: Tensor, other: Tensor) -> Tensor:
+    """Multiply a tensor that nothing else uses (see :func:`plus`)."""
+    return new.mul_(other) if _fits(new, other) else new * other
+
+
+def _fits(new: Tensor, other: Tensor) -> bool:
+    """Check that a sum or product of both has the first one's shape."""
+    return np.broadcast_shapes(new.shape, other.shape) == tuple(new.shape)

@@ -6,12 +6,13 @@ the weight, and only then may it be changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from probes.models.llama.activation import cap_logits, cap_logits_backward
 from probes.models.llama.axes import select_tokens, split
 from probes.models.llama.backward_parts import (
     Backward,
@@ -33,7 +34,7 @@ class BackwardPass:
         llama: The model.
         weights: Those that are trained, as in ``Llama.logits``.
         attention: Which token attends to which.
-        angles: The rotary angles of the tokens.
+        angles: The tokens' rotary angles in every layer.
         receive: Called with each gradient, in the weight's shape. It may change the
             weight in place.
         known: By name, results of the lowest layer's matrices that training does not
@@ -45,7 +46,7 @@ class BackwardPass:
         llama: Llama,
         weights: NamedWeights,
         attention: PackedAttention,
-        angles: RotaryAngles,
+        angles: Sequence[RotaryAngles],
         receive: GradientReceiver,
         *,
         known: NamedWeights,
@@ -79,9 +80,12 @@ class BackwardPass:
         logits, head_backward = self.parts.linear(
             normalized, self.llama.head, norm_backward is not None, of_rows=True
         )
+        cap = self.llama.design.logit_cap
+        logits = cap_logits(logits, cap)
 
         def backward(gradient: Tensor) -> None:
             gradient = self.sequences.in_lines(gradient.to(logits.dtype), of_rows=True)
+            gradient = cap_logits_backward(gradient, logits, cap)
             below = through(head_backward, gradient)
             below = through(norm_backward, below)
             while layers:
@@ -97,20 +101,24 @@ class BackwardPass:
     ) -> tuple[Tensor, Backward]:
         """Run a layer, the last one only at the tokens that are read."""
         at, of_rows = f"model.layers.{layer}.", layer == self.llama.n_layers - 1
-        parts = self.parts
+        parts, design = self.parts, self.llama.design
         normalized, first_norm = parts.norm(hidden, at + "input_layernorm", wanted)
         seen, attention = self._attention(layer, normalized, first_norm is not None)
         middle, projection = parts.linear(
             seen, at + "self_attn.o_proj", attention is not None, of_rows=of_rows
         )
+        middle, projection = parts.output_norm(
+            middle, at, design.norm_after_attention, projection
+        )
         middle = middle.add_(select_tokens(hidden, self.rows) if of_rows else hidden)
         is_middle_wanted = wanted or projection is not None
         normalized, second_norm = parts.norm(
-            middle, at + "post_attention_layernorm", is_middle_wanted
+            middle, at + design.norm_before_mlp, is_middle_wanted
         )
         output, mlp = parts.mlp(
             at + "mlp.", normalized, second_norm is not None, of_rows=of_rows
         )
+        output, mlp = parts.output_norm(output, at, design.norm_after_mlp, mlp)
         output = output.add_(middle)
         if not is_middle_wanted and mlp is None:
             return output, None
@@ -134,9 +142,11 @@ class BackwardPass:
     ) -> tuple[Tensor, Backward]:
         """Attend, in the last layer only from the tokens that are read."""
         at = f"model.layers.{layer}.self_attn."
-        window, of_rows = self.llama.windows[layer], layer == self.llama.n_layers - 1
-        query, to_query = self._query(x, at + "q_proj", wanted, of_rows)
-        key, to_key = self.parts.rotated_heads(x, at + "k_proj", self.angles, wanted)
+        of_rows = layer == self.llama.n_layers - 1
+        query, to_query = self._query(layer, x, at + "q_proj", wanted)
+        key, to_key = self.parts.rotated_heads(
+            x, at + "k_proj", self.angles[layer], wanted
+        )
         of_scores = not (to_query is None and to_key is None)
         is_frozen = not wanted and not of_scores
         if of_rows and is_frozen and self._can_apply_values_late(at + "v_proj"):
@@ -146,7 +156,7 @@ class BackwardPass:
             query,
             key,
             split(value, -1, -1, self.llama.d_head),
-            window=window,
+            window=self.llama.design.windows[layer],
             of_rows=of_rows,
             of_scores=of_scores,
         )
@@ -167,10 +177,11 @@ class BackwardPass:
         return seen, backward
 
     def _query(
-        self, x: Tensor, name: str, wanted: bool, of_rows: bool
+        self, layer: int, x: Tensor, name: str, wanted: bool
     ) -> tuple[Tensor, Backward]:
-        """Compute scaled queries, of all tokens or of those that are read."""
-        angles = self.angles.scaled_for_queries
+        """Compute scaled queries, in the last layer of the tokens that are read."""
+        angles = self.angles[layer].scaled_for_queries
+        of_rows = layer == self.llama.n_layers - 1
         if of_rows:
             x = select_tokens(x, self.rows)
             angles = angles.map(lambda t: select_tokens(t, self.rows))
@@ -187,7 +198,7 @@ class BackwardPass:
         """Apply a stack of W_V after attention: to what is read, not to all tokens."""
         llama, name = self.llama, f"model.layers.{layer}.self_attn.v_proj"
         seen = self.attention.attend_from_rows(
-            query, key, x[:, :, None], layer=layer, window=llama.windows[layer]
+            query, key, x[:, :, None], layer=layer, window=llama.design.windows[layer]
         )
         seen = self.sequences.by_stack(seen, of_rows=True)
         values = llama.apply_values(seen, name, self.weights)
@@ -217,6 +228,10 @@ class BackwardPass:
         self.parts.embedding_gradient = None
         assert gradient is not None
         is_stack = self.parts.is_stack(EMBEDDING)
+        gradient = self.llama.scale_embedded(gradient)
+        padding = self.llama.model.model.embed_tokens.padding_idx
+        if padding is not None:  # the library's lookup learns nothing from it
+            gradient.masked_fill_((ids == padding)[..., None], 0.0)
         rows, added = (t if is_stack else t.flatten(0, 1) for t in (ids, gradient))
         if of_head is not None:
             self._receive(EMBEDDING, replace(of_head, rows=rows, added=added))

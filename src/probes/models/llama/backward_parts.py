@@ -10,15 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 - its usual name
 
-from probes.models.llama.axes import split
+from probes.models.llama.architecture import head_norm_of
+from probes.models.llama.axes import part_halves, split
 from probes.models.llama.linear_maps import EMBEDDING, NamedWeights
 from probes.models.llama.model import Llama
 from probes.models.llama.packed_sequences import PackedSequences
-from probes.models.llama.rms_norm import rms_normalize, rms_normalize_backward
+from probes.models.llama.rms_norm import rms_normalize_backward
 from probes.models.llama.rotary import RotaryAngles
 from probes.models.weights.gradients import (
     Gradient,
@@ -111,26 +110,47 @@ class LayerParts:
 
         return output, backward
 
-    def norm(self, x: Tensor, name: str, wanted: bool) -> tuple[Tensor, Backward]:
-        """Normalize as the library does: in float32, whatever the precision."""
-        name += ".weight"
-        normalized, inverse = rms_normalize(x, self.llama.epsilon)
-        scale, is_trained = self.llama.weight(name, self.weights), name in self.weights
-        by = scale if scale.dim() == 1 else scale[:, None]
-        output = normalized * by
+    def norm(
+        self, x: Tensor, name: str, wanted: bool, *, is_interleaved: bool = False
+    ) -> tuple[Tensor, Backward]:
+        """Normalize as ``Llama.norm`` does."""
+        rms_norm, name = self.llama.rms_norm, name + ".weight"
+        normalized, inverse = rms_norm.normalize(x)
+        scale = self.llama.weight(name, self.weights)
+        by = rms_norm.factor(x, scale, is_interleaved=is_interleaved)
+        output, is_trained = (normalized * by).to(x.dtype), name in self.weights
         if not wanted and not is_trained:
             return output, None
 
         def backward(gradient: Tensor) -> Tensor | None:
-            of_x = None
+            gradient, of_x = gradient.to(normalized.dtype), None
             if wanted:
                 of_x = rms_normalize_backward(gradient * by, x, normalized, inverse)
             if is_trained:
-                is_stack = scale.dim() == 2
-                self.send(name, bias_gradient(gradient * normalized, x, is_stack))
+                axes = [i for i in range(x.dim() - 1) if i or by.dim() == 1]
+                of_scale = (gradient * normalized).sum(axes).to(x.dtype)
+                self.send(name, part_halves(of_scale) if is_interleaved else of_scale)
             return of_x
 
         return output, backward
+
+    def output_norm(
+        self, x: Tensor, at: str, name: str | None, below: Backward
+    ) -> tuple[Tensor, Backward]:
+        """Normalize the output of a part; a gradient goes on to ``below``.
+
+        Args:
+            x: The output.
+            at: The path of the layer.
+            name: The norm within the layer; None if there is none.
+            below: The part's own backward function.
+        """
+        if name is None:
+            return x, below
+        normalized, norm_backward = self.norm(x, at + name, below is not None)
+        if norm_backward is None:
+            return normalized, None
+        return normalized, lambda gradient: through(below, norm_backward(gradient))
 
     def mlp(
         self, at: str, x: Tensor, wanted: bool, *, of_rows: bool
@@ -138,7 +158,7 @@ class LayerParts:
         """Compute the MLP whose weights' names begin with ``at``."""
         gate, gate_backward = self.linear(x, at + "gate_proj", wanted, of_rows=of_rows)
         up, up_backward = self.linear(x, at + "up_proj", wanted, of_rows=of_rows)
-        activated = F.silu(gate)
+        activated = self.llama.activation.apply(gate)
         is_inside = gate_backward is not None or up_backward is not None
         output, down_backward = self.linear(
             activated * up, at + "down_proj", is_inside, of_rows=of_rows
@@ -153,7 +173,7 @@ class LayerParts:
             of_x = through(up_backward, activated.mul_(of_product))
             if gate_backward is None:
                 return of_x
-            of_gate = torch.ops.aten.silu_backward(of_product.mul_(up), gate)
+            of_gate = self.llama.activation.backward(of_product.mul_(up), gate)
             return add_gradients(gate_backward(of_gate), of_x)
 
         return output, backward
@@ -171,6 +191,10 @@ class LayerParts:
         output, linear_backward = self.linear(x, name, wanted, of_rows=of_rows)
         heads = split(output, -1, -1, self.llama.d_head)
         is_interleaved = self.llama.is_interleaved(x, name, self.weights)
+        if self.llama.design.has_head_norms:
+            heads, linear_backward = self._normalized_heads(
+                heads, head_norm_of(name), linear_backward, is_interleaved
+            )
         rotated = angles.rotate(heads, is_interleaved=is_interleaved)
         if linear_backward is None:
             return rotated, None
@@ -180,6 +204,22 @@ class LayerParts:
             return linear_backward(of_heads.flatten(2))
 
         return rotated, backward
+
+    def _normalized_heads(
+        self, heads: Tensor, name: str, below: Backward, is_interleaved: bool
+    ) -> tuple[Tensor, Backward]:
+        """Normalize heads; a gradient goes on to ``below``, flattened."""
+        normalized, norm_backward = self.norm(
+            heads, name, below is not None, is_interleaved=is_interleaved
+        )
+        if norm_backward is None:
+            return normalized, None
+
+        def backward(gradient: Tensor) -> Tensor | None:
+            of_heads = norm_backward(split(gradient, -1, *heads.shape[-2:]))
+            return None if of_heads is None else through(below, of_heads.flatten(2))
+
+        return normalized, backward
 
 
 def through(backward: Backward, gradient: Tensor | None) -> Tensor | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,10 @@ MIN_TOKENS_TO_PACK = 2048
 
 
 def ask(
-    llama: Llama, groups: Sequence[Sequence[Prompt]], weights: NamedWeights
+    llama: Llama,
+    groups: Sequence[Sequence[Prompt]],
+    weights: NamedWeights,
+    n_read: Sequence[Sequence[int]] | None = None,
 ) -> tuple[list[LogProbs], int]:
     """Ask groups of prompts, computing each group's common prefix once.
 
@@ -45,15 +49,20 @@ def ask(
         llama: The model.
         groups: At least one prompt each, of at least one token.
         weights: They replace the model's own, and may be stacked.
+        n_read: After how many of its last tokens each prompt is answered; None: only
+            after the last one.
 
     Returns:
-        For each group natural logarithms, shape (n_stacks, n_prompts, n_vocab),
-        float32; and the number of passes.
+        For each group natural logarithms, shape (n_stacks, n_answers, n_vocab),
+        float32, prompt by prompt; and the number of passes.
 
     Raises:
         NumericsError: The model answered NaN or infinite logits.
     """
-    trees = [build_prefix_tree(group, prompts) for group, prompts in enumerate(groups)]
+    trees = [
+        build_prefix_tree(group, prompts, n_read[group] if n_read else None)
+        for group, prompts in enumerate(groups)
+    ]
     n_tokens = sum(tree.n_tokens for tree in trees)
     if weights and llama.n_stacks(weights) == 1 and n_tokens >= MIN_TOKENS_TO_PACK:
         llama, weights = llama.with_weights(weights), {}
@@ -77,13 +86,17 @@ def _ask(
     n = n_threads_for(llama.n_bytes, llama.device)
     pass_lists = list(_plan_passes(trees, max_tokens, n))
     answers = _empty_answers(llama, trees, weights)
+    places = {tree.group: _places(tree) for tree in trees}
 
     def run_pass(
         part: Sequence[PrefixTree], after: PrefixAttention | None
     ) -> PrefixAttention:
         attention, log_probs = _answer(llama, part, after, weights)
-        for i, tree in enumerate(part):
-            answers[tree.group][:, tree.indices] = log_probs[:, i]
+        done = 0
+        for tree in part:
+            rows = [row for i in tree.indices for row in places[tree.group][i]]
+            answers[tree.group][:, rows] = log_probs[:, done : done + len(rows)]
+            done += len(rows)
         return attention
 
     def run_lists(some: Sequence[list[Sequence[PrefixTree]]]) -> None:
@@ -101,13 +114,20 @@ def _ask(
     return [answers[group] for group in range(len(trees))], sum(map(len, pass_lists))
 
 
+def _places(tree: PrefixTree) -> dict[int, range]:
+    """Find the answers of each prompt among its group's, prompt by prompt."""
+    n_read = dict(zip(tree.indices, tree.n_read, strict=True))
+    ends = list(accumulate(n_read[i] for i in range(len(n_read))))
+    return {i: range(end - n_read[i], end) for i, end in enumerate(ends)}
+
+
 def _empty_answers(
     llama: Llama, trees: Sequence[PrefixTree], weights: NamedWeights
 ) -> dict[int, LogProbs]:
     n_vocab = len(llama.weight(llama.head + ".weight", {}))
     n_stacks = llama.n_stacks(weights)
     return {
-        tree.group: np.empty((n_stacks, len(tree.suffixes), n_vocab), dtype=np.float32)
+        tree.group: np.empty((n_stacks, sum(tree.n_read), n_vocab), dtype=np.float32)
         for tree in trees
     }
 
@@ -118,11 +138,10 @@ def _answer(
     after: PrefixAttention | None,
     weights: NamedWeights,
 ) -> tuple[PrefixAttention, LogProbs]:
-    """Run one pass; answers have shape (n_stacks, n_trees, n_suffixes, n_vocab)."""
+    """Run one pass; answers have shape (n_stacks, n_answers, n_vocab), tree by tree."""
     attention = PrefixAttention.of(trees, llama.device, after=after)
     hidden = llama.embed(attention.layout.ids, weights)
-    answers = log_probs_of(llama.logits(hidden, attention, weights))
-    return attention, answers.reshape(len(answers), len(trees), -1, answers.shape[-1])
+    return attention, log_probs_of(llama.logits(hidden, attention, weights))
 
 
 def _plan_passes(

@@ -8,8 +8,8 @@ from typing import Self
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 - its usual name
 
+from probes.models.llama.dense_linear import dense_product, dense_product_backward
 from probes.models.llama.prepacked_linear import PrepackedWeight, prepack
 
 EMBEDDING = "model.embed_tokens.weight"
@@ -79,7 +79,7 @@ class LinearMaps:
         if prepacked is not None:
             return prepacked(x, bias)
         if weight.dim() == 2 and (bias is None or bias.dim() == 1):
-            return F.linear(x, weight, bias)
+            return dense_product(x, weight, bias)
         product = x @ weight.transpose(-1, -2)
         if bias is None:
             return product
@@ -92,7 +92,10 @@ class LinearMaps:
         prepacked = self._find_prepacked(gradient, name, weights)
         if prepacked is not None:
             return prepacked.backward(gradient)
-        return gradient @ self.weight(name + ".weight", weights)
+        weight = self.weight(name + ".weight", weights)
+        if weight.dim() == 2:
+            return dense_product_backward(gradient, weight)
+        return gradient @ weight
 
     def _find_prepacked(
         self, x: Tensor, name: str, weights: NamedWeights

@@ -1,4 +1,4 @@
-"""Llama, Mistral and Qwen2 as functions of their weights.
+"""Llama, Mistral, Qwen and Gemma as functions of their weights.
 
 Runs whose weights differ are computed side by side, what they share is computed once,
 and the last layer computes only the tokens that are read. An ``AttentionLayout`` says
@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
-from probes.models.llama.architecture import attention_windows
+from probes.models.llama.activation import ACTIVATIONS, cap_logits
+from probes.models.llama.architecture import Design, head_norm_of
 from probes.models.llama.attention_layout import AttentionLayout
-from probes.models.llama.axes import select_tokens, split
+from probes.models.llama.axes import plus, select_tokens, split, times
 from probes.models.llama.linear_maps import EMBEDDING, LinearMaps, NamedWeights
-from probes.models.llama.rms_norm import rms_normalize
+from probes.models.llama.rms_norm import RMSNorm
 from probes.models.llama.rotary import RotaryAngles
 from probes.models.weights.parameter_groups import lowest_layer
 
@@ -43,8 +43,11 @@ class Llama(LinearMaps):
         self.d_head = int(
             getattr(config, "head_dim", None) or config.hidden_size // self.n_heads
         )
-        self.epsilon = float(config.rms_norm_eps)
-        self.windows = attention_windows(config)
+        self.design = Design.of(model, d_head=self.d_head)
+        self.activation = ACTIVATIONS[self.design.activation]
+        self.rms_norm = RMSNorm(
+            epsilon=float(config.rms_norm_eps), adds_one=self.design.adds_one
+        )
         super().__init__(dict(model.named_parameters()), self.d_head)
 
     @property
@@ -67,9 +70,14 @@ class Llama(LinearMaps):
         """
         table = self.weight(EMBEDDING, weights)
         if table.dim() == 2:
-            return F.embedding(ids, table)
+            return self.scale_embedded(F.embedding(ids, table))
         stack = torch.arange(len(table), device=ids.device)[:, None]
-        return table[stack, ids.expand(len(table), -1)]
+        return self.scale_embedded(table[stack, ids.expand(len(table), -1)])
+
+    def scale_embedded(self, tokens: Tensor) -> Tensor:
+        """Multiply what was looked up, or its gradient, by the model's factor."""
+        factor = getattr(self.model.model.embed_tokens, "embed_scale", None)
+        return tokens if factor is None else tokens * factor.to(tokens.dtype)
 
     def logits(
         self,
@@ -93,7 +101,9 @@ class Llama(LinearMaps):
         """
         hidden = self.final_hidden(hidden, layout, weights, start=start)
         hidden = self.norm(hidden, "model.norm.weight", weights)
-        logits = self.linear(hidden, self.head, weights)
+        logits = cap_logits(
+            self.linear(hidden, self.head, weights), self.design.logit_cap
+        )
         return logits.float() if logits.dtype.itemsize < 4 else logits
 
     def final_hidden(
@@ -107,7 +117,7 @@ class Llama(LinearMaps):
         """Run the layers, and give the last one's output at the tokens read."""
         angles = self.rotary_angles(hidden, layout.positions)
         for layer in range(start, self.n_layers):
-            hidden = self._layer(layer, hidden, layout, weights, angles)
+            hidden = self._layer(layer, hidden, layout, weights, angles[layer])
         return hidden if start < self.n_layers else select_tokens(hidden, layout.rows)
 
     def hidden_before(self, layer: int, ids: Tensor, layout: AttentionLayout) -> Tensor:
@@ -115,7 +125,7 @@ class Llama(LinearMaps):
         hidden = self.embed(ids, {})
         angles = self.rotary_angles(hidden, layout.positions)
         for below in range(layer):
-            hidden = self._layer(below, hidden, layout, {}, angles, reads=False)
+            hidden = self._layer(below, hidden, layout, {}, angles[below], reads=False)
         return hidden
 
     def _layer(
@@ -140,7 +150,7 @@ class Llama(LinearMaps):
             asking, at + "self_attn.q_proj", weights, asking_angles
         )
         key = self._rotated_heads(normalized, at + "self_attn.k_proj", weights, angles)
-        name, window = at + "self_attn.v_proj", self.windows[layer]
+        name, window = at + "self_attn.v_proj", self.design.windows[layer]
         # Applying a stack of W_V after attention takes fewer tokens: those read.
         is_late = of_rows and self.weight(name + ".weight", weights).dim() == 3
         value = (
@@ -151,22 +161,33 @@ class Llama(LinearMaps):
         attend = layout.attend_from_rows if of_rows else layout.attend
         seen = attend(query, key, value, layer=layer, window=window)
         seen = self.apply_values(seen, name, weights) if is_late else seen.flatten(2)
-        hidden = _plus(self.linear(seen, at + "self_attn.o_proj", weights), hidden)
-        return self._mlp(at, hidden, weights)
+        new = self.linear(seen, at + "self_attn.o_proj", weights)
+        if self.design.norm_after_attention is not None:
+            new = self.norm(
+                new, f"{at}{self.design.norm_after_attention}.weight", weights
+            )
+        return self._mlp(at, plus(new, hidden), weights)
 
     def _mlp(self, at: str, hidden: Tensor, weights: NamedWeights) -> Tensor:
-        normalized = self.norm(hidden, at + "post_attention_layernorm.weight", weights)
-        gate = F.silu(
-            self.linear(normalized, at + "mlp.gate_proj", weights), inplace=True
+        normalized = self.norm(
+            hidden, f"{at}{self.design.norm_before_mlp}.weight", weights
         )
-        gate = _times(gate, self.linear(normalized, at + "mlp.up_proj", weights))
-        return _plus(self.linear(gate, at + "mlp.down_proj", weights), hidden)
+        gate = self.linear(normalized, at + "mlp.gate_proj", weights)
+        gate = self.activation.apply_in_place(gate)
+        gate = times(gate, self.linear(normalized, at + "mlp.up_proj", weights))
+        new = self.linear(gate, at + "mlp.down_proj", weights)
+        if self.design.norm_after_mlp is not None:
+            new = self.norm(new, f"{at}{self.design.norm_after_mlp}.weight", weights)
+        return plus(new, hidden)
 
     def _rotated_heads(
         self, x: Tensor, name: str, weights: NamedWeights, angles: RotaryAngles
     ) -> Tensor:
         is_interleaved = self.is_interleaved(x, name, weights)
         heads = self._heads(x, name, weights)
+        if self.design.has_head_norms:
+            norm = head_norm_of(name) + ".weight"
+            heads = self.norm(heads, norm, weights, is_interleaved=is_interleaved)
         return angles.rotate(heads, is_interleaved=is_interleaved)
 
     def _heads(self, x: Tensor, name: str, weights: NamedWeights) -> Tensor:
@@ -193,26 +214,36 @@ class Llama(LinearMaps):
             values = values + bias.reshape(-1, 1, self.n_key_heads, 1, self.d_head)
         return values.flatten(2)
 
-    def norm(self, x: Tensor, name: str, weights: NamedWeights) -> Tensor:
-        """Normalize as the library does: in float32, whatever the precision."""
-        scale = self.weight(name, weights)
-        normalized, _ = rms_normalize(x, self.epsilon)
-        return _times(normalized, scale if scale.dim() == 1 else scale[:, None])
+    def norm(
+        self,
+        x: Tensor,
+        name: str,
+        weights: NamedWeights,
+        *,
+        is_interleaved: bool = False,
+    ) -> Tensor:
+        """Normalize as the library does: in float32, whatever the precision.
 
-    def rotary_angles(self, like: Tensor, positions: Tensor) -> RotaryAngles:
-        """Compute the angles at some positions, on the device of ``like``."""
-        return RotaryAngles.of(*self.model.model.rotary_emb(like, positions))
+        Args:
+            x: Tokens or their heads, shape (n_stacks or 1, n_tokens, …, d).
+            name: The norm's scale.
+            weights: They replace the model's own.
+            is_interleaved: Whether the two halves of x are interleaved.
+        """
+        normalized, _ = self.rms_norm.normalize(x)
+        factor = self.rms_norm.factor(
+            x, self.weight(name, weights), is_interleaved=is_interleaved
+        )
+        return times(normalized, factor).to(x.dtype)
 
-
-def _plus(new: Tensor, other: Tensor) -> Tensor:
-    """Add to a tensor that nothing else uses: in place, if the sum has its shape."""
-    return new.add_(other) if _fits(new, other) else new + other
-
-
-def _times(new: Tensor, other: Tensor) -> Tensor:
-    return new.mul_(other) if _fits(new, other) else new * other
-
-
-def _fits(new: Tensor, other: Tensor) -> bool:
-    """Check that a sum or product of both has the first one's shape."""
-    return np.broadcast_shapes(new.shape, other.shape) == tuple(new.shape)
+    def rotary_angles(self, like: Tensor, positions: Tensor) -> list[RotaryAngles]:
+        """Compute every layer's angles at some positions, on the device of ``like``."""
+        kinds = self.design.rotary_kinds
+        compute, scale = self.model.model.rotary_emb, self.design.query_scale
+        angles = {}
+        for kind in set(kinds):
+            named = () if kind is None else (kind,)
+            angles[kind] = RotaryAngles.of(
+                *compute(like, positions, *named), query_scale=scale
+            )
+        return [angles[kind] for kind in kinds]

@@ -56,7 +56,7 @@ class PrefixAttention:
 
     @property
     def rows(self) -> Tensor:
-        """The last token of every suffix, shape (1, n_trees · n_suffixes)."""
+        """The tokens that are read, suffix by suffix, shape (1, n_rows)."""
         return self.layout.rows
 
     def attend(
@@ -80,7 +80,7 @@ class PrefixAttention:
             parts.append(causal_attention(suffixes, asking, *own, window))
         else:
             seen = None
-            if self._can_fuse(asking, window):
+            if self._can_fuse(asking, value, window):
                 seen = self._from_suffixes_fused(asking, *own, layer)
             if seen is None:
                 seen = self._from_suffixes(asking, *own, layer, window)
@@ -96,7 +96,9 @@ class PrefixAttention:
         layer: int,
         window: int | None,
     ) -> Tensor:
-        """Attend from the last token of every suffix to its prefix and its suffix."""
+        """Attend from the tokens that are read to their prefix and their suffix."""
+        if not self.layout.reads_last:
+            return self._attend_from_many(query, key, value, layer, window)
         n, suffixes = self.layout.n_prefix_tokens, self.layout.suffixes
         n_trees, n_suffixes = suffixes.lengths.shape
         self._fill_cache(layer, key, value)
@@ -114,6 +116,17 @@ class PrefixAttention:
             of_prefix = product(together, prefix_values.transpose(2, 3))
             seen = seen.add_(split(of_prefix, 3, n_suffixes, -1).transpose(2, 3))
         return seen.flatten(3, 4).flatten(1, 2)
+
+    def _attend_from_many(
+        self, query: Tensor, key: Tensor, value: Tensor, layer: int, window: int | None
+    ) -> Tensor:
+        """Attend from several tokens of a suffix: from all, of which these are kept."""
+        rows, n_heads = self.layout.rows[0], query.shape[2]
+        asking = query.new_zeros(len(query), key.shape[1], *query.shape[2:])
+        asking[:, rows] = query
+        value = value.expand(*value.shape[:2], key.shape[2], -1)
+        seen = self.attend(asking, key, value, layer=layer, window=window)
+        return split(seen[:, rows], 2, n_heads, -1)
 
     def _scores_of_rows(
         self, asking: Tensor, own_keys: Tensor, layer: int, window: int | None
@@ -151,8 +164,10 @@ class PrefixAttention:
         scores = (key[:, :, :, None] * by_token).sum(-1)
         return suffixes.pad(scores).permute(0, 1, 2, 4, 5, 3)
 
-    def _can_fuse(self, query: Tensor, window: int | None) -> bool:
+    def _can_fuse(self, query: Tensor, value: Tensor, window: int | None) -> bool:
         """Check that suffixes see whole prefixes, and that fused attention can run."""
+        if value.shape[-1] != query.shape[-1]:  # W_V is applied after attention
+            return False
         prefixes = self.layout.prefixes
         longest = prefixes.width + self.layout.suffixes.width
         is_short = window is None or longest <= window

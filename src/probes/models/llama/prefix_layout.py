@@ -20,10 +20,11 @@ class PrefixLayout:
     Attributes:
         ids: All tokens, shape (1, n_tokens).
         positions: Each token's position in its prompt, same shape.
-        rows: The last token of every suffix, shape (1, n_trees · n_suffixes).
+        rows: The tokens that are read, suffix by suffix, shape (1, n_rows).
         prefixes: The prefixes as rows of a grid, rows (n_trees,).
         suffixes: The suffixes as rows of a grid, rows (n_trees, n_suffixes).
         has_prefixes: Whether this pass computes the prefixes; an earlier one may have.
+        reads_last: Whether exactly the last token of every suffix is read.
     """
 
     ids: Tensor
@@ -32,6 +33,7 @@ class PrefixLayout:
     prefixes: RaggedRows
     suffixes: RaggedRows
     has_prefixes: bool
+    reads_last: bool
     _masks: dict[tuple[int | None, bool], tuple[Tensor | None, Tensor]] = field(
         default_factory=dict
     )
@@ -62,16 +64,23 @@ class PrefixLayout:
             for i in range(len(suffix))
         ]
         lengths = torch.tensor([len(suffix) for suffix in suffixes])
-        rows = sum(map(len, prefixes)) + lengths.cumsum(0) - 1
+        last = sum(map(len, prefixes)) + lengths.cumsum(0) - 1
+        n_read = [n for tree in trees for n in tree.n_read]
+        rows = [
+            row - back
+            for row, n in zip(last.tolist(), n_read, strict=True)
+            for back in reversed(range(n))
+        ]
         shape = (len(trees), len(trees[0].suffixes))
         grid = after.prefixes if after is not None else _prefix_rows(trees, device)
         return cls(
             ids=torch.tensor([tokens], device=device),
             positions=torch.tensor([positions], device=device),
-            rows=rows[None].to(device),
+            rows=torch.tensor([rows], device=device),
             prefixes=grid,
             suffixes=RaggedRows.of(lengths.reshape(shape).to(device)),
             has_prefixes=after is None,
+            reads_last=max(n_read) == 1,
         )
 
     @cached_property

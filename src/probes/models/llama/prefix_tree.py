@@ -22,12 +22,14 @@ class PrefixTree:
         prefix: The common tokens; there may be none.
         suffixes: At least one token each, the shortest first.
         indices: Each suffix's prompt, by its index in the group.
+        n_read: At how many of its last tokens each suffix is read.
     """
 
     group: int
     prefix: Prompt
     suffixes: list[Prompt]
     indices: list[int]
+    n_read: list[int]
 
     @property
     def n_tokens(self) -> int:
@@ -78,27 +80,47 @@ class PrefixTree:
         return [self._part(a, b) for a, b in zip(starts, ends, strict=True)]
 
     def _part(self, start: int, stop: int) -> PrefixTree:
-        suffixes, indices = self.suffixes[start:stop], self.indices[start:stop]
-        return replace(self, suffixes=suffixes, indices=indices)
+        part = slice(start, stop)
+        return replace(
+            self,
+            suffixes=self.suffixes[part],
+            indices=self.indices[part],
+            n_read=self.n_read[part],
+        )
 
 
-def build_prefix_tree(group: int, prompts: Sequence[Prompt]) -> PrefixTree:
-    """Split prompts into their common prefix and their suffixes."""
-    shared = shared_prefix_length(prompts)
+def build_prefix_tree(
+    group: int, prompts: Sequence[Prompt], n_read: Sequence[int] | None = None
+) -> PrefixTree:
+    """Split prompts into their common prefix and their suffixes.
+
+    Args:
+        group: The number of the group.
+        prompts: Token ids.
+        n_read: At how many of its last tokens each prompt is read; None: the last one.
+    """
+    n_read = n_read or [1] * len(prompts)
+    shared = shared_prefix_length(prompts, max(n_read))
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     return PrefixTree(
         group=group,
         prefix=prompts[0][:shared],
         suffixes=[prompts[i][shared:] for i in order],
         indices=order,
+        n_read=[n_read[i] for i in order],
     )
 
 
-def shared_prefix_length(prompts: Sequence[Prompt]) -> int:
-    """Count the tokens that are worth computing once for all prompts."""
+def shared_prefix_length(prompts: Sequence[Prompt], n_read: int = 1) -> int:
+    """Count the tokens that are worth computing once for all prompts.
+
+    Args:
+        prompts: Token ids.
+        n_read: How many tokens at the end of every prompt are not shared.
+    """
     if len(prompts) < 2:
         return 0
-    shared = min(common_prefix(prompts), min(map(len, prompts)) - 1)
+    shared = min(common_prefix(prompts), min(map(len, prompts)) - n_read)
     return shared if shared >= MIN_SHARED else 0
 
 

@@ -64,11 +64,11 @@ class PrepackedWeight:
     def __call__(self, x: Tensor, bias: Tensor | None) -> Tensor:
         """Compute x Wᵀ + b for x (…, d_in), without recording for autograd."""
         bias = None if bias is None else self._interleave(bias.detach())
-        return _product(x, self.blocks(is_backward=False), bias)
+        return onednn_product(x, self.blocks(is_backward=False), bias)
 
     def backward(self, gradient: Tensor) -> Tensor:
         """Compute g W, the gradient of x, for g (…, d_out)."""
-        return _product(gradient, self.blocks(is_backward=True), None)
+        return onednn_product(gradient, self.blocks(is_backward=True), None)
 
     def blocks(self, *, is_backward: bool) -> Tensor:
         """Give the blocks of W, or those of Wᵀ for the product with a gradient."""
@@ -130,7 +130,7 @@ def has_packing_operators() -> bool:
         torch.randn(size, generator=generator) for size in ((2, 3, 8), (16, 8), (16,))
     )
     try:
-        ours = _product(x, _pack(weight), bias)
+        ours = onednn_product(x, _pack(weight), bias)
     except (AttributeError, RuntimeError, TypeError):
         return False
     plain = F.linear(x, weight, bias)
@@ -142,8 +142,9 @@ def _pack(weight: Tensor) -> Tensor:
     return blocks
 
 
-def _product(x: Tensor, blocks: Tensor, bias: Tensor | None) -> Tensor:
+def onednn_product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Compute x Wᵀ + b by oneDNN, for a matrix (d_out, d_in) or its blocks."""
     result: Tensor = torch.ops.mkldnn._linear_pointwise(
-        x.contiguous(), blocks, bias, "none", [], ""
+        x.contiguous(), weight, bias, "none", [], ""
     )
     return result

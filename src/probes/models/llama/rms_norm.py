@@ -1,19 +1,68 @@
-"""RMS normalization without its scale, x / √(mean x² + ε), and its gradient.
+"""RMS normalization, x / √(mean x² + ε) times a factor, and its gradient.
 
 It is computed in float32 whatever the model's precision, as the library does.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
+from probes.models.llama.axes import interleave_halves, split
 
-def rms_normalize(x: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
-    """Normalize x, and return the factor 1 / √(mean x² + ε) too, in float32."""
+
+@dataclass(frozen=True, kw_only=True)
+class RMSNorm:
+    """The norms of a model.
+
+    Attributes:
+        epsilon: The ε.
+        adds_one: Whether a scale w stands for the factor 1 + w, which is then applied
+            in float32.
+    """
+
+    epsilon: float
+    adds_one: bool
+
+    def normalize(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalize without the factor (see :func:`rms_normalize`)."""
+        dtype = torch.float32 if self.adds_one else x.dtype
+        return rms_normalize(x, self.epsilon, dtype)
+
+    def factor(self, x: Tensor, scale: Tensor, *, is_interleaved: bool) -> Tensor:
+        """Turn a norm's scale into the factor of normalized numbers.
+
+        Args:
+            x: What is normalized, shape (n_stacks or 1, …, d).
+            scale: Shape (d,) or (n_stacks, d).
+            is_interleaved: Whether the two halves of x are interleaved.
+
+        Returns:
+            Shape (d,) or (n_stacks, 1, …, d).
+        """
+        factor = interleave_halves(scale) if is_interleaved else scale
+        if self.adds_one:
+            factor = 1.0 + factor.float()
+        if factor.dim() == 1:
+            return factor
+        return split(factor, 0, -1, *[1] * (x.dim() - 2))
+
+
+def rms_normalize(
+    x: Tensor, epsilon: float, dtype: torch.dtype | None = None
+) -> tuple[Tensor, Tensor]:
+    """Normalize x, and return the factor 1 / √(mean x² + ε) too, in float32.
+
+    Args:
+        x: Shape (…, d).
+        epsilon: The ε.
+        dtype: The precision of the result; None is that of x.
+    """
     wide = x.to(torch.float32)
     inverse = torch.rsqrt(wide.square().mean(-1, keepdim=True) + epsilon)
-    return (wide * inverse).to(x.dtype), inverse
+    return (wide * inverse).to(dtype or x.dtype), inverse
 
 
 def rms_normalize_backward(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -22,26 +22,28 @@ class RotaryAngles:
     Attributes:
         factors: e^(iθ), shape (n_stacks or 1, n_tokens, d_head / 2); its parts are
             float32 or wider.
+        query_scale: The factor of every attention score.
     """
 
     factors: Tensor
+    query_scale: float
 
     @classmethod
-    def of(cls, cos: Tensor, sin: Tensor) -> RotaryAngles:
+    def of(cls, cos: Tensor, sin: Tensor, *, query_scale: float) -> RotaryAngles:
         """Take cosines and sines, shape (…, d_head), whose two halves are equal."""
         half = cos.shape[-1] // 2
         wide = torch.promote_types(cos.dtype, torch.float32)
         both = (part[..., :half].to(wide) for part in (cos, sin))
-        return cls(factors=torch.complex(*both))
+        return cls(factors=torch.complex(*both), query_scale=query_scale)
 
     def map(self, change: Callable[[Tensor], Tensor]) -> RotaryAngles:
         """Apply a function to the factors, such as a choice of tokens."""
-        return RotaryAngles(factors=change(self.factors))
+        return replace(self, factors=change(self.factors))
 
     @cached_property
     def scaled_for_queries(self) -> RotaryAngles:
-        """Factors that also divide by √d_head, so that scores need no scaling."""
-        return self.map(lambda factors: factors * (2 * factors.shape[-1]) ** -0.5)
+        """Factors that also scale, so that scores need no scaling."""
+        return self.map(lambda factors: factors * self.query_scale)
 
     def rotate(self, heads: Tensor, *, is_interleaved: bool = False) -> Tensor:
         """Rotate heads, which may be overwritten.

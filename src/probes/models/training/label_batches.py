@@ -26,7 +26,8 @@ class LabelBatches:
         columns: Sorted positions at which logits are formed, shape (n_columns,).
         reads: Column that predicts each answer token, (n_sets, n_examples, n_answer).
         targets: The answer tokens, same shape.
-        shares: Weight of each answer token; an example's sum to 1. Same shape.
+        shares: Weight of each answer token, same shape. An example's sum to 1; where
+            whole answers are scored each is 1, so the loss is −log p of the answer.
         hidden: The input of the lowest layer that is trained, and perhaps its frozen
             projections (see ``LlamaBackend.record``), shape (n_sets, n_examples,
             n_tokens, d); None if the whole model is trained.
@@ -81,6 +82,8 @@ def encode_label_batches(
 ) -> LabelBatches:
     """Encode every example with its answer and pad all to one shape.
 
+    On open tasks this is the answer that demonstrations show.
+
     Args:
         model: The loaded model; its device holds the tensors.
         prompts: The prompts of the task from which the examples come.
@@ -89,8 +92,10 @@ def encode_label_batches(
     Raises:
         DataError: A prompt with its answer is longer than the model's context.
     """
-    pairs = prompts.with_answers([e for examples in sets for e in examples])
+    pairs = prompts.with_targets([e for examples in sets for e in examples])
     ids, positions, targets, shares = _padded(pairs)
+    if prompts.labels.scores_whole:
+        shares = (shares > 0).to(shares)
     columns, reads = torch.unique(positions, return_inverse=True)
     shape = (len(sets), len(sets[0]), -1)
     at = model.device

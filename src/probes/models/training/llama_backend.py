@@ -27,6 +27,9 @@ TOKENS_PER_STEP = 4096
 MAX_LAYOUTS = 32
 """Layouts kept at a time. Each holds a few numbers for every token and head."""
 
+Layout = tuple[PackedAttention, list[RotaryAngles]]
+"""Packed examples, and their tokens' rotary angles in every layer."""
+
 
 class LlamaBackend:
     """Computes gradients by ``llama.backward`` (a ``GradientBackend``).
@@ -50,7 +53,7 @@ class LlamaBackend:
         self._n_bytes, self._count_passes = bytes_of(start), count_passes
         self._norm_scale = f"model.layers.{self.first_layer}.input_layernorm.weight"
         self._frozen = _frozen_projections(llama, self.first_layer, start)
-        self._layouts: dict[tuple[Any, ...], tuple[PackedAttention, RotaryAngles]] = {}
+        self._layouts: dict[tuple[Any, ...], Layout] = {}
         self._layouts_lock = threading.Lock()
 
     @property
@@ -160,7 +163,7 @@ class LlamaBackend:
 
     def _layout(
         self, columns: Tensor, batch: Batch, *, in_one_line: bool = False
-    ) -> tuple[PackedAttention, RotaryAngles]:
+    ) -> Layout:
         """Pack examples up to their last token that is read; no token sees later ones.
 
         Every pass repeats the same steps, so the latest layouts are kept.

@@ -74,7 +74,7 @@ def failure_of(
     if not is_finite or not all(map(_is_finite, weights.values())):
         return (
             f"Training at rate {run.rate:g} diverged: the loss on the demonstrations "
-            f"is NaN or infinite. Expected a smaller rate. Lower rates=, or pass "
+            f"is NaN or infinite. Expected a smaller rate. Lower rate=, or pass "
             f"--dtype float32."
         )
     if run.rate == 0.0:
@@ -94,7 +94,7 @@ def _vanished(rate: float, start: Mapping[str, Tensor], largest: float) -> str:
     return (
         f"At rate {rate:g} every update vanishes in the rounding of {dtype}: no weight "
         f"changed, although the gradient is up to {largest:.2g}. Expected a rate of at "
-        f"least about {usable:.2g}. Raise rates=, or pass --dtype float32."
+        f"least about {usable:.2g}. Raise rate=, or pass --dtype float32."
     )
 
 

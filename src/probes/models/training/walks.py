@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from probes.errors import ModelError
@@ -33,7 +35,8 @@ class Walks:
         self.trainer = trainer
         self._aside: dict[tuple[TrainingRun, ...], tuple[int, Iterator[Pass]]] = {}
         free = free_bytes(trainer.loop.batches.ids.device)
-        self._most_bytes = None if free is None else SHARE_OF_MEMORY * free
+        self._most_bytes = math.inf if free is None else SHARE_OF_MEMORY * free
+        self._making_room = threading.Lock()
 
     def advance(self, runs: Runs, places: Sequence[int], read: Read) -> None:
         """Train runs from where they stand to the last of some numbers of passes.
@@ -62,7 +65,8 @@ class Walks:
 
     def _advance_stack(self, stack: Runs, places: Sequence[int], read: Read) -> None:
         key = tuple(stack)
-        done, walk = self._aside.pop(key, (0, None))
+        with self._making_room:
+            done, walk = self._aside.pop(key, (0, None))
         if walk is None or done >= places[0]:
             done, walk = 0, self.trainer.loop.walk(stack)
         for n in range(done + 1, places[-1] + 1):
@@ -74,10 +78,9 @@ class Walks:
     def _put_aside(
         self, key: tuple[TrainingRun, ...], done: int, walk: Iterator[Pass]
     ) -> None:
-        self._aside[key] = done, walk
-        if self._most_bytes is None:
-            return
         each = bytes_of(self.trainer.start)
         each *= 3 if self.trainer.loop.settings.optimizer == "adam" else 1
-        while sum(map(len, list(self._aside))) * each > self._most_bytes:
-            self._aside.pop(next(iter(self._aside)), None)  # the longest aside
+        with self._making_room:
+            self._aside[key] = done, walk
+            while sum(map(len, self._aside)) * each > self._most_bytes:
+                del self._aside[next(iter(self._aside))]  # the longest aside

@@ -1,0 +1,42 @@
+"""Which claims have cells on tasks whose answers are open."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from probes.cards import TextRows
+from probes.claims import ClaimCard
+from probes.run.listing import find_claims
+from tests.support.cards import dataset, model
+from tests.support.running import ROOT
+
+LLAMA, LABELLED = model("llama"), dataset("labelled")
+OPEN = replace(LABELLED, rows=TextRows(location="words", answers="open"))
+CLAIMS = {c.name: c for c in find_claims([str(ROOT / "claims")]) if c.on == "text"}
+
+
+def variants(claim: ClaimCard, on: str) -> list[str | None]:
+    card = {"labels": LABELLED, "open": OPEN}[on]
+    if not claim.applies_to(LLAMA, card):
+        return []
+    return list(claim.variants_of("full", card))
+
+
+def test_labels_of_a_closed_set_are_flipped_and_renamed_only_there() -> None:
+    moved = CLAIMS["labels_move_icl_as_they_move_gd"]
+    assert variants(moved, "labels") == ["shuffled", "flipped", "abstract"]
+    assert variants(moved, "open") == ["shuffled"]
+
+
+def test_rivals_that_count_labels_are_compared_where_there_are_labels() -> None:
+    rivals = CLAIMS["which_algorithm_on_text"]
+    assert (variants(rivals, "labels"), variants(rivals, "open")) == ([None], [])
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_every_other_claim_has_the_same_cells_on_open_tasks(name: str) -> None:
+    if name in ("labels_move_icl_as_they_move_gd", "which_algorithm_on_text"):
+        return
+    assert variants(CLAIMS[name], "open") == variants(CLAIMS[name], "labels")

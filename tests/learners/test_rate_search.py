@@ -1,0 +1,210 @@
+"""The search finds the optimum of surfaces whose optimum is known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from probes.learners.gradient_walks import half_octaves
+from probes.learners.rate_search import (
+    TOLERANCE,
+    Curve,
+    Optimum,
+    RateSearch,
+    SearchEffort,
+    SearchLimits,
+    lattice_rate,
+    nearest_step,
+)
+
+Surface = Callable[[float, int], float]
+LIMITS = SearchLimits(passes=256, total=2048)
+
+
+def search(
+    surface: Surface,
+    centre: float,
+    *,
+    start: float = 1.5,
+    limits: SearchLimits = LIMITS,
+    resolution: float = 0.0,
+) -> tuple[Optimum, RateSearch]:
+    """Search on a surface as if each of its points were a training."""
+
+    def walk(rate: float, passes: int) -> Curve:
+        return {n: surface(rate, n) for n in half_octaves(passes)}
+
+    found = RateSearch(walk=walk, start=start, limits=limits, resolution=resolution)
+    return found.find(centre), found
+
+
+def valley(best: float, *, most: float = math.inf) -> Surface:
+    """Learn and overfit along rate × passes, best at one rate; diverge above another.
+
+    At the best rate the optimum is after about 24 passes.
+    """
+
+    def loss(rate: float, n: int) -> float:
+        if rate > most:
+            return math.inf
+        done = 0.1 * n * rate / best
+        off = 0.1 * math.log10(rate / best) ** 2
+        return 0.5 + math.exp(-done) + 0.02 * done**2 + off * done / (1 + done)
+
+    return loss
+
+
+def brute_force(surface: Surface) -> float:
+    steps, passes = range(-32, 13), half_octaves(256)
+    return min(surface(lattice_rate(s), n) for s in steps for n in passes)
+
+
+@pytest.mark.parametrize("most", [3.0, math.inf])
+@pytest.mark.parametrize("off", [0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0])
+@pytest.mark.parametrize("best", [1e-4, 0.02, 0.1])
+def test_an_interior_optimum_is_found_from_two_decades_away(
+    best: float, off: float, most: float
+) -> None:
+    surface = valley(best, most=most * best)
+    optimum, found = search(surface, best * off)
+    assert optimum.is_interior, optimum
+    assert not optimum.edge
+    assert optimum.value <= 1.01 * brute_force(surface)
+    assert sum(map(max, found.curves.values())) < 12 * 256 / 3
+
+
+def test_rates_that_diverge_bound_the_search_from_above() -> None:
+    optimum, found = search(valley(0.1, most=0.05), 1.0)
+    assert optimum.rate == 0.03
+    assert optimum.is_interior
+    assert 0.1 in found.rates
+
+
+def test_where_training_only_harms_the_optimum_is_hardly_to_train() -> None:
+    optimum, found = search(lambda rate, n: 1.5 + rate * n, 0.1, start=1.5)
+    assert optimum.value <= 1.5 * (1 + 2 * TOLERANCE)
+    assert optimum.passes == 1
+    assert len(found.curves) < LIMITS.rates
+
+
+def test_where_training_does_nothing_lower_rates_are_not_tried() -> None:
+    optimum, found = search(lambda *_: 1.5, 0.1)
+    assert (optimum.passes, optimum.value) == (1, 1.5)
+    assert optimum.is_interior
+    assert min(found.rates) >= 0.01
+
+
+def test_an_optimum_beyond_the_most_passes_is_not_interior() -> None:
+    """Rates from .3 on diverge, and lower ones need more passes than there may be."""
+    limits = SearchLimits(passes=32, total=2048)
+    optimum, _ = search(valley(1.0, most=0.2), 0.1, limits=limits)
+    assert not optimum.is_interior
+    assert optimum.edge.startswith("the criterion still falls after 32 passes")
+    assert optimum.passes == 32
+    assert optimum.gain > 0
+
+
+def test_an_optimum_beyond_the_most_rates_names_the_side() -> None:
+    limits = SearchLimits(passes=4, total=2048, rates=4)
+    optimum, _ = search(valley(1e-9), 1.0, limits=limits)
+    assert not optimum.is_interior
+    assert "a lower rate may be better than" in optimum.edge
+
+
+def test_an_optimum_just_before_divergence_is_confirmed_by_it() -> None:
+    def surface(rate: float, n: int) -> float:
+        return math.inf if rate * n > 0.35 else 1.5 - rate * n
+
+    optimum, _ = search(surface, 0.1)
+    assert "still falls" not in optimum.edge
+
+
+@pytest.mark.parametrize("passes", [1, 5, 16])
+def test_fixed_passes_are_neither_exceeded_nor_undercut(passes: int) -> None:
+    limits = SearchEffort().limits(passes)
+    optimum, found = search(valley(0.01), 0.03, limits=limits)
+    assert {n for curve in found.curves.values() for n in curve} == {passes}
+    assert optimum.passes == passes
+    assert optimum.is_interior
+    best = min(valley(0.01)(lattice_rate(s), passes) for s in range(-24, 12))
+    assert optimum.value <= 1.01 * best
+
+
+def test_where_every_rate_fails_the_value_is_infinite() -> None:
+    optimum, found = search(lambda *_: math.inf, 0.1)
+    assert math.isinf(optimum.value)
+    assert len(found.curves) <= LIMITS.rates
+
+
+def test_a_gap_is_followed_to_where_it_crosses_zero() -> None:
+    optimum, _ = search(lambda rate, n: abs(rate * n - 0.8), 0.1, start=0.8)
+    assert optimum.value <= 0.1 * 0.8 + 1e-9
+    assert optimum.is_interior
+
+
+def test_of_equally_good_points_the_one_with_fewest_passes_is_chosen() -> None:
+    """All rates come to the same floor, the higher ones sooner, up to .3."""
+
+    def surface(rate: float, n: int) -> float:
+        return math.inf if rate > 0.4 else max(0.5, 1.5 - rate * n)
+
+    optimum, _ = search(surface, 0.3)
+    assert (optimum.rate, optimum.passes) == (0.3, 4)
+
+
+def test_differences_below_the_resolution_do_not_matter() -> None:
+    def surface(rate: float, n: int) -> float:
+        return 0.100 if n < 4 else 0.097
+
+    assert search(surface, 0.1, start=0.2, resolution=0.005)[0].passes == 1
+    assert search(surface, 0.1, start=0.2)[0].passes == 4
+
+
+def test_chaos_above_a_rate_does_not_keep_the_optimum_below_from_being_found() -> None:
+    smooth = valley(0.03)
+
+    def surface(rate: float, n: int) -> float:
+        return 1.0 + 0.4 * math.sin(1e4 * rate * n) if rate > 0.05 else smooth(rate, n)
+
+    optimum, _ = search(surface, 1.0)
+    assert optimum.value <= 1.01 * brute_force(surface) + 0.05
+
+
+def test_the_lattice_has_four_rates_a_decade() -> None:
+    rates = [lattice_rate(step) for step in range(-8, 9)]
+    assert rates[8:13] == [1.0, 1.8, 3.0, 5.6, 10.0]
+    assert all(1.6 < b / a < 1.9 for a, b in pairwise(rates))
+    assert [lattice_rate(nearest_step(r)) for r in (0.09, 0.02, 7.0)] == [0.1, 0.03, 10]
+
+
+@given(
+    drawn=st.lists(
+        st.one_of(st.floats(0.0, 10.0), st.just(math.inf)), min_size=1, max_size=97
+    ),
+    centre=st.floats(1e-6, 1e3),
+    passes=st.integers(1, 64),
+    total=st.integers(1, 512),
+    n_rates=st.integers(3, 12),
+)
+@settings(deadline=None, max_examples=40)
+def test_any_search_ends_within_its_limits_at_a_point_that_it_walked(
+    drawn: list[float], centre: float, passes: int, total: int, n_rates: int
+) -> None:
+    def surface(rate: float, n: int) -> float:
+        return drawn[hash((rate, n)) % len(drawn)]
+
+    limits = SearchLimits(passes=passes, total=total, rates=n_rates)
+    optimum, found = search(surface, centre, limits=limits)
+    walked = dict(found.walked())
+    assert dict(walked[optimum.rate])[optimum.passes] == optimum.value
+    assert optimum.passes <= passes
+    assert len(walked) <= n_rates
+    done = [max(curve) for curve in found.curves.values()]
+    assert sum(done) < total + 3 * passes
+    assert optimum.is_interior == (not optimum.edge)
+    assert optimum.gain >= 0

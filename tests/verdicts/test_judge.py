@@ -1,0 +1,107 @@
+"""Unfinished searches refute nothing; GD at its best at the task decides nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from probes.cell import Cell, Settings
+from probes.claims import ClaimCard
+from probes.measurement import Measurement
+from probes.verdicts.judge import Judge
+from tests.support.cards import dataset, model
+
+CELL = Cell(
+    model=model("m"),
+    dataset=dataset("d"),
+    n_demonstrations=4,
+    settings=Settings(n_sets=12, n_queries=20),
+)
+CLAIM = ClaimCard(name="c", sentence="s", source="s", on="text")
+
+
+def about(mean: float, seed: int = 0) -> Measurement:
+    noise = np.random.default_rng(seed).normal(size=(12, 20)) / 50
+    return Measurement(name="gap", values=mean + noise, unit="fraction")
+
+
+def search(*, is_interior: bool, **changed: Any) -> dict[str, Any]:
+    edge = "" if is_interior else "the criterion still falls after 256 passes"
+    return {
+        "criterion": "token_overlap", "rate": 0.1, "passes": 256, "value": 0.2,
+        "is_interior": is_interior, "edge": edge, "gain": 0.1, "curves": [], **changed,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("mean", "is_interior", "decides", "verdict"),
+    [
+        (0.5, True, True, "refuted"),
+        (0.5, False, True, "inconclusive"),
+        (0.5, False, False, "refuted"),
+        (0.0, False, True, "supported"),
+    ],
+)
+def test_an_unfinished_search_refutes_nothing(
+    mean: float, is_interior: bool, decides: bool, verdict: str
+) -> None:
+    judge = Judge(CLAIM, CELL)
+    judge.note_search(search(is_interior=is_interior), decides=decides)
+    judge.agrees(about(mean), margin=0.1)
+    assert judge.judgement is not None
+    assert judge.judgement.verdict == verdict
+    if verdict == "inconclusive":
+        assert "still falls after 256 passes" in judge.judgement.reason
+
+
+def test_a_search_is_shown_once_and_whole() -> None:
+    judge = Judge(CLAIM, CELL)
+    for rate in (0.1, 0.1, 0.3):
+        facts = search(is_interior=True, rate=rate, label_tokens=[1])
+        judge.note_search(facts, decides=True)
+    assert [s["rate"] for s in judge.details["searches"]] == [0.1, 0.3]
+    assert "label_tokens" not in judge.details["searches"][0]
+
+
+@pytest.mark.parametrize(("best", "word"), [(0.5, "refuted"), (0.0, "supported")])
+def test_gd_at_its_best_at_the_task_is_shown_and_supports_nothing(
+    best: float, word: str
+) -> None:
+    judge = Judge(CLAIM, CELL)
+    judge.agrees(about(0.0), margin=0.1, best=about(best, seed=1))
+    assert judge.judgement is not None
+    assert judge.judgement.verdict == "supported"
+    assert f"GD at its best at the task would be {word}" in judge.note
+    (effect,) = judge.secondary_effects
+    assert effect.name == "gap: GD at its best at the task"
+
+
+def test_the_best_of_a_similarity_is_shown_too() -> None:
+    judge = Judge(CLAIM, CELL)
+    judge.reaches_ceiling(
+        about(0.9, 1),
+        floors={"base": about(0.1, 2)},
+        ceiling=about(0.9, 3),
+        margin=0.1,
+        best=about(0.3, 4),
+    )
+    assert judge.judgement is not None
+    assert judge.judgement.verdict == "supported"
+    assert "GD at its best at the task would be refuted" in judge.note
+
+
+@pytest.mark.parametrize(
+    ("best", "verdict"),
+    [(0.5, "refuted"), (0.1, "inconclusive"), (0.0, "inconclusive")],
+)
+def test_refuted_needs_gd_at_its_best_at_the_task_to_be_refuted_too(
+    best: float, verdict: str
+) -> None:
+    judge = Judge(CLAIM, CELL)
+    judge.agrees(about(0.5), margin=0.1, best=about(best, seed=1))
+    assert judge.judgement is not None
+    assert judge.judgement.verdict == verdict
+    if verdict == "inconclusive":
+        assert "at its best at the task is not" in judge.judgement.reason
