@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from probes.cards import DatasetCard, ModelCard
 from probes.errors import OptionError
 
+EFFORTS = ("quick", "standard", "thorough")
+"""How much a run spends on giving GD its best chance, the cheapest first."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -25,9 +28,11 @@ class Settings:
             which all demonstrations and the query divide equally. "error" keeps them,
             and the cell is an error if its prompts do not fit. "drop" draws from the
             other rows only, which are an easier population.
+        effort: How much the search for GD's rate and passes may cost, and which arms
+            there are: one of ``EFFORTS``.
 
     Raises:
-        OptionError: A size is too small, or the dtype is not known.
+        OptionError: A size is too small, or the dtype or the effort is not known.
     """
 
     n_sets: int = 10
@@ -39,6 +44,7 @@ class Settings:
     dtype: str = "float32"
     data_dir: str | None = None
     long_rows: str = "error"
+    effort: str = "standard"
 
     def __post_init__(self) -> None:
         least = {"n_sets": 1, "n_queries": 1, "n_orders": 2, "n_calibration": 1}
@@ -54,6 +60,11 @@ class Settings:
             raise OptionError(
                 f"--dtype is {self.dtype!r}. Expected float32, float64, bfloat16 or "
                 f"float16. Pass one of these."
+            )
+        if self.effort not in EFFORTS:
+            raise OptionError(
+                f"--effort is {self.effort!r}. Expected one of {', '.join(EFFORTS)}. "
+                f"Pass one of these."
             )
 
 

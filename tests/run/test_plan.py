@@ -9,14 +9,18 @@ from typing import Any
 import probes_fixtures.datasets
 import probes_fixtures.models  # noqa: F401 - fills the registry
 import pytest
+from probes_fixtures.variants import PLAIN_GD
 
 from probes.cell import Settings
+from probes.engine.machine_speed import MachineSpeed
 from probes.engine.observer import Observer
+from probes.engine.progress import duration
 from probes.engine.store import Store
 from probes.learners import InContext, LinearLearner
 from probes.observations.request import Request
 from probes.run.grid import DATASETS, MODELS
 from probes.run.plan import (
+    Estimator,
     look_lines,
     plan_work,
     times_by_kind,
@@ -47,7 +51,7 @@ def store(tmp_path: Path) -> Store:
 
 def test_every_observation_is_counted_once(store: Store) -> None:
     requests = [asked(0, InContext()), asked(0, InContext()), asked(1, InContext())]
-    (work,) = plan_work(requests, store).values()
+    (work,) = plan_work(requests, Estimator(store)).values()
     assert (work.stored, work.missing, work.unknown) == (0, 2, 2)
 
 
@@ -57,7 +61,7 @@ def test_the_store_predicts_the_time_of_similar_observations(store: Store) -> No
     spent = store.facts(asked(0, InContext()).key)["seconds"]
     larger = replace(asked(7, InContext()), settings=Settings(n_sets=6, n_queries=4))
     requests = [asked(0, InContext()), asked(1, InContext()), asked(0, gd), larger]
-    (work,) = plan_work(requests, store).values()
+    (work,) = plan_work(requests, Estimator(store)).values()
     assert (work.stored, work.missing, work.unknown) == (1, 3, 1)
     assert work.seconds == pytest.approx(3 * spent)  # one of 3 sets, and one of 6
     assert spent > 0
@@ -78,10 +82,56 @@ def test_an_entry_that_cannot_be_read_predicts_no_time(store: Store) -> None:
     assert times_by_kind(store) == {}
 
 
-def test_a_plan_without_knowledge_says_so(store: Store) -> None:
-    lines = work_lines(1, plan_work([asked(0, InContext())], store))
+SPEED = MachineSpeed(peak=1e9, bandwidth=1e9)
+
+
+def lines_of(*requests: Request, store: Store, n_workers: int = 2) -> list[str]:
+    work = plan_work(requests, Estimator(store))
+    return work_lines(1, work, SPEED, n_workers=n_workers)
+
+
+def test_a_plan_without_knowledge_estimates_from_the_machines_speed(
+    store: Store,
+) -> None:
+    lines = lines_of(asked(0, InContext()), store=store)
     assert "1 cells need 1 observations: 0 stored, 1 to measure" in lines[0]
-    assert "unknown" in lines[-1]
+    assert lines[2].endswith("about 0 s for 1 (from the machine's speed)")
+    assert lines[3].startswith("In all about 0 s with one worker")
+    assert "2 workers" in lines[3]
+
+
+def test_both_estimates_stand_side_by_side_where_only_some_kinds_are_stored(
+    store: Store,
+) -> None:
+    Observer(store).observe(asked(0, InContext()))
+    ridge = LinearLearner(algorithm="ridge")
+    lines = lines_of(asked(1, InContext()), asked(1, ridge), store=store)
+    assert "for 1 (from similar ones) and" in lines[2]
+    assert "for 1 (from the machine's speed)" in lines[2]
+
+
+def test_a_text_plan_states_what_it_foresees_and_the_limit(store: Store) -> None:
+    text = replace(
+        asked(0, PLAIN_GD),
+        model=MODELS.get("hmm_llama"),
+        dataset=DATASETS.get("hmm"),
+        n_demonstrations=4,
+    )
+    (work,) = plan_work([text], Estimator(store)).values()
+    assert work.missing == 4  # GD, the choice of its rate, and ICL and base for that
+    assert work.estimate(SPEED) > work.estimate(SPEED, n_workers=2) > 0
+    (last,) = (line for line in lines_of(text, store=store) if "FLOPs" in line)
+    assert "(at most" in last
+    assert "not counted" not in last
+
+
+def test_hours_are_written_as_hours() -> None:
+    assert [duration(s) for s in (89, 90, 5399, 7200)] == [
+        "89 s",
+        "2 min",
+        "90 min",
+        "2.0 h",
+    ]
 
 
 CELLS = {"c[gd]|m|d|4"}

@@ -2,15 +2,15 @@
 
 A learner counts the tokens that a model reads and learns from (``learner_cost``). FLOPs
 are 2 for each parameter and token read, and three times as many where gradients are
-taken (Kaplan et al. 2020, arXiv:2001.08361, §2.1); attention to earlier tokens is left
-out. The count is an upper limit: sub-models cost less, and the number of passes is
-chosen later. Neither torch nor weights are loaded.
+taken (Kaplan et al. 2020, arXiv:2001.08361, §2.1). Output embeddings count only where a
+next token is predicted; attention to earlier tokens is left out. Neither torch nor
+weights are loaded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,13 @@ from probes.data.datasets import read_rows
 from probes.data.text_tasks import draw_text
 from probes.errors import ProbesError
 from probes.models.files.fingerprint import local_folder
+from probes.models.files.untrusted_config import LAYER_KEYS, read_json_object
 from probes.models.parameter_count import n_parameters
-from probes.observations.learner_cost import CountsItsCost, PromptSizes
+from probes.observations.learner_cost import (
+    CountsItsCost,
+    PromptSizes,
+    TokenCount,
+)
 from probes.observations.request import Request
 
 TOKENS_A_PASS = 2048
@@ -33,82 +38,131 @@ WIDTHS = {"float64": 8, "bfloat16": 2, "float16": 2}  # bytes; others have 4
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModelSize:
+    """How large a model is.
+
+    Attributes:
+        total: Parameters.
+        head: Those of the output embeddings; 0 if no file tells.
+        layers: Those in the layers, which every token goes through.
+        n_layers: Layers; 1 if no file tells.
+    """
+
+    total: int
+    head: int = 0
+    layers: int
+    n_layers: int = 1
+
+    @classmethod
+    def of(cls, total: int, config: Mapping[str, Any]) -> ModelSize:
+        """Read the sizes of a model from its ``config.json``."""
+        config = config.get("text_config", config)
+        width = config.get("hidden_size") or config.get("n_embd") or 0
+        head = int(width * config.get("vocab_size", 0))
+        embeddings = head if config.get("tie_word_embeddings", True) else 2 * head
+        n_layers = next((config[key] for key in LAYER_KEYS if config.get(key)), 1)
+        if embeddings >= total:
+            head = embeddings = 0
+        layers = total - embeddings
+        return cls(total=total, head=head, layers=layers, n_layers=int(n_layers))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cost:
     """What observations cost together.
 
     Attributes:
         read: Tokens in forward passes alone.
         learned: Tokens in forward and backward passes.
+        answered: Next tokens predicted.
+        steps: Steps that move the weights.
         flops: Floating-point operations.
         moved: Bytes of weights that go through the processor.
-        unknown: Observations that are not counted in these.
+        n_observations: Observations.
+        unknown: Those whose work is not counted in these.
     """
 
     read: float = 0.0
     learned: float = 0.0
+    answered: float = 0.0
+    steps: float = 0.0
     flops: float = 0.0
     moved: float = 0.0
+    n_observations: int = 0
     unknown: int = 0
 
     @classmethod
-    def of(
-        cls,
-        read: float,
-        learned: float,
-        *,
-        size: int,
-        steps: float = 0.0,
-        width: int = 4,
-    ) -> Cost:
+    def of(cls, work: TokenCount, size: ModelSize, *, width: int = 4) -> Cost:
         """Compute the work of a model.
 
         Args:
-            read: Tokens in forward passes alone.
-            learned: Tokens in forward and backward passes.
-            size: Parameters.
-            steps: Steps that move the weights.
+            work: The work in tokens.
+            size: Of the model.
             width: Bytes of a number.
         """
-        passes = -(-read // TOKENS_A_PASS)
+        passes = -(-work.read // TOKENS_A_PASS)
+        in_layers = size.layers * (2 * work.read + 6 * work.learned)
         return cls(
-            read=read,
-            learned=learned,
-            flops=size * (2 * read + 6 * learned),
-            moved=size * width * (passes + MOVED_A_STEP * steps),
+            n_observations=1,
+            read=work.read,
+            learned=work.learned,
+            answered=work.answered,
+            steps=work.steps,
+            flops=in_layers + size.head * 2 * work.answered,
+            moved=size.total * width * (passes + MOVED_A_STEP * work.steps),
         )
 
     def plus(self, other: Cost) -> Cost:
         """Add another cost."""
+        theirs = asdict(other)
         return Cost(
-            read=self.read + other.read,
-            learned=self.learned + other.learned,
-            flops=self.flops + other.flops,
-            moved=self.moved + other.moved,
-            unknown=self.unknown + other.unknown,
+            **{name: value + theirs[name] for name, value in asdict(self).items()}
         )
 
 
-def cost_of(requests: Iterable[Request]) -> Cost:
+@dataclass(frozen=True, kw_only=True)
+class CostRange:
+    """What observations cost as far as can be foreseen, and at most.
+
+    Attributes:
+        foreseen: If searches end where they usually do.
+        limit: If every search goes on until it must stop.
+    """
+
+    foreseen: Cost = Cost()
+    limit: Cost = Cost()
+
+    def plus(self, other: CostRange) -> CostRange:
+        """Add another cost."""
+        return CostRange(
+            foreseen=self.foreseen.plus(other.foreseen),
+            limit=self.limit.plus(other.limit),
+        )
+
+
+def cost_of(requests: Iterable[Request]) -> CostRange:
     """Add up what observations cost.
 
     Args:
-        requests: Distinct ones. A learner's choice of settings is counted once for each
-            cell, with the first request that needs it.
+        requests: Distinct ones, with those that they need (see ``NeedsOthers``).
 
     Returns:
         The sum. Regression tasks, learners that do not count their cost, and models
         whose size or tokenizer no file tells are unknown.
     """
-    total, chosen = Cost(), set()
+    total = CostRange()
     for request in requests:
-        counted = _cost(request)
-        total = total.plus(Cost(unknown=1) if counted is None else counted[0])
-        cell = (request.learner, request.model, request.dataset)
-        choice = (*cell, request.n_demonstrations)
-        if counted is not None and choice not in chosen:
-            total = total.plus(counted[1])
-        chosen.add(choice)
+        total = total.plus(cost_of_one(request))
     return total
+
+
+def cost_of_one(request: Request) -> CostRange:
+    """Count what one observation costs, without those that it needs."""
+    counted = _cost(request, None)
+    if counted is None:
+        unknown = Cost(n_observations=1, unknown=1)
+        return CostRange(foreseen=unknown, limit=unknown)
+    return counted
 
 
 def flops_of(request: Request, facts: Mapping[str, Any]) -> float | None:
@@ -119,16 +173,14 @@ def flops_of(request: Request, facts: Mapping[str, Any]) -> float | None:
         facts: Its facts, such as the number of passes that the learner chose.
 
     Returns:
-        The count; None where it is unknown.
+        The count; None where it is unknown or nothing is computed.
     """
     counted = _cost(request, facts)
-    return None if counted is None else counted[0].flops
+    return None if counted is None else counted.foreseen.flops or None
 
 
-def _cost(
-    request: Request, facts: Mapping[str, Any] | None = None
-) -> tuple[Cost, Cost] | None:
-    """Compute the cost of an observation, and of the choice before it."""
+def _cost(request: Request, facts: Mapping[str, Any] | None) -> CostRange | None:
+    """Compute the cost of an observation; None if it is unknown."""
     try:
         model = _model_and_sizes(request)
     except (ProbesError, OSError):  # the request's own cell reports it
@@ -140,22 +192,26 @@ def _cost(
     if counted is None:
         return None
     width = WIDTHS.get(request.settings.dtype, 4)
-    own, choice = (
-        Cost.of(work.read, work.learned, size=size, steps=work.steps, width=width)
-        for work in (counted.observation, counted.choice)
+    return CostRange(
+        foreseen=Cost.of(counted.observation, size, width=width),
+        limit=Cost.of(counted.limit or counted.observation, size, width=width),
     )
-    return own, choice
 
 
-def _model_and_sizes(request: Request) -> tuple[int, PromptSizes] | None:
+def _model_and_sizes(request: Request) -> tuple[ModelSize, PromptSizes] | None:
     """Count the model's parameters and the tokens of its prompts."""
     if not request.model.answers_text:
         return None
-    size = n_parameters(request.model)
+    total = n_parameters(request.model)
     sizes = _prompt_sizes(
         request.model, request.dataset, request.n_demonstrations, request.settings
     )
-    return None if size is None or sizes is None else (size, sizes)
+    if total is None or sizes is None:
+        return None
+    if request.queries == "calibration":
+        sizes = replace(sizes, n_queries=sizes.n_calibration)
+    size = ModelSize.of(total, _config_of(request.model))
+    return size, replace(sizes, n_layers=size.n_layers)
 
 
 @lru_cache(maxsize=256)
@@ -197,3 +253,10 @@ def _tokenizer_file(model: ModelCard) -> Path | None:
         return None
     file = local_folder(source) / "tokenizer.json"
     return file if file.is_file() else None
+
+
+@lru_cache(maxsize=64)
+def _config_of(model: ModelCard) -> Mapping[str, Any]:
+    source = model.architecture_source
+    assert isinstance(source, Checkpoint)  # it has a tokenizer's file
+    return read_json_object(local_folder(source) / "config.json")

@@ -1,4 +1,4 @@
-"""The peak of a device: its FLOP/s in one large matrix product."""
+"""The peak of a device: FLOP/s in one large matrix product, and memory bandwidth."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 
 SIDES = {"cuda": 8192, "cpu": 1024}  # of the square matrices that are multiplied
 ROUNDS = 4
+COPIED = 1 << 26
+"""Bytes that are copied to measure the bandwidth; more than caches hold."""
 
 
 @cache
@@ -29,6 +31,23 @@ def matmul_peak(device: str, dtype: str) -> float:
             _wait(device)
             best = min(best, time.perf_counter() - began)
     return float(2 * side**3 / best)
+
+
+@cache
+def memory_bandwidth(device: str) -> float:
+    """Measure the fastest of a few copies, in bytes/s that are read or written."""
+    import torch
+
+    source = torch.ones(COPIED, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    best = float("inf")
+    for _ in range(ROUNDS):
+        _wait(device)
+        began = time.perf_counter()
+        target.copy_(source)
+        _wait(device)
+        best = min(best, time.perf_counter() - began)
+    return 2 * COPIED / best
 
 
 def products(side: int, device: str, dtype: str) -> list[Callable[[], Any]]:

@@ -8,7 +8,7 @@ demonstrations.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 
 from probes.data.text_tasks import Example
 from probes.data.tokenization import common_prefix
-from probes.learners.gradient import MovesWeights
-from probes.learners.in_context import InContext
+from probes.learners.gradient import GradientLearner, MovesWeights
+from probes.learners.in_context import InContext, reads_queries, reads_whole
+from probes.observations.learner_cost import LearnerCost, PromptSizes, TokenCount
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
     from probes.data.prompt_encoding import EncodedPrompts
     from probes.models.causal_lm.attention_hooks import Attention, AttentionRecorder
-    from probes.observations.request import LearnerContext
+    from probes.observations.request import LearnerContext, Request
 
 Floats = NDArray[np.float32]
 
@@ -79,6 +80,26 @@ class Activations:
             ):
                 of_sets.append(record(recorder, prompts, index))
         return Observation(arrays=_stacked(of_sets))
+
+    def cost(
+        self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None
+    ) -> LearnerCost:
+        """Count whole prompts; GD also trains again, and reads its demonstrations."""
+        if isinstance(self.of, InContext):
+            return reads_whole(sizes)
+        work = reads_queries(sizes).observation
+        work = work.plus(TokenCount(read=sizes.all_demonstrations))
+        if facts is None and isinstance(self.of, GradientLearner):
+            trained = self.of.cost(sizes)
+            limit = None if trained.limit is None else work.plus(trained.limit)
+            return LearnerCost(observation=work.plus(trained.observation), limit=limit)
+        return LearnerCost(observation=work)
+
+    def needed(self, request: Request) -> list[Request]:
+        """List the learner that trains, of which the settings or sizes are needed."""
+        if isinstance(self.of, InContext):
+            return []
+        return [replace(request, learner=self.of)]
 
     def _weights(self, context: LearnerContext) -> Iterator[dict[str, Any]]:
         """Yield the parameters that the learner changes, for each set."""

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 import numpy as np
 
 from probes.errors import NumericsError, OptionError
-from probes.learners.criterion import LABEL_LOSS, Criterion
-from probes.learners.gradient_walks import GradientWalks, half_octaves
-from probes.learners.in_context import ask_stack, text_observation
+from probes.learners.criterion import LABEL_LOSS, ComparesWithICL, Criterion
+from probes.learners.gradient_walks import GradientWalks
+from probes.learners.in_context import Base, InContext, ask_stack, text_observation
 from probes.learners.rate_search import (
     STANDARD,
     Curve,
@@ -32,6 +32,7 @@ from probes.learners.rate_search import (
 from probes.learners.training_trials import trials_of
 from probes.learners.whole_answers import concatenated
 from probes.models.training.settings import TrainingSettings
+from probes.models.weights.parameter_groups import trained_share
 from probes.observations.learner_cost import LearnerCost, PromptSizes, TokenCount
 from probes.observations.observation import Observation
 
@@ -39,12 +40,16 @@ if TYPE_CHECKING:
     from probes.data.prompt_encoding import EncodedPrompts
     from probes.data.text_tasks import Example
     from probes.models.training.trainer import Trainer
-    from probes.observations.request import Learner, LearnerContext
+    from probes.observations.request import Learner, LearnerContext, Request
 
 FAILED = 1e30
 """Instead of infinity, which no observation may hold."""
-TYPICAL_PASSES, TYPICAL_RATES = 16, 6
-"""What a search usually tries and chooses, to count its cost beforehand."""
+TYPICAL_PASSES = 4
+"""Passes that are usually chosen, to count the cost beforehand."""
+TYPICAL_RATES, TYPICAL_WALK, TYPICAL_READINGS = 10, 10, 5
+"""Rates that a search usually walks; at each of them passes, and places where criteria
+are read. On hmm_llama, searches walk 72 to 136 passes at 8 to 11 rates, and read 50 to
+64 places, whatever the effort."""
 
 
 @runtime_checkable
@@ -189,36 +194,59 @@ class GradientLearner:
 
     def cost(
         self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None
-    ) -> LearnerCost | None:
+    ) -> LearnerCost:
         """Count the training of every set, and its queries.
 
-        Before the learner runs, the count is for the most passes that may be chosen.
-        Afterwards the cost of a sub-model is unknown; it is less than the model's.
+        Before the learner runs, the count is for as many passes as are usually chosen.
         """
-        if facts is None:
-            passes = self.passes or TYPICAL_PASSES
-        elif self.weights == "all" and "passes" in facts:
-            passes = facts["passes"]
-        else:
-            return None
-        own = TokenCount(
-            read=sizes.all_queries,
-            learned=passes * sizes.all_demonstrations,
-            steps=sizes.n_sets * passes * self._steps_per_pass(sizes),
+        usual = self.passes or min(TYPICAL_PASSES, self.effort.passes)
+        passes = usual if facts is None else facts["passes"]
+        asked = self.asking(sizes, sizes.n_sets, sizes.n_queries)
+        longest = self.training_work(
+            sizes, sizes.n_sets, self.passes or self.effort.passes
         )
-        return LearnerCost(observation=own, choice=self._cost_of_choice(sizes))
+        return LearnerCost(
+            observation=self.training_work(sizes, sizes.n_sets, passes).plus(asked),
+            limit=longest.plus(asked) if facts is None else None,
+        )
 
-    def _cost_of_choice(self, sizes: PromptSizes) -> TokenCount:
-        """Count a typical search: some rates, walked and read in half-octaves."""
-        if self.rate is not None:
-            return TokenCount()
-        most = self.passes or TYPICAL_PASSES
-        walks = TYPICAL_RATES * min(self.effort.n_sets, sizes.n_sets)
-        queries = sizes.n_calibration * sizes.query_tokens
+    def needed(self, request: Request) -> list[Request]:
+        """List the choice of rate and passes, unless they are given."""
+        return [] if self.rate is not None else [request.of_choice(self.choice)]
+
+    def training_work(
+        self, sizes: PromptSizes, n_sets: int, passes: float
+    ) -> TokenCount:
+        """Count training: layers below the lowest one that moves are read once.
+
+        A sub-model's gradients go through the layers above it, but hardly any of them
+        forms gradients of its own weights, a third of the work.
+        """
+        share = trained_share(self.weights, sizes.n_layers)
+        moved = share if self.weights == "all" else share * 2 / 3
         return TokenCount(
-            read=walks * len(half_octaves(most)) * queries,
-            learned=walks * most * sizes.demonstration_tokens,
-            steps=walks * most * self._steps_per_pass(sizes),
+            read=n_sets * sizes.demonstration_tokens * (1 - share),
+            learned=passes * n_sets * sizes.demonstration_tokens * moved,
+            steps=passes * n_sets * self._steps_per_pass(sizes) * moved,
+            answered=3 * passes * n_sets * sizes.n_demonstrations,
+        )
+
+    def asking(
+        self, sizes: PromptSizes, n_sets: int, n_queries: int, times: int = 1
+    ) -> TokenCount:
+        """Count queries: below the lowest layer that moves all sets share one answer.
+
+        Args:
+            sizes: Of the request.
+            n_sets: Sets, each with weights of its own.
+            n_queries: Queries of each set.
+            times: How often they are asked, each time with other weights.
+        """
+        share = trained_share(self.weights, sizes.n_layers)
+        once = n_queries * sizes.query_tokens
+        return TokenCount(
+            read=once * (1 - share) + times * n_sets * once * share,
+            answered=times * n_sets * n_queries,
         )
 
     def _steps_per_pass(self, sizes: PromptSizes) -> int:
@@ -264,6 +292,46 @@ class RateChoice:
                 "criteria": list(choices),
             },
         )
+
+    def cost(
+        self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None
+    ) -> LearnerCost:
+        """Count the training at all rates, and the queries at every place.
+
+        Before the learner runs, the count is of a usual search. The limit is a search
+        by every criterion that goes on until it must stop.
+        """
+        if facts is not None:
+            walked: dict[float, int] = {}
+            for rate, passes in facts["places"]:
+                walked[rate] = max(walked.get(rate, 0), int(passes))
+            n_places = len(facts["places"])
+            work = self._searched(sizes, sum(walked.values()), n_places)
+            return LearnerCost(observation=work)
+        limits = self.of.effort.limits(self.of.passes)
+        usual = min(TYPICAL_WALK, limits.passes)
+        most = min(limits.total + limits.passes, limits.rates * limits.passes)
+        most *= len(self.of.criteria)
+        n_places = TYPICAL_RATES * min(usual, TYPICAL_READINGS)
+        return LearnerCost(
+            observation=self._searched(sizes, TYPICAL_RATES * usual, n_places),
+            limit=self._searched(sizes, most, most),
+        )
+
+    def needed(self, request: Request) -> list[Request]:
+        """List what answers are compared with: those of ICL and of the model alone."""
+        if not any(isinstance(c, ComparesWithICL) for c in self.of.criteria):
+            return []
+        return [replace(request, learner=other) for other in (InContext(), Base())]
+
+    def _searched(self, sizes: PromptSizes, passes: int, n_places: int) -> TokenCount:
+        n_sets = min(self.of.effort.n_sets, sizes.n_sets)
+        read = self.of.asking(sizes, n_sets, sizes.n_calibration, n_places)
+        work = self.of.training_work(sizes, n_sets, passes)
+        # Losses are read apart from the answers that are compared.
+        for _ in {isinstance(c, ComparesWithICL) for c in self.of.criteria}:
+            work = work.plus(read)
+        return work
 
 
 def _choose(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from probes.learners.in_context import InContext
+from probes.observations.learner_cost import LearnerCost, PromptSizes, TokenCount
 from probes.observations.likeliest_tokens import likeliest
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
-    from probes.observations.request import Learner, LearnerContext
+    from probes.observations.request import Learner, LearnerContext, Request
 
 N_QUERIES = 2  # queries shown, the first of the first demonstration set
 N_TOKENS = 10  # tokens named, the K of the token overlap of Shen et al. 2024
@@ -49,6 +51,16 @@ class Illustration:
             for index, query in enumerate(queries[:N_QUERIES])
         ]
         return Observation(arrays={}, facts={"example": examples})
+
+    def cost(
+        self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None
+    ) -> LearnerCost:
+        """Count no tokens: others have answered."""
+        return LearnerCost(observation=TokenCount())
+
+    def needed(self, request: Request) -> list[Request]:
+        """List the two learners that are shown."""
+        return [replace(request, learner=one) for one in (InContext(), self.of)]
 
 
 def _likeliest(

@@ -77,13 +77,31 @@ class Base:
     ) -> LearnerCost:
         """Count the queries of one set, which all sets share."""
         read = sizes.n_queries * sizes.query_tokens
-        return LearnerCost(observation=TokenCount(read=read))
+        return LearnerCost(observation=TokenCount(read=read, answered=sizes.n_queries))
 
 
 def reads_once(sizes: PromptSizes) -> LearnerCost:
     """Count a set's demonstrations once and each of its queries."""
     read = sizes.all_demonstrations + sizes.all_queries
-    return LearnerCost(observation=TokenCount(read=read))
+    answered = sizes.n_sets * sizes.n_queries
+    return LearnerCost(observation=TokenCount(read=read, answered=answered))
+
+
+def reads_whole(sizes: PromptSizes, *, times: int = 1) -> LearnerCost:
+    """Count a set's demonstrations again for each of its queries."""
+    prompt = sizes.demonstration_tokens + sizes.query_tokens
+    answered = times * sizes.n_sets * sizes.n_queries
+    return LearnerCost(
+        observation=TokenCount(read=answered * prompt, answered=answered)
+    )
+
+
+def reads_queries(sizes: PromptSizes, *, times: int = 1) -> LearnerCost:
+    """Count each set's queries alone."""
+    work = TokenCount(
+        read=times * sizes.all_queries, answered=times * sizes.n_sets * sizes.n_queries
+    )
+    return LearnerCost(observation=work)
 
 
 def _after_text(context: LearnerContext) -> Observation:

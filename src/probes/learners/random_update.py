@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from probes.learners.gradient import GradientLearner
-from probes.learners.in_context import ask_set, text_observation
+from probes.learners.in_context import ask_set, reads_queries, text_observation
 from probes.learners.training_trials import training_seed
 from probes.learners.whole_answers import stacked
-from probes.observations.learner_cost import LearnerCost, PromptSizes, TokenCount
+from probes.observations.learner_cost import LearnerCost, PromptSizes
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
-    from probes.observations.request import LearnerContext
+    from probes.observations.request import LearnerContext, Request
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,4 +55,8 @@ class RandomUpdate:
         self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None
     ) -> LearnerCost:
         """Count the queries; the learner that it is matched to is counted apart."""
-        return LearnerCost(observation=TokenCount(read=sizes.all_queries))
+        return reads_queries(sizes)
+
+    def needed(self, request: Request) -> list[Request]:
+        """List the learner that it is matched to."""
+        return [replace(request, learner=self.matched_to)]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from probes.learners.in_context import reads_whole
+from probes.observations.learner_cost import LearnerCost, PromptSizes
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
@@ -45,3 +48,9 @@ class RankOnePatch:
         return Observation(
             arrays={"patch_errors": norms[..., 0], "context_effects": norms[..., 1]}
         )
+
+    def cost(
+        self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None
+    ) -> LearnerCost:
+        """Count whole prompts, and every layer again without the context."""
+        return reads_whole(sizes, times=2)

@@ -11,14 +11,14 @@ arXiv:2311.06668).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from probes.errors import DataError
-from probes.learners.in_context import text_observation
+from probes.learners.in_context import reads_queries, text_observation
 from probes.learners.training_trials import SELECTION_SETS
 from probes.learners.whole_answers import (
     Answers,
@@ -26,12 +26,13 @@ from probes.learners.whole_answers import (
     stacked,
     token_by_token,
 )
+from probes.observations.learner_cost import LearnerCost, PromptSizes, TokenCount
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
     from probes.data.prompt_encoding import EncodedPrompts
     from probes.data.text_tasks import Example, TextTask
-    from probes.observations.request import LearnerContext
+    from probes.observations.request import LearnerContext, Request
 
 Form = Literal["replaced", "added"]
 N_DUMMIES = 4  # the authors use one; a mean of several carries less of any single one
@@ -69,6 +70,16 @@ class TaskVector:
         ]
         return text_observation(prompts, stacked(answered), **chosen)
 
+    def cost(
+        self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None
+    ) -> LearnerCost:
+        """Count the queries, each with its set's vector."""
+        return reads_queries(sizes)
+
+    def needed(self, request: Request) -> list[Request]:
+        """List the choice of the layer."""
+        return [request.of_choice(LayerChoice(form=self.form))]
+
 
 @dataclass(frozen=True, kw_only=True)
 class TaskStates:
@@ -99,6 +110,14 @@ class TaskStates:
         after = np.stack([mean_states(prompts.in_context(i)) for i in sets])
         alone = np.stack([mean_states(prompts.alone(q)) for q in prompts.task.queries])
         return Observation(arrays={"replaced": after, "added": after - alone})
+
+    def cost(
+        self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None
+    ) -> LearnerCost:
+        """Count a few dummy queries of each set, in context and alone."""
+        n_read = sizes.n_sets * min(N_DUMMIES, max(1, sizes.n_queries // 2))
+        prompt = sizes.demonstration_tokens + 2 * sizes.query_tokens
+        return LearnerCost(observation=TokenCount(read=n_read * prompt))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +150,17 @@ class LayerChoice:
         table = np.mean(losses, axis=0)  # (n_layers,)
         facts = {"layer": int(table.argmin()), "calibration_losses": table.tolist()}
         return Observation(arrays={}, facts=facts)
+
+    def cost(
+        self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None
+    ) -> LearnerCost:
+        """Count the first sets' queries, once for each layer."""
+        few = replace(sizes, n_sets=min(SELECTION_SETS, sizes.n_sets))
+        return reads_queries(few, times=sizes.n_layers)
+
+    def needed(self, request: Request) -> list[Request]:
+        """List the hidden states."""
+        return [replace(request, learner=TaskStates())]
 
 
 def n_dummies(task: TextTask) -> int:

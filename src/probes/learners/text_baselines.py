@@ -7,6 +7,7 @@ demonstrations. All other tokens keep theirs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probes.errors import DataError
-from probes.learners.in_context import ask_alone, text_observation
+from probes.learners.in_context import Base, ask_alone, reads_once, text_observation
+from probes.observations.learner_cost import LearnerCost, PromptSizes
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
@@ -42,6 +44,12 @@ class LabelPrior:
         sets = zip(prompts.task.demonstrations, prompts.task.queries, strict=True)
         weights = [np.ones((len(queries), len(shown))) for shown, queries in sets]
         return _by_weighted_labels(context, prompts, weights, self.smoothing)
+
+    def cost(
+        self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None
+    ) -> LearnerCost:
+        """Count the queries of one set, which all sets share."""
+        return Base().cost(sizes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +89,12 @@ class RepresentationNeighbours:
             )
             weights.append(of_set / of_set.mean(axis=1, keepdims=True))
         return _by_weighted_labels(context, prompts, weights, self.smoothing)
+
+    def cost(
+        self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None
+    ) -> LearnerCost:
+        """Count demonstrations and queries, each read alone."""
+        return reads_once(sizes)
 
 
 def _represented(

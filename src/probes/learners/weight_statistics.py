@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,12 @@ from probes.errors import OptionError
 from probes.hashing import seed_of
 from probes.learners.in_context import (
     ask_encoded,
+    reads_whole,
     regression_observation,
     text_observation,
 )
 from probes.learners.whole_answers import stacked
+from probes.observations.learner_cost import LearnerCost, PromptSizes, TokenCount
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
@@ -58,6 +61,12 @@ class WeightStatistics:
             "d_model": int(layers[0][0].shape[-1]),
         }
         return Observation(arrays=arrays, facts=facts)
+
+    def cost(
+        self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None
+    ) -> LearnerCost:
+        """Count no tokens: only weights are read."""
+        return LearnerCost(observation=TokenCount())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +140,12 @@ class NoisyWeights:
             noisy[name] = weight.detach() + self.noise * size * drawn
         return noisy
 
+    def cost(
+        self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None
+    ) -> LearnerCost:
+        """Count whole prompts."""
+        return reads_whole(sizes)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
@@ -167,3 +182,9 @@ class Drift:
         sizes = [float(p.double().square().sum()) for p in theirs.values()]
         drift = (sum(gaps) / sum(sizes)) ** 0.5
         return Observation(arrays={"drift": np.array([[drift]])})
+
+    def cost(
+        self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None
+    ) -> LearnerCost:
+        """Count no tokens: only weights are read."""
+        return LearnerCost(observation=TokenCount())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from probes.observations.request import Request
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +21,7 @@ class PromptSizes:
         n_demonstrations: Demonstrations in each set.
         demonstration_tokens: Mean tokens of a set's demonstrations together.
         query_tokens: Mean tokens of one query.
+        n_layers: Layers of the model; 1 if no file tells.
     """
 
     n_sets: int
@@ -26,6 +30,7 @@ class PromptSizes:
     n_demonstrations: int
     demonstration_tokens: float
     query_tokens: float
+    n_layers: int = 1
 
     @property
     def all_queries(self) -> float:
@@ -40,17 +45,28 @@ class PromptSizes:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenCount:
-    """The work of a model, in tokens.
+    """The work of a model, in tokens. Half the layers make half a token of it.
 
     Attributes:
         read: Tokens in forward passes alone.
         learned: Tokens in forward and backward passes.
         steps: Steps that move the weights.
+        answered: Next tokens predicted, for which the output embeddings are read.
     """
 
     read: float = 0.0
     learned: float = 0.0
     steps: float = 0.0
+    answered: float = 0.0
+
+    def plus(self, other: TokenCount) -> TokenCount:
+        """Add other work."""
+        return TokenCount(
+            read=self.read + other.read,
+            learned=self.learned + other.learned,
+            steps=self.steps + other.steps,
+            answered=self.answered + other.answered,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,13 +74,12 @@ class LearnerCost:
     """What an observation costs.
 
     Attributes:
-        observation: The work of each observation.
-        choice: The work of choosing settings, done once for all observations of a
-            learner in a cell, whatever their order or draw.
+        observation: The work of the observation itself, as far as can be foreseen.
+        limit: The most work that it may be; None if it is as foreseen.
     """
 
     observation: TokenCount
-    choice: TokenCount = TokenCount()
+    limit: TokenCount | None = None
 
 
 @runtime_checkable
@@ -78,9 +93,16 @@ class CountsItsCost(Protocol):
 
         Args:
             sizes: Of the request.
-            facts: Those of the observation once it was made; None counts the most that
-                it may take.
+            facts: Those of the observation once it was made; None estimates them.
 
         Returns:
-            The cost; None if it is unknown.
+            The cost, without that of other observations; None if it is unknown.
         """
+
+
+@runtime_checkable
+class NeedsOthers(Protocol):
+    """A learner that asks for other observations before it answers."""
+
+    def needed(self, request: Request) -> Iterable[Request]:
+        """List the requests that it makes when it answers a request."""

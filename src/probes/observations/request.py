@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import astuple, dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -93,7 +93,7 @@ class Request:
         if not isinstance(rows, LinearTasks):
             rows = read_rows(self.dataset, self.settings.data_dir).fingerprint
         sizes = canonical(self.settings)
-        for irrelevant in ("n_orders", "data_dir"):
+        for irrelevant in ("n_orders", "data_dir", "effort"):  # learners hold the last
             del sizes[irrelevant]
         described = {
             "code": code_of(self.learner, self.model),
@@ -111,10 +111,26 @@ class Request:
     @property
     def kind(self) -> str:
         """Names requests that take about the same time: learner, model, prompts."""
-        words = [v for v in vars(self.learner).values() if isinstance(v, str)]
-        learner = " ".join([type(self.learner).__name__, *words])
+        learner = " ".join(_words_of(self.learner))
         sizes = (self.n_demonstrations, self.settings.n_queries)
         return "|".join(map(str, (learner, self.model.name, self.dataset.name, *sizes)))
+
+    def of_choice(self, choice: Learner) -> Request:
+        """Ask a learner to choose another learner's settings.
+
+        The choice is made on calibration queries, with the demonstrations' own labels
+        and words. Learners that see other labels or words therefore have the same
+        settings.
+        """
+        return replace(
+            self,
+            learner=choice,
+            queries="calibration",
+            order=0,
+            draw=0,
+            labels="gold",
+            wording="own",
+        )
 
     def regression_task(self) -> RegressionTask:
         """Draw the tasks of a regression request."""
@@ -203,19 +219,14 @@ class LearnerContext:
     def choose(self, choice: Learner) -> dict[str, Any]:
         """Let a learner choose another learner's settings.
 
-        The choice is made on calibration queries, with the demonstrations' own labels
-        and words. Learners that see other labels or words therefore have the same
-        settings.
-
         Args:
-            choice: The learner that chooses, such as ``gradient.RateChoice``.
+            choice: The learner that chooses, such as ``gradient.RateChoice`` (see
+                ``Request.of_choice``).
 
         Returns:
             The facts of its observation.
         """
-        gold: dict[str, Any] = {"labels": "gold", "wording": "own"}
-        chosen = self.observe(choice, queries="calibration", order=0, draw=0, **gold)
-        return dict(chosen.facts)
+        return dict(self.answer(self.request.of_choice(choice)).facts)
 
 
 def code_of(learner: Learner, model: ModelCard) -> str:
@@ -229,6 +240,20 @@ def code_of(learner: Learner, model: ModelCard) -> str:
     if learner.needs_model:
         roots |= {loader_path(model)[0], "probes.models.model_cache"}
     return code_digest(frozenset(roots))
+
+
+def _words_of(learner: Any) -> Iterator[str]:
+    """Name what decides how long a learner takes, with the learners in its fields."""
+    yield type(learner).__name__
+    for name, value in vars(learner).items():
+        if isinstance(value, str):
+            yield value
+        elif hasattr(value, "observe"):
+            yield from _words_of(value)
+        elif name == "batch_size" and value is not None:
+            yield f"batch {value}"
+        elif name == "effort":
+            yield "x".join(map(str, astuple(value)))
 
 
 def _modules_of(value: Any) -> Iterator[str]:

@@ -14,6 +14,7 @@ from probes.observations.request import Request
 from probes.pytest_plugin.fixtures import requests_of
 from probes.pytest_plugin.items import RUN, cell_of, claim_of, expected_of, name_of
 from probes.pytest_plugin.judging import offered
+from probes.run.budget import PlannedCell
 from probes.run.icl_gate import gate_observations
 from probes.verdicts.outcomes import Refuted
 
@@ -48,6 +49,7 @@ def pytest_collection_modifyitems(
         config.hook.pytest_deselected(items=empty)
     items[:] = sorted((i for i in items if i not in empty), key=_model_of)
     run = config.stash[RUN]
+    _leave_out(config, items)
     cells = [item for item in items if cell_of(item) is not None]
     if empty and not items and run.worker is None:
         raise pytest.UsageError(run.grid.no_cell)
@@ -55,6 +57,32 @@ def pytest_collection_modifyitems(
         _mark_expected(item, is_recorded_now=config.option.update_expected)
     if cells and run.worker in (None, "gw0") and not config.option.collectonly:
         run.plan(request for item in cells for request in planned(item))
+
+
+def _leave_out(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the cells for which ``--budget`` is too short."""
+    run = config.stash[RUN]
+    if config.option.budget is None or config.option.collectonly:
+        return
+    choice = run.choose_cells(
+        [
+            PlannedCell(
+                test=item.nodeid,
+                claim=card.name,
+                cell=cell,
+                requests=tuple(planned(item)),
+            )
+            for item in items
+            if (cell := cell_of(item)) and (card := claim_of(item))
+        ]
+    )
+    if choice.leaves_nothing and run.worker is None:
+        raise pytest.UsageError(choice.leaves_nothing)
+    tests = set(choice.tests)
+    left_out = [item for item in items if item.nodeid in tests]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item.nodeid not in tests]
 
 
 def _mark_expected(item: pytest.Item, *, is_recorded_now: bool) -> None:

@@ -53,6 +53,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     try:
         return (yield)
     finally:
+        _ = run.budget_choice  # it is among the files that are now removed
         reporter.stop()
 
 
@@ -80,8 +81,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def _refuse_empty_grid(session: pytest.Session, run: Run, exitstatus: int) -> None:
-    """Refuse a grid without cells, if workers collected the tests."""
+    """Refuse a grid or a budget without cells, if workers collected the tests."""
     option = session.config.option
+    if run.worker is None and (message := run.budget_choice.leaves_nothing):
+        pytest.exit(message, returncode=pytest.ExitCode.USAGE_ERROR)
     narrowed = run.is_narrowed and not (option.keyword or option.markexpr)
     if narrowed and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
         pytest.exit(run.grid.no_cell, returncode=pytest.ExitCode.USAGE_ERROR)

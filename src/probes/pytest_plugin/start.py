@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from probes.engine.worker_resources import count_workers
 from probes.errors import ProbesError
 from probes.pytest_plugin.items import RUN
 from probes.pytest_plugin.reporting import RowCollector
@@ -40,6 +41,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Print a list instead of running, with ``--list-claims`` and its like."""
     fill(config)
     option = config.option
+    option.n_workers = workers_asked(option)  # for --plan, which starts none
     if option.plan or option.engine or option.shard:  # without workers of xdist
         option.numprocesses, option.dist, option.tx = 0, "no", []
     asked = listed_option(config.option, LIST_OPTIONS)
@@ -50,6 +52,14 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     except ProbesError as error:
         raise pytest.UsageError(str(error)) from error
     return 0
+
+
+def workers_asked(option: Any) -> int:
+    """Count the workers that ``-n`` asks for; 1 without it."""
+    asked = getattr(option, "numprocesses", None)
+    if isinstance(asked, int):
+        return max(1, asked)
+    return count_workers(option.device) if asked else 1
 
 
 def home_of(config: pytest.Config) -> Path:

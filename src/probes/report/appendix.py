@@ -58,8 +58,8 @@ def _compared(record: Mapping[str, Any]) -> str:
 
 
 def record_lines(rows: Sequence[Row], run: Mapping[str, Any]) -> list[str]:
-    """Say what the run was compared with, and how the two differ."""
-    lines = []
+    """Say which cells were left out, what the run was compared with, and how."""
+    lines = list(map(plain, run.get("left_out", [])))
     record = run.get("record")
     if record is not None:
         differs = [f"{k} {a} (here {b})" for k, (a, b) in record["differs"].items()]

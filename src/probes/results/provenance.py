@@ -34,6 +34,7 @@ def provenance(settings: Settings, options: Mapping[str, str]) -> dict[str, Any]
         "n_queries": settings.n_queries,
         "n_orders": settings.n_orders,
         "n_calibration": settings.n_calibration,
+        "effort": settings.effort,
         "options": dict(options),
     }
 

@@ -29,6 +29,7 @@ COMPARED = (
     "n_queries",
     "n_orders",
     "n_calibration",
+    "effort",
     "seed",
     "device",
     "dtype",
@@ -90,7 +91,9 @@ class Record:
             cells = dict(record["cells"])
             for cell in cells.values():
                 _require_recorded(cell)
-            made_with = {k: {str(v)} for k, v in record["settings"].items()}
+            # Records from before there was a choice were made with the usual effort.
+            settings_then = {"effort": Settings().effort, **record["settings"]}
+            made_with = {k: {str(v)} for k, v in settings_then.items()}
         except (OSError, ValueError) as e:
             raise OptionError(
                 f"{path} is not a record of verdicts: {e}. Expected what "
@@ -98,7 +101,7 @@ class Record:
                 f"the file, or pass another."
             ) from e
         self.made_with = made_with
-        self.applies = record["settings"] == recorded_settings(settings)
+        self.applies = settings_then == recorded_settings(settings)
         return cells if self.applies else {}
 
     def compare(

@@ -210,6 +210,11 @@ PROVENANCE = object_of(
         "n_queries": Field(shape=unread(count_from(1))),
         "n_orders": Field(shape=unread(count_from(1))),
         "n_calibration": Field(shape=unread(count_from(1))),
+        "effort": Field(
+            shape=unread(TEXT),
+            is_optional=True,  # rows of earlier versions have none
+            meaning="How much the search for GD's rate and passes could cost.",
+        ),
         "options": Field(
             shape=mapping_to(TEXT),
             meaning="The options of the command line that decide a cell.",

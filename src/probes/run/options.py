@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from probes.cell import Settings
+from probes.cell import EFFORTS, Settings
 
 DEFAULTS = Settings()
 
@@ -147,6 +147,15 @@ GRID_OPTIONS = (
         help="queries on which GD's rate and passes are chosen; no verdict uses them",
     ),
     RunOption(
+        name="--effort",
+        default=DEFAULTS.effort,
+        choices=EFFORTS,
+        help="how much to spend on GD's best chance: quick costs about half of "
+        "standard (2 demonstration sets choose rate and passes, up to 64 passes at a "
+        "rate, no control with trained embeddings); standard has 4 sets and 256 "
+        "passes; thorough costs twice as much or more (8 sets, 1024 passes)",
+    ),
+    RunOption(
         name="--seed",
         kind=int,
         default=DEFAULTS.seed,
@@ -207,8 +216,9 @@ PATH_OPTIONS = (
         name="--plan",
         kind=bool,
         help="measure nothing; print what the run would measure, what that costs "
-        "(time, from similar observations in the store; tokens and FLOPs, from the "
-        "sizes of the models), how many sets the claims need for a power of .8, and "
+        "(time, from similar observations in the store or from the machine's speed; "
+        "tokens and FLOPs, from the sizes of the models), how many sets the claims "
+        "need for a power of .8, and "
         "which cells the run cannot decide, from the last report in --reports",
     ),
     RunOption(
@@ -238,6 +248,15 @@ ENGINE_OPTIONS = (
         "local:N uses N processes of this machine and replaces any that dies; ray or "
         "ray:ADDRESS uses a Ray cluster and needs the extra ray; implies -n 0",
         without="each test measures what it needs",
+    ),
+    RunOption(
+        name="--budget",
+        metavar="TIME",
+        help="the time that a run may take, such as 2h, 45m or 90s, as --plan "
+        "estimates it: the most telling cells come first (the variant gd, then other "
+        "optimisers, then sub-models; 4 and 8 demonstrations before others), every "
+        "model gets its share, and the report says what was left out",
+        without="no limit",
     ),
     RunOption(
         name="--shard",

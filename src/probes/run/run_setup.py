@@ -14,18 +14,27 @@ from typing import Any
 
 from probes.data.label_counts import count_labels
 from probes.engine.engine_choice import parse_engine, parse_shard
+from probes.engine.machine_speed import MachineSpeed
 from probes.engine.progress import ProgressFile
 from probes.engine.run_store import RunStore
 from probes.engine.store import Store
 from probes.engine.time_limit import TimeLimit, TimeLimitedObserver
-from probes.errors import OptionError, ProbesError
+from probes.engine.worker_resources import count_workers
+from probes.errors import OptionError
 from probes.observations.request import Request
 from probes.results.reading import read_results
 from probes.results.record import Record
+from probes.run.budget import (
+    Budget,
+    BudgetChoice,
+    BudgetFile,
+    PlannedCell,
+    parse_budget,
+)
 from probes.run.grid import Grid
 from probes.run.interim_analysis import looks_of
 from probes.run.parsed_options import RunPaths, grid_of, paths_of
-from probes.run.plan import look_lines, plan_work, work_lines
+from probes.run.plan import Estimator, content_key, look_lines, plan_work, work_lines
 from probes.run.planned_power import power_lines
 from probes.verdicts.group_sequential import GroupSequentialDesign
 
@@ -116,6 +125,41 @@ class RunSetup:
             self.store, limit=limit, announce=self.status.announce
         )
 
+    @cached_property
+    def speed(self) -> MachineSpeed:
+        """The speed of this machine, measured when it is asked for first."""
+        settings = self.grid.settings
+        return MachineSpeed.measure(settings.device, settings.dtype)
+
+    @cached_property
+    def estimator(self) -> Estimator:
+        """Estimates how long observations take, from the store as it is now."""
+        return Estimator(self.store, self.key_of)
+
+    @cached_property
+    def n_workers(self) -> int:
+        """How many processes measure."""
+        engine = self.option.engine
+        if engine is None:
+            return getattr(self.option, "n_workers", 1)
+        n_workers = parse_engine(engine).n_workers
+        return n_workers or count_workers(self.grid.settings.device)
+
+    @cached_property
+    def budget_choice(self) -> BudgetChoice:
+        """What the budget leaves out; nothing before cells are chosen."""
+        return BudgetFile(self.status_folder).read() or BudgetChoice()
+
+    def choose_cells(self, cells: list[PlannedCell]) -> BudgetChoice:
+        """Choose the cells that the budget is enough for, the same in every process."""
+        seconds, given = parse_budget(self.option.budget), self.option.budget
+        if seconds is not None:
+            budget = Budget(
+                seconds, self.estimator, self.speed, n_workers=self.n_workers
+            )
+            BudgetFile(self.status_folder).agree(budget, given, cells)
+        return self.budget_choice
+
     def check(self) -> None:
         """Check every option before anything is collected.
 
@@ -124,6 +168,12 @@ class RunSetup:
                 or no model of the grid reads any dataset of the grid.
         """
         _ = self.grid, self.looks, self.paths, self.record
+        if parse_budget(self.option.budget) and self.option.shard:
+            raise OptionError(
+                f"--budget {self.option.budget} and --shard {self.option.shard} were "
+                f"both given. Expected one of them: machines of different speed would "
+                f"leave out different cells. Leave one out."
+            )
         TimeLimit(self.option.time_limit)
         if self.option.store is not None and not self.paths.store.is_dir():
             Store(self.paths.store)  # raises now if the folder cannot be made
@@ -160,10 +210,7 @@ class RunSetup:
             The key; None if it cannot be computed. The request's own cell reports why.
         """
         if request not in self._keys:
-            try:
-                self._keys[request] = request.key
-            except (ProbesError, OSError):
-                self._keys[request] = None
+            self._keys[request] = content_key(request)
         return self._keys[request]
 
     def plan_lines(self, cells: Collection[str]) -> list[str]:
@@ -172,8 +219,11 @@ class RunSetup:
         Args:
             cells: Names of its cells.
         """
-        work = plan_work(self.planned.values(), self.store)
+        work = plan_work(self.planned.values(), self.estimator)
+        n_workers = count_workers(self.grid.settings.device)
         earlier = self.paths.reports / "results.jsonl"
         rows = read_results(earlier) if earlier.is_file() else []
         power = power_lines(rows, cells=cells, settings=self.grid.settings)
-        return [*work_lines(len(cells), work), *look_lines(self.looks), "", *power]
+        table = work_lines(len(cells), work, self.speed, n_workers=n_workers)
+        left_out = self.budget_choice.lines
+        return [*table, *left_out, *look_lines(self.looks), "", *power]

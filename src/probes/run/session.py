@@ -104,11 +104,12 @@ class Run(RunSetup):
 
     @property
     def is_selection(self) -> bool:
-        """Whether tests were selected by name, so that other cells did not run."""
+        """Whether tests were selected, by name or by a budget: others did not run."""
         option = self.option
         by_id = any("[" in str(path) for path in option.file_or_dir)
         failed_last = getattr(option, "lf", False)
-        return bool(option.keyword or option.markexpr or by_id or failed_last)
+        named = option.keyword or option.markexpr or by_id or failed_last
+        return bool(named or self.budget_choice.tests)
 
     @property
     def missing(self) -> list[str]:
@@ -162,6 +163,7 @@ class Run(RunSetup):
             "datasets": counts_by_dataset(datasets, self.grid.settings.data_dir),
             "record": self.record and self._compared(self.record, rows),
             "speed": measured_throughput(self.observer.store, sorted(self.measured)),
+            "left_out": list(self.budget_choice.lines),
             "seconds": round(time.perf_counter() - self.started, 3),
             "complete": is_complete,
             "provenance": self.provenance,

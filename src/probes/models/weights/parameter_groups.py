@@ -34,12 +34,7 @@ def parameters_of(model: Any, weights: str) -> dict[str, Any]:
         return named
     role, _, place = weights.partition("@")
     n_layers = int(model.config.get_text_config().num_hidden_layers)
-    places = {
-        "first": 0,
-        "middle": n_layers // 2,
-        "deep": 3 * n_layers // 4,
-        "last": n_layers - 1,
-    }
+    places = named_layers(n_layers)
     layer = places.get(place, int(place) if place.isdigit() else -1)
     architecture = architecture_of(model)
     selected = {
@@ -53,6 +48,28 @@ def parameters_of(model: Any, weights: str) -> dict[str, Any]:
         fused = architecture.fused if role in (*ATTENTION_MATRICES, "lora") else None
         raise _no_such_weights(weights, n_layers, places=places, fused=fused)
     return selected
+
+
+def named_layers(n_layers: int) -> dict[str, int]:
+    """Give the numbers of the layers that have names."""
+    return {
+        "first": 0,
+        "middle": n_layers // 2,
+        "deep": 3 * n_layers // 4,
+        "last": n_layers - 1,
+    }
+
+
+def trained_share(weights: str, n_layers: int) -> float:
+    """Return the share of a model's layers from a sub-model's lowest one upwards.
+
+    Args:
+        weights: As in :func:`parameters_of`.
+        n_layers: Layers of the model.
+    """
+    place = weights.partition("@")[2]
+    below = named_layers(n_layers).get(place, int(place) if place.isdigit() else 0)
+    return 1 - below / n_layers
 
 
 def _no_such_weights(
