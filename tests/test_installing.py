@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from importlib import util
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,8 @@ import pytest
 from tests.support.running import ROOT, environment
 from tests.support.spawning import python
 
-pytest.importorskip("setuptools", "77", reason="setuptools 77 builds the wheel")
-pytest.importorskip("pip", reason="pip builds and installs the wheel")
+if not all(map(util.find_spec, ("pip", "setuptools"))):
+    pytest.skip("pip and setuptools build the wheel", allow_module_level=True)
 
 NOT_PACKAGED = (".*", "reports", "build", "*.egg-info", "__pycache__", "tests")
 CLAIM = '''"""A claim of another repository."""

@@ -16,7 +16,6 @@ from probes.data.text_tasks import Example
 from probes.learners import Base, GradientLearner, InContext, PositionFree
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.causal_lm.loading import load_causal_lm
-from probes.models.training.training_runs import TrainingRun
 from probes.observations.request import LearnerContext, Request
 from probes.run.grid import model_named
 from tests.support.open_answers import (
@@ -138,7 +137,7 @@ def test_right_answers_are_scored_as_in_a_plain_loop(
 def test_gd_is_scored_with_the_weights_of_each_set(
     model: CausalLM, card: DatasetCard
 ) -> None:
-    learner = GradientLearner(rates=(0.05,), passes=(2,))
+    learner = GradientLearner(rate=0.05, passes=2)
     few = Settings(n_sets=2, n_queries=5, n_calibration=4)
     context = context_of(model, card, learner, few)
     prompts, found = context.prompts(), learner.observe(context)
@@ -162,17 +161,17 @@ def test_gd_learns_the_sum_over_an_answers_tokens_and_its_end(
     context = context_of(model, card, InContext())
     prompts = context.prompts()
     sets = prompts.task.demonstrations
-    learner = GradientLearner(rates=(0.1,), passes=(1,))
+    learner = GradientLearner(rate=0.1, passes=1)
     training = learner.prepare(context, prompts, sets)
-    unmoved = TrainingRun(index=0, rate=0.0, seed=0)
-    (loss,), _ = training.losses([unmoved], [1], training.loop.batches)
+    unmoved = {name: p.detach()[None] for name, p in training.start.items()}
+    (loss,) = training.backend.losses(unmoved, training.loop.batches, torch.tensor([0]))
     scores = []
     for example, prompt in zip(sets[0], prompts.alone(sets[0]), strict=True):
         text = prompts.task.answers[example.label]
         answer = [*model.tokenizer([text])["input_ids"][0], 0]
         logs = plain_log_probs(model, prompt, answer)
         scores.append(-sum(logs[i, token] for i, token in enumerate(answer)))
-    assert loss == pytest.approx(np.mean(scores), abs=1e-4)
+    assert float(loss) == pytest.approx(np.mean(scores), abs=1e-4)
 
 
 def test_demonstrations_side_by_side_are_scored_as_any_prompt(

@@ -169,7 +169,8 @@ class Observation:
     def shape(self) -> tuple[int, ...]:
         """Sets and queries; on text also the vocabulary's size."""
         if not self.is_whole:
-            return (*self["exact_tokens"].shape[:2], self.n_vocab)
+            right = self["gold" if self.has_labels else "gold_tokens"]
+            return (*right.shape[:2], self.n_vocab)
         names = ("log_probs", "predictions")
         return next((self[n].shape for n in names if n in self.arrays), ())
 

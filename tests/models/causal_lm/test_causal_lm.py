@@ -147,7 +147,8 @@ def test_a_submodel_moves_itself_alone(observer: Observer) -> None:
 
 
 def test_gd_makes_the_right_answers_likelier(observer: Observer) -> None:
-    gd, base = observer.observe(ask(GD)), observer.observe(ask(Base()))
+    learner = GradientLearner(rate=0.003, passes=4)
+    gd, base = observer.observe(ask(learner)), observer.observe(ask(Base()))
     assert gold_probability(gd).mean > gold_probability(base).mean
 
 

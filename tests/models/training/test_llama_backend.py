@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import pytest
 import torch
 
@@ -19,13 +21,10 @@ RUNS = [TrainingRun(index=i, rate=rate, seed=0) for i in (0, 2) for rate in (0.3
 
 def trajectory_of(training: Trainer, run: TrainingRun) -> list[Weights]:
     """Give one run's weights after every pass."""
-    found: list[Weights] = []
-
-    def keep(_: int, weights: Weights) -> None:
-        found.append({name: w.clone() for name, w in weights.items()})
-
-    training.run([run], 3, after_pass=keep)
-    return found
+    return [
+        {name: w.clone() for name, w in done.weights.items()}
+        for done in islice(training.loop.walk([run]), 3)
+    ]
 
 
 @pytest.mark.parametrize("weights", ["all", "W_Q@middle", "W_V@deep", "norm@first"])
