@@ -19,7 +19,7 @@ from probes.cell import Cell, Settings
 from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.learners import Base, GradientLearner, Illustration, InContext, RandomUpdate
-from probes.learners.rate_search import SearchEffort
+from probes.learners.search_effort import SearchEffort
 from probes.measures import Equal
 from probes.observations import truncation
 from probes.observations.observation import Observation

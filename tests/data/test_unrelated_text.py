@@ -16,7 +16,7 @@ from probes.data.unrelated_text import with_unrelated_words, words_of
 from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.learners import Activations, GradientLearner, InContext
-from probes.learners.rate_search import SearchEffort
+from probes.learners.search_effort import SearchEffort
 from probes.measures import attention_rank_correlation, update_cosine
 from probes.observations.observation import Observation
 from probes.run.grid import dataset_named

@@ -35,7 +35,7 @@ from probes.learners import (
     TaskVector,
     WeightStatistics,
 )
-from probes.learners.gradient import RateChoice
+from probes.learners.rate_choice import RateChoice
 from probes.observations.learner_cost import LearnerCost, PromptSizes, TokenCount
 from probes.observations.request import Request
 from probes.report.appendix import speed_lines

@@ -32,8 +32,8 @@ from probes.engine.work_queue import (
 from probes.engine.worker import WorkerSettings
 from probes.errors import EngineError, NumericsError, OptionError
 from probes.learners import GradientLearner
-from probes.learners.gradient import RateChoice
-from probes.learners.rate_search import SearchEffort
+from probes.learners.rate_choice import RateChoice
+from probes.learners.search_effort import SearchEffort
 from probes.measures import Equal, Nearest
 from probes.observations.request import Request
 from tests.support.cards import network

@@ -22,9 +22,9 @@ from probes.engine.store import Store
 from probes.errors import NumericsError, OptionError
 from probes.learners import GradientLearner, InContext
 from probes.learners.criterion import LABEL_LOSS
-from probes.learners.gradient import FAILED, RateChoice
 from probes.learners.gradient_walks import GradientWalks, half_octaves
-from probes.learners.rate_search import SearchEffort
+from probes.learners.rate_choice import FAILED, RateChoice
+from probes.learners.search_effort import SearchEffort
 from probes.measures import Equal, Nearest, gap_after_matching, total_variation
 from probes.observations.observation import Observation
 from probes.observations.request import LearnerContext, Request

@@ -14,7 +14,7 @@ from probes.data.text_tasks import TextTask
 from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.learners import GradientLearner
-from probes.learners.rate_search import SearchEffort
+from probes.learners.search_effort import SearchEffort
 from probes.observations.request import Request
 from probes.run.grid import MODELS, dataset_named
 

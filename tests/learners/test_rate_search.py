@@ -16,11 +16,10 @@ from probes.learners.rate_search import (
     Curve,
     Optimum,
     RateSearch,
-    SearchEffort,
-    SearchLimits,
     lattice_rate,
     nearest_step,
 )
+from probes.learners.search_effort import SearchEffort, SearchLimits
 
 Surface = Callable[[float, int], float]
 LIMITS = SearchLimits(passes=256, total=2048)

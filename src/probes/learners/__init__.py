@@ -8,8 +8,9 @@ In-context learning
 Learning by gradient
     ``gradient``: trains a text model's weights. ``random_update`` moves them randomly.
     ``layer_causal``: trains every layer by its own loss.
-    ``rate_search`` finds its rate and passes, by a ``criterion`` that
-    ``gradient_walks`` reads. ``training_trials`` lists the trainings.
+    ``rate_choice``: its rate and passes. ``rate_search`` finds them by a ``criterion``
+    that ``gradient_walks`` reads, within limits of ``search_effort``.
+    ``training_trials`` lists the trainings.
 
 Regression
     ``regression_algorithms``: GD, GD++, Newton, ridge and OLS, computed in

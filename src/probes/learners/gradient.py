@@ -12,23 +12,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from probes.errors import NumericsError, OptionError
-from probes.learners.criterion import LABEL_LOSS, ComparesWithICL, Criterion
-from probes.learners.gradient_walks import GradientWalks
-from probes.learners.in_context import Base, InContext, ask_stack, text_observation
-from probes.learners.rate_search import (
-    STANDARD,
-    Curve,
-    RateSearch,
-    SearchEffort,
-    SearchLimits,
-    step_of,
-)
+from probes.errors import OptionError
+from probes.learners.criterion import LABEL_LOSS, Criterion
+from probes.learners.in_context import ask_stack, text_observation
+from probes.learners.rate_choice import RateChoice
+from probes.learners.search_effort import STANDARD, SearchEffort
 from probes.learners.training_trials import trials_of
 from probes.learners.whole_answers import concatenated
 from probes.models.training.settings import TrainingSettings
@@ -42,14 +35,8 @@ if TYPE_CHECKING:
     from probes.models.training.trainer import Trainer
     from probes.observations.request import Learner, LearnerContext, Request
 
-FAILED = 1e30
-"""Instead of infinity, which no observation may hold."""
 TYPICAL_PASSES = 4
 """Passes that are usually chosen, to count the cost beforehand."""
-TYPICAL_RATES, TYPICAL_WALK, TYPICAL_READINGS = 10, 10, 5
-"""Rates that a search usually walks; at each of them passes, and places where criteria
-are read. On hmm_llama, searches walk 72 to 136 passes at 8 to 11 rates, and read 50 to
-64 places, whatever the effort."""
 
 
 @runtime_checkable
@@ -252,123 +239,3 @@ class GradientLearner:
     def _steps_per_pass(self, sizes: PromptSizes) -> int:
         each = self.batch_size or sizes.n_demonstrations
         return -(-sizes.n_demonstrations // each)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RateChoice:
-    """Choose rate and passes on calibration queries, by every criterion.
-
-    All sets of a cell share one choice: the best mean over the cell's first
-    demonstration sets. It costs a fraction of the training and cannot fit single sets.
-    The observation has ``points`` (n_sets used, n_places, n_criteria), where each place
-    is a rate and a number of passes; values are infinite where training has failed. Its
-    ``facts`` have, by the criterion's name, the chosen rate and passes and the search's
-    curves, and the places themselves.
-    """
-
-    of: GradientLearner
-    needs_model: bool = True
-
-    def observe(self, context: LearnerContext) -> Observation:
-        """Search for each criterion in turn; all read the same trainings.
-
-        Raises:
-            NumericsError: No rate gives a finite loss.
-        """
-        walks = GradientWalks(context, self.of)
-        limits = self.of.effort.limits(self.of.passes)
-        centre = walks.scale()
-        choices = {}
-        for _ in range(2):  # the second time, with the walks of all criteria
-            for column, criterion in enumerate(self.of.criteria):
-                choices[criterion.name] = _choose(walks, column, centre, limits)
-        places = sorted(walks.points)
-        points = np.stack([walks.points[place] for place in places], axis=1)
-        return Observation(
-            arrays={"points": np.nan_to_num(points, posinf=FAILED)},
-            facts={
-                **choices,
-                "places": [list(place) for place in places],
-                "criteria": list(choices),
-            },
-        )
-
-    def cost(
-        self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None
-    ) -> LearnerCost:
-        """Count the training at all rates, and the queries at every place.
-
-        Before the learner runs, the count is of a usual search. The limit is a search
-        by every criterion that goes on until it must stop.
-        """
-        if facts is not None:
-            walked: dict[float, int] = {}
-            for rate, passes in facts["places"]:
-                walked[rate] = max(walked.get(rate, 0), int(passes))
-            n_places = len(facts["places"])
-            work = self._searched(sizes, sum(walked.values()), n_places)
-            return LearnerCost(observation=work)
-        limits = self.of.effort.limits(self.of.passes)
-        usual = min(TYPICAL_WALK, limits.passes)
-        most = min(limits.total + limits.passes, limits.rates * limits.passes)
-        most *= len(self.of.criteria)
-        n_places = TYPICAL_RATES * min(usual, TYPICAL_READINGS)
-        return LearnerCost(
-            observation=self._searched(sizes, TYPICAL_RATES * usual, n_places),
-            limit=self._searched(sizes, most, most),
-        )
-
-    def needed(self, request: Request) -> list[Request]:
-        """List what answers are compared with: those of ICL and of the model alone."""
-        if not any(isinstance(c, ComparesWithICL) for c in self.of.criteria):
-            return []
-        return [replace(request, learner=other) for other in (InContext(), Base())]
-
-    def _searched(self, sizes: PromptSizes, passes: int, n_places: int) -> TokenCount:
-        n_sets = min(self.of.effort.n_sets, sizes.n_sets)
-        read = self.of.asking(sizes, n_sets, sizes.n_calibration, n_places)
-        work = self.of.training_work(sizes, n_sets, passes)
-        # Losses are read apart from the answers that are compared.
-        for _ in {isinstance(c, ComparesWithICL) for c in self.of.criteria}:
-            work = work.plus(read)
-        return work
-
-
-def _choose(
-    walks: GradientWalks, column: int, centre: float, limits: SearchLimits
-) -> dict[str, Any]:
-    """Search by one criterion, and describe the choice in plain values.
-
-    Raises:
-        NumericsError: No rate gives a finite value.
-    """
-
-    def walk(rate: float, passes: int) -> Curve:
-        walks.walk(rate, passes)
-        return walks.curve(rate, column)
-
-    search = RateSearch(
-        walk=walk,
-        start=walks.starts[column],
-        resolution=walks.criteria[column].resolution,
-        limits=limits,
-        curves={step_of(rate): walk(rate, limits.fewest) for rate in walks.rates},
-    )
-    best = search.find(centre)
-    if not math.isfinite(best.value):
-        request = walks.context.request
-        raise NumericsError(
-            f"No learning rate from {min(search.rates):g} to {max(search.rates):g} "
-            f"trains {request.model.name}. Expected one that neither diverges nor "
-            f"vanishes. {next(iter(walks.failures), '')}".rstrip()
-        )
-    curves = [
-        [rate, [[n, value if math.isfinite(value) else None] for n, value in walked]]
-        for rate, walked in search.walked()
-    ]
-    return {
-        "criterion": walks.criteria[column].name,
-        **asdict(best),
-        **walks.facts(column),
-        "curves": curves,
-    }

@@ -14,7 +14,7 @@ import numpy as np
 from probes.errors import NumericsError
 from probes.learners.criterion import ComparesWithICL, Criterion
 from probes.learners.in_context import Base, InContext, ask_stack, text_observation
-from probes.learners.rate_search import SearchEffort
+from probes.learners.search_effort import SearchEffort
 from probes.learners.training_trials import trials_of
 from probes.measurement import Array
 from probes.observations.observation import Observation

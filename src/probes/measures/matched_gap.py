@@ -12,7 +12,7 @@ def gap_after_matching(choice: Observation, quantity: str) -> Measurement:
     """Measure a quantity of GD minus that of ICL, at the best match on GD's walks.
 
     Args:
-        choice: The observation of a ``learners.gradient.RateChoice`` that has the
+        choice: The observation of a ``learners.rate_choice.RateChoice`` that has the
             criterion ``likeness.Equal`` of the quantity.
         quantity: "accuracy", "loss" or "change".
 

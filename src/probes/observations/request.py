@@ -220,7 +220,7 @@ class LearnerContext:
         """Let a learner choose another learner's settings.
 
         Args:
-            choice: The learner that chooses, such as ``gradient.RateChoice`` (see
+            choice: The learner that chooses, such as ``rate_choice.RateChoice`` (see
                 ``Request.of_choice``).
 
         Returns:

@@ -84,7 +84,7 @@ class SecondaryResults:
         """Show how a learner's rate and passes were chosen.
 
         Args:
-            facts: Those of the learner's observation (see ``gradient.RateChoice``).
+            facts: Those of the learner's observation (see ``rate_choice.RateChoice``).
             decides: Whether the verdict rests on this learner.
         """
         searches = self.details.setdefault("searches", [])
