@@ -10,13 +10,10 @@ from probes.verdicts.thresholds import TENTH
 
 Pair = tuple[Observation, Observation]
 
+CHANGES = ("shuffled", "flipped", "abstract")
 
-@claim(
-    on="text",
-    variants=("shuffled", "flipped", "abstract"),
-    nearest_in="label_total_variation",
-    needs_icl=True,
-)
+
+@claim(on="text", variants=CHANGES, nearest_in="label_total_variation", needs_icl=True)
 def test_labels_move_icl_as_they_move_gd(
     icl_relabelled: Pair,
     gd_relabelled: Pair,

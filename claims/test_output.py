@@ -250,12 +250,7 @@ def test_same_data_efficiency_with_more(
     judge.agrees(ours.minus(theirs), margin=0.1)  # as for test_same_accuracy
 
 
-@claim(
-    on="text",
-    nearest_in="label_total_variation",
-    needs_labels=True,
-    needs_icl=True,
-)
+@claim(on="text", nearest_in="label_total_variation", needs_labels=True, needs_icl=True)
 def test_which_algorithm_on_text(
     icl: Observation,
     gd: Observation,
