@@ -289,3 +289,13 @@ def test_answers_to_other_queries_are_still_refused() -> None:
     _, (one, other) = both(1)
     with pytest.raises(ShapeError, match="different cells"):
         sum_over_tokens(lambda logs: logs[0], one, other.of_set(0))
+
+
+def test_truncated_answers_have_a_shape_with_labels_and_without() -> None:
+    (answers,) = drawn(0, 1, sharp=1.0)
+    gold = np.zeros((*SHAPE, 1), dtype=np.int64)
+    parts = truncated(answers, [], gold_tokens=gold)
+    labelled = {"gold": gold[..., 0]}, {"label_tokens": LABELS}
+    for right, facts in (labelled, ({"gold_tokens": gold}, {})):
+        kept = Observation(arrays={**parts, **right}, facts={"n_vocab": WIDE, **facts})
+        assert kept.shape == (*SHAPE, WIDE)
