@@ -26,6 +26,8 @@ from probes.learners.gradient_walks import GradientWalks, half_octaves
 from probes.learners.rate_choice import FAILED, RateChoice
 from probes.learners.search_effort import SearchEffort
 from probes.measures import Equal, Nearest, gap_after_matching, total_variation
+from probes.models.training.training_loop import TrainingLoop
+from probes.models.training.training_runs import TrainedWeights
 from probes.observations.observation import Observation
 from probes.observations.request import LearnerContext, Request
 from probes.run.grid import dataset_named, model_named
@@ -200,3 +202,25 @@ def test_a_match_is_noted_and_goes_on_to_a_verdict() -> None:
 
 def test_no_match_is_looked_for_before_the_gate() -> None:
     assert "icl_gate" in inspect.signature(gd_matches).parameters
+
+
+def test_a_set_that_fails_is_infinite_and_the_others_are_read_as_before(
+    observer: Observer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = replace(SEARCHED, criterion=LABEL_LOSS, criteria=(LABEL_LOSS, *LIKE))
+    context = observer.context(asked(learner.choice, queries="calibration"))
+    whole = GradientWalks(context, learner)
+    whole.walk(0.01, 1)
+    check = TrainingLoop.checked
+
+    def fails_on_the_first(self: TrainingLoop, runs: Any, done: Any) -> TrainedWeights:
+        trained = check(self, runs, done)
+        failures = ["diverged" if run.index == 0 else "" for run in runs]
+        return replace(trained, failures=failures)
+
+    monkeypatch.setattr(TrainingLoop, "checked", fails_on_the_first)
+    walks = GradientWalks(context, learner)
+    walks.walk(0.01, 1)
+    failed, read = walks.points[0.01, 1]
+    assert np.isinf(failed).all()
+    np.testing.assert_allclose(read, whole.points[0.01, 1][1], atol=1e-6)

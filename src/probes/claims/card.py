@@ -32,9 +32,10 @@ class ClaimCard:
         identity: Whether it holds by algebra of any network, trained or not, so that
             nobody counts it as support.
         nearest_in: For a claim of likeness on text, the criterion by which GD comes
-            nearest to ICL, such as "token_overlap" (see ``fixtures/variants.py``). Arms
-            without learning are trained at the same rate. Empty: GD is best at the
-            task.
+            nearest to ICL, such as "token_overlap" (see ``fixtures/variants.py``). The
+            trained model's arms without learning get the same rate and passes; networks
+            with random weights are trained at their best at the task. Empty: GD is at
+            its best at the task too.
         needs_pairs: Whether it is only about linear self-attention on tokens (x, y).
         needs_labels: Whether it is only about a closed set of labels.
         measured: What is measured, in symbols or words.

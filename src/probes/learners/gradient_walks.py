@@ -151,7 +151,9 @@ class GradientWalks:
         self.failures += filter(None, trained.failures)
         if not usable:
             return
-        weights = {name: w[usable] for name, w in trained.weights.items()}
+        weights = trained.weights
+        if len(usable) < len(runs):  # else there is nothing to copy
+            weights = {name: w[usable] for name, w in weights.items()}
         sets = [runs[i].index for i in usable]
         at = self.points[runs[0].rate, passes]
         values = self._losses(weights, sets), self._comparisons(weights, sets)
