@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from probes.hashing import seed_of
 from probes.learners import Activations, Base
@@ -24,13 +25,12 @@ if TYPE_CHECKING:
 class WithNoise:
     """Answer as another learner does, with Gaussian noise.
 
-    The noise of a text learner is measured in what learning has changed: in the root
-    mean square of its answer's difference from that of the untouched model. In
-    regression the untouched model answers 0.
-
     Attributes:
         of: The other learner, or ``Activations`` of it.
-        size: Standard deviation of the noise, as a share of the change; at least 0.
+        size: Standard deviation of the noise, at least 0. On text it is a share of what
+            learning has changed: of the root mean square of the answer's difference
+            from that of the untouched model. On regression it is a share of the
+            answers' size, and for sensitivities of their own.
     """
 
     of: Any
@@ -45,15 +45,17 @@ class WithNoise:
         """
         learned = context.observe(self.of)
         rng = np.random.default_rng(_seed(context.request))
+        arrays: dict[str, NDArray[Any]]
         if isinstance(self.of, Activations):
             start = context.observe(Activations(of=Base()))
-            arrays = self._in_activations(learned, start, rng)
+            arrays = {**self._in_activations(learned, start, rng)}
         elif context.request.model.answers_text:
-            arrays = self._in_words(learned, context.observe(Base()), rng)
+            arrays = {**self._in_words(learned, context.observe(Base()), rng)}
         else:
+            units = {"predictions": "answers", "sensitivities": "sensitivities"}
             arrays = {
-                name: self._noisy(learned[name], _root_mean_square(learned[name]), rng)
-                for name in ("predictions", "sensitivities")
+                name: self._noisy(learned[name], _root_mean_square(learned[unit]), rng)
+                for name, unit in units.items()
             }
         return replace(learned, arrays={**learned.arrays, **arrays})
 
@@ -62,7 +64,7 @@ class WithNoise:
 
     def _in_words(
         self, learned: Observation, start: Observation, rng: np.random.Generator
-    ) -> dict[str, Array]:
+    ) -> dict[str, NDArray[np.float32]]:
         """Move log-probabilities, and let probabilities sum to 1 again."""
         change = _root_mean_square(learned.log_probs - start.log_probs, axis=-1)
         moved = self._noisy(learned.log_probs, change, rng)
@@ -71,9 +73,9 @@ class WithNoise:
 
     def _in_activations(
         self, learned: Observation, start: Observation, rng: np.random.Generator
-    ) -> dict[str, Array]:
+    ) -> dict[str, NDArray[np.float32]]:
         """Move what ``Activations`` records; the scores follow their demonstrations."""
-        found = {}
+        found: dict[str, NDArray[np.float32]] = {}
         for name in ("outputs", "maps"):
             change = _root_mean_square(learned[name] - start[name], axis=-1)
             moved = self._noisy(learned[name], change, rng)

@@ -16,7 +16,7 @@ from probes.calibration.planted_tables import (
     plants_table,
     wrong_lines,
 )
-from probes.calibration.plants import INSIDE, OUTSIDE, PASSES, RATES
+from probes.calibration.plants import NOISE, PASSES, RATES
 from probes.results.rows import write_text
 
 PAGE, COUNTS = "planted.md", "planted.json"
@@ -68,9 +68,10 @@ def _introduction(
         "What is true is then known. The choice of GD's rate sees the planted learner "
         "too. Every seed redraws rows and tasks. Sizes and effort are the defaults "
         f"(10 sets × 40 queries). The planted GD has a rate of {rates} and {PASSES} "
-        f"passes, or as many steps as the network has layers. Noise has {INSIDE:g} "
-        f"(small) or {OUTSIDE:g} (large) of the root mean square of what learning "
-        "changes; it is the same in every order of the demonstrations."
+        "passes, or as many steps as the network has layers. Noise is the same in "
+        "every order of the demonstrations. Its standard deviation, small and large, "
+        f"is {_sizes('text')} of the root mean square of what learning changes on "
+        f"text, and {_sizes('regression')} of the answers' size on regression."
     )
     yield ""
     yield (
@@ -101,3 +102,7 @@ def _part(part: PlantedCells, counts: Sequence[PlantedCount]) -> Iterable[str]:
     yield ""
     yield from claims_table(counts)
     yield ""
+
+
+def _sizes(family: str) -> str:
+    return " and ".join(f"{sizes[family]:g}" for sizes in NOISE.values())

@@ -63,7 +63,7 @@ class PlantedStudy:
         folder: Where verdicts are kept; observations lie there while a seed runs.
         root: The folder with ``claims/`` and the configuration of pytest.
         n_seeds: Seeds 1, 2, ….
-        parts: Names of the parts, in the order in which they run.
+        parts: Names of the parts; all of a seed run before the next seed.
         plants: Names of the plants.
     """
 
@@ -87,8 +87,8 @@ class PlantedStudy:
             )
         groups = [
             (PARTS[part], seed)
-            for part in self.parts
             for seed in range(1, self.n_seeds + 1)
+            for part in self.parts
         ]
         with ThreadPoolExecutor(processes) as pool:  # the runs are other processes
             for _ in pool.map(lambda group: self._run_seed(*group), groups):

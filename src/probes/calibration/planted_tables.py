@@ -83,8 +83,10 @@ def verdict_of(row: dict[str, str]) -> str:
 
 def plants_table(counts: Sequence[PlantedCount]) -> Iterator[str]:
     """Sum up the claims of a part: one line for each plant, with its number."""
-    yield "| | in place of ICL, unless the name says otherwise | seeds | supported | "\
+    yield (
+        "| | in place of ICL, unless the name says otherwise | seeds | supported | "
         "refuted | inconclusive | not applicable | errors | expected | otherwise |"
+    )
     yield "|---" * 10 + "|"
     for number, plant in enumerate(PLANTS.values(), start=1):
         of_plant = [count for count in counts if count.plant == plant.name]
@@ -133,6 +135,6 @@ def wrong_lines(counts: Iterable[PlantedCount]) -> Iterator[str]:
     for count in sorted(wrong, key=lambda c: -c.n_wrong / c.n_cells):
         verb = FORBIDDEN[count.expected]
         yield (
-            f"- `{count.claim}` with the plant \"{count.plant}\": {verb} in "
+            f'- `{count.claim}` with the plant "{count.plant}": {verb} in '
             f"{count.n_wrong} of {count.n_cells} cells."
         )

@@ -25,10 +25,15 @@ RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
 """Rates of the GD that is planted, on text and on regression. At .3, GD on text answers
 worse than the untouched model, so that the gate dismisses every claim."""
 PASSES = 16
-MIDDLE = 0.03
-INSIDE, OUTSIDE = 0.03, 1.0
-"""Noise as a share of what learning changes (see ``answer_noise``). Claims of likeness
-leave a tenth of the way from floor to ceiling open, or a twentieth of the answers."""
+MIDDLE = 0.1
+"""The rate to which noise is added: on regression, smaller ones learn little."""
+Noise = Literal["", "small", "large"]
+NOISE = {
+    "small": {"text": 0.03, "regression": 0.03},
+    "large": {"text": 1.0, "regression": 0.25},
+}
+"""Size of the noise (see ``answer_noise``). Claims on text leave a tenth of the way
+from floor to ceiling open; claims on regression a twentieth of the answers' size."""
 OTHER_ORDER = 1000
 """Added to the number of each order of the demonstrations."""
 Expectation = Literal["never refuted", "never supported", ""]
@@ -45,6 +50,9 @@ UNMOVED_BY_NOISE = frozenset(
 )
 """Claims that large noise need not make false: it is the same in every order, GD may
 be as accurate as a noisy ICL, and noise moves ICL away from every explanation."""
+MOVED_BY_ANY_NOISE = frozenset({"which_algorithm"})
+"""Claims with a margin so narrow, 1e-6, that no noise in place of GD is inside."""
+_ICL = InContext()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +65,7 @@ class Plant:
         text: The learner that answers on text.
         regression: The learner that answers on regression tasks; ICL and iterative
             algorithms get as many layers or steps as what they replace.
-        noise: Size of the noise that is added to its answers.
+        noise: The noise that is added to its answers.
         in_another_order: Whether it sees the demonstrations in another order.
         expected: What must not happen to any claim.
         open_in: Claims of which nothing is expected all the same.
@@ -65,9 +73,9 @@ class Plant:
 
     name: str
     replaces: Literal["ICL", "GD", ""]
-    text: Learner = InContext()
-    regression: Learner = InContext()
-    noise: float = 0.0
+    text: Learner = _ICL
+    regression: Learner = _ICL
+    noise: Noise = ""
     in_another_order: bool = False
     expected: Expectation = ""
     open_in: frozenset[str] = frozenset()
@@ -98,7 +106,8 @@ class Plant:
         if records:
             learner = Activations(of=learner)
         if self.noise:
-            learner = WithNoise(of=learner, size=self.noise)
+            size = NOISE[self.noise][request.model.family]
+            learner = WithNoise(of=learner, size=size)
         shift = OTHER_ORDER if self.in_another_order else 0
         return replace(request, learner=learner, order=request.order + shift)
 
@@ -135,8 +144,8 @@ _UNTOUCHED: dict[str, Any] = {
     "text": Base(),
     "regression": LinearLearner(algorithm="gd", settings=(0.0,)),
 }
-_LOUD = _is_not_supported(noise=OUTSIDE, open_in=UNMOVED_BY_NOISE)
-_QUIET: dict[str, Any] = {"noise": INSIDE, "expected": "never refuted"}
+_LOUD = _is_not_supported(noise="large", open_in=UNMOVED_BY_NOISE)
+_QUIET: dict[str, Any] = {"noise": "small", "expected": "never refuted"}
 PLANTS = {
     plant.name: plant
     for plant in (
@@ -148,7 +157,9 @@ PLANTS = {
         Plant(name="GD and small noise", **_gd(MIDDLE), **_QUIET),
         Plant(name="GD and large noise", **_gd(MIDDLE), **_LOUD),
         Plant(name="ICL in another order", replaces="ICL", in_another_order=True),
-        Plant(name="untouched model", replaces="ICL", **_is_not_supported(**_UNTOUCHED)),
+        Plant(
+            name="untouched model", replaces="ICL", **_is_not_supported(**_UNTOUCHED)
+        ),
         Plant(
             name="label prior",
             replaces="ICL",
@@ -167,7 +178,12 @@ PLANTS = {
             in_another_order=True,
             expected="never refuted",
         ),
-        Plant(name="ICL and small noise in place of GD", replaces="GD", **_QUIET),
+        Plant(
+            name="ICL and small noise in place of GD",
+            replaces="GD",
+            **_QUIET,
+            open_in=MOVED_BY_ANY_NOISE,
+        ),
         Plant(name="ICL and large noise in place of GD", replaces="GD", **_LOUD),
     )
 }
