@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from probes.calibration.planted_cells import PARTS, PlantedCells
@@ -14,45 +14,67 @@ from probes.calibration.planted_tables import (
     claims_table,
     count_verdicts,
     plants_table,
+    searches_table,
     wrong_lines,
 )
 from probes.calibration.plants import NOISE, PASSES, RATES
+from probes.calibration.search_worlds import CLOSE, SearchCount
+from probes.calibration.whole_instrument import MARGIN
 from probes.results.rows import write_text
 
-PAGE, COUNTS = "planted.md", "planted.json"
+PAGE, KEPT = "planted.md", "planted.json"
 
 
-def write_planted(runs: Sequence[PlantedRun], folder: Path) -> str:
-    """Write ``planted.json`` and ``planted.md``, unless there are no runs.
+@dataclass(frozen=True, kw_only=True)
+class PlantedResults:
+    """What the page is written from.
 
-    Returns:
-        The text of the page; empty without runs.
+    Attributes:
+        counts: Verdicts with planted truths.
+        commits: The versions of the code that judged them.
+        searches: What became of searches for GD's rate.
     """
-    if not runs:
-        return ""
-    counts = count_verdicts(runs)
-    commits = sorted({run.commit or "unknown" for run in runs})
-    kept = {"commits": commits, "counts": [asdict(count) for count in counts]}
-    write_text(json.dumps(kept, indent=0) + "\n", folder / COUNTS)
-    text = planted_page(counts, commits)
-    write_text(text, folder / PAGE)
-    return text
 
+    counts: tuple[PlantedCount, ...] = ()
+    commits: tuple[str, ...] = ()
+    searches: tuple[SearchCount, ...] = ()
 
-def read_planted(folder: Path) -> tuple[list[PlantedCount], list[str]]:
-    """Read ``planted.json`` back: the counts, and the versions of the code."""
-    kept = json.loads((folder / COUNTS).read_text("utf-8"))
-    return [PlantedCount(**count) for count in kept["counts"]], kept["commits"]
+    def with_runs(self, runs: Sequence[PlantedRun]) -> PlantedResults:
+        """Count the verdicts of runs in place of the present ones, if there are any."""
+        if not runs:
+            return self
+        commits = sorted({run.commit or "unknown" for run in runs})
+        return replace(self, counts=tuple(count_verdicts(runs)), commits=tuple(commits))
 
+    @classmethod
+    def read(cls, folder: Path) -> PlantedResults:
+        """Read ``planted.json`` back; nothing if there is no such file."""
+        path = folder / KEPT
+        if not path.is_file():
+            return cls()
+        kept = json.loads(path.read_text("utf-8"))
+        return cls(
+            counts=tuple(PlantedCount(**count) for count in kept["counts"]),
+            commits=tuple(kept["commits"]),
+            searches=tuple(SearchCount(**count) for count in kept["searches"]),
+        )
 
-def planted_page(counts: Sequence[PlantedCount], commits: Sequence[str]) -> str:
-    """Write the tables of every part, and what contradicts the expectations."""
-    lines = [*_introduction(counts, commits)]
-    for part in PARTS.values():
-        of_part = [count for count in counts if count.part == part.name]
-        if of_part:
-            lines += _part(part, of_part)
-    return "\n".join(lines)
+    def write(self, folder: Path) -> str:
+        """Write ``planted.json`` and ``planted.md``; return the page."""
+        write_text(json.dumps(asdict(self), indent=0) + "\n", folder / KEPT)
+        write_text(self.page(), folder / PAGE)
+        return self.page()
+
+    def page(self) -> str:
+        """Write the tables of every part, and what contradicts the expectations."""
+        lines = [*_introduction(self.counts, self.commits)]
+        for part in PARTS.values():
+            of_part = [count for count in self.counts if count.part == part.name]
+            if of_part:
+                lines += _part(part, of_part)
+        if self.searches:
+            lines += _searches(self.searches)
+        return "\n".join(lines)
 
 
 def _introduction(
@@ -101,6 +123,23 @@ def _part(part: PlantedCells, counts: Sequence[PlantedCount]) -> Iterable[str]:
     )
     yield ""
     yield from claims_table(counts)
+    yield ""
+
+
+def _searches(searches: Sequence[SearchCount]) -> Iterable[str]:
+    yield "## The search for GD's rate, begun far off"
+    yield ""
+    yield (
+        "GD trains linear models, whose walks have a closed form "
+        "(`src/probes/calibration/search_worlds.py`), with the instrument's own search "
+        "at the standard effort. A search is right if it calls its optimum interior, "
+        f"and is within {100 * CLOSE:g} % of the best: of the loss that brute force "
+        "finds, or of the way from the untouched model to an ICL that is GD at another "
+        "rate. The claim that ICL is GD is then judged at the search's optimum, with a "
+        f"margin of {MARGIN:g} of the answers' size. It is true, so *refuted* is wrong."
+    )
+    yield ""
+    yield from searches_table(searches)
     yield ""
 
 

@@ -63,14 +63,14 @@ class PlantedStudy:
         folder: Where verdicts are kept; observations lie there while a seed runs.
         root: The folder with ``claims/`` and the configuration of pytest.
         n_seeds: Seeds 1, 2, ….
-        parts: Names of the parts; all of a seed run before the next seed.
+        parts: The cells; all parts of a seed run before the next seed.
         plants: Names of the plants.
     """
 
     folder: Path
     root: Path = Path()
     n_seeds: int = 20
-    parts: tuple[str, ...] = tuple(PARTS)
+    parts: tuple[PlantedCells, ...] = tuple(PARTS.values())
     plants: tuple[str, ...] = tuple(PLANTS)
 
     def run(self, *, processes: int) -> None:
@@ -86,9 +86,7 @@ class PlantedStudy:
                 f"the project, whose claims are judged. Change into it."
             )
         groups = [
-            (PARTS[part], seed)
-            for seed in range(1, self.n_seeds + 1)
-            for part in self.parts
+            (part, seed) for seed in range(1, self.n_seeds + 1) for part in self.parts
         ]
         with ThreadPoolExecutor(processes) as pool:  # the runs are other processes
             for _ in pool.map(lambda group: self._run_seed(*group), groups):

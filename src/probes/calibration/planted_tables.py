@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from probes.calibration.planted_runs import PlantedRun
 from probes.calibration.plants import PLANTS, Plant
+from probes.calibration.search_worlds import SearchCount
 
 LETTERS = {
     "supported": "S",
@@ -138,3 +139,20 @@ def wrong_lines(counts: Iterable[PlantedCount]) -> Iterator[str]:
             f'- `{count.claim}` with the plant "{count.plant}": {verb} in '
             f"{count.n_wrong} of {count.n_cells} cells."
         )
+
+
+def searches_table(searches: Iterable[SearchCount]) -> Iterator[str]:
+    """Write what became of the searches in every world."""
+    yield (
+        "| where the search begins | it looks for GD | searches | interior, right | "
+        "interior, wrong | not interior | refuted, interior | refuted, not interior |"
+    )
+    yield "|---" * 8 + "|"
+    for count in searches:
+        refuted = [
+            str(count.verdicts.get(f"{place}, refuted", 0)) if count.verdicts else ""
+            for place in ("interior", "open")
+        ]
+        numbers = (count.runs, count.right, count.wrong, count.open, *refuted)
+        texts = " | ".join(map(str, numbers))
+        yield f"| {count.world} | {count.criterion} | {texts} |"
