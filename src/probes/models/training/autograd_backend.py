@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -78,19 +78,6 @@ class AutogradBackend:
         for name, gradient in gradients.items():
             receive(name, gradient)
         return losses
-
-    def losses(
-        self, weights: Weights, batches: LabelBatches, sets: Tensor
-    ) -> Iterable[Tensor]:
-        """Compute each run's label loss, one run after the other."""
-        return [
-            self.label_loss(
-                {name: stacked[i] for name, stacked in weights.items()},
-                batches.columns,
-                *examples,
-            )
-            for i, examples in enumerate(zip(*batches.take(sets), strict=True))
-        ]
 
     def training_loss(
         self, weights: Weights, columns: Tensor, *examples: Tensor
