@@ -49,7 +49,6 @@ def observer(folder: Path, plant: Plant) -> PlantedObserver:
         shared=Store(folder / "shared"),
         plant=plant,
         limit=TimeLimit(None),
-        announce=lambda request: None,
     )
 
 

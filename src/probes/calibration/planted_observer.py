@@ -27,23 +27,29 @@ class PlantedObserver(TimeLimitedObserver):
         store: Of observations that depend on the plant.
         shared: Of observations that do not; all plants of a seed may share it.
         plant: Who answers.
-        limit: The clock.
-        announce: Called with each request before it is measured.
+        usual: Other arguments of an observer.
     """
 
     def __init__(
-        self, store: Store, *, shared: Store, plant: Plant, limit: Any, announce: Any
+        self, store: Store, *, shared: Store, plant: Plant, **usual: Any
     ) -> None:
         # GD is replaced in requests of claims only. What learners ask is then true, and
         # every key names what it says.
         own = store if plant.replaces == "ICL" else shared
-        super().__init__(own, limit=limit, announce=announce)
+        if plant.replaces == "GD":
+            usual["sharing"] = lambda work: ()  # the plan's own GD is hardly asked
+        super().__init__(own, **usual)
         self.plant, self._shared = plant, shared
         self._depth = 0
 
     @cached_property
     def _others(self) -> Observer:
-        return Observer(self._shared, announce=self.announce, models=self.models)
+        return Observer(
+            self._shared,
+            announce=self.announce,
+            models=self.models,
+            sharing=self.sharing,
+        )
 
     def observe(self, request: Request) -> Observation:
         """Return the planted learner's answers, or else the request's own.

@@ -13,7 +13,6 @@ import pytest
 from probes.calibration.planted_observer import PlantedObserver
 from probes.calibration.plants import PLANTS
 from probes.engine.store import Store
-from probes.engine.time_limit import TimeLimit
 from probes.pytest_plugin.items import RUN
 
 
@@ -28,10 +27,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Give the run an observer in which the planted learner answers."""
     run, option = config.stash[RUN], config.option
+    usual = run.observer
     run.observer = PlantedObserver(
-        run.store,
+        usual.store,
         shared=Store(option.shared_store),
         plant=PLANTS[option.plant],
-        limit=TimeLimit(option.time_limit),
-        announce=run.status.announce,
+        limit=usual.limit,
+        announce=usual.announce,
+        sharing=usual.sharing,
     )
