@@ -7,7 +7,7 @@ from typing import Any
 from probes.calibration.planted_runs import PlantedRun
 from probes.calibration.planted_tables import (
     claims_table,
-    count_verdicts,
+    count_planted,
     plants_table,
     searches_table,
     wrong_lines,
@@ -35,7 +35,7 @@ RUNS = [
 
 
 def test_counts_are_those_of_the_rows() -> None:
-    counts = {(c.plant, c.claim): c for c in count_verdicts(RUNS)}
+    counts = {(c.plant, c.claim): c for c in count_planted(RUNS)}
     update = counts[GD, "same_update"]
     assert update.verdicts == {"supported": 1, "refuted": 2}
     assert (update.seeds, update.n_cells, update.n_wrong) == (3, 3, 2)
@@ -47,18 +47,18 @@ def test_a_cell_counts_by_its_verdict_before_the_correction() -> None:
         "claim": "c", "verdict": "inconclusive", "alone": "refuted"
     }  # fmt: skip
     one = PlantedRun(part="text", plant=GD, seed=1, commit=None, rows=(row,))
-    assert count_verdicts([one])[0].verdicts == {"refuted": 1}
+    assert count_planted([one])[0].verdicts == {"refuted": 1}
 
 
 def test_nothing_is_expected_of_claims_that_a_plant_leaves_open() -> None:
-    counts = {(c.plant, c.claim): c for c in count_verdicts(RUNS)}
+    counts = {(c.plant, c.claim): c for c in count_planted(RUNS)}
     assert counts[LOUD, "same_update"].n_wrong == 1
     assert counts[LOUD, "same_accuracy[gd]"].expected == ""
     assert counts[LOUD, "same_accuracy[gd]"].n_wrong == 0
 
 
 def test_the_table_of_plants_adds_up() -> None:
-    *_, gd, loud = plants_table(count_verdicts(RUNS))
+    *_, gd, loud = plants_table(count_planted(RUNS))
     assert gd.split(" | ")[2:] == ["3", "2", "2", "1", "1", "0", "never refuted",
                                    "2 of 6 |"]  # fmt: skip
     assert loud.split(" | ")[2:] == ["1", "2", "0", "0", "0", "0", "never supported",
@@ -66,14 +66,14 @@ def test_the_table_of_plants_adds_up() -> None:
 
 
 def test_the_table_of_claims_shows_wrong_verdicts_in_bold() -> None:
-    lines = list(claims_table(count_verdicts(RUNS)))
+    lines = list(claims_table(count_planted(RUNS)))
     assert lines[0] == "| claim | 3 | 8 |" or lines[0].startswith("| claim |")
     assert "| same_update | S 1 **R 2** | **S 1** |" in lines
     assert "| same_accuracy[gd] | S 1 I 1 – 1 | S 1 |" in lines
 
 
 def test_what_was_not_expected_is_listed_the_worst_first() -> None:
-    found = list(wrong_lines(count_verdicts(RUNS)))
+    found = list(wrong_lines(count_planted(RUNS)))
     assert [line.rpartition(": ")[2] for line in found] == [
         "supported in 1 of 1 cells.",
         "refuted in 2 of 3 cells.",
@@ -92,7 +92,7 @@ def test_searches_are_shown_with_their_refutations() -> None:
     verdicts = {"interior, refuted": 2, "interior, supported": 5, "open, refuted": 1}
     count = SearchCount(
         world="w", criterion="nearest to ICL", runs=9, right=6, wrong=1, open=2,
-        verdicts=verdicts,
+        worst=0.042, verdicts=verdicts,
     )  # fmt: skip
     *_, line = searches_table([count])
-    assert line == "| w | nearest to ICL | 9 | 6 | 1 | 2 | 2 | 1 |"
+    assert line == "| w | nearest to ICL | 9 | 6 | 1 | 4.2 % | 2 | 2 | 1 |"

@@ -12,7 +12,7 @@ from probes.calibration.planted_runs import PlantedRun
 from probes.calibration.planted_tables import (
     PlantedCount,
     claims_table,
-    count_verdicts,
+    count_planted,
     plants_table,
     searches_table,
     wrong_lines,
@@ -44,7 +44,7 @@ class PlantedResults:
         if not runs:
             return self
         commits = sorted({run.commit or "unknown" for run in runs})
-        return replace(self, counts=tuple(count_verdicts(runs)), commits=tuple(commits))
+        return replace(self, counts=tuple(count_planted(runs)), commits=tuple(commits))
 
     @classmethod
     def read(cls, folder: Path) -> PlantedResults:
@@ -135,8 +135,9 @@ def _searches(searches: Sequence[SearchCount]) -> Iterable[str]:
         "at the standard effort. A search is right if it calls its optimum interior, "
         f"and is within {100 * CLOSE:g} % of the best: of the loss that brute force "
         "finds, or of the way from the untouched model to an ICL that is GD at another "
-        "rate. The claim that ICL is GD is then judged at the search's optimum, with a "
-        f"margin of {MARGIN:g} of the answers' size. It is true, so *refuted* is wrong."
+        "rate. The worst of the interior ones is shown. The claim that ICL is GD is "
+        f"then judged at the search's optimum, with a margin of {MARGIN:g} of the "
+        "answers' size. It is true, so *refuted* is wrong."
     )
     yield ""
     yield from searches_table(searches)

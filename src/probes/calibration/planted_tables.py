@@ -56,7 +56,7 @@ class PlantedCount:
         return self.verdicts.get(FORBIDDEN.get(self.expected, ""), 0)
 
 
-def count_verdicts(runs: Iterable[PlantedRun]) -> list[PlantedCount]:
+def count_planted(runs: Iterable[PlantedRun]) -> list[PlantedCount]:
     """Count the verdicts of every claim with every plant."""
     seeds: dict[tuple[str, str], set[int]] = {}
     found: dict[tuple[str, str, str], Counter[str]] = {}
@@ -145,14 +145,17 @@ def searches_table(searches: Iterable[SearchCount]) -> Iterator[str]:
     """Write what became of the searches in every world."""
     yield (
         "| where the search begins | it looks for GD | searches | interior, right | "
-        "interior, wrong | not interior | refuted, interior | refuted, not interior |"
+        "interior, wrong | worst, interior | not interior | refuted, interior | "
+        "refuted, not interior |"
     )
-    yield "|---" * 8 + "|"
+    yield "|---" * 9 + "|"
     for count in searches:
         refuted = [
             str(count.verdicts.get(f"{place}, refuted", 0)) if count.verdicts else ""
             for place in ("interior", "open")
         ]
-        numbers = (count.runs, count.right, count.wrong, count.open, *refuted)
-        texts = " | ".join(map(str, numbers))
+        is_any = count.right + count.wrong
+        worst = f"{100 * count.worst:.1f} %" if is_any else ""
+        found = (count.runs, count.right, count.wrong, worst, count.open, *refuted)
+        texts = " | ".join(map(str, found))
         yield f"| {count.world} | {count.criterion} | {texts} |"

@@ -88,6 +88,8 @@ class SearchCount:
         right: Called interior, and within ``CLOSE`` of the best of all.
         wrong: Called interior, and further off.
         open: Not called interior.
+        worst: How much worse than the best of all a search is that is called interior,
+            at most; 0 if there is none.
         verdicts: Of a claim of likeness, by "interior" or "open" and the verdict; empty
             where the search is for the task.
     """
@@ -98,6 +100,7 @@ class SearchCount:
     right: int
     wrong: int
     open: int
+    worst: float
     verdicts: dict[str, int]
 
 
@@ -160,14 +163,17 @@ def _count(
     world: SearchWorld,
     criterion: str,
     runs: int,
-    search_once: Callable[[SearchWorld, int], tuple[Optimum, bool, str]],
+    search_once: Callable[[SearchWorld, int], tuple[Optimum, float, str]],
 ) -> SearchCount:
     states: Counter[str] = Counter()
     verdicts: Counter[str] = Counter()
+    worst = 0.0
     for run in range(runs):
-        optimum, is_right, verdict = search_once(world, run)
+        optimum, excess, verdict = search_once(world, run)
         place = "interior" if optimum.is_interior else "open"
-        states["open" if place == "open" else "right" if is_right else "wrong"] += 1
+        state = "right" if excess <= CLOSE else "wrong"
+        states[state if optimum.is_interior else "open"] += 1
+        worst = max(worst, excess if optimum.is_interior else 0.0)
         if verdict:
             verdicts[f"{place}, {verdict}"] += 1
     return SearchCount(
@@ -177,17 +183,18 @@ def _count(
         right=states["right"],
         wrong=states["wrong"],
         open=states["open"],
+        worst=worst,
         verdicts=dict(sorted(verdicts.items())),
     )
 
 
-def _search_for_task(world: SearchWorld, run: int) -> tuple[Optimum, bool, str]:
+def _search_for_task(world: SearchWorld, run: int) -> tuple[Optimum, float, str]:
     models = LinearModels.draw(world, N_SETS, seed_of(world.name, run))
     optimum = search(models, models.wanted, world.centre)
-    return optimum, optimum.value <= (1 + CLOSE) * models.best, ""
+    return optimum, optimum.value / models.best - 1, ""
 
 
-def _search_for_icl(world: SearchWorld, run: int) -> tuple[Optimum, bool, str]:
+def _search_for_icl(world: SearchWorld, run: int) -> tuple[Optimum, float, str]:
     """Plant GD at a rate and a number of passes as ICL, and judge that ICL is GD."""
     models = LinearModels.draw(world, N_SETS, seed_of(world.name, run))
     rng = np.random.default_rng(seed_of("icl", world.name, run))
@@ -196,7 +203,7 @@ def _search_for_icl(world: SearchWorld, run: int) -> tuple[Optimum, bool, str]:
     icl = models.weights(truth[0], np.array([float(truth[1])]))[0]
     optimum = search(models, icl, world.centre, resolution=RESOLUTION)
     judged = LinearModels.draw(world, N_JUDGED, seed_of("judged", world.name, run))
-    return optimum, optimum.value <= CLOSE, _verdict(judged, truth, optimum)
+    return optimum, optimum.value, _verdict(judged, truth, optimum)
 
 
 def search(
