@@ -31,15 +31,18 @@ PARTS = {"7 M": 1, "100 M": narrowed(8, 2)}
 
 
 @pytest.fixture(scope="module")
-def harness() -> Callable[[Any, int], Any]:
-    """Make the peer of a model and a batch size."""
+def harness() -> Callable[..., Any]:
+    """Make the peer of a model, a batch size and perhaps a tokenizer."""
     huggingface = pytest.importorskip(
         "lm_eval.models.huggingface",
         reason="lm-eval is not installed; make bench installs it",
         exc_type=ImportError,
     )
-    return lambda model, size: huggingface.HFLM(
-        pretrained=model, backend="causal", tokenizer=_tokenizer(), batch_size=size
+    return lambda model, size, tokenizer=None: huggingface.HFLM(
+        pretrained=model,
+        backend="causal",
+        tokenizer=tokenizer or _tokenizer(),
+        batch_size=size,
     )
 
 
@@ -53,7 +56,7 @@ def sized(request: pytest.FixtureRequest) -> tuple[str, CausalLM]:
 @pytest.mark.parametrize("n_demonstrations", [0, 8, 32])
 def test_scoring_in_context(
     table: Table,
-    harness: Callable[[Any, int], Any],
+    harness: Callable[..., Any],
     sized: tuple[str, CausalLM],
     n_demonstrations: int,
     threads: int,
@@ -73,15 +76,15 @@ def test_scoring_in_context(
         f"ICL, Llama {size}, {n_demonstrations} demonstrations",
         ours,
         threads=threads,
-        peer=("lm-eval", _quickest(harness, model, some, labels)),
+        peer=("lm-eval", quickest(harness, model, some, labels)),
         wanted=WANTED.get((size, n_demonstrations)),
         rounds=least(3 if size == "7 M" and n_demonstrations < 32 else 1),
         part=(1, parts),
     )
 
 
-def _quickest(
-    harness: Callable[[Any, int], Any],
+def quickest(
+    harness: Callable[..., Any],
     model: CausalLM,
     prompts: list[list[int]],
     labels: list[int],

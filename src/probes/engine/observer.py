@@ -29,6 +29,7 @@ class Observer:
     Args:
         store: Where observations are kept.
         announce: Called with each request before it is measured.
+        report: Called with a request and how far its observation has come.
         models: Models that may already be loaded; None for a cache of its own.
         sharing: Lists the requests of the run that share a work (see ``shared_work``).
 
@@ -42,10 +43,11 @@ class Observer:
         store: Store,
         *,
         announce: Callable[[Request], None] | None = None,
+        report: Callable[[Request, str], None] = lambda request, words: None,
         models: ModelCache | None = None,
         sharing: Callable[[Request], Iterable[Request]] = lambda work: (),
     ) -> None:
-        self.store, self.sharing = store, sharing
+        self.store, self.sharing, self.report = store, sharing, report
         self.announce = announce or (lambda request: None)
         self.measured: set[str] = set()
         self.reused: set[str] = set()
@@ -75,6 +77,7 @@ class Observer:
             request=request,
             load=lambda card: self.models.get(card, request.settings),
             answer=self.observe,
+            report=lambda words: self.report(request, words),
         )
 
     def observe(self, request: Request) -> Observation:

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from probes.engine.observer import Observer
@@ -118,19 +118,11 @@ class TimeLimitedObserver(Observer):
     Args:
         store: Where observations are kept.
         limit: The clock.
-        announce: Called with each request before it is measured.
-        sharing: As in :class:`Observer`.
+        options: Those of :class:`Observer`.
     """
 
-    def __init__(
-        self,
-        store: Any,
-        *,
-        limit: TimeLimit,
-        announce: Any = None,
-        sharing: Callable[[Request], Iterable[Request]] = lambda work: (),
-    ) -> None:
-        super().__init__(store, announce=announce, sharing=sharing)
+    def __init__(self, store: Any, *, limit: TimeLimit, **options: Any) -> None:
+        super().__init__(store, **options)
         self.limit = limit
 
     def observe(self, request: Request) -> Observation:

@@ -112,6 +112,7 @@ class GradientWalks:
         for n in places:
             failed = np.full((self.n_sets, len(self.criteria)), np.inf)
             self.points[rate, n] = failed
+        self.context.report(f"rate {rate:g}, {passes} passes")
         runs = trials_of(self.context, (rate,), self.n_sets)
         self.walks.advance(runs, places, self._read)
         self._passes[rate] = passes

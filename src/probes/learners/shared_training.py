@@ -121,6 +121,7 @@ def _walk(training: Trainer, rate: float, readings: Sequence[_Reading]) -> None:
 
     n_sets = context.request.settings.n_sets
     for group in training.groups(trials_of(context, (rate,), n_sets)):
+        context.report(f"set {group[0].index + 1} of {n_sets}, {places[-1]} passes")
         training.walk(group, places, read)
 
 

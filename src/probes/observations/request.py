@@ -185,11 +185,13 @@ class LearnerContext:
         request: The request.
         load: Loads the network of a card, on the request's device and in its precision.
         answer: Answers another request, from the store if possible.
+        report: Says in a few words how far a long observation has come.
     """
 
     request: Request
     load: Callable[[ModelCard], Any]
     answer: Callable[[Request], Observation]
+    report: Callable[[str], None] = lambda words: None
 
     @property
     def model(self) -> Any:

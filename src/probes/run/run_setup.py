@@ -127,6 +127,7 @@ class RunSetup:
             self.store,
             limit=limit,
             announce=self.status.announce,
+            report=self.status.report,
             sharing=RequestsByWork(lambda: self.requests()),
         )
 
