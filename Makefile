@@ -42,7 +42,7 @@ natural: $(READY)
 	    --reports build/natural/$$1-$$2-$$3 $(ARGS) || test $$? = 1 || exit 1; \
 	done
 	$(PY) -m pytest claims/ -n 0 -q --raw $(SIZES) --budget 1s --reports reports/natural \
-	  --models $(call part,1) --datasets $(call part,2) --demos $(call part,3)
+	  --models $(call part,1) --datasets $(call part,2) --demos $(call part,3) $(ARGS)
 
 # Run the instrument's own tests.
 test: $(READY)

@@ -29,9 +29,9 @@ from probes.models.training.training_runs import TrainedWeights, TrainingRun
 from probes.models.weights.parameter_groups import parameters_of
 from probes.observations.request import LearnerContext, Request
 from probes.run.grid import dataset_named, model_named
+from tests.benchmarks.lm_eval_peer import harness, quickest
 from tests.benchmarks.quick import least, narrowed
 from tests.benchmarks.sides import Table
-from tests.benchmarks.test_in_context import harness, quickest
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the peers' own imports warn
 __all__ = ["harness"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from probes.calibration.planted_report import KEPT, PAGE, PlantedResults
@@ -49,6 +50,18 @@ def test_the_page_names_the_code_and_what_was_not_expected() -> None:
 def test_without_runs_the_earlier_counts_stay() -> None:
     earlier = PlantedResults(searches=(SEARCH,)).with_runs([RUN])
     assert earlier.with_runs([]) == earlier
+
+
+def test_runs_of_one_part_leave_the_counts_of_others() -> None:
+    earlier = PlantedResults().with_runs([RUN])
+    other = replace(RUN, part="regression", commit="e" * 40)
+    both = earlier.with_runs([other, replace(other, seed=5)])
+    assert [(count.part, count.seeds) for count in both.counts] == [
+        ("text", 1),
+        ("regression", 2),
+    ]
+    assert both.commits == ("e" * 40, "f" * 40)
+    assert both.with_runs([replace(RUN, commit="d" * 40)]).counts[0].seeds == 2
 
 
 def test_nothing_is_read_where_nothing_was_written(tmp_path: Path) -> None:

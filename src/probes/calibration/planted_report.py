@@ -40,11 +40,15 @@ class PlantedResults:
     searches: tuple[SearchCount, ...] = ()
 
     def with_runs(self, runs: Sequence[PlantedRun]) -> PlantedResults:
-        """Count the verdicts of runs in place of the present ones, if there are any."""
-        if not runs:
-            return self
-        commits = sorted({run.commit or "unknown" for run in runs})
-        return replace(self, counts=tuple(count_planted(runs)), commits=tuple(commits))
+        """Count the verdicts of runs, in place of the present ones of their parts."""
+        renewed = {run.part for run in runs}
+        kept = [count for count in self.counts if count.part not in renewed]
+        commits = {run.commit or "unknown" for run in runs}
+        return replace(
+            self,
+            counts=(*kept, *count_planted(runs)),
+            commits=tuple(sorted(commits.union(self.commits if kept else ()))),
+        )
 
     @classmethod
     def read(cls, folder: Path) -> PlantedResults:
