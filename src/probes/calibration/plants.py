@@ -1,7 +1,7 @@
 """Planted truths: learners that answer in place of ICL or of GD.
 
-Where GD answers in place of ICL, ICL *is* GD, and no claim of likeness may be refuted.
-The expectation of each plant was written before it was run for the first time.
+Where GD answers in place of ICL, ICL *is* GD, and no claim of likeness may be refuted.The expectation of each plant was written before it was run for the first time. Two were
+withdrawn later: see ``MOVED_BY_ANY_NOISE`` and ``NEVER_ASKED_IN_ORDER``.
 """
 
 from __future__ import annotations
@@ -171,18 +171,24 @@ PLANTS = {
             replaces="GD",
             **_is_not_supported(**_UNTOUCHED),
         ),
-        Plant(name="ICL in place of GD", replaces="GD", expected="never refuted"),
+        Plant(
+            name="ICL in place of GD",
+            replaces="GD",
+            expected="never refuted",
+            open_in=NEVER_ASKED_IN_ORDER,
+        ),
         Plant(
             name="ICL in another order in place of GD",
             replaces="GD",
             in_another_order=True,
             expected="never refuted",
+            open_in=NEVER_ASKED_IN_ORDER,
         ),
         Plant(
             name="ICL and small noise in place of GD",
             replaces="GD",
             **_QUIET,
-            open_in=MOVED_BY_ANY_NOISE,
+            open_in=MOVED_BY_ANY_NOISE | NEVER_ASKED_IN_ORDER,
         ),
         Plant(name="ICL and large noise in place of GD", replaces="GD", **_LOUD),
     )
