@@ -1,6 +1,7 @@
 """Planted truths: learners that answer in place of ICL or of GD.
 
-Where GD answers in place of ICL, ICL *is* GD, and no claim of likeness may be refuted.The expectation of each plant was written before it was run for the first time. Two were
+Where GD answers in place of ICL, ICL *is* GD, and no claim of likeness may be refuted.
+The expectation of each plant was written before it was run for the first time. Two were
 withdrawn later: see ``MOVED_BY_ANY_NOISE`` and ``NEVER_ASKED_IN_ORDER``.
 """
 
@@ -52,6 +53,9 @@ UNMOVED_BY_NOISE = frozenset(
 be as accurate as a noisy ICL, and noise moves ICL away from every explanation."""
 MOVED_BY_ANY_NOISE = frozenset({"which_algorithm"})
 """Claims with a margin so narrow, 1e-6, that no noise in place of GD is inside."""
+NEVER_ASKED_IN_ORDER = frozenset({"same_order_sensitivity"})
+"""Claims that ask for full-batch GD in several orders. Its requests have no order, so
+that a learner in its place sees the same order each time and ignores it, unlike ICL."""
 _ICL = InContext()
 
 
