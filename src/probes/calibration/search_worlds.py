@@ -29,8 +29,7 @@ from probes.measures.likeness import RESOLUTION
 from probes.verdicts.judge import Judge
 from probes.verdicts.outcomes import Refuted, Undecided
 
-N_INPUTS, N_SETS = 10, 4
-N_JUDGED, N_QUERIES = 10, 40
+N_INPUTS, N_SETS, N_JUDGED, N_QUERIES = 10, 4, 10, 40
 NOISE = 0.3  # of the validation optimum: too many passes fit what is not there
 CLOSE = 0.01
 """The search is right if it is at most so much worse than the best of all: as a share
