@@ -8,9 +8,15 @@
 | ``stopping`` | error rates with interim analyses |
 | ``many_cells`` | error rates of whole matrices, by correction |
 | ``whole_instrument`` | the whole instrument on networks of known truth |
+| ``plants``, ``answer_noise`` | learners that answer in place of ICL or of GD |
+| ``planted_observer`` | lets them answer |
+| ``planted_cells``, ``planted_runs`` | runs of the shipped claims with planted truths |
+| ``search_worlds`` | how often the search for GD's rate is right about itself |
+| ``planted_tables``, ``planted_report`` | the page of planted truths and searches |
 | ``study_parts`` | the parts of the study, and how they run in parallel |
 | ``tables``, ``error_rate_figure`` | the results as tables and a figure |
 | ``study_report`` | the page and the files that hold them |
 
-``probes calibrate`` runs the study; nothing else imports this package.
+``probes calibrate`` runs the study. Besides it, only ``pytest_plugin.planting``, which
+runs with planted truths load, imports this package.
 """

@@ -22,10 +22,11 @@ class Sizes:
     slow_runs: int
     matrix_runs: int
     whole_runs: int
+    searches: int
 
 
-FULL = Sizes(runs=8000, slow_runs=1000, matrix_runs=1000, whole_runs=1000)
-QUICK = Sizes(runs=1000, slow_runs=100, matrix_runs=50, whole_runs=100)
+FULL = Sizes(runs=8000, slow_runs=1000, matrix_runs=1000, whole_runs=1000, searches=200)
+QUICK = Sizes(runs=1000, slow_runs=100, matrix_runs=50, whole_runs=100, searches=25)
 
 
 def study_parts(sizes: Sizes) -> list[tuple[str, Callable[[], Iterable[ErrorRates]]]]:

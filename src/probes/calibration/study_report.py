@@ -113,6 +113,9 @@ def _introduction(outcomes: Sequence[ErrorRates]) -> list[str]:
         f"{100 * (0.05 * 0.95 / runs) ** 0.5:.2f} % "
         f"({100 * (0.05 * 0.95 / slow) ** 0.5:.1f} %).",
         "",
+        "[Planted truths](planted.md) has the shipped claims with a known learner in "
+        "place of ICL or of GD, and searches for GD's rate that begin far off.",
+        "",
     ]
 
 

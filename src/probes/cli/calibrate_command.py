@@ -1,14 +1,22 @@
-"""Measure how often verdicts are wrong, on simulated data whose truth is known."""
+"""Measure how often verdicts are wrong, on simulated data and with planted truths."""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
+from probes.calibration.planted_cells import PARTS, TEXT_BY_NUMBER
+from probes.calibration.planted_report import PlantedResults
+from probes.calibration.planted_runs import PlantedStudy, finished_runs
+from probes.calibration.search_worlds import search_counts
 from probes.calibration.study import ErrorRates
 from probes.calibration.study_parts import FULL, QUICK, replace_renewed, run_study
 from probes.calibration.study_report import read_outcomes, write_summary
 from probes.errors import OptionError
+
+SEARCHES = "the search for GD's rate"
+"""The name of this part, for ``--only``."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,29 +57,80 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="results.jsonl of a run; the study reports how its variance splits into "
         "sets, queries and the rest (default: reports/sample/results.jsonl)",
     )
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        default=2,
+        metavar="N",
+        help="judge the claims with planted truths on seeds 1 to N; 0 leaves them out "
+        "(default: 2)",
+    )
+    parser.add_argument(
+        "--by-number",
+        action="store_true",
+        help="judge with planted truths also the claim that trains after every number "
+        "of demonstrations, which takes as long as all others together",
+    )
+    parser.add_argument(
+        "--planted-runs",
+        type=Path,
+        default=Path("build/planted"),
+        metavar="FOLDER",
+        help="folder that keeps the verdicts of planted truths; a study goes on where "
+        "it stopped, and counts every run in the folder (default: build/planted)",
+    )
 
 
 def run(given: argparse.Namespace) -> int:
     """Simulate what the command line asks for, and write the report.
 
     Raises:
-        OptionError: Earlier results are needed, and the folder has none; or the number
-            of processes is below 1.
+        OptionError: Earlier results are needed, and the folder has none; or a number
+            is too small.
+        EngineError: A run with a planted truth ended without a report.
     """
-    if given.processes < 1:
-        raise OptionError(
-            f"--processes is {given.processes}. Expected 1 or more. Pass --processes 1."
-        )
+    for option, number, least in (
+        ("--processes", given.processes, 1),
+        ("--seeds", given.seeds, 0),
+    ):
+        if number < least:
+            raise OptionError(
+                f"{option} is {number}. Expected {least} or more. Pass {option} "
+                f"{least}."
+            )
     earlier = _earlier_outcomes(given.folder) if given.redraw or given.only else []
-    if given.redraw:
-        outcomes = earlier
-    else:
-        sizes = QUICK if given.quick else FULL
+    sizes = QUICK if given.quick else FULL
+    outcomes = earlier
+    if not given.redraw:
         outcomes = list(run_study(sizes, processes=given.processes, only=given.only))
     if given.only:
         outcomes = replace_renewed(earlier, outcomes)
     print(write_summary(outcomes, given.folder, rows=given.rows))
+    planted = PlantedResults.read(given.folder)
+    if not given.redraw:
+        planted = _with_planted(planted, given, n_searches=sizes.searches)
+    print(planted.write(given.folder))
     return 0
+
+
+def _with_planted(
+    earlier: PlantedResults, given: argparse.Namespace, *, n_searches: int
+) -> PlantedResults:
+    """Make the runs with planted truths that are missing, and the searches."""
+    if given.only in SEARCHES:
+        searches = tuple(search_counts(runs=n_searches))
+        earlier = replace(earlier, searches=searches)
+    parts = tuple(
+        part
+        for name, part in PARTS.items()
+        if given.only in f"planted truths: {name}"
+        and (given.by_number or part is not TEXT_BY_NUMBER)
+    )
+    study = PlantedStudy(folder=given.planted_runs, n_seeds=given.seeds, parts=parts)
+    if not (given.seeds and parts):
+        return earlier
+    study.run(processes=given.processes)
+    return earlier.with_runs(list(finished_runs(study.folder)))
 
 
 def _earlier_outcomes(folder: Path) -> list[ErrorRates]:

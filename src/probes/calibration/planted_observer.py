@@ -1,0 +1,68 @@
+"""An observer that lets a planted learner answer in place of ICL or of GD.
+
+Everything else is as in any run: claims, fixtures, the choice of GD's rate, the judge.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from probes.calibration.plants import Plant, touches
+from probes.engine.observer import Observer
+from probes.engine.store import Store
+from probes.engine.time_limit import TimeLimitedObserver
+from probes.observations.observation import Observation
+from probes.observations.request import Request
+
+
+class PlantedObserver(TimeLimitedObserver):
+    """Answers requests of a world in which a plant stands in for ICL or for GD.
+
+    A request's key does not know the plant. So what is observed on the judged model in
+    place of ICL is kept in a store of this plant alone. Requests on other models, such
+    as the untrained one, do not depend on the plant.
+
+    Args:
+        store: Of observations that depend on the plant.
+        shared: Of observations that do not; all plants of a seed may share it.
+        plant: Who answers.
+        usual: Other arguments of an observer.
+    """
+
+    def __init__(
+        self, store: Store, *, shared: Store, plant: Plant, **usual: Any
+    ) -> None:
+        # GD is replaced in requests of claims only. What learners ask is then true, and
+        # every key names what it says.
+        own = store if plant.replaces == "ICL" else shared
+        if plant.replaces == "GD":
+            usual["sharing"] = lambda work: ()  # the plan's own GD is hardly asked
+        super().__init__(own, **usual)
+        self.plant, self._shared = plant, shared
+        self._depth = 0
+
+    @cached_property
+    def _others(self) -> Observer:
+        return Observer(
+            self._shared,
+            announce=self.announce,
+            models=self.models,
+            sharing=self.sharing,
+        )
+
+    def observe(self, request: Request) -> Observation:
+        """Return the planted learner's answers, or else the request's own.
+
+        Raises:
+            ProbesError: The request cannot be answered; the message says why.
+        """
+        if not touches(request):
+            return self._others.observe(request)
+        if self.plant.changes(request, asked_by_claim=self._depth == 0):
+            request = self.plant.planted(request)
+        self._depth += 1
+        try:
+            return super().observe(request)
+        finally:
+            self._depth -= 1

@@ -1,0 +1,186 @@
+"""Runs of the claims with planted truths: one process of pytest for each.
+
+A run judges the cells of one part with one plant and one seed, which redraws all rows
+and tasks. Its verdicts are kept in a file, so an interrupted study goes on where it
+stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from probes.calibration.planted_cells import PARTS, PlantedCells
+from probes.calibration.plants import PLANTS
+from probes.errors import EngineError, OptionError
+from probes.results.reading import read_results
+from probes.results.rows import write_text
+
+PLUGIN = "probes.pytest_plugin.planting"
+QUIET = "ignore::pytest.PytestAssertRewriteWarning"
+"""The plugin's package is imported a moment before pytest would rewrite its asserts."""
+JUDGED = (0, 1)
+"""Exit statuses of pytest with a report: no test failed, or some did, as refuted ones
+without a record do."""
+LONGEST_TAIL = 2000
+KEPT = ("claim", "model", "dataset", "verdict", "alone", "note")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlantedRun:
+    """The verdicts of one run.
+
+    Attributes:
+        part: Name of its cells.
+        plant: Name of its plant.
+        seed: Seed of everything that was drawn.
+        commit: The version of the code that judged; None if it is not known.
+        rows: For each cell some fields of its result row.
+    """
+
+    part: str
+    plant: str
+    seed: int
+    commit: str | None
+    rows: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlantedStudy:
+    """The runs that a study needs, and the folder that keeps them.
+
+    Attributes:
+        folder: Where verdicts are kept; observations lie there while a seed runs.
+        root: The folder with ``claims/`` and the configuration of pytest.
+        n_seeds: Seeds 1, 2, ….
+        parts: The cells; all parts of a seed run before the next seed.
+        plants: Names of the plants.
+    """
+
+    folder: Path
+    root: Path = Path()
+    n_seeds: int = 20
+    parts: tuple[PlantedCells, ...] = tuple(PARTS.values())
+    plants: tuple[str, ...] = tuple(PLANTS)
+
+    def run(self, *, processes: int) -> None:
+        """Make the runs that are missing, and print the progress.
+
+        Raises:
+            OptionError: There are no claims below the root.
+            EngineError: A run ended without a report.
+        """
+        if not (self.root / "claims").is_dir():
+            raise OptionError(
+                f"{self.root.resolve()} has no folder claims/. Expected the folder of "
+                f"the project, whose claims are judged. Change into it."
+            )
+        groups = [
+            (part, seed) for seed in range(1, self.n_seeds + 1) for part in self.parts
+        ]
+        with ThreadPoolExecutor(processes) as pool:  # the runs are other processes
+            for _ in pool.map(lambda group: self._run_seed(*group), groups):
+                pass
+
+    def path(self, part: str, plant: str, seed: int) -> Path:
+        """Return the file that keeps the verdicts of a run."""
+        name = f"{plant.replace(' ', '_')}-{seed}.json"
+        return self.folder / part.replace(" ", "_") / name
+
+    def _run_seed(self, cells: PlantedCells, seed: int) -> None:
+        """Run the plants of one seed; they share what does not depend on the plant."""
+        stores = self.folder / "stores" / f"{cells.name.replace(' ', '_')}-{seed}"
+        for number, plant in enumerate(self.plants):
+            path = self.path(cells.name, plant, seed)
+            if path.is_file():
+                continue
+            began = time.monotonic()
+            own = stores / str(number)
+            rows = self._judge(cells, plant, seed, own, stores / "shared")
+            commit = rows[0]["provenance"]["commit"]
+            kept = {"commit": commit, "rows": [_kept(row) for row in rows]}
+            write_text(json.dumps(kept) + "\n", path)
+            shutil.rmtree(own, ignore_errors=True)
+            seconds = time.monotonic() - began
+            line = f"[{seconds:.0f} s] {cells.name}, seed {seed}: {plant}"
+            print(line, file=sys.stderr, flush=True)
+        shutil.rmtree(stores, ignore_errors=True)
+
+    def _judge(
+        self, cells: PlantedCells, plant: str, seed: int, own: Path, shared: Path
+    ) -> list[dict[str, Any]]:
+        command = [
+            *(sys.executable, "-m", "pytest", *cells.arguments, "-q", "--raw"),
+            *("-p", "no:xdist", "-p", "no:cacheprovider", "-p", PLUGIN, "-W", QUIET),
+            *("--plant", plant, "--shared-store", str(shared.resolve())),
+            *("--seed", str(seed), "--store", str((own / "store").resolve())),
+            *("--reports", str((own / "report").resolve())),
+        ]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        environment.pop("PYTEST_ADDOPTS", None)
+        ended = subprocess.run(
+            command,
+            cwd=self.root,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        if ended.returncode not in JUDGED:
+            raise EngineError(
+                f"The run of {cells.name} with the plant {plant!r} and seed {seed} "
+                f"ended with status {ended.returncode}. Expected a report of its "
+                f"cells. Its last lines: {ended.stdout[-LONGEST_TAIL:]}"
+            )
+        return read_results(own / "report" / "results.jsonl")
+
+
+def _kept(row: dict[str, Any]) -> dict[str, Any]:
+    """Keep the fields of a result row that the tables need, and GD's searches."""
+    searches = (row["details"] or {}).get("searches", ())
+    return {name: row[name] for name in KEPT} | {
+        "searches": [
+            {name: search[name] for name in ("criterion", "rate", "passes", "edge")}
+            for search in searches
+        ]
+    }
+
+
+def finished_runs(folder: Path) -> Iterator[PlantedRun]:
+    """Read every run that a folder keeps, in the order of parts, plants and seeds."""
+    study = PlantedStudy(folder=folder)
+    for part in PARTS:
+        for plant in PLANTS:
+            pattern = study.path(part, plant, 0).name.replace("-0.", "-*.")
+            paths = (folder / part.replace(" ", "_")).glob(pattern)
+            yield from map(partial(_read, part, plant), sorted(paths, key=_seed_of))
+
+
+def _seed_of(path: Path) -> int:
+    return int(path.stem.rpartition("-")[2])
+
+
+def _read(part: str, plant: str, path: Path) -> PlantedRun:
+    kept = json.loads(path.read_text("utf-8"))
+    return PlantedRun(
+        part=part,
+        plant=plant,
+        seed=_seed_of(path),
+        commit=kept["commit"],
+        rows=tuple(kept["rows"]),
+    )
+
+
+def seeds_of(runs: Iterable[PlantedRun]) -> list[int]:
+    """List the seeds of runs, each once, ascending."""
+    return sorted({run.seed for run in runs})

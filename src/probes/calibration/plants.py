@@ -1,0 +1,200 @@
+"""Planted truths: learners that answer in place of ICL or of GD.
+
+Where GD answers in place of ICL, ICL *is* GD, and no claim of likeness may be refuted.
+The expectation of each plant was written before it was run for the first time. Two were
+withdrawn later: see ``MOVED_BY_ANY_NOISE`` and ``NEVER_ASKED_IN_ORDER``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from probes.calibration.answer_noise import WithNoise
+from probes.learners import (
+    Activations,
+    Base,
+    GradientLearner,
+    InContext,
+    LabelPrior,
+    LinearLearner,
+    NearestNeighbours,
+)
+from probes.observations.request import Learner, Request
+
+RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
+"""Rates of the GD that is planted, on text and on regression. At .3, GD on text answers
+worse than the untouched model, so that the gate dismisses every claim."""
+PASSES = 16
+MIDDLE = 0.1
+"""The rate to which noise is added: on regression, smaller ones learn little."""
+Noise = Literal["", "small", "large"]
+NOISE = {
+    "small": {"text": 0.03, "regression": 0.03},
+    "large": {"text": 1.0, "regression": 0.25},
+}
+"""Size of the noise (see ``answer_noise``). Claims on text leave a tenth of the way
+from floor to ceiling open; claims on regression a twentieth of the answers' size."""
+OTHER_ORDER = 1000
+"""Added to the number of each order of the demonstrations."""
+Expectation = Literal["never refuted", "never supported", ""]
+UNMOVED_BY_NOISE = frozenset(
+    {
+        "icl_covers_gd",
+        "same_accuracy",
+        "same_data_efficiency",
+        "same_order_sensitivity",
+        "same_order_sensitivity_in_regression",
+        "which_algorithm",
+        "which_algorithm_on_text",
+    }
+)
+"""Claims that large noise need not make false: it is the same in every order, GD may
+be as accurate as a noisy ICL, and noise moves ICL away from every explanation."""
+MOVED_BY_ANY_NOISE = frozenset({"which_algorithm"})
+"""Claims with a margin so narrow, 1e-6, that no noise in place of GD is inside."""
+NEVER_ASKED_IN_ORDER = frozenset({"same_order_sensitivity"})
+"""Claims that ask for full-batch GD in several orders. Its requests have no order, so
+that a learner in its place sees the same order each time and ignores it, unlike ICL."""
+_ICL = InContext()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plant:
+    """A learner that answers in place of ICL or of GD, on the judged model only.
+
+    Attributes:
+        name: In tables and in names of files.
+        replaces: What it stands in for; empty: nothing, the instrument as it is.
+        text: The learner that answers on text.
+        regression: The learner that answers on regression tasks; ICL and iterative
+            algorithms get as many layers or steps as what they replace.
+        noise: The noise that is added to its answers.
+        in_another_order: Whether it sees the demonstrations in another order.
+        expected: What must not happen to any claim.
+        open_in: Claims of which nothing is expected all the same.
+    """
+
+    name: str
+    replaces: Literal["ICL", "GD", ""]
+    text: Learner = _ICL
+    regression: Learner = _ICL
+    noise: Noise = ""
+    in_another_order: bool = False
+    expected: Expectation = ""
+    open_in: frozenset[str] = frozenset()
+
+    def changes(self, request: Request, *, asked_by_claim: bool) -> bool:
+        """Say whether a request is answered by the planted learner.
+
+        ICL is replaced wherever it is asked, so that the choice of GD's rate sees it
+        too. GD is replaced where a claim asks for it: a random update of GD's size
+        keeps the size of the true one.
+        """
+        asked = request.learner
+        inner = asked.of if isinstance(asked, Activations) else asked
+        if not touches(request) or not self.replaces:
+            return False
+        if self.replaces == "ICL":
+            return isinstance(inner, InContext)
+        is_gd = type(inner) is GradientLearner or (
+            isinstance(inner, LinearLearner) and inner.algorithm == "gd"
+        )
+        return asked_by_claim and is_gd
+
+    def planted(self, request: Request) -> Request:
+        """Return the request that is answered in place of one that it ``changes``."""
+        asked: Any = request.learner
+        records = isinstance(asked, Activations)
+        learner = self._in_place_of(asked.of if records else asked, request)
+        if records:
+            learner = Activations(of=learner)
+        if self.noise:
+            size = NOISE[self.noise][request.model.family]
+            learner = WithNoise(of=learner, size=size)
+        shift = OTHER_ORDER if self.in_another_order else 0
+        return replace(request, learner=learner, order=request.order + shift)
+
+    def _in_place_of(self, asked: Any, request: Request) -> Learner:
+        if request.model.answers_text:
+            return self.text
+        n = asked.depth if isinstance(asked, InContext) else asked.steps
+        if isinstance(self.regression, InContext):
+            return replace(self.regression, depth=n)
+        if isinstance(self.regression, LinearLearner):
+            return replace(self.regression, steps=n)
+        return self.regression
+
+
+def touches(request: Request) -> bool:
+    """Say whether plants touch a request's model: networks that have been trained."""
+    return request.model.kind in ("pretrained", "learned")
+
+
+def _gd(rate: float, **rest: Any) -> dict[str, Any]:
+    return {
+        "replaces": "ICL",
+        "text": GradientLearner(rate=rate, passes=PASSES),
+        "regression": LinearLearner(algorithm="gd", settings=(rate,)),
+        **rest,
+    }
+
+
+def _is_not_supported(**rest: Any) -> dict[str, Any]:
+    return {"expected": "never supported", **rest}
+
+
+_UNTOUCHED: dict[str, Any] = {
+    "text": Base(),
+    "regression": LinearLearner(algorithm="gd", settings=(0.0,)),
+}
+_LOUD = _is_not_supported(noise="large", open_in=UNMOVED_BY_NOISE)
+_QUIET: dict[str, Any] = {"noise": "small", "expected": "never refuted"}
+PLANTS = {
+    plant.name: plant
+    for plant in (
+        Plant(name="as it is", replaces=""),
+        *(
+            Plant(name=f"GD at rate {rate:g}", **_gd(rate), expected="never refuted")
+            for rate in RATES
+        ),
+        Plant(name="GD and small noise", **_gd(MIDDLE), **_QUIET),
+        Plant(name="GD and large noise", **_gd(MIDDLE), **_LOUD),
+        Plant(name="ICL in another order", replaces="ICL", in_another_order=True),
+        Plant(
+            name="untouched model", replaces="ICL", **_is_not_supported(**_UNTOUCHED)
+        ),
+        Plant(
+            name="label prior",
+            replaces="ICL",
+            text=LabelPrior(),
+            regression=NearestNeighbours(k=10),
+        ),
+        Plant(
+            name="untouched model in place of GD",
+            replaces="GD",
+            **_is_not_supported(**_UNTOUCHED),
+        ),
+        Plant(
+            name="ICL in place of GD",
+            replaces="GD",
+            expected="never refuted",
+            open_in=NEVER_ASKED_IN_ORDER,
+        ),
+        Plant(
+            name="ICL in another order in place of GD",
+            replaces="GD",
+            in_another_order=True,
+            expected="never refuted",
+            open_in=NEVER_ASKED_IN_ORDER,
+        ),
+        Plant(
+            name="ICL and small noise in place of GD",
+            replaces="GD",
+            **_QUIET,
+            open_in=MOVED_BY_ANY_NOISE | NEVER_ASKED_IN_ORDER,
+        ),
+        Plant(name="ICL and large noise in place of GD", replaces="GD", **_LOUD),
+    )
+}
+"""Every plant by its name, in the order of the tables."""

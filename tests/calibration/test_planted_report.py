@@ -1,0 +1,75 @@
+"""The page of planted truths is written from what is kept, and says what it covers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from probes.calibration.planted_report import KEPT, PAGE, PlantedResults
+from probes.calibration.planted_runs import PlantedRun
+from probes.calibration.search_worlds import SearchCount
+from probes.cli.main import UNUSABLE, main
+from tests.support.running import ROOT
+
+COMMITTED = ROOT / "reports" / "calibration"
+ROW = {"claim": "same_update", "verdict": "refuted", "alone": "refuted"}
+RUN = PlantedRun(
+    part="text", plant="GD at rate 0.01", seed=4, commit="f" * 40, rows=(ROW,)
+)
+SEARCH = SearchCount(
+    world="w", criterion="best at the task", runs=2, right=2, wrong=0, open=0,
+    worst=0.001, verdicts={},
+)  # fmt: skip
+
+
+def test_the_committed_page_is_written_from_the_committed_counts() -> None:
+    written = (COMMITTED / PAGE).read_text("utf-8")
+    assert PlantedResults.read(COMMITTED).page() == written
+
+
+def test_no_committed_search_that_is_not_interior_refutes() -> None:
+    searches = PlantedResults.read(COMMITTED).searches
+    assert searches
+    assert not any("open, refuted" in count.verdicts for count in searches)
+
+
+def test_results_are_read_back_as_written(tmp_path: Path) -> None:
+    results = PlantedResults(searches=(SEARCH,)).with_runs([RUN])
+    page = results.write(tmp_path)
+    assert PlantedResults.read(tmp_path) == results
+    assert (tmp_path / PAGE).read_text("utf-8") == page
+
+
+def test_the_page_names_the_code_and_what_was_not_expected() -> None:
+    page = PlantedResults().with_runs([RUN]).page()
+    assert f"Code: {'f' * 12}." in page
+    assert '`same_update` with the plant "GD at rate 0.01": refuted in 1 of 1' in page
+    assert "## Regression" not in page
+
+
+def test_without_runs_the_earlier_counts_stay() -> None:
+    earlier = PlantedResults(searches=(SEARCH,)).with_runs([RUN])
+    assert earlier.with_runs([]) == earlier
+
+
+def test_runs_of_one_part_leave_the_counts_of_others() -> None:
+    earlier = PlantedResults().with_runs([RUN])
+    other = replace(RUN, part="regression", commit="e" * 40)
+    both = earlier.with_runs([other, replace(other, seed=5)])
+    assert [(count.part, count.seeds) for count in both.counts] == [
+        ("text", 1),
+        ("regression", 2),
+    ]
+    assert both.commits == ("e" * 40, "f" * 40)
+    assert both.with_runs([replace(RUN, commit="d" * 40)]).counts[0].seeds == 2
+
+
+def test_nothing_is_read_where_nothing_was_written(tmp_path: Path) -> None:
+    assert PlantedResults.read(tmp_path) == PlantedResults()
+    assert not (tmp_path / KEPT).exists()
+
+
+def test_a_negative_number_of_seeds_is_refused(tmp_path: Path) -> None:
+    given = ["calibrate", "--seeds", "-1", "--folder", str(tmp_path)]
+    assert main(given) == UNUSABLE
+    assert not list(tmp_path.iterdir())
