@@ -40,9 +40,15 @@ class PositionFree:
 
         Raises:
             DataError: A prompt is too long.
-            ModelError: The model attends to fewer tokens than the prompt has.
+            ModelError: The model attends to fewer tokens than the prompt has, or does
+                not go by given positions.
             NumericsError: The model answers NaN or infinite logits.
         """
+        from probes.models.causal_lm.parallel_context_windows import (
+            require_given_positions,
+        )
+
+        require_given_positions(context.model)
         prompts = context.prompts().with_room_for_answers()
         answered = [
             _ask_side_by_side(context.model, prompts, index)

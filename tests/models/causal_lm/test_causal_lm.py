@@ -107,6 +107,7 @@ def test_other_architectures_answer_as_whole_prompts_do(kind: str) -> None:
 
 def test_the_prefix_is_run_once(llama: CausalLM) -> None:
     assert llama.fast_path is not None
+    assert llama.shares_prefixes
     before = llama.n_forward
     llama.next_token_log_probs(prompts([3] * 30, 40))
     assert llama.n_forward - before == 1  # beginning and queries in one pass

@@ -16,6 +16,7 @@ from probes.cell import Settings
 from probes.errors import ModelError
 from probes.models.architectures import architecture_of
 from probes.models.causal_lm.causal_lm import CausalLM
+from probes.models.causal_lm.prefix_checks import require_causal
 from probes.models.files.fingerprint import local_folder
 from probes.models.files.safetensors_headers import count_parameters, require_loadable
 from probes.models.quiet_transformers import quiet_transformers
@@ -65,6 +66,7 @@ def load_causal_lm(card: ModelCard, settings: Settings) -> CausalLM:
         model = model.to(settings.device)
     elif not hasattr(model, "hf_device_map"):
         model = _spread(model)
+    require_causal(model)
     return CausalLM(model, tokenizer)
 
 
@@ -95,10 +97,10 @@ def _require_room(card: ModelCard, folder: Path, settings: Settings) -> None:
         return  # layers beyond the GPUs' memory stay in the machine's, and are slow
     # The headers give the stored size, the configuration the built one; either can lie.
     stored = 0 if isinstance(card.weights, Untrained) else count_parameters(folder)
-    built, buffers, kept = _count(folder)
+    keeps = isinstance(card.weights, Untrained) and card.weights.keeps_trained_parts
+    # What is kept is held while the trained model makes room for the random one.
+    built, buffers = _count(folder, held_twice=keeps)
     known = card.n_parameters or max(stored, built)
-    if isinstance(card.weights, Untrained) and card.weights.keeps_trained_parts:
-        buffers += kept  # held while the trained model makes room for the random one
     dtype = getattr(torch, settings.dtype)
     require_free_memory(
         (known + buffers) * dtype.itemsize,
@@ -108,12 +110,16 @@ def _require_room(card: ModelCard, folder: Path, settings: Settings) -> None:
     )
 
 
-def _count(folder: Path) -> tuple[int, int, int]:
+def _count(folder: Path, *, held_twice: bool) -> tuple[int, int]:
     """Count the numbers in an architecture without allocating them.
 
+    Args:
+        folder: The model's.
+        held_twice: Whether embeddings and norms are in memory twice.
+
     Returns:
-        Parameters; buffers, such as masks of the whole context; and those parameters
-        that are in embeddings or norms.
+        Parameters; and other numbers: buffers, such as masks of the whole context, and
+        the second embeddings and norms.
 
     Raises:
         ModelError: The library cannot build the configuration.
@@ -127,9 +133,10 @@ def _count(folder: Path) -> tuple[int, int, int]:
             f"the model again."
         ) from error
     parts = (model.parameters(), model.buffers())
-    n_parameters, n_buffers = (sum(x.numel() for x in part) for part in parts)
-    n_kept = sum(p.numel() for p in embeddings_and_norms(model).values())
-    return n_parameters, n_buffers, n_kept
+    n_parameters, n_others = (sum(x.numel() for x in part) for part in parts)
+    if held_twice:
+        n_others += sum(p.numel() for p in embeddings_and_norms(model).values())
+    return n_parameters, n_others
 
 
 def _model(folder: Path, source: Checkpoint | Untrained, settings: Settings) -> Any:
@@ -205,12 +212,16 @@ def _random(folder: Path, dtype: torch.dtype, device: torch.device, seed: int) -
 
 
 def embeddings_and_norms(model: Any) -> dict[str, torch.Tensor]:
-    """Find the parameters of the embeddings, of the norms and of the output layer."""
+    """Find the parameters of the embeddings, of the norms and of the output layer.
+
+    Raises:
+        ModelError: The architecture is not described.
+    """
     architecture, output = architecture_of(model), model.get_output_embeddings()
     return {
         f"{path}.{name}": parameter
         for path, module in model.named_modules()
-        if module is output or architecture.is_embedding_or_norm(path, module)
+        if module is output or architecture.is_embedding_or_norm(path)
         for name, parameter in module.named_parameters(recurse=False)
     }
 
