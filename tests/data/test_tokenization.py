@@ -24,6 +24,7 @@ class Words:
     """
 
     context = 12
+    bos_token_id: int | None = None
     eos_token_id = 1
 
     def __init__(

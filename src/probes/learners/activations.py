@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,7 @@ class Activations:
 
     of: Any
     needs_model: bool = True
+    model_needs: ClassVar[tuple[str, ...]] = ("attention",)
 
     def observe(self, context: LearnerContext) -> Observation:
         """Run every set's prompts whole, with the learner's final weights.

@@ -109,6 +109,11 @@ class GradientLearner:
             )
 
     @property
+    def model_needs(self) -> tuple[str, ...]:
+        """What the architecture must have (see ``models.capabilities``)."""
+        return () if self.weights == "all" else (self.weights.partition("@")[0],)
+
+    @property
     def training(self) -> TrainingSettings:
         """The settings of training other than rate and passes."""
         return TrainingSettings(

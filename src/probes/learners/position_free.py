@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from probes.learners.in_context import reads_once, text_observation
 from probes.learners.whole_answers import (
@@ -34,6 +34,7 @@ class PositionFree:
     """
 
     needs_model: bool = True
+    model_needs: ClassVar[tuple[str, ...]] = ("positions",)
 
     def observe(self, context: LearnerContext) -> Observation:
         """Run each set's demonstrations once, and its queries after them.

@@ -47,13 +47,11 @@ def attention_matrices(model: CausalLM | LinearAttention) -> Iterator[list[Tenso
             )
             for W in (W_K, W_V)
         )
-        outward = W_O.reshape(len(W_O), n_heads, -1).transpose(
-            0, 1
-        )  # (n_heads, d, d_h)
+        outward = W_O.reshape(len(W_O), n_heads, -1)  # (d_model, n_heads, d_head)
         yield [
             *(W[None] for W in (W_Q, W_K, W_V)),
             keys.transpose(1, 2) @ queries,
-            outward @ values,
+            outward.transpose(0, 1) @ values,
         ]
 
 

@@ -6,14 +6,21 @@ given by the code that would compute the answer.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
+from probes.cards import Checkpoint, ModelCard
+from probes.errors import ProbesError
 from probes.models.architecture_description import (
     ATTENTION_MATRICES,
     PARAMETER_ROLES,
     Architecture,
     is_true_of,
 )
+from probes.models.architectures import described_architecture
+from probes.models.files.fingerprint import local_folder
+from probes.models.files.untrusted_config import read_json_object
 
 CAPABILITIES = (
     *PARAMETER_ROLES,
@@ -26,6 +33,35 @@ CAPABILITIES = (
 """What a learner may need of a model: to move the weights of a role, to read or replace
 hidden states after layers, to read self-attention, to read all four of its matrices, to
 choose positions, and to patch the MLP that reads what attention added."""
+
+
+def why_card_cannot(card: ModelCard, need: str) -> str:
+    """Say why the model of a card cannot be asked something; nothing if it can.
+
+    Nothing is loaded. If config.json cannot be read, the answer is nothing: the model's
+    own cells report that error.
+
+    Args:
+        card: The model. Networks for regression can be asked everything.
+        need: One of ``CAPABILITIES``.
+    """
+    source = card.architecture_source
+    if not card.answers_text or not isinstance(source, Checkpoint):
+        return ""
+    config = _config_of(source)
+    if config is None:
+        return ""
+    described = described_architecture(str(config.get("model_type")))
+    return missing_capability(need, described, config.get("text_config", config))
+
+
+@lru_cache(maxsize=64)
+def _config_of(checkpoint: Checkpoint) -> Mapping[str, Any] | None:
+    """Read config.json; None if it cannot be read."""
+    try:
+        return read_json_object(local_folder(checkpoint) / "config.json")
+    except (ProbesError, OSError):
+        return None
 
 
 def missing_capability(
