@@ -430,6 +430,13 @@ def test_long_tail_of_labels_is_no_slip(tmp_path: Path, n_seldom: int) -> None:
     assert "once" in read(jsonl(tmp_path / "a.jsonl", rows)).labels
 
 
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text,label,text\na,good,b\nc,bad,d\n", "utf-8")
+    with pytest.raises(DataError, match=r"line 1 .* 2 columns are named 'text'"):
+        read(path)
+
+
 def test_labels_are_counted_in_each_split(tmp_path: Path) -> None:
     jsonl(tmp_path / "train.jsonl", [GOOD, BAD, {**BAD, "text": "poor"}])
     jsonl(tmp_path / "test.jsonl", [{**GOOD, "text": "nice"}])
