@@ -469,6 +469,14 @@ def test_rows_of_which_each_repeats_a_train_row_are_refused(tmp_path: Path) -> N
         read(tmp_path)
 
 
+def test_a_task_of_one_label_is_refused(tmp_path: Path) -> None:
+    rows = [{"text": f"t{i}", "label": "positive"} for i in range(20)]
+    sizes = Settings(n_sets=1, n_queries=2, n_calibration=2)
+    only = read(jsonl(tmp_path / "rows.jsonl", rows))
+    with pytest.raises(DataError, match="has the label 'positive'. Expected at least"):
+        draw_text(only, sizes, n_demonstrations=2)
+
+
 def test_no_query_stands_among_its_demonstrations(tmp_path: Path) -> None:
     rows = [
         {"text": f"t{i % 40}", "label": ("a", "b")[i % 2], "id": str(i)}

@@ -127,6 +127,14 @@ def test_the_error_is_that_of_the_worst_layer_in_units_of_the_effect() -> None:
     assert patch_error(Observation(arrays=arrays)).mean == 1.5
 
 
+def test_an_effect_of_zero_is_nothing_to_judge() -> None:
+    model = tiny("tied")
+    for layer in model.model.layers:
+        layer.self_attn.o_proj.weight.data.zero_()
+    with pytest.raises(ModelError, match="changes the output of the MLP in no layer"):
+        errors_of(model, prompts([4], 6)[0])
+
+
 def test_an_mlp_of_other_modules_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny("tied")
     for layer in model.model.layers:

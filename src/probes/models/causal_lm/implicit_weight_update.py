@@ -73,7 +73,15 @@ def patch_errors(
             bare = _read_without_context(model, calls, len(own))
             compared = zip(mlps, bare, with_context, strict=True)
             errors.append(torch.stack([_compare(*layer) for layer in compared]))
-    return torch.stack(errors).cpu()
+    found = torch.stack(errors).cpu()
+    if not (found[..., 1] > 0).any():
+        raise ModelError(
+            f"The context changes the output of the MLP in no layer of "
+            f"{type(model.model).__name__}. Expected an effect that a patch could "
+            f"match; with none, every formula is exact. Leave the claim about rank-one "
+            f"patches out for this model."
+        )
+    return found
 
 
 def _read_with_context(
