@@ -5,7 +5,7 @@ READY := .venv/.ready
 # Keep compiled modules: each run and each worker starts a second faster.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup claims sample test lint bench calibration faults fuzz clean
+.PHONY: setup claims sample natural test lint bench calibration faults fuzz clean
 
 setup: $(READY)
 
@@ -24,6 +24,24 @@ claims: $(READY)
 # Write the sample report that is committed.
 sample: $(READY)
 	$(PY) -m pytest claims/ -n auto -q --reports reports/sample $(ARGS)
+
+# Judge pretrained models on tasks of words, the most telling cells first, into
+# reports/natural. It takes hours, and goes on where it stopped. ARGS=--plan tells how
+# long; NATURAL=smollm2_135m:antonym:8 judges other cells; SIZES= judges at the default
+# sizes, which takes about five times as long.
+SIZES ?= --effort quick --sets 5 --orders 3
+WORDS := singular_plural present_past country_capital capitalise
+NATURAL ?= $(foreach n,4 8,$(WORDS:%=smollm2_135m:%:$n)) \
+  gemma3_270m:singular_plural:4 gemma3_270m:present_past:4
+part = $(shell echo $(NATURAL) | tr ' ' '\n' | cut -d: -f$1 | sort -u | paste -sd,)
+natural: $(READY)
+	@for step in $(NATURAL); do \
+	  set -- $$(echo $$step | tr : ' '); echo "$$1 on $$2, $$3 demonstrations"; \
+	  $(PY) -m pytest claims/ -n 0 -q --raw $(SIZES) --models $$1 --datasets $$2 --demos $$3 \
+	    --reports build/natural/$$1-$$2-$$3 $(ARGS) || test $$? = 1 || exit 1; \
+	done
+	$(PY) -m pytest claims/ -n 0 -q --raw $(SIZES) --budget 1s --reports reports/natural \
+	  --models $(call part,1) --datasets $(call part,2) --demos $(call part,3) $(ARGS)
 
 # Run the instrument's own tests.
 test: $(READY)

@@ -1,46 +1,31 @@
 """ICL scoring against lm-evaluation-harness: 200 queries, two labels of one token.
 
-The peer's own loop (``HFLM._loglikelihood_tokens``) is given tokens, as our side is. It
-already answers both labels of a prompt from one row. Its batch size is the quicker of 1
-and 16 here, tried on a part of the work.
+See ``lm_eval_peer`` for how the peer is run.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
 from probes.models.causal_lm.causal_lm import CausalLM
-from tests.benchmarks.llamas import N_VOCAB, Prompts, llama
+from tests.benchmarks.llamas import Prompts, llama
+from tests.benchmarks.lm_eval_peer import harness, quickest
 from tests.benchmarks.loops import last_logits
 from tests.benchmarks.quick import least, narrowed
 from tests.benchmarks.sides import Table
 
 # The peer's own imports warn of what is none of ours.
 pytestmark = pytest.mark.filterwarnings("ignore")
+__all__ = ["harness"]
 
 WANTED = {("7 M", 8): 15.0, ("7 M", 32): 40.0, ("100 M", 8): 8.0, ("100 M", 32): 25.0}
 N_QUERIES = narrowed(200, 24)
 PARTS = {"7 M": 1, "100 M": narrowed(8, 2)}
 """The peer answers one part of the prompts: in full it takes a quarter of an hour."""
-
-
-@pytest.fixture(scope="module")
-def harness() -> Callable[[Any, int], Any]:
-    """Make the peer of a model and a batch size."""
-    huggingface = pytest.importorskip(
-        "lm_eval.models.huggingface",
-        reason="lm-eval is not installed; make bench installs it",
-        exc_type=ImportError,
-    )
-    return lambda model, size: huggingface.HFLM(
-        pretrained=model, backend="causal", tokenizer=_tokenizer(), batch_size=size
-    )
 
 
 @pytest.fixture(scope="module", params=["7 M", "100 M"])
@@ -53,7 +38,7 @@ def sized(request: pytest.FixtureRequest) -> tuple[str, CausalLM]:
 @pytest.mark.parametrize("n_demonstrations", [0, 8, 32])
 def test_scoring_in_context(
     table: Table,
-    harness: Callable[[Any, int], Any],
+    harness: Callable[..., Any],
     sized: tuple[str, CausalLM],
     n_demonstrations: int,
     threads: int,
@@ -73,48 +58,10 @@ def test_scoring_in_context(
         f"ICL, Llama {size}, {n_demonstrations} demonstrations",
         ours,
         threads=threads,
-        peer=("lm-eval", _quickest(harness, model, some, labels)),
+        peer=("lm-eval", quickest(harness, model, some, labels)),
         wanted=WANTED.get((size, n_demonstrations)),
         rounds=least(3 if size == "7 M" and n_demonstrations < 32 else 1),
         part=(1, parts),
-    )
-
-
-def _quickest(
-    harness: Callable[[Any, int], Any],
-    model: CausalLM,
-    prompts: list[list[int]],
-    labels: list[int],
-) -> Callable[[], Any]:
-    ways = [partial(_score, harness(model.model, size)) for size in (1, 16)]
-    times = []
-    for way in ways:
-        began = time.perf_counter()
-        way(prompts[: narrowed(16, 4)], labels)
-        times.append(time.perf_counter() - began)
-    return partial(ways[int(np.argmin(times))], prompts, labels)
-
-
-def _score(peer: Any, prompts: list[list[int]], labels: list[int]) -> Any:
-    """Ask the peer for the log-likelihood of every label after every prompt."""
-    asked = [
-        ((str(i), str(label)), prompt, [label])
-        for i, prompt in enumerate(prompts)
-        for label in labels
-    ]
-    found = peer._loglikelihood_tokens(asked, disable_tqdm=True)
-    return np.array([value for value, _ in found]).reshape(len(prompts), -1)
-
-
-def _tokenizer() -> Any:
-    """Build a tokenizer of as many words; tokens are handed over ready."""
-    from tokenizers import Tokenizer, models
-    from transformers import PreTrainedTokenizerFast
-
-    words = {f"w{i}": i for i in range(N_VOCAB)}
-    whole = Tokenizer(models.WordLevel(words, unk_token="w2"))
-    return PreTrainedTokenizerFast(
-        tokenizer_object=whole, bos_token="w0", eos_token="w1", pad_token="w1"
     )
 
 

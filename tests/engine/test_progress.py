@@ -7,11 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from probes.engine.progress import LINE_WIDTH, ProgressReporter
+from probes.cell import Settings
+from probes.engine.progress import LINE_WIDTH, ProgressFile, ProgressReporter
+from probes.learners import InContext
+from probes.observations.request import Request
+from probes.run.grid import dataset_named, model_named
+
+REQUEST = Request(
+    learner=InContext(),
+    model=model_named("hmm_llama"),
+    dataset=dataset_named("hmm"),
+    n_demonstrations=4,
+    settings=Settings(),
+)
 
 
 def write(folder: Path, name: str, **state: object) -> None:
-    whole = {"planned": 0, "stored": 0, "begun": 0, "doing": ""} | state
+    whole = {"planned": 0, "stored": 0, "begun": 0, "doing": "", "detail": ""} | state
     (folder / f"{name}.json").write_text(json.dumps(whole))
 
 
@@ -21,6 +33,16 @@ def test_a_line_sums_the_workers(tmp_path: Path) -> None:
     line = ProgressReporter(tmp_path, print, on_terminal=False).line()
     assert line.startswith("#####..... [3/6 observations, 4 stored, about ")
     assert line.endswith("ICL on a | GD on b")
+
+
+def test_how_far_a_long_observation_is_stands_before_what_it_is(tmp_path: Path) -> None:
+    status = ProgressFile(tmp_path, "gw0")
+    status.announce(REQUEST)
+    status.report(REQUEST, "rate 0.1, 64 passes")
+    reporter = ProgressReporter(tmp_path, print, on_terminal=False)
+    assert "left] rate 0.1, 64 passes: InContext on hmm_llama" in reporter.line()
+    status.announce(REQUEST)
+    assert "64 passes" not in reporter.line()
 
 
 def test_a_line_fits_whatever_the_names(tmp_path: Path) -> None:

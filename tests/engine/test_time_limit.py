@@ -93,7 +93,7 @@ def test_a_limit_that_is_none_is_refused(seconds: float) -> None:
 HANGS = """
 from probes.engine.time_limit import TimeLimit
 from tests.support.slow_learner import Slow, request
-with TimeLimit(0.2, may_exit=True).measuring(request(Slow(seconds=0.0))):
+with TimeLimit(0.2, may_exit=True).measuring([request(Slow(seconds=0.0))]):
     sum(range(10**12))  # hours in which no alarm is heard
 """
 

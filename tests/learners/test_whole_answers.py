@@ -164,8 +164,12 @@ def test_gd_learns_the_sum_over_an_answers_tokens_and_its_end(
     sets = prompts.task.demonstrations
     learner = GradientLearner(rate=0.1, passes=1)
     training = learner.prepare(context, prompts, sets)
-    unmoved = {name: p.detach()[None] for name, p in training.start.items()}
-    (loss,) = training.backend.losses(unmoved, training.loop.batches, torch.tensor([0]))
+    unmoved = {name: p.detach().clone() for name, p in training.start.items()}
+    batches = training.loop.batches
+    batch = batches.take(torch.tensor([0]))
+    (loss,) = training.backend.gradients(
+        unmoved, batches.columns, batch, lambda *_: None
+    )
     scores = []
     for example, prompt in zip(sets[0], prompts.alone(sets[0]), strict=True):
         text = prompts.task.answers[example.label]

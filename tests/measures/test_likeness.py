@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from probes.learners.criterion import LABEL_LOSS, ComparesWithICL
+from probes.learners.criterion import LABEL_LOSS
 from probes.measures import Equal, Nearest, label_accuracy, total_variation
 from probes.measures.likeness import DISTANCES, SIMILARITIES
 from probes.observations.observation import Observation
@@ -31,16 +31,21 @@ ICL, GD, BASE = map(answered, range(3))
 
 @pytest.mark.parametrize("criterion", [*NEAREST, *EQUAL], ids=lambda c: c.name)
 def test_icl_itself_is_at_zero_and_others_are_not(criterion: Any) -> None:
-    assert isinstance(criterion, ComparesWithICL)
-    np.testing.assert_allclose(criterion.values(ICL, ICL, BASE), 0, atol=1e-12)
-    other = criterion.values(GD, ICL, BASE)
+    assert criterion.compares_with_icl
+    read = criterion.reader(ICL, BASE)
+    np.testing.assert_allclose(read(ICL), 0, atol=1e-12)
+    other = read(GD)
     assert other.shape == (3,)
     assert np.abs(other).max() > 0.01
     assert criterion.is_gap or (other > 0).all()
 
 
 def test_the_loss_on_labels_compares_with_nothing() -> None:
-    assert not isinstance(LABEL_LOSS, ComparesWithICL)
+    assert not LABEL_LOSS.compares_with_icl
+    loss = LABEL_LOSS.reader(ICL, BASE)(GD)
+    np.testing.assert_allclose(loss, -GD.right_log_probs.mean(1))
+    assert np.array_equal(loss, LABEL_LOSS.reader(BASE, ICL)(GD))
+    assert not LABEL_LOSS.facts(ICL, BASE)
 
 
 def test_the_quantities_are_those_of_the_measures() -> None:
@@ -56,7 +61,7 @@ def test_the_quantities_are_those_of_the_measures() -> None:
 def test_a_gap_is_positive_where_the_learner_has_more() -> None:
     for equal in EQUAL:
         gap = equal.amount(GD, BASE) - equal.amount(ICL, BASE)
-        np.testing.assert_allclose(equal.values(GD, ICL, BASE), gap)
+        np.testing.assert_allclose(equal.reader(ICL, BASE)(GD), gap)
 
 
 def test_facts_say_where_icl_and_the_untouched_model_are() -> None:
@@ -66,5 +71,5 @@ def test_facts_say_where_icl_and_the_untouched_model_are() -> None:
         assert facts["before"] == pytest.approx(equal.amount(BASE, BASE).mean())
         assert facts["hidden"] == 0
     for nearest in NEAREST:
-        before = nearest.values(BASE, ICL, BASE).mean()
+        before = nearest.reader(ICL, BASE)(BASE).mean()
         assert nearest.facts(ICL, BASE) == {"before": pytest.approx(before)}

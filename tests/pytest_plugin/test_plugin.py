@@ -247,6 +247,38 @@ def folder_of_claims(tmp_path: Path) -> Path:
     return folder
 
 
+SLOW = """
+import time
+from probes.claims import claim
+from probes.engine import progress
+from probes.measures import answer_order_sensitivity
+
+progress.SECONDS_BETWEEN[False] = 0.2
+
+@claim(on="regression")
+def test_gd_takes_its_time(gd_orders, judge):
+    '''Full-batch GD ignores order.
+
+    Source:
+        Shen et al. 2024
+    '''
+    time.sleep(1)
+    judge.stays_below(answer_order_sensitivity(gd_orders), margin=1e-9)
+"""
+
+
+def test_progress_shows_without_workers_while_a_test_runs(tmp_path: Path) -> None:
+    (tmp_path / "test_slow.py").write_text(SLOW)
+    found = run(
+        tmp_path,
+        *("-c", "pyproject.toml", "--rootdir", ".", "-p", "conftest"),
+        *(str(tmp_path / "test_slow.py"), *SMALL, "-n", "0"),
+        *("--models", "constructed_gd_1", "--datasets", "linear", "--demos", "2"),
+    )
+    assert "observations, 0 stored, about" in found.text
+    assert "LinearLearner (gd) on constructed_gd_1" in found.text
+
+
 @pytest.mark.parametrize("n", ["1", "2"])
 def test_a_cell_whose_worker_dies_is_one_error_and_the_rest_finishes(
     n: str, folder_of_claims: Path, tmp_path: Path

@@ -20,6 +20,7 @@ from typing import IO
 
 from probes.engine.protocol import RequestResult, given_up, hung, receive, send
 from probes.engine.request_json import request_to_json
+from probes.engine.requests_by_work import RequestsByWork
 from probes.engine.work_queue import (
     WorkQueue,
     in_plan_order,
@@ -77,6 +78,7 @@ class LocalPool:
             EngineError: No worker can be started.
         """
         plan = in_plan_order(requests)
+        self._sharing = RequestsByWork(lambda: plan)
         work = WorkQueue(
             plan,
             model_group,
@@ -134,7 +136,8 @@ class LocalPool:
                 self._give_back(first, work)
                 return
             while request is not None:
-                result = _exchange(process.stdin, process.stdout, request)
+                others = self._sharing.others(request)
+                result = _exchange(process.stdin, process.stdout, request, others)
                 if result is None:
                     self._handle_death(request, log, work)
                     return
@@ -211,10 +214,17 @@ class LocalPool:
 
 
 def _exchange(
-    requests: IO[bytes], results: IO[bytes], request: Request
+    requests: IO[bytes],
+    results: IO[bytes],
+    request: Request,
+    others: Sequence[Request],
 ) -> RequestResult | None:
     """Let a worker measure a request; None if the worker died."""
-    frame = {"request": request_to_json(request), "key": request.key}
+    frame = {
+        "request": request_to_json(request),
+        "key": request.key,
+        "others": list(map(request_to_json, others)),
+    }
     try:
         send(requests, json.dumps(frame))
         reply = receive(results)

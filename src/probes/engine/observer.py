@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,10 @@ import numpy as np
 
 from probes.engine.store import Store
 from probes.errors import NumericsError, ProbesError, StoreError
+from probes.hashing import digest_of_json
 from probes.observations.observation import Observation
 from probes.observations.request import LearnerContext, Request
+from probes.observations.shared_work import Answer, SharesWork, work_of
 
 if TYPE_CHECKING:
     from probes.models.model_cache import ModelCache
@@ -27,7 +29,9 @@ class Observer:
     Args:
         store: Where observations are kept.
         announce: Called with each request before it is measured.
+        report: Called with a request and how far its observation has come.
         models: Models that may already be loaded; None for a cache of its own.
+        sharing: Lists the requests of the run that share a work (see ``shared_work``).
 
     Attributes:
         measured: Keys measured by this process.
@@ -39,9 +43,11 @@ class Observer:
         store: Store,
         *,
         announce: Callable[[Request], None] | None = None,
+        report: Callable[[Request, str], None] = lambda request, words: None,
         models: ModelCache | None = None,
+        sharing: Callable[[Request], Iterable[Request]] = lambda work: (),
     ) -> None:
-        self.store = store
+        self.store, self.sharing, self.report = store, sharing, report
         self.announce = announce or (lambda request: None)
         self.measured: set[str] = set()
         self.reused: set[str] = set()
@@ -71,6 +77,7 @@ class Observer:
             request=request,
             load=lambda card: self.models.get(card, request.settings),
             answer=self.observe,
+            report=lambda words: self.report(request, words),
         )
 
     def observe(self, request: Request) -> Observation:
@@ -105,31 +112,70 @@ class Observer:
             raise
 
     def _measure(self, request: Request) -> Observation:
-        self.announce(request)
-        if request.learner.needs_model and request.model.answers_text:
-            self.models.get(request.model, request.settings)  # loading is not timed
+        """Measure a request, with all that shares its work."""
+        work = work_of(request)
+        if work is None:
+            return self._measure_group([request])
+        with self.store.locked(digest_of_json(["work", work.key])):
+            found = self.store.get(request.key)  # another process may have shared it
+            return found or self._measure_group(self._group(request, work))
+
+    def _group(self, request: Request, work: Request) -> list[Request]:
+        """List a request, and those not yet measured that share its work."""
+        others = {other.key: other for other in self.sharing(work)}
+        return [request] + [
+            other
+            for key, other in others.items()
+            if key not in {request.key, *self._failed} and key not in self.store
+        ]
+
+    def _measure_group(self, group: Sequence[Request]) -> Observation:
+        """Measure requests that share their work, and return the first one's answer."""
+        first = group[0]
+        self.announce(first)
+        if first.learner.needs_model and first.model.answers_text:
+            self.models.get(first.model, first.settings)  # loading is not timed
         started, others = time.perf_counter(), self._spent
-        answered = request.learner.observe(self.context(request))
-        _require_finite(answered, request)
+        answers = self._answers(group)
         seconds = time.perf_counter() - started
-        # The time of observations that this one asked for is not its own.
+        # The time of observations that these asked for is not their own.
         own, self._spent = seconds - (self._spent - others), others + seconds
-        speed = self._speed(request, answered)
-        observation = replace(
-            answered,
-            key=request.key,
-            facts={
-                **answered.facts,
-                "seconds": seconds,
-                "kind": request.kind,  # plans estimate times from it
-                "request": description_of(request),  # listings show it
-                "n_sets": request.settings.n_sets,
-                "own_seconds": own,
-                **speed,
-            },
-        )
+        times = {"seconds": seconds / len(group), "own_seconds": own / len(group)}
+        stored = [
+            self._stored(*answered, times)
+            for answered in zip(group, answers, strict=True)
+        ]
+        if isinstance(stored[0], ProbesError):
+            raise stored[0]
+        return stored[0]
+
+    def _answers(self, group: Sequence[Request]) -> Sequence[Answer]:
+        contexts, learner = list(map(self.context, group)), group[0].learner
+        if isinstance(learner, SharesWork) and len(group) > 1:
+            return learner.observe_together(contexts)
+        return [learner.observe(contexts[0])]
+
+    def _stored(
+        self, request: Request, answer: Answer, times: Mapping[str, float]
+    ) -> Answer:
+        """Check and store an answer; note an error for its request."""
+        if not isinstance(answer, ProbesError):
+            answer = _checked(answer, request)
+        if isinstance(answer, ProbesError):
+            self._failed[request.key] = answer
+            return answer
+        facts = {
+            **answer.facts,
+            **times,
+            "kind": request.kind,  # plans estimate times from it
+            "request": description_of(request),  # listings show it
+            "n_sets": request.settings.n_sets,
+            **self._speed(request, answer),
+        }
+        observation = replace(answer, key=request.key, facts=facts)
         self.store.put(observation)
         self.measured.add(request.key)
+        self._remember(observation)
         return observation
 
     def _speed(self, request: Request, answered: Observation) -> dict[str, float]:
@@ -178,11 +224,13 @@ def _n_bytes(observation: Observation) -> int:
     return sum(array.nbytes for array in observation.arrays.values())
 
 
-def _require_finite(observation: Observation, request: Request) -> None:
-    for name, array in observation.arrays.items():
+def _checked(answer: Observation, request: Request) -> Answer:
+    """Refuse an observation that is not finite."""
+    for name, array in answer.arrays.items():
         if not np.isfinite(array).all():
-            raise NumericsError(
+            return NumericsError(
                 f"{type(request.learner).__name__} on {request.model.name} answered "
                 f"{int((~np.isfinite(array)).sum())} NaN or infinite {name}. Expected "
                 f"finite numbers. Pass smaller rates or --dtype float32."
             )
+    return answer

@@ -11,7 +11,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class ProgressFile:
             "stored": 0,
             "begun": 0,
             "doing": "",
+            "detail": "",
         }
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -49,10 +50,15 @@ class ProgressFile:
     def announce(self, request: Request) -> None:
         """Write which observation is measured next."""
         self._state["begun"] += 1
+        self.report(request, "")
+
+    def report(self, request: Request, words: str) -> None:
+        """Write how far an observation has come."""
         self._state["doing"] = (
             f"{_words(request.learner)} on {request.model.name}, "
             f"{request.dataset.name}, {request.n_demonstrations} demonstrations"
         )
+        self._state["detail"] = words
         self._write()
 
     def _write(self) -> None:
@@ -116,7 +122,7 @@ class ProgressReporter:
             with contextlib.suppress(OSError, ValueError):
                 states.append(json.loads(path.read_text()))
         begun = sum(state["begun"] for state in states)
-        doing = [state["doing"] for state in states if state["doing"]]
+        doing = [_doing(state) for state in states if state["doing"]]
         planned = max((state["planned"] for state in states), default=0)
         stored = max((state["stored"] for state in states), default=0)
         if not begun:
@@ -129,6 +135,12 @@ class ProgressReporter:
             f"{duration(left)} left] " + " | ".join(doing)
         )
         return line if len(line) <= LINE_WIDTH else line[: LINE_WIDTH - 1] + "…"
+
+
+def _doing(state: Mapping[str, Any]) -> str:
+    """Say what a process does; how far it has come stands first, as lines are cut."""
+    detail = state["detail"]
+    return f"{detail}: {state['doing']}" if detail else str(state["doing"])
 
 
 def bar(share: float) -> str:

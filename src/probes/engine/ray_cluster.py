@@ -16,6 +16,7 @@ from typing import Any
 from probes.engine.local_pool import LOG_TAIL, MOST_DEATHS
 from probes.engine.protocol import RequestResult, given_up
 from probes.engine.request_json import request_to_json
+from probes.engine.requests_by_work import RequestsByWork
 from probes.engine.work_queue import (
     WorkQueue,
     in_plan_order,
@@ -41,9 +42,11 @@ class RayWorker:
         """Return at all, which a new or restarted actor does once it is up."""
         return True
 
-    def measure(self, text: str, key: str) -> tuple[str, list[bytes]]:
-        """Measure one request."""
-        return self.worker.measure(text, key).to_frame()
+    def measure(
+        self, text: str, key: str, others: Sequence[str]
+    ) -> tuple[str, list[bytes]]:
+        """Measure one request, and others if they share its work."""
+        return self.worker.measure(text, key, others).to_frame()
 
 
 class RayCluster:
@@ -97,7 +100,7 @@ class RayCluster:
         work = WorkQueue(plan, model_group, sizes=sizes)
         n_more = min(self.n_workers, len(work)) - len(self.actors)
         self.actors += [self._actor.remote(self._settings) for _ in range(n_more)]
-        yield from _PlanOnActors(self, work).results()
+        yield from _PlanOnActors(self, work, RequestsByWork(lambda: plan)).results()
 
     def close(self) -> None:
         """Kill the actors, and leave the cluster as it is."""
@@ -109,8 +112,11 @@ class RayCluster:
 class _PlanOnActors:
     """One plan while the actors work on it."""
 
-    def __init__(self, cluster: RayCluster, work: WorkQueue[Request]) -> None:
+    def __init__(
+        self, cluster: RayCluster, work: WorkQueue[Request], sharing: RequestsByWork
+    ) -> None:
         self.cluster, self.ray, self.work = cluster, cluster.ray, work
+        self.sharing = sharing
         self.n_left = len(work)
         self.running: dict[Any, tuple[Any, Request]] = {}  # the oldest first
         self.starting: dict[Any, Any] = {}
@@ -193,7 +199,10 @@ class _PlanOnActors:
             if request is None:
                 return
             self.cluster.announce(request)
-            reference = actor.measure.remote(request_to_json(request), request.key)
+            texts = [
+                request_to_json(r) for r in (request, *self.sharing.others(request))
+            ]
+            reference = actor.measure.remote(texts[0], request.key, texts[1:])
             self.running[reference] = (actor, request)
 
 

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from probes.engine.observer import Observer
@@ -53,14 +53,14 @@ class TimeLimit:
         self._before: Any = None
 
     @contextlib.contextmanager
-    def measuring(self, request: Request) -> Iterator[None]:
-        """Run the clock of one observation."""
+    def measuring(self, group: Sequence[Request]) -> Iterator[None]:
+        """Run the clock of one observation, or of several that share their work."""
         if not self._can_alarm:
             yield
             return
         assert self.seconds is not None
-        self._left.append(self.seconds)
-        self._start(request)
+        self._left.append(self.seconds * len(group))
+        self._start(group[0])
         try:
             yield
         finally:
@@ -118,11 +118,11 @@ class TimeLimitedObserver(Observer):
     Args:
         store: Where observations are kept.
         limit: The clock.
-        announce: Called with each request before it is measured.
+        options: Those of :class:`Observer`.
     """
 
-    def __init__(self, store: Any, *, limit: TimeLimit, announce: Any = None) -> None:
-        super().__init__(store, announce=announce)
+    def __init__(self, store: Any, *, limit: TimeLimit, **options: Any) -> None:
+        super().__init__(store, **options)
         self.limit = limit
 
     def observe(self, request: Request) -> Observation:
@@ -146,6 +146,6 @@ class TimeLimitedObserver(Observer):
         """Return an observation from memory or from the store; None if it has none."""
         return self._memory.get(key) or self.store.get(key)
 
-    def _measure(self, request: Request) -> Observation:
-        with self.limit.measuring(request):
-            return super()._measure(request)
+    def _measure_group(self, group: Sequence[Request]) -> Observation:
+        with self.limit.measuring(group):
+            return super()._measure_group(group)

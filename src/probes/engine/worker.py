@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -81,18 +82,21 @@ class Worker:
         self._reused: set[str] = set()
         self._n_forward = 0
 
-    def measure(self, text: str, key: str) -> RequestResult:
-        """Measure one request.
+    def measure(self, text: str, key: str, others: Sequence[str] = ()) -> RequestResult:
+        """Measure one request, and others if they share its work.
 
         Args:
             text: The request, as JSON.
             key: The key that the run computed for it.
+            others: Requests that share its work, as JSON.
         """
         error: tuple[str, str] | None = None
         with warnings.catch_warnings(record=True) as caught:
             try:
                 request = request_from_json(text)
                 _require_same(request.key, key)
+                shared = list(map(request_from_json, others))
+                self.observer.sharing = lambda work: shared
                 self.observer.observe(request)
             except ProbesError as fault:
                 error = type(fault).__name__, str(fault)
@@ -144,7 +148,7 @@ def serve(requests: IO[bytes], results: IO[bytes]) -> None:
     threading.Thread(target=_listen, args=(requests, frames), daemon=True).start()
     while True:
         frame = json.loads(frames.get())
-        result = worker.measure(frame["request"], frame["key"])
+        result = worker.measure(frame["request"], frame["key"], frame["others"])
         send(results, *result.to_frame())
 
 

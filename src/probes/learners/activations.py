@@ -18,12 +18,20 @@ from probes.data.text_tasks import Example
 from probes.data.tokenization import common_prefix
 from probes.learners.gradient import GradientLearner, MovesWeights
 from probes.learners.in_context import InContext, reads_queries, reads_whole
+from probes.learners.shared_training import (
+    Arrays,
+    WeightsReader,
+    observe_training,
+    observe_trainings,
+)
 from probes.observations.learner_cost import LearnerCost, PromptSizes, TokenCount
 from probes.observations.observation import Observation
+from probes.observations.shared_work import Answer
 
 if TYPE_CHECKING:
     from probes.data.prompt_encoding import EncodedPrompts
     from probes.models.causal_lm.attention_hooks import Attention, AttentionRecorder
+    from probes.models.training.trainer import Trainer
     from probes.observations.request import LearnerContext, Request
 
 Floats = NDArray[np.float32]
@@ -61,6 +69,11 @@ class Activations:
     needs_model: bool = True
     model_needs: ClassVar[tuple[str, ...]] = ("attention",)
 
+    @property
+    def trained(self) -> GradientLearner | None:
+        """The learner that trains; None if the learner's weights do not move."""
+        return self.of if isinstance(self.of, GradientLearner) else None
+
     def observe(self, context: LearnerContext) -> Observation:
         """Run every set's prompts whole, with the learner's final weights.
 
@@ -69,49 +82,93 @@ class Activations:
             ModelError: The model's attention cannot be recorded.
             NumericsError: Training fails.
         """
-        from probes.models.causal_lm.attention_hooks import AttentionRecorder
+        if self.trained is not None:
+            return observe_training(context)
+        reader = ActivationsOfWeights(context, is_icl=isinstance(self.of, InContext))
+        of_sets = [
+            reader.read_set(weights, index)
+            for index, weights in enumerate(self._weights(context))
+        ]
+        return reader.observation(of_sets, {})
 
-        prompts = context.prompts().with_room_for_answers()
-        record = _in_context if isinstance(self.of, InContext) else _alone
-        of_sets = []
-        for index, weights in enumerate(self._weights(context)):
-            with (
-                context.model.tuned(weights),
-                AttentionRecorder(context.model) as recorder,
-            ):
-                of_sets.append(record(recorder, prompts, index))
-        return Observation(arrays=_stacked(of_sets))
+    def work(self, request: Request) -> Request | None:
+        """Name the training; see ``shared_work.SharesWork``."""
+        return None if self.trained is None else self.trained.work(request)
+
+    def observe_together(self, contexts: Sequence[LearnerContext]) -> list[Answer]:
+        """Train once for all; see ``shared_work.SharesWork``."""
+        return observe_trainings(contexts)
+
+    def reader(self, context: LearnerContext, training: Trainer) -> WeightsReader:
+        """Return what records self-attention for a request."""
+        del training
+        return ActivationsOfWeights(context, is_icl=False)
 
     def cost(
         self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None
     ) -> LearnerCost:
-        """Count whole prompts; GD also trains again, and reads its demonstrations."""
+        """Count whole prompts; GD also trains, and reads its demonstrations."""
         if isinstance(self.of, InContext):
             return reads_whole(sizes)
         work = reads_queries(sizes).observation
         work = work.plus(TokenCount(read=sizes.all_demonstrations))
-        if facts is None and isinstance(self.of, GradientLearner):
-            trained = self.of.cost(sizes)
-            limit = None if trained.limit is None else work.plus(trained.limit)
-            return LearnerCost(observation=work.plus(trained.observation), limit=limit)
-        return LearnerCost(observation=work)
+        if self.trained is None:
+            return LearnerCost(observation=work)
+        trained = self.trained.cost(sizes, facts)
+        limit = None if trained.limit is None else work.plus(trained.limit)
+        return LearnerCost(observation=work.plus(trained.observation), limit=limit)
 
     def needed(self, request: Request) -> list[Request]:
-        """List the learner that trains, of which the settings or sizes are needed."""
+        """List the choice of rate and passes, or the learner that is recorded."""
         if isinstance(self.of, InContext):
             return []
+        if self.trained is not None:
+            return self.trained.needed(request)
         return [replace(request, learner=self.of)]
 
     def _weights(self, context: LearnerContext) -> Iterator[dict[str, Any]]:
         """Yield the parameters that the learner changes, for each set."""
-        if isinstance(self.of, InContext):
-            facts: Mapping[str, Any] = {}
-        else:
+        learner = self.of
+        if isinstance(learner, MovesWeights):
             facts = context.observe(self.of).facts
-        if isinstance(self.of, MovesWeights):
-            yield from self.of.trained_weights(context, facts)
+            yield from learner.trained_weights(context, facts)
         else:
             yield from ({} for _ in range(context.request.settings.n_sets))
+
+
+class ActivationsOfWeights:
+    """Records self-attention with the weights of every set (a ``WeightsReader``).
+
+    Args:
+        context: A request to :class:`Activations`.
+        is_icl: Whether the prompts hold the demonstrations.
+    """
+
+    def __init__(self, context: LearnerContext, *, is_icl: bool) -> None:
+        self.model = context.model
+        self.prompts = context.prompts().with_room_for_answers()
+        self._record = _in_context if is_icl else _alone
+
+    def read(self, weights: Mapping[str, Any], sets: Sequence[int]) -> list[Arrays]:
+        """Record the prompts of some sets, each with its own weights."""
+        return [
+            self.read_set({name: w[place] for name, w in weights.items()}, index)
+            for place, index in enumerate(sets)
+        ]
+
+    def read_set(self, weights: Mapping[str, Any], index: int) -> Arrays:
+        """Record the prompts of one set."""
+        from probes.models.causal_lm.attention_hooks import AttentionRecorder
+
+        with self.model.tuned(weights), AttentionRecorder(self.model) as recorder:
+            return self._record(recorder, self.prompts, index)
+
+    def observation(
+        self, of_sets: Sequence[Arrays], chosen: Mapping[str, Any]
+    ) -> Observation:
+        """Pad and stack what was recorded of all sets."""
+        del chosen
+        return Observation(arrays=_stacked(of_sets))
 
 
 def _in_context(
@@ -179,7 +236,7 @@ def _owners(shown: Sequence[Example]) -> list[int]:
     return [ranked.index(i) for i in range(len(shown))]
 
 
-def _stacked(of_sets: list[dict[str, Any]]) -> dict[str, Any]:
+def _stacked(of_sets: Sequence[Arrays]) -> dict[str, Any]:
     arrays = {
         name: np.stack([part[name] for part in of_sets])
         for name in ("outputs", "query_lengths")

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
 
 from probes.measurement import Array
 
 if TYPE_CHECKING:
     from probes.observations.observation import Observation
+
+Read = Callable[["Observation"], Array]
+"""Reads a criterion of a learner's answers: the mean over each set's queries, shape
+(n_sets,)."""
 
 
 class Criterion(Protocol):
@@ -26,42 +32,49 @@ class Criterion(Protocol):
     def resolution(self) -> float:
         """The largest difference of means that does not matter."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class LabelLoss:
-    """The cross-entropy of the right answer's tokens in nats: best at the task.
-
-    Training measures it itself (see ``GradientBackend.losses``).
-    """
-
-    name: str = "loss"
-    resolution: float = 0.0
-
-
-LABEL_LOSS = LabelLoss()
-
-
-@runtime_checkable
-class ComparesWithICL(Criterion, Protocol):
-    """A criterion that compares answers; see ``probes.measures.likeness``."""
-
     @property
     def is_gap(self) -> bool:
         """Whether values are signed gaps, whose mean is to be as near 0 as possible."""
 
-    def values(
-        self, learned: Observation, icl: Observation, base: Observation
-    ) -> Array:
-        """Compare a learner's answers with ICL's.
+    @property
+    def compares_with_icl(self) -> bool:
+        """Whether it reads ICL's answers; see ``probes.measures.likeness``."""
+
+    def reader(self, icl: Observation, base: Observation) -> Read:
+        """Return what reads the criterion of a learner's answers.
 
         Args:
-            learned: The learner's answers.
-            icl: ICL's answers to the same queries after the same demonstrations.
+            icl: ICL's answers to the same queries after the same demonstrations. A
+                criterion that does not compare with ICL ignores them.
             base: The model's answers to the same queries alone.
-
-        Returns:
-            The mean over each set's queries, shape (n_sets,).
         """
 
     def facts(self, icl: Observation, base: Observation) -> Mapping[str, float]:
         """Say what else a report of the choice needs; often nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelLoss:
+    """The cross-entropy of right answers over the vocabulary in nats: best at the task.
+
+    It is that of the label's first token, or of the whole answer where whole answers
+    are scored.
+    """
+
+    name: str = "loss"
+    resolution: float = 0.0
+    is_gap: bool = False
+    compares_with_icl: bool = False
+
+    def reader(self, icl: Observation, base: Observation) -> Read:
+        """Return what averages the loss over each set's queries."""
+        del icl, base
+        return lambda learned: np.asarray(-learned.right_log_probs.mean(axis=1))
+
+    def facts(self, icl: Observation, base: Observation) -> Mapping[str, float]:
+        """Say nothing more."""
+        del icl, base
+        return {}
+
+
+LABEL_LOSS = LabelLoss()

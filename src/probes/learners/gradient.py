@@ -22,12 +22,18 @@ from probes.learners.criterion import LABEL_LOSS, Criterion
 from probes.learners.in_context import ask_stack, text_observation
 from probes.learners.rate_choice import RateChoice
 from probes.learners.search_effort import STANDARD, SearchEffort
+from probes.learners.shared_training import (
+    WeightsReader,
+    observe_training,
+    observe_trainings,
+)
 from probes.learners.training_trials import trials_of
-from probes.learners.whole_answers import concatenated
+from probes.learners.whole_answers import Answers, concatenated
 from probes.models.training.settings import TrainingSettings
 from probes.models.weights.parameter_groups import trained_share
 from probes.observations.learner_cost import LearnerCost, PromptSizes, TokenCount
 from probes.observations.observation import Observation
+from probes.observations.shared_work import Answer
 
 if TYPE_CHECKING:
     from probes.data.prompt_encoding import EncodedPrompts
@@ -114,6 +120,11 @@ class GradientLearner:
         return () if self.weights == "all" else (self.weights.partition("@")[0],)
 
     @property
+    def has_no_order(self) -> bool:
+        """Whether each step reads all demonstrations, so that none comes first."""
+        return self.batch_size is None
+
+    @property
     def training(self) -> TrainingSettings:
         """The settings of training other than rate and passes."""
         return TrainingSettings(
@@ -147,26 +158,30 @@ class GradientLearner:
         batches = encode_label_batches(context.model, prompts, sets)
         return trainer_for(context.model, self.training, batches)
 
+    @property
+    def trained(self) -> GradientLearner:
+        """The learner that trains: this one (see ``shared_training``)."""
+        return self
+
     def observe(self, context: LearnerContext) -> Observation:
         """Train each demonstration set at the chosen rate, and ask its queries.
 
         Raises:
             NumericsError: Every rate diverges, or the update vanishes in rounding.
         """
-        chosen = self.settings_in(context)
-        prompts = context.prompts()
-        training = self.prepare(context, prompts, prompts.task.demonstrations)
-        trials = trials_of(context, (chosen["rate"],), context.request.settings.n_sets)
-        answered, norms = [], []
-        for group in training.groups(trials):
-            trained = training.run(group, chosen["passes"])
-            trained.require_usable()
-            sets = [trial.index for trial in group]
-            norms += [training.update_norms(trained.of(i)) for i in range(len(group))]
-            answered.append(ask_stack(context.model, prompts, trained.weights, sets))
-        observation = text_observation(prompts, concatenated(answered), **chosen)
-        arrays = {**observation.arrays, "update_norms": np.array(norms)}
-        return replace(observation, arrays=arrays)
+        return observe_training(context)
+
+    def work(self, request: Request) -> Request:
+        """Name the training; see ``shared_work.SharesWork``."""
+        return replace(request, learner=replace(self, criterion=self.criteria[0]))
+
+    def observe_together(self, contexts: Sequence[LearnerContext]) -> list[Answer]:
+        """Train once for all; see ``shared_work.SharesWork``."""
+        return observe_trainings(contexts)
+
+    def reader(self, context: LearnerContext, training: Trainer) -> WeightsReader:
+        """Return what asks the queries of a request."""
+        return AnswersOfWeights(context, training)
 
     def trained_weights(
         self, context: LearnerContext, facts: Mapping[str, Any]
@@ -190,9 +205,10 @@ class GradientLearner:
         """Count the training of every set, and its queries.
 
         Before the learner runs, the count is for as many passes as are usually chosen.
+        Afterwards it leaves out those that another request has counted.
         """
         usual = self.passes or min(TYPICAL_PASSES, self.effort.passes)
-        passes = usual if facts is None else facts["passes"]
+        passes = usual if facts is None else facts["own_passes"]
         asked = self.asking(sizes, sizes.n_sets, sizes.n_queries)
         longest = self.training_work(
             sizes, sizes.n_sets, self.passes or self.effort.passes
@@ -244,3 +260,36 @@ class GradientLearner:
     def _steps_per_pass(self, sizes: PromptSizes) -> int:
         each = self.batch_size or sizes.n_demonstrations
         return -(-sizes.n_demonstrations // each)
+
+
+class AnswersOfWeights:
+    """Asks every set's queries with the set's weights (a ``WeightsReader``).
+
+    Args:
+        context: A request to gradient descent.
+        training: The training.
+    """
+
+    def __init__(self, context: LearnerContext, training: Trainer) -> None:
+        self.context, self.training = context, training
+        self.prompts = context.prompts()
+
+    def read(self, weights: Mapping[str, Any], sets: Sequence[int]) -> list[Answers]:
+        """Answer the queries of some sets, and measure how far each tensor moved."""
+        answers = ask_stack(self.context.model, self.prompts, weights, sets)
+        found: list[Answers] = []
+        for place in range(len(sets)):
+            own = {name: stacked[place] for name, stacked in weights.items()}
+            norms = np.array([self.training.update_norms(own)])
+            parts = {name: array[place : place + 1] for name, array in answers.items()}
+            found.append({**parts, "update_norms": norms})
+        return found
+
+    def observation(
+        self, of_sets: Sequence[Answers], chosen: Mapping[str, Any]
+    ) -> Observation:
+        """Put the answers together; ``update_norms`` has shape (n_sets, n_tensors)."""
+        answers = dict(concatenated(of_sets))
+        norms = answers.pop("update_norms")
+        found = text_observation(self.prompts, answers, **chosen)
+        return replace(found, arrays={**found.arrays, "update_norms": norms})

@@ -6,13 +6,13 @@ import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from probes.errors import NumericsError
-from probes.learners.criterion import ComparesWithICL, Criterion
+from probes.learners.criterion import Criterion
 from probes.learners.in_context import Base, InContext, ask_stack, text_observation
 from probes.learners.search_effort import SearchEffort
 from probes.learners.training_trials import trials_of
@@ -64,7 +64,6 @@ class GradientWalks:
     """
 
     def __init__(self, context: LearnerContext, learner: Trainable) -> None:
-        from probes.models.training.label_batches import encode_label_batches
         from probes.models.training.walks import Walks
 
         self.context, self.criteria = context, learner.criteria
@@ -74,17 +73,19 @@ class GradientWalks:
         self.queries = task.queries[: learner.effort.n_sets]
         self.n_sets = len(demonstrations)
         self.trainer = learner.prepare(context, self.prompts, demonstrations)
-        batches = encode_label_batches(context.model, self.prompts, self.queries)
-        self.batches = self.trainer.backend.record_frozen_layers(batches)
         self.walks = Walks(self.trainer)
         self.points: dict[Place, Array] = {}
         self.failures: list[str] = []
         self._passes: dict[float, int] = {}
-        if any(isinstance(c, ComparesWithICL) for c in self.criteria):
-            self.icl, self.base = (
-                of_sets(context.observe(other), range(self.n_sets))
-                for other in (InContext(), Base())
-            )
+        self._asking = cache(self._asked)  # what prompts know of the model is kept
+        base = context.observe(Base())
+        compares = any(c.compares_with_icl for c in self.criteria)
+        icl = context.observe(InContext()) if compares else base
+        self.icl, self.base = (of_sets(o, range(self.n_sets)) for o in (icl, base))
+        self._readers = [
+            [c.reader(self.icl.of_set(i), self.base.of_set(i)) for c in self.criteria]
+            for i in range(self.n_sets)
+        ]
 
     def scale(self) -> float:
         """Find a rate near the largest useful one: the sets' mean of Polyak's."""
@@ -95,24 +96,12 @@ class GradientWalks:
     @cached_property
     def starts(self) -> list[float]:
         """The criteria before training."""
-        return list(map(self._start, range(len(self.criteria))))
-
-    def _start(self, column: int) -> float:
-        criterion = self.criteria[column]
-        if isinstance(criterion, ComparesWithICL):
-            values = criterion.values(self.base, self.icl, self.base)
-        else:
-            untouched = {k: p.detach()[None] for k, p in self.trainer.start.items()}
-            each = [self._losses(untouched, [index]) for index in range(self.n_sets)]
-            values = np.concatenate(each)
-        return self.mean(values, column)
+        of_sets = [self._values(i, self.base.of_set(i)) for i in range(self.n_sets)]
+        return list(map(self.mean, np.transpose(of_sets), range(len(self.criteria))))
 
     def facts(self, column: int) -> Mapping[str, float]:
         """Say what a report of a choice needs besides the criterion's curves."""
-        criterion = self.criteria[column]
-        if isinstance(criterion, ComparesWithICL):
-            return criterion.facts(self.icl, self.base)
-        return {}
+        return self.criteria[column].facts(self.icl, self.base)
 
     def walk(self, rate: float, passes: int) -> None:
         """Train every set at a rate up to a number of passes, and read on the way."""
@@ -123,6 +112,7 @@ class GradientWalks:
         for n in places:
             failed = np.full((self.n_sets, len(self.criteria)), np.inf)
             self.points[rate, n] = failed
+        self.context.report(f"rate {rate:g}, {passes} passes")
         runs = trials_of(self.context, (rate,), self.n_sets)
         self.walks.advance(runs, places, self._read)
         self._passes[rate] = passes
@@ -143,7 +133,7 @@ class GradientWalks:
     def mean(self, values: Array, column: int) -> float:
         """Average a criterion over the sets; of signed gaps, the size of the mean."""
         mean = float(np.mean(values))
-        return abs(mean) if getattr(self.criteria[column], "is_gap", False) else mean
+        return abs(mean) if self.criteria[column].is_gap else mean
 
     def _read(self, runs: Runs, passes: int, trained: TrainedWeights) -> None:
         """Read every criterion of the runs that have not failed."""
@@ -156,48 +146,21 @@ class GradientWalks:
             weights = {name: w[usable] for name, w in weights.items()}
         sets = [runs[i].index for i in usable]
         at = self.points[runs[0].rate, passes]
-        values = self._losses(weights, sets), self._comparisons(weights, sets)
-        for column, criterion in enumerate(self.criteria):
-            compares = isinstance(criterion, ComparesWithICL)
-            of_sets = values[1][column] if compares else values[0]
-            at[sets, column] = np.where(np.isfinite(of_sets), of_sets, np.inf)
-
-    def _losses(self, weights: Mapping[str, Any], sets: Sequence[int]) -> Array:
-        import torch
-
-        if all(isinstance(c, ComparesWithICL) for c in self.criteria):
-            return np.zeros(len(sets))
-        with torch.no_grad():
-            where = torch.tensor(sets, device=self.batches.ids.device)
-            losses = self.trainer.backend.losses(dict(weights), self.batches, where)
-            return np.array([float(loss) for loss in losses])
-
-    def _comparisons(
-        self, weights: Mapping[str, Any], sets: Sequence[int]
-    ) -> dict[int, Array]:
-        """Compare answers with ICL's, by the criterion's place."""
-        columns = [
-            (column, criterion)
-            for column, criterion in enumerate(self.criteria)
-            if isinstance(criterion, ComparesWithICL)
-        ]
-        values = {column: np.full(len(sets), np.inf) for column, _ in columns}
-        if not columns:
-            return values
-        prompts = self._asking(sets)
         with contextlib.suppress(NumericsError):  # diverged
-            answers = ask_stack(
-                self.context.model, prompts, weights, list(range(len(sets)))
-            )
+            model, prompts = self.context.model, self._asking(tuple(sets))
+            answers = ask_stack(model, prompts, weights, list(range(len(sets))))
             for i, index in enumerate(sets):
                 own = {name: array[i : i + 1] for name, array in answers.items()}
-                learned = text_observation(self._asking([index]), own, first_set=index)
-                icl, base = (o.of_set(index) for o in (self.icl, self.base))
-                for column, criterion in columns:
-                    values[column][i] = criterion.values(learned, icl, base)[0]
-        return values
+                asked = self._asking((index,))
+                learned = text_observation(asked, own, first_set=index)
+                at[index] = self._values(index, learned)
 
-    def _asking(self, sets: Sequence[int]) -> EncodedPrompts:
+    def _values(self, index: int, learned: Observation) -> Array:
+        """Read every criterion of the answers to one set's queries, (n_criteria,)."""
+        values = np.array([read(learned)[0] for read in self._readers[index]])
+        return np.where(np.isfinite(values), values, np.inf)
+
+    def _asked(self, sets: tuple[int, ...]) -> EncodedPrompts:
         """Give the prompts of some sets' calibration queries."""
         queries = tuple(self.queries[index] for index in sets)
         return replace(self.prompts, task=replace(self.prompts.task, queries=queries))

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from probes.learners.gradient import GradientLearner
-from probes.learners.in_context import ask_set, text_observation
-from probes.learners.whole_answers import stacked
 from probes.models.training.settings import TrainingSettings
-from probes.observations.observation import Observation
-
-if TYPE_CHECKING:
-    from probes.observations.request import LearnerContext
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,19 +21,3 @@ class LayerCausal(GradientLearner):
     def training(self) -> TrainingSettings:
         """The settings of training other than rate and passes."""
         return replace(super().training, loss="layerwise")
-
-    def observe(self, context: LearnerContext) -> Observation:
-        """Train each demonstration set at the chosen rate, and ask its queries.
-
-        Raises:
-            NumericsError: Every rate diverges, or the update vanishes in rounding.
-        """
-        chosen = self.settings_in(context)
-        prompts, model = context.prompts(), context.model
-        answered = []
-        for queries, weights in zip(
-            prompts.task.queries, self.trained_weights(context, chosen), strict=True
-        ):
-            with model.tuned(weights):
-                answered.append(ask_set(model, prompts, queries))
-        return text_observation(prompts, stacked(answered), **chosen)

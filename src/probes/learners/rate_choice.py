@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from probes.errors import NumericsError
-from probes.learners.criterion import ComparesWithICL
 from probes.learners.gradient_walks import GradientWalks, Trainable
 from probes.learners.in_context import Base, InContext
 from probes.learners.rate_search import Curve, RateSearch, step_of
@@ -19,7 +18,7 @@ from probes.observations.learner_cost import LearnerCost, PromptSizes, TokenCoun
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
-    from probes.observations.request import LearnerContext, Request
+    from probes.observations.request import Learner, LearnerContext, Request
 
 FAILED = 1e30
 """Instead of infinity, which no observation may hold."""
@@ -112,19 +111,15 @@ class RateChoice:
         )
 
     def needed(self, request: Request) -> list[Request]:
-        """List what answers are compared with: those of ICL and of the model alone."""
-        if not any(isinstance(c, ComparesWithICL) for c in self.of.criteria):
-            return []
-        return [replace(request, learner=other) for other in (InContext(), Base())]
+        """List what answers are compared with: the model's alone, and maybe ICL's."""
+        compares = any(c.compares_with_icl for c in self.of.criteria)
+        others: list[Learner] = [InContext(), Base()] if compares else [Base()]
+        return [replace(request, learner=other) for other in others]
 
     def _searched(self, sizes: PromptSizes, passes: int, n_places: int) -> TokenCount:
         n_sets = min(self.of.effort.n_sets, sizes.n_sets)
         read = self.of.asking(sizes, n_sets, sizes.n_calibration, n_places)
-        work = self.of.training_work(sizes, n_sets, passes)
-        # Losses are read apart from the answers that are compared.
-        for _ in {isinstance(c, ComparesWithICL) for c in self.of.criteria}:
-            work = work.plus(read)
-        return work
+        return self.of.training_work(sizes, n_sets, passes).plus(read)
 
 
 def _choose(

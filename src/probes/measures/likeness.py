@@ -53,25 +53,31 @@ class Nearest:
     measure: str
     resolution: float = RESOLUTION
     is_gap: bool = False
+    compares_with_icl: bool = True
 
     @property
     def name(self) -> str:
         """The name of the measure."""
         return self.measure
 
-    def values(
-        self, learned: Observation, icl: Observation, base: Observation
-    ) -> Array:
-        """Average the distance over each set's queries, shape (n_sets,)."""
+    def reader(
+        self, icl: Observation, base: Observation
+    ) -> Callable[[Observation], Array]:
+        """Return what averages the distance over each set's queries."""
         del base
-        if self.measure in DISTANCES:
-            return np.asarray(DISTANCES[self.measure](icl, learned).values.mean(axis=1))
-        similarity = SIMILARITIES[self.measure](icl, learned)
-        return np.asarray(1 - similarity.values.mean(axis=1))
+
+        def distance(learned: Observation) -> Array:
+            if self.measure in DISTANCES:
+                far = DISTANCES[self.measure](icl, learned).values
+            else:
+                far = 1 - SIMILARITIES[self.measure](icl, learned).values
+            return np.asarray(far.mean(axis=1))
+
+        return distance
 
     def facts(self, icl: Observation, base: Observation) -> Mapping[str, float]:
         """Say how far the model is from ICL before training."""
-        return {"before": float(self.values(base, icl, base).mean())}
+        return {"before": float(self.reader(icl, base)(base).mean())}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,17 +94,19 @@ class Equal:
     quantity: Literal["accuracy", "loss", "change"]
     resolution: float = RESOLUTION
     is_gap: bool = True
+    compares_with_icl: bool = True
 
     @property
     def name(self) -> str:
         """Its name among a choice's facts, such as "equal accuracy"."""
         return f"equal {self.quantity}"
 
-    def values(
-        self, learned: Observation, icl: Observation, base: Observation
-    ) -> Array:
-        """Average the learner's quantity − ICL's over each set's queries, (n_sets,)."""
-        return self.amount(learned, base) - self.amount(icl, base)
+    def reader(
+        self, icl: Observation, base: Observation
+    ) -> Callable[[Observation], Array]:
+        """Return what averages the quantity less ICL's over a set's queries."""
+        wanted = self.amount(icl, base)
+        return lambda learned: self.amount(learned, base) - wanted
 
     def amount(self, learned: Observation, base: Observation) -> Array:
         """Average the quantity over each set's queries, shape (n_sets,)."""

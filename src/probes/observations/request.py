@@ -27,7 +27,9 @@ class Learner(Protocol):
     """Something that adapts to demonstrations and answers queries.
 
     A learner is a frozen dataclass. Its fields are all its settings, and they enter the
-    content key. It may also count its cost (see ``learner_cost.CountsItsCost``).
+    content key. It may also count its cost (see ``learner_cost.CountsItsCost``), share
+    its work (``shared_work.SharesWork``), and state by ``has_no_order = True`` that the
+    order of the demonstrations does not matter to it.
     """
 
     @property
@@ -48,7 +50,8 @@ class Request:
         dataset: The dataset from which rows or tasks are drawn.
         n_demonstrations: Demonstrations in each set.
         settings: Sizes, seed, device and precision.
-        order: 0 is the order drawn; other numbers are seeded shuffles of each set.
+        order: 0 is the order drawn; other numbers are seeded shuffles of each set. It
+            stays 0 for learners that read all demonstrations at once.
         draw: 0 draws the cell's demonstration sets; other numbers draw other sets of
             the same size.
         labels: The demonstrations' labels (see ``changed_labels``).
@@ -66,6 +69,10 @@ class Request:
     labels: Labels = "gold"
     wording: Wording = "own"
     queries: Queries = "verdict"
+
+    def __post_init__(self) -> None:
+        if getattr(self.learner, "has_no_order", False):
+            object.__setattr__(self, "order", 0)
 
     @classmethod
     def of(cls, cell: Cell, learner: Learner, **changes: Any) -> Request:
@@ -178,11 +185,13 @@ class LearnerContext:
         request: The request.
         load: Loads the network of a card, on the request's device and in its precision.
         answer: Answers another request, from the store if possible.
+        report: Says in a few words how far a long observation has come.
     """
 
     request: Request
     load: Callable[[ModelCard], Any]
     answer: Callable[[Request], Observation]
+    report: Callable[[str], None] = lambda words: None
 
     @property
     def model(self) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -55,10 +55,15 @@ def pytest_collection_modifyitems(
     cells = [item for item in items if cell_of(item) is not None]
     if empty and not items and run.worker is None:
         raise pytest.UsageError(run.grid.no_cell)
+
+    def requests() -> Iterator[Request]:
+        return (request for item in cells for request in planned(item))
+
+    run.requests = requests
     for item in cells:
         _mark_expected(item, is_recorded_now=config.option.update_expected)
     if cells and run.worker in (None, "gw0") and not config.option.collectonly:
-        run.plan(request for item in cells for request in planned(item))
+        run.plan(requests())
 
 
 def _leave_out_unanswerable(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Generator
-from typing import Any
+import os
+import sys
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, TextIO
 
 import pytest
 
@@ -43,18 +46,34 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     if run.worker is not None or terminal is None or session.config.option.plan:
         return (yield)
 
-    def show(line: str) -> None:
-        terminal.ensure_newline()
-        terminal.write_line(line)
-
     on_terminal = bool(getattr(terminal, "isatty", False))
-    reporter = ProgressReporter(run.status_folder, show, on_terminal=on_terminal)
-    reporter.start()
-    try:
-        return (yield)
-    finally:
-        _ = run.budget_choice, run.unanswerable  # their files are now removed
-        reporter.stop()
+    with _line_writer(terminal) as show:
+        reporter = ProgressReporter(run.status_folder, show, on_terminal=on_terminal)
+        reporter.start()
+        try:
+            return (yield)
+        finally:
+            _ = run.budget_choice, run.unanswerable  # their files are now removed
+            reporter.stop()
+
+
+@contextlib.contextmanager
+def _line_writer(terminal: Any) -> Iterator[Callable[[str], None]]:
+    """Provide what writes a line at any time, while pytest captures standard output."""
+    with contextlib.ExitStack() as stack:
+        stream: TextIO = sys.stdout
+        with contextlib.suppress(OSError, ValueError):  # no file, so no capture
+            copy = os.dup(stream.fileno())
+            stream = stack.enter_context(os.fdopen(copy, "w", encoding="utf-8"))
+
+        def write(line: str) -> None:
+            if terminal.currentfspath is not None:  # a line of dots is not finished
+                stream.write("\n")
+                terminal.currentfspath = None
+            stream.write(f"{line}\n")
+            stream.flush()
+
+        yield write
 
 
 @pytest.hookimpl(tryfirst=True)

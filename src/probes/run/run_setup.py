@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from probes.data.label_counts import count_labels
 from probes.engine.engine_choice import parse_engine, parse_shard
 from probes.engine.machine_speed import MachineSpeed
 from probes.engine.progress import ProgressFile
+from probes.engine.requests_by_work import RequestsByWork
 from probes.engine.run_store import RunStore
 from probes.engine.store import Store
 from probes.engine.time_limit import TimeLimit, TimeLimitedObserver
@@ -64,6 +65,7 @@ class RunSetup:
         self.option, self.root, self.worker = option, root, worker
         self.tests = root if tests is None else Path(tests)
         self.planned: dict[str, Request] = {}
+        self.requests: Callable[[], Iterable[Request]] = tuple
         self._keys: dict[Request, str | None] = {}
         self._status_folder = status_folder
 
@@ -124,7 +126,11 @@ class RunSetup:
         may_exit = self.worker is not None
         limit = TimeLimit(self.option.time_limit, may_exit=may_exit)
         return TimeLimitedObserver(
-            self.store, limit=limit, announce=self.status.announce
+            self.store,
+            limit=limit,
+            announce=self.status.announce,
+            report=self.status.report,
+            sharing=RequestsByWork(lambda: self.requests()),
         )
 
     @cached_property

@@ -228,7 +228,6 @@ def test_no_step_takes_the_layout_of_another(weights: str) -> None:
     backend = LlamaBackend(Llama(model), stack)
     for lesson in (batch, swapped, batch):
         found, alone = dict[str, Tensor](), dict[str, Tensor]()
-        backend.batch_losses(stack, columns, lesson)
         backend.gradients(stack, columns, lesson, collect_into(found))
         LlamaBackend(Llama(model), stack).gradients(
             stack, columns, lesson, collect_into(alone)

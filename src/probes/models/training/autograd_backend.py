@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import torch
@@ -101,19 +101,6 @@ class AutogradBackend:
             except (RuntimeError, ValueError, UserWarning):
                 self._vmap_works = False
         return _one_by_one(loss, weights, batch)
-
-    def losses(
-        self, weights: Weights, batches: LabelBatches, sets: Tensor
-    ) -> Iterable[Tensor]:
-        """Compute each run's label loss, one run after the other."""
-        return [
-            self.label_loss(
-                {name: stacked[i] for name, stacked in weights.items()},
-                batches.columns,
-                *examples,
-            )
-            for i, examples in enumerate(zip(*batches.take(sets), strict=True))
-        ]
 
     def training_loss(
         self, weights: Weights, columns: Tensor, *examples: Tensor

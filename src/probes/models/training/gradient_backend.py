@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Literal, Protocol
 
 from torch import Tensor
@@ -64,18 +63,4 @@ class GradientBackend(Protocol):
 
         Returns:
             The losses before the step, in nats, shape (n_runs,).
-        """
-
-    def losses(
-        self, weights: Weights, batches: LabelBatches, sets: Tensor
-    ) -> Iterable[Tensor]:
-        """Compute each run's label loss on all examples of its set, in nats.
-
-        Args:
-            weights: Those that were trained, shape (n_runs, …).
-            batches: Examples from :meth:`record_frozen_layers`.
-            sets: The index of each run's set, shape (n_runs,).
-
-        Returns:
-            A scalar for each run.
         """

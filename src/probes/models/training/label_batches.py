@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -49,14 +48,6 @@ class LabelBatches:
     def n_tokens(self) -> int:
         """Tokens of the longest example."""
         return int(self.ids.shape[2])
-
-    @cached_property
-    def is_shared(self) -> bool:
-        """Whether every set has the same examples."""
-        return all(
-            bool((t == t[:1]).all())
-            for t in (self.ids, self.reads, self.targets, self.shares)
-        )
 
     def take(self, sets: Tensor, picked: Tensor | None = None) -> Batch:
         """Pick sets and examples: ids, reads, targets, shares (, hidden).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from probes.models.runtime.thread_pool import n_threads_for
 from probes.models.training.label_batches import Batch, LabelBatches
 from probes.models.weights.gradients import GradientReceiver
 from probes.models.weights.parameter_groups import lowest_layer
-from probes.models.weights.stacks import Weights, bytes_of, n_per_stack, unstacked
+from probes.models.weights.stacks import Weights, bytes_of, n_per_stack
 
 TOKENS_PER_STEP = 4096
 """Tokens in one step of all runs of a stack."""
@@ -129,37 +129,6 @@ class LlamaBackend:
             losses = _label_losses(log_probs, batch)
             backward(_gradient_of_logits(log_probs, batch))
         return losses
-
-    def losses(
-        self, weights: Weights, batches: LabelBatches, sets: Tensor
-    ) -> Iterator[Tensor]:
-        """Compute label losses, for as many runs at once as their tokens allow."""
-        n_tokens = batches.n_examples * batches.n_tokens
-        size = max(1, 2 * TOKENS_PER_STEP // n_tokens)
-        for start in range(0, len(sets), size):
-            part = slice(start, start + size)
-            batch = batches.take(sets[:1] if batches.is_shared else sets[part])
-            stack = unstacked({name: w[part] for name, w in weights.items()})
-            self._count_passes(1)
-            yield from self.batch_losses(stack, batches.columns, batch)
-
-    def batch_losses(self, weights: Weights, columns: Tensor, batch: Batch) -> Tensor:
-        """Compute each run's label loss on a batch, in nats.
-
-        Args:
-            weights: Those that were trained, shape (n_runs, …); one run's have no
-                leading axis.
-            columns: The positions that ``reads`` counts in, shape (n_columns,).
-            batch: As ``LabelBatches.take`` returns it; of one run if all runs see the
-                same examples.
-
-        Returns:
-            Shape (n_runs,).
-        """
-        layout, _ = self._layout(columns, batch)
-        hidden, _ = self._first_input(weights, batch, layout)
-        logits = self.llama.logits(hidden, layout, weights, start=self.first_layer)
-        return _label_losses(torch.log_softmax(logits, dim=-1), batch)
 
     def _layout(
         self, columns: Tensor, batch: Batch, *, in_one_line: bool = False

@@ -8,6 +8,7 @@ model are trained one at a time.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import torch
 
@@ -26,7 +27,7 @@ from probes.models.training.parametrization import (
 from probes.models.training.run_groups import RunGroups, Runs
 from probes.models.training.settings import TrainingSettings
 from probes.models.training.training_loop import TrainingLoop
-from probes.models.training.training_runs import TrainedWeights
+from probes.models.training.training_runs import ReadWeights, TrainedWeights
 from probes.models.weights.parameter_groups import parameters_of
 from probes.models.weights.stacks import Weights
 from probes.models.weights.weight_parts import WeightPart, parts_of
@@ -86,6 +87,26 @@ class Trainer:
             weights={n: torch.cat([part.weights[n] for part in parts]) for n in names},
             failures=[failure for part in parts for failure in part.failures],
         )
+
+    def walk(self, runs: Runs, places: Sequence[int], read: ReadWeights) -> None:
+        """Train a group of runs, and read their weights on the way.
+
+        Args:
+            runs: One of :meth:`groups`.
+            places: The numbers of passes at which the weights are read, ascending.
+            read: Reads the weights of some of the runs. It must not keep them, because
+                training goes on in place. It is called again, with fewer runs, where
+                memory ran out.
+
+        Raises:
+            ModelError: Memory runs out with a single run.
+        """
+        self.run_groups.map(lambda some: self._walk(some, places, read), runs)
+
+    def _walk(self, stack: Runs, places: Sequence[int], read: ReadWeights) -> None:
+        for n, one_pass in enumerate(islice(self.loop.walk(stack), places[-1]), 1):
+            if n in places:
+                read(stack, n, self.loop.checked(stack, one_pass))
 
     def update_norms(self, weights: Weights) -> list[float]:
         """Measure how far each part moved: Euclidean norms, in the parts' order."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -51,6 +51,10 @@ class TrainedWeights:
         """
         for failure in filter(None, self.failures):
             raise NumericsError(failure)
+
+
+ReadWeights = Callable[[Sequence[TrainingRun], int, TrainedWeights], None]
+"""Called with a stack's runs, the number of passes done, and the weights."""
 
 
 def failure_of(

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from probes.errors import ModelError
 from probes.models.runtime.memory import free_bytes
 from probes.models.training.run_groups import Runs
 from probes.models.training.trainer import Trainer
 from probes.models.training.training_loop import Pass
-from probes.models.training.training_runs import TrainedWeights, TrainingRun
+from probes.models.training.training_runs import ReadWeights, TrainingRun
 from probes.models.weights.stacks import bytes_of
 
 SHARE_OF_MEMORY = 0.25
 """The share of the free memory that trainings may hold while others are trained."""
-
-Read = Callable[[Runs, int, TrainedWeights], None]
-"""Called with a stack's runs, the number of passes done, and the weights."""
 
 
 class Walks:
@@ -38,7 +35,7 @@ class Walks:
         self._most_bytes = math.inf if free is None else SHARE_OF_MEMORY * free
         self._making_room = threading.Lock()
 
-    def advance(self, runs: Runs, places: Sequence[int], read: Read) -> None:
+    def advance(self, runs: Runs, places: Sequence[int], read: ReadWeights) -> None:
         """Train runs from where they stand to the last of some numbers of passes.
 
         Args:
@@ -58,12 +55,16 @@ class Walks:
                 self._aside.clear()  # make room, and train again from the start
                 self._advance_group(group, places, read)
 
-    def _advance_group(self, group: Runs, places: Sequence[int], read: Read) -> None:
+    def _advance_group(
+        self, group: Runs, places: Sequence[int], read: ReadWeights
+    ) -> None:
         self.trainer.run_groups.map(
             lambda stack: self._advance_stack(stack, places, read), group
         )
 
-    def _advance_stack(self, stack: Runs, places: Sequence[int], read: Read) -> None:
+    def _advance_stack(
+        self, stack: Runs, places: Sequence[int], read: ReadWeights
+    ) -> None:
         key = tuple(stack)
         with self._making_room:
             done, walk = self._aside.pop(key, (0, None))
