@@ -119,6 +119,16 @@ def test_what_a_learner_needs_is_counted_apart_and_shared(tmp_path: Path) -> Non
     assert work.cost.foreseen.unknown == 0
 
 
+def test_requests_that_share_a_training_cost_it_once() -> None:
+    nearest = replace(GD, criterion=GD.criteria[1])
+    one, two = cost_of([asked(GD)]), cost_of([asked(GD), asked(nearest)])
+    assert two.foreseen.learned == one.foreseen.learned
+    assert two.foreseen.read == pytest.approx(2 * one.foreseen.read)
+    assert two.limit.learned == 2 * one.limit.learned
+    apart = cost_of([asked(GD), asked(replace(nearest, batch_size=1))])
+    assert apart.foreseen.learned == 2 * one.foreseen.learned
+
+
 def test_a_choice_that_is_stored_costs_nothing_more(tmp_path: Path) -> None:
     store = Store(tmp_path)
     given = asked(replace(GD, rate=0.1, passes=2))

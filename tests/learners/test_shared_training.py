@@ -100,7 +100,7 @@ def test_an_error_concerns_its_request_alone(
     def refuse(*_: Any, **__: Any) -> Any:
         raise NumericsError("it cannot be recorded")
 
-    monkeypatch.setattr("probes.learners.activations._alone", refuse)
+    monkeypatch.setattr("probes.learners.activations_of_weights._alone", refuse)
     observer = observer_of(tmp_path, GROUP)
     observer.observe(asked(GROUP[-1].of))
     assert asked(VARIANTS[0]).key in observer.measured

@@ -29,6 +29,7 @@ from probes.observations.learner_cost import (
     TokenCount,
 )
 from probes.observations.request import Request
+from probes.observations.shared_work import work_of
 
 TOKENS_A_PASS = 2048
 """Tokens of one forward pass, which reads all weights (``models.llama.inference``)."""
@@ -150,19 +151,29 @@ def cost_of(requests: Iterable[Request]) -> CostRange:
         The sum. Regression tasks, learners that do not count their cost, and models
         whose size or tokenizer no file tells are unknown.
     """
-    total = CostRange()
+    total, works = CostRange(), set[Request]()
     for request in requests:
-        total = total.plus(cost_of_one(request))
+        work = work_of(request)
+        total = total.plus(cost_of_one(request, is_shared=work in works))
+        if work is not None:
+            works.add(work)
     return total
 
 
-def cost_of_one(request: Request) -> CostRange:
-    """Count what one observation costs, without those that it needs."""
+def cost_of_one(request: Request, *, is_shared: bool = False) -> CostRange:
+    """Count what one observation costs, without those that it needs.
+
+    Args:
+        request: The request.
+        is_shared: Whether another one does the work that it shares (``shared_work``).
+            At most, they share nothing.
+    """
     counted = _cost(request, None)
     if counted is None:
         unknown = Cost(n_observations=1, unknown=1)
         return CostRange(foreseen=unknown, limit=unknown)
-    return counted
+    alone = _cost(request, {"own_passes": 0}) if is_shared else None
+    return counted if alone is None else replace(counted, foreseen=alone.foreseen)
 
 
 def flops_of(request: Request, facts: Mapping[str, Any]) -> float | None:

@@ -15,11 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-import numpy as np
-
 from probes.errors import OptionError
+from probes.learners.answers_of_weights import AnswersOfWeights
 from probes.learners.criterion import LABEL_LOSS, Criterion
-from probes.learners.in_context import ask_stack, text_observation
 from probes.learners.rate_choice import RateChoice
 from probes.learners.search_effort import STANDARD, SearchEffort
 from probes.learners.shared_training import (
@@ -28,7 +26,6 @@ from probes.learners.shared_training import (
     observe_trainings,
 )
 from probes.learners.training_trials import trials_of
-from probes.learners.whole_answers import Answers, concatenated
 from probes.models.training.settings import TrainingSettings
 from probes.models.weights.parameter_groups import trained_share
 from probes.observations.learner_cost import LearnerCost, PromptSizes, TokenCount
@@ -260,36 +257,3 @@ class GradientLearner:
     def _steps_per_pass(self, sizes: PromptSizes) -> int:
         each = self.batch_size or sizes.n_demonstrations
         return -(-sizes.n_demonstrations // each)
-
-
-class AnswersOfWeights:
-    """Asks every set's queries with the set's weights (a ``WeightsReader``).
-
-    Args:
-        context: A request to gradient descent.
-        training: The training.
-    """
-
-    def __init__(self, context: LearnerContext, training: Trainer) -> None:
-        self.context, self.training = context, training
-        self.prompts = context.prompts()
-
-    def read(self, weights: Mapping[str, Any], sets: Sequence[int]) -> list[Answers]:
-        """Answer the queries of some sets, and measure how far each tensor moved."""
-        answers = ask_stack(self.context.model, self.prompts, weights, sets)
-        found: list[Answers] = []
-        for place in range(len(sets)):
-            own = {name: stacked[place] for name, stacked in weights.items()}
-            norms = np.array([self.training.update_norms(own)])
-            parts = {name: array[place : place + 1] for name, array in answers.items()}
-            found.append({**parts, "update_norms": norms})
-        return found
-
-    def observation(
-        self, of_sets: Sequence[Answers], chosen: Mapping[str, Any]
-    ) -> Observation:
-        """Put the answers together; ``update_norms`` has shape (n_sets, n_tensors)."""
-        answers = dict(concatenated(of_sets))
-        norms = answers.pop("update_norms")
-        found = text_observation(self.prompts, answers, **chosen)
-        return replace(found, arrays={**found.arrays, "update_norms": norms})

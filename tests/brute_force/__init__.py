@@ -1,0 +1,1 @@
+"""Compares the search for GD's rate and passes with trying every one of a grid."""
