@@ -240,6 +240,8 @@ class TextRows:
         hub: Hub id, and configuration, of rows that are not in the folder; empty for
             none.
         answers: "labels" of a closed set, or "open"; the TOML file says the same.
+        keeps_repeats: Whether rows that ask the same are different rows, as samples of
+            a process with few queries are. Otherwise only the first of them is read.
     """
 
     location: str
@@ -247,6 +249,7 @@ class TextRows:
     templates: tuple[tuple[str, str], ...] = ()
     hub: str = ""
     answers: AnswerKind = "labels"
+    keeps_repeats: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -120,6 +120,7 @@ def test_abstract_words_with_the_same_tokens_are_refused() -> None:
         def convert_ids_to_tokens(self, ids: list[int]) -> list[str]:
             return ["▁x" for _ in ids]
 
+        bos_token_id = None
         eos_token_id = None
 
         def __len__(self) -> int:

@@ -39,10 +39,13 @@ group = "topic"
 """
 
 
-def read(place: Path, description: Path | None = None) -> LabelledRows:
+def read(
+    place: Path, description: Path | None = None, *, keeps_repeats: bool = False
+) -> LabelledRows:
     source = TextRows(
         location=str(place),
         description=None if description is None else str(description),
+        keeps_repeats=keeps_repeats,
     )
     card = DatasetCard(name="moods", family="text", summary="", rows=source)
     return read_rows(card, None)
@@ -77,7 +80,7 @@ def texts(rows: Sequence[Row]) -> set[str]:
 
 def test_folder_has_its_own_splits(tmp_path: Path) -> None:
     jsonl(tmp_path / "train.jsonl", [GOOD, BAD])
-    jsonl(tmp_path / "test.jsonl", [BAD])
+    jsonl(tmp_path / "test.jsonl", [{**BAD, "text": "poor"}])
     found = read(tmp_path)
     assert [row.label for row in found.train] == ["good", "bad"]
     assert [row.where for row in found.test] == ["test.jsonl line 1"]
@@ -147,7 +150,7 @@ def test_toml_next_to_a_file_describes_it(tmp_path: Path) -> None:
 def test_toml_in_a_folder_describes_it(tmp_path: Path) -> None:
     (tmp_path / "dataset.toml").write_text(TOML, "utf-8")
     for split in ("train", "test"):
-        jsonl(tmp_path / f"{split}.jsonl", [{"text": "a", "mood": "1"}])
+        jsonl(tmp_path / f"{split}.jsonl", [{"text": split, "mood": "1"}])
     assert read(tmp_path).description.label_column == "mood"
 
 
@@ -203,14 +206,15 @@ def test_where_the_splits_meet_is_part_of_the_fingerprint(tmp_path: Path) -> Non
         folder.mkdir()
         jsonl(folder / "train.jsonl", rows[:n_train])
         jsonl(folder / "test.jsonl", rows[n_train:])
-        found.append(read(folder).fingerprint)
+        found.append(read(folder, keeps_repeats=True).fingerprint)
     assert found[0] != found[1]
 
 
 def test_two_equal_splits_are_not_one_file_halved(tmp_path: Path) -> None:
     for name in ("train", "test"):
         one = jsonl(tmp_path / f"{name}.jsonl", [GOOD, BAD])
-    assert read(tmp_path).fingerprint != read(one).fingerprint
+    both, halved = (read(p, keeps_repeats=True) for p in (tmp_path, one))
+    assert both.fingerprint != halved.fingerprint
 
 
 # -------------------------------------------------------------------------- errors
@@ -426,9 +430,16 @@ def test_long_tail_of_labels_is_no_slip(tmp_path: Path, n_seldom: int) -> None:
     assert "once" in read(jsonl(tmp_path / "a.jsonl", rows)).labels
 
 
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text,label,text\na,good,b\nc,bad,d\n", "utf-8")
+    with pytest.raises(DataError, match=r"line 1 .* 2 columns are named 'text'"):
+        read(path)
+
+
 def test_labels_are_counted_in_each_split(tmp_path: Path) -> None:
     jsonl(tmp_path / "train.jsonl", [GOOD, BAD, {**BAD, "text": "poor"}])
-    jsonl(tmp_path / "test.jsonl", [GOOD])
+    jsonl(tmp_path / "test.jsonl", [{**GOOD, "text": "nice"}])
     counts = read(tmp_path).label_counts()
     assert counts == {"train": {"bad": 2, "good": 1}, "test": {"good": 1}}
 
@@ -436,7 +447,57 @@ def test_labels_are_counted_in_each_split(tmp_path: Path) -> None:
 def test_test_rows_that_are_in_train_too_are_counted(tmp_path: Path) -> None:
     jsonl(tmp_path / "train.jsonl", [GOOD, BAD])
     jsonl(tmp_path / "test.jsonl", [{**GOOD, "label": "bad"}, {**GOOD, "text": "new"}])
-    assert read(tmp_path).n_repeated() == 1
+    rows = read(tmp_path, keeps_repeats=True)
+    assert (rows.n_repeated(), rows.n_left_out) == (1, 0)
+
+
+def test_a_row_that_asks_what_an_earlier_one_asks_is_left_out(tmp_path: Path) -> None:
+    """Another column tells the rows apart, and the prompt does not show it."""
+    again = [{**GOOD, "id": "a"}, {**GOOD, "id": "b"}, {**BAD, "id": "c"}]
+    jsonl(tmp_path / "train.jsonl", again)
+    other = {"text": "new", "label": "bad", "id": "e"}
+    jsonl(tmp_path / "test.jsonl", [{**GOOD, "id": "d"}, other])
+    rows = read(tmp_path)
+    assert [row.fields["id"] for row in (*rows.train, *rows.test)] == ["a", "c", "e"]
+    assert (rows.n_repeated(), rows.n_left_out) == (0, 2)
+
+
+def test_rows_of_which_each_repeats_a_train_row_are_refused(tmp_path: Path) -> None:
+    jsonl(tmp_path / "train.jsonl", [GOOD, BAD])
+    jsonl(tmp_path / "test.jsonl", [{**GOOD, "label": "bad"}])
+    with pytest.raises(DataError, match="Each of the 1 test rows .* asks what a train"):
+        read(tmp_path)
+
+
+def test_a_task_of_one_label_is_refused(tmp_path: Path) -> None:
+    rows = [{"text": f"t{i}", "label": "positive"} for i in range(20)]
+    sizes = Settings(n_sets=1, n_queries=2, n_calibration=2)
+    only = read(jsonl(tmp_path / "rows.jsonl", rows))
+    with pytest.raises(DataError, match="has the label 'positive'. Expected at least"):
+        draw_text(only, sizes, n_demonstrations=2)
+
+
+def test_no_query_stands_among_its_demonstrations(tmp_path: Path) -> None:
+    rows = [
+        {"text": f"t{i % 40}", "label": ("a", "b")[i % 2], "id": str(i)}
+        for i in range(120)
+    ]
+    jsonl(tmp_path / "rows.jsonl", rows)
+    sizes = Settings(n_sets=4, n_queries=10, n_calibration=4)
+    for queries in ("verdict", "calibration"):
+        for draw in (0, 1):
+            task = draw_text(
+                read(tmp_path / "rows.jsonl"),
+                sizes,
+                n_demonstrations=2,
+                draw=draw,
+                queries=queries,  # type: ignore[arg-type]
+            )
+            shown = [{e.ask for e in of_set} for of_set in task.demonstrations]
+            for demonstrated, asked in zip(shown, task.queries, strict=True):
+                assert not demonstrated & {query.ask for query in asked}
+            if draw == 0:
+                assert sum(map(len, shown)) == len(set.union(*shown)) == 8
 
 
 # ------------------------------------------------------------------------- drawing

@@ -32,6 +32,7 @@ class Characters:
     def convert_ids_to_tokens(self, ids: list[int]) -> list[str]:
         return [chr(token) for token in ids]
 
+    bos_token_id = None
     eos_token_id = None
 
     def __len__(self) -> int:

@@ -24,6 +24,7 @@ class Words:
     """
 
     context = 12
+    bos_token_id: int | None = None
     eos_token_id = 1
 
     def __init__(
@@ -182,3 +183,27 @@ def test_what_begins_a_line_or_ends_the_text_ends_an_answer() -> None:
     tokenizer = Words()
     found = named(tokenizer, line_ends(tokenizer))
     assert found == ["</s>", "Ċ", "ĠĊ", "č", "<0x0A>"]
+
+
+def test_a_token_that_the_tokenizer_appends_is_no_part_of_a_prompt() -> None:
+    given = task("yes", "no")
+    plain = EncodedPrompts.of(Words(), given)
+    ended = EncodedPrompts.of(Words(lambda parts: [*parts, "</s>"]), given)
+    assert ended.labels == plain.labels
+    queries = given.queries[0]
+    assert [named(ended.tokenizer, t) for t in ended.alone(queries)] == [
+        named(plain.tokenizer, t) for t in plain.alone(queries)
+    ]
+
+
+def test_a_text_that_begins_as_the_tokenizer_begins_every_text_is_refused() -> None:
+    tokenizer = Words(lambda parts: ["<s>", *parts])
+    tokenizer.bos_token_id = 0
+    given = task("yes", "no")
+    fine = EncodedPrompts.of(tokenizer, given)
+    assert fine.alone(given.queries[0])[0][0] == 0
+    described = replace(given.description, instruction="<s> ")
+    twice = EncodedPrompts.of(tokenizer, replace(given, description=described))
+    wording = "rows line 1 begins twice with the token '<s>'"
+    with pytest.raises(DataError, match=wording):
+        twice.alone(given.queries[0])

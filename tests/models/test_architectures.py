@@ -16,13 +16,11 @@ from probes.cards import Checkpoint, ModelCard
 from probes.cell import Settings
 from probes.errors import ModelError, OptionError
 from probes.models import architectures
-from probes.models.architectures import (
-    ARCHITECTURES,
+from probes.models.architecture_description import (
     ATTENTION_MATRICES,
     PARAMETER_ROLES,
-    architecture_of,
-    described_architecture,
 )
+from probes.models.architectures import ARCHITECTURES, described_architecture
 from probes.models.causal_lm.activation_patching import (
     log_probs_with,
     states_at_the_end,
@@ -32,7 +30,6 @@ from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.causal_lm.frozen_layers import FrozenLayers
 from probes.models.causal_lm.hooks import Visit, hooked
 from probes.models.causal_lm.loading import load_causal_lm
-from probes.models.undescribed_architecture import UndescribedArchitecture
 from probes.models.untrained import embeddings_are_known, untrained_model
 from probes.models.weights.parameter_groups import parameters_of
 from probes.run.grid import model_named
@@ -81,14 +78,13 @@ def loaded(card: ModelCard) -> CausalLM:
 
 def test_without_a_description_nothing_is_known(card: ModelCard) -> None:
     lm = loaded(card)
-    assert isinstance(architecture_of(lm.model), UndescribedArchitecture)
     assert not embeddings_are_known(card)
     for role in PARAMETER_ROLES:
-        with pytest.raises(OptionError, match="names no weights"):
+        with pytest.raises(ModelError, match="'made_up' is not described"):
             parameters_of(lm.model, f"{role}@all")
-    with pytest.raises(ModelError, match="0 attention modules and 3 layers"):
+    with pytest.raises(ModelError, match="'made_up' is not described"):
         AttentionRecorder(lm)
-    with pytest.raises(ModelError, match="no list of 3 layers"):
+    with pytest.raises(ModelError, match="'made_up' is not described"):
         FrozenLayers(lm.model, 1)
 
 
@@ -154,30 +150,25 @@ def test_a_description_agrees_with_the_model_that_the_library_builds(kind: str) 
     assert architecture is not None
     names = {name for name, _ in model.named_parameters()}
     layers = architecture.layers_of(model)
-    assert len(layers) == model.config.num_hidden_layers
-    assert len(architecture.attentions_of(model)) == len(layers)
-    for role in ATTENTION_MATRICES:
-        is_named = getattr(architecture, role) is not None
-        assert any(architecture.selects(role, name) for name in names) == is_named
-    assert sum(architecture.selects("norm", name) for name in names) == len(
-        architecture.norms
-    ) * len(layers)
-    if architecture.mlp is not None:
-        assert len(architecture.mlps_of(model)) == len(layers)
-        assert any(architecture.selects("mlp", name) for name in names)
-    if architecture.fused is not None:
-        (first, *_) = architecture.attentions_of(model)
-        shape = first.get_submodule(architecture.fused).weight.shape
-        assert shape == ((32, 96) if architecture.is_transposed else (96, 32))
+    assert len(layers) == model.config.get_text_config().num_hidden_layers
+    for role in PARAMETER_ROLES:
+        found = [name for name in names if architecture.selects(role, name)]
+        assert bool(found) == (not architecture.lacks(role)), role
+    for matrix in ATTENTION_MATRICES:
+        n_found = sum(architecture.selects(matrix, name) for name in names)
+        assert n_found == (0 if architecture.lacks(matrix) else len(layers))
+    for path in (architecture.attention, *architecture.mlp):
+        if path is not None:
+            assert len(architecture.modules_of(model, path)) == len(layers)
 
 
 def test_no_two_descriptions_are_of_one_model_type() -> None:
     assert len(set(DESCRIBED)) == len(DESCRIBED)
 
 
-def test_a_fused_matrix_is_named_where_a_submodel_is_refused() -> None:
-    with pytest.raises(OptionError, match="W_Q, W_K and W_V are one matrix, c_attn"):
-        parameters_of(described_models.described("gpt2"), "W_Q@first")
+def test_a_matrix_that_does_not_exist_is_named_where_a_submodel_is_refused() -> None:
+    with pytest.raises(OptionError, match="its layers have no matrix W_Q"):
+        parameters_of(described_models.described("deepseek_v3"), "W_Q@first")
 
 
 def test_descriptions_need_no_torch() -> None:

@@ -10,6 +10,8 @@ from probes.models.architectures import ARCHITECTURES
 
 DESCRIBED = [kind for described in ARCHITECTURES for kind in described.model_types]
 VOCABULARY, CONTEXT = 61, 59  # like no other size
+WITHOUT_SCALES = ("olmo",)
+"""Kinds whose norms have no weights."""
 
 
 def described(kind: str) -> Any:
@@ -24,6 +26,10 @@ def described(kind: str) -> Any:
         "max_position_embeddings": CONTEXT,
         "pad_token_id": 0,
     }
+    if kind == "gpt_neo":  # its number of layers is stated twice
+        sizes["attention_types"] = [[["global", "local"], 1]]
+    if kind == "gemma3":  # also reads images
+        sizes = {"text_config": sizes}
     config = AutoConfig.for_model(kind, **sizes)
     with torch.device("meta"):
         return AutoModelForCausalLM.from_config(config)

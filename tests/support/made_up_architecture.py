@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 from transformers.modeling_outputs import CausalLMOutput
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel
 
-from probes.models.architectures import Architecture
+from probes.models.architecture_description import Architecture
 
 MADE_UP = Architecture(
     model_types=("made_up",),
@@ -25,7 +25,7 @@ MADE_UP = Architecture(
     W_K="offer",
     W_V="carry",
     W_O="tell",
-    mlp="think",
+    mlp=("think",),
     norms=("before", "between"),
     final_norm="end",
     embeddings=("table",),

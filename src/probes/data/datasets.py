@@ -34,7 +34,7 @@ def _read(name: str, source: TextRows, data_dir: str | None) -> LabelledRows:
     if path is None:
         from probes.data.hub import read_from_hub
 
-        return read_from_hub(name, source)
+        return read_from_hub(name, source).without_repeats()
     description, described = read_description(path, source.description)
     _require_same_answers(name, source, description)
     train, test = split_files(path)
@@ -49,7 +49,9 @@ def _read(name: str, source: TextRows, data_dir: str | None) -> LabelledRows:
         *(p.read_bytes() for p in dict.fromkeys((train, test))),
     ]
     content = [hashlib.sha256(part).hexdigest() for part in parts]
-    return assemble(name, rows, description, digest(content))
+    if source.keeps_repeats:
+        return assemble(name, rows, description, digest(["repeats", *content]))
+    return assemble(name, rows, description, digest(content)).without_repeats()
 
 
 def locate(name: str, source: TextRows, data_dir: str | None) -> Path | None:

@@ -22,7 +22,8 @@ def count_labels(card: DatasetCard, data_dir: str | None) -> dict[str, Any] | No
 
     Returns:
         Under ``train`` and ``test`` the number of rows of each label; under
-        ``repeated`` the number of test rows that are also train rows. None for
+        ``repeated`` the number of test rows that ask what a train row asks, and under
+        ``left_out`` the number of rows that were left out for that. None for
         regression tasks, and for rows that are only on the Hub, which are not fetched.
 
     Raises:
@@ -33,7 +34,11 @@ def count_labels(card: DatasetCard, data_dir: str | None) -> dict[str, Any] | No
     if locate(card.name, card.rows, data_dir) is None:
         return None
     rows = read_rows(card, data_dir)
-    return {**rows.label_counts(), "repeated": rows.n_repeated()}
+    return {
+        **rows.label_counts(),
+        "repeated": rows.n_repeated(),
+        "left_out": rows.n_left_out,
+    }
 
 
 def counts_by_dataset(
@@ -56,6 +61,11 @@ def label_count_lines(name: str, counts: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"Warning: {counts['repeated']} of the {n_test} test rows of {name} are "
             f"also train rows, so queries may have been demonstrated."
+        )
+    if n_left_out := counts.get("left_out", 0):
+        rows = "row is" if n_left_out == 1 else "rows are"
+        lines.append(
+            f"{n_left_out} other {rows} left out, because an earlier row asks the same."
         )
     return lines
 

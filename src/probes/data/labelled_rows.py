@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from probes.bounded_io import brief
 from probes.data.template import Description, Row
@@ -22,7 +22,8 @@ OPEN = "open answers"
 class LabelledRows:
     """A dataset in memory: train rows demonstrate, test rows are queries.
 
-    ``labels`` is empty if the answers are open.
+    ``labels`` is empty if the answers are open. ``n_left_out`` counts rows that were
+    left out because another row asks the same (see :meth:`without_repeats`).
     """
 
     name: str
@@ -31,6 +32,7 @@ class LabelledRows:
     description: Description
     fingerprint: str
     labels: tuple[str, ...] = field(default=())
+    n_left_out: int = 0
 
     def label_counts(self) -> dict[str, dict[str, int]]:
         """Count the rows of each label in each split, the most frequent first.
@@ -46,9 +48,35 @@ class LabelledRows:
         }
 
     def n_repeated(self) -> int:
-        """Count the test rows whose text is also in a train row."""
-        known = {tuple(sorted(row.fields.items())) for row in self.train}
-        return sum(tuple(sorted(row.fields.items())) in known for row in self.test)
+        """Count the test rows that ask what a train row of their group asks."""
+        known = set(map(self._asked, self.train))
+        return sum(self._asked(row) in known for row in self.test)
+
+    def without_repeats(self) -> LabelledRows:
+        """Leave out every row that asks what an earlier row of its group asks.
+
+        Rows are the same if their queries read the same in a prompt, whatever their
+        labels and other columns are. So no query stands among its demonstrations, and
+        demonstration sets share none. Test rows may repeat one another.
+
+        Raises:
+            DataError: No test row is left.
+        """
+        first = {self._asked(row): row for row in reversed(self.train)}
+        train = tuple(row for row in self.train if first[self._asked(row)] is row)
+        test = tuple(row for row in self.test if self._asked(row) not in first)
+        if not test:
+            raise DataError(
+                f"Each of the {len(self.test)} test rows of {self.name} asks what a "
+                f"train row asks. Expected queries that were not demonstrated. Add "
+                f"other test rows, or a column to the template that tells them apart."
+            )
+        n_rows = len(self.train) + len(self.test)
+        n_left_out = n_rows - len(train) - len(test)
+        return replace(self, train=train, test=test, n_left_out=n_left_out)
+
+    def _asked(self, row: Row) -> tuple[str, str]:
+        return row.group, self.description.ask(row)
 
 
 def assemble(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -190,7 +191,7 @@ def _json(lines: Iterator[str]) -> Iterator[tuple[int, Any]]:
 
 def _table(lines: Iterator[str]) -> Iterator[tuple[int, Any]]:
     reader = csv.DictReader(lines, strict=True)
-    _require_few_columns(reader)
+    _require_columns(reader)
     while True:
         try:
             record = next(reader)
@@ -202,14 +203,17 @@ def _table(lines: Iterator[str]) -> Iterator[tuple[int, Any]]:
         yield reader.line_num, record
 
 
-def _require_few_columns(reader: csv.DictReader[str]) -> None:
-    """Refuse a header with so many columns that every row would be huge."""
+def _require_columns(reader: csv.DictReader[str]) -> None:
+    """Refuse a header with too many columns, or two columns of one name."""
     try:
         n_columns = len(reader.fieldnames or ())
     except csv.Error as error:
         raise _LineError(1, str(error)) from error
     if n_columns > MOST_COLUMNS:
         raise _LineError(1, f"it has {n_columns} columns, more than {MOST_COLUMNS}")
+    for name, n in Counter(reader.fieldnames or ()).items():
+        if n > 1:
+            raise _LineError(1, f"{n} columns are named {brief(name)}")
 
 
 def _undecodable_line(path: Path) -> int:

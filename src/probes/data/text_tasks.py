@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 
+from probes.bounded_io import brief
 from probes.cell import Settings
 from probes.data.changed_labels import (
     Labels,
@@ -25,6 +26,7 @@ from probes.data.labelled_rows import LabelledRows
 from probes.data.row_pools import RowPool, groups_of
 from probes.data.template import Description, Row
 from probes.data.unrelated_text import Wording, with_unrelated_words, words_of
+from probes.errors import DataError
 from probes.hashing import seed_of
 
 Queries = Literal["verdict", "calibration"]
@@ -122,6 +124,7 @@ def draw_text(
         DataError: There are too few rows; the message says how many are needed. Or
             the answers are open and their labels cannot be changed like this.
     """
+    _require_a_choice(rows)
     require_changeable(rows, labels)
     if labels == "abstract":
         rows = abstracted(rows)
@@ -145,6 +148,20 @@ def draw_text(
         answers=tuple(_answer(rows, label) for label in known),
         description=rows.description,
     )
+
+
+def _require_a_choice(rows: LabelledRows) -> None:
+    """Refuse a closed set of a single label.
+
+    Raises:
+        DataError: Every answer is the same.
+    """
+    if len(rows.labels) == 1:
+        raise DataError(
+            f"Every row of {rows.name} has the label {brief(rows.labels[0])}. Expected "
+            f"at least two labels to choose from. Add rows with other labels, or name "
+            f"the label's column under [columns] in the TOML."
+        )
 
 
 def _relabelled(chosen: Sequence[Row], labels: Sequence[str]) -> tuple[Row, ...]:

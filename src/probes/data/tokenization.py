@@ -29,6 +29,10 @@ class Tokenizer(Protocol):
         """Count its tokens."""
 
     @property
+    def bos_token_id(self) -> int | None:
+        """The token that begins a text, if there is one."""
+
+    @property
     def eos_token_id(self) -> int | None:
         """The token that ends a text, if there is one."""
 
@@ -199,7 +203,23 @@ def encode_checked(
     encoded = _encode(tokenizer, [text for text, _ in prompts])
     for tokens, (_, where) in zip(encoded, prompts, strict=True):
         require_fitting(len(tokens) + room, where, context=context)
+        _require_one_beginning(tokenizer, tokens, where)
     return encoded
+
+
+def _require_one_beginning(tokenizer: Tokenizer, tokens: list[int], where: str) -> None:
+    """Refuse a text that begins with the token that the tokenizer puts before it.
+
+    Raises:
+        DataError: The prompt begins with that token twice.
+    """
+    begin = tokenizer.bos_token_id
+    if begin is not None and tokens[:2] == [begin, begin]:
+        raise DataError(
+            f"The prompt that asks {where} begins twice with the token "
+            f"{tokenizer.decode([begin])!r}: the tokenizer adds one itself. Expected "
+            f"one. Leave it out of the template's instruction and query."
+        )
 
 
 def require_fitting(n_tokens: int, where: str, *, context: int) -> None:
@@ -218,7 +238,13 @@ def require_fitting(n_tokens: int, where: str, *, context: int) -> None:
 
 def _encode(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
     unique = list(dict.fromkeys(texts))
-    encoded = dict(zip(unique, tokenizer(unique)["input_ids"], strict=True))
+    of_unique = map(list, tokenizer(unique)["input_ids"])
+    encoded = dict(zip(unique, of_unique, strict=True))
+    if (end := tokenizer.eos_token_id) is not None:
+        word = tokenizer.decode([end])
+        for text, tokens in encoded.items():
+            if tokens[-1:] == [end] and not text.endswith(word):
+                tokens.pop()  # the tokenizer ends every text; a prompt goes on
     return [list(encoded[text]) for text in texts]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from probes.learners.activations_of_weights import ActivationsOfWeights
 from probes.learners.gradient import GradientLearner, MovesWeights
@@ -58,6 +58,7 @@ class Activations:
 
     of: Any
     needs_model: bool = True
+    model_needs: ClassVar[tuple[str, ...]] = ("attention",)
 
     @property
     def trained(self) -> GradientLearner | None:

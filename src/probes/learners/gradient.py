@@ -112,6 +112,11 @@ class GradientLearner:
             )
 
     @property
+    def model_needs(self) -> tuple[str, ...]:
+        """What the architecture must have (see ``models.capabilities``)."""
+        return () if self.weights == "all" else (self.weights.partition("@")[0],)
+
+    @property
     def has_no_order(self) -> bool:
         """Whether each step reads all demonstrations, so that none comes first."""
         return self.batch_size is None

@@ -13,6 +13,11 @@ class LayerCausal(GradientLearner):
     """Train each layer by its own output's loss (see ``layerwise_loss``)."""
 
     @property
+    def model_needs(self) -> tuple[str, ...]:
+        """What the architecture must have (see ``models.capabilities``)."""
+        return (*super().model_needs, "layers")
+
+    @property
     def training(self) -> TrainingSettings:
         """The settings of training other than rate and passes."""
         return replace(super().training, loss="layerwise")

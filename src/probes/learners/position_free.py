@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from probes.learners.in_context import reads_once, text_observation
 from probes.learners.whole_answers import (
@@ -34,15 +34,22 @@ class PositionFree:
     """
 
     needs_model: bool = True
+    model_needs: ClassVar[tuple[str, ...]] = ("positions",)
 
     def observe(self, context: LearnerContext) -> Observation:
         """Run each set's demonstrations once, and its queries after them.
 
         Raises:
             DataError: A prompt is too long.
-            ModelError: The model attends to fewer tokens than the prompt has.
+            ModelError: The model attends to fewer tokens than the prompt has, or does
+                not go by given positions.
             NumericsError: The model answers NaN or infinite logits.
         """
+        from probes.models.causal_lm.parallel_context_windows import (
+            require_given_positions,
+        )
+
+        require_given_positions(context.model)
         prompts = context.prompts().with_room_for_answers()
         answered = [
             _ask_side_by_side(context.model, prompts, index)

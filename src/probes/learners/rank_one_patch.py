@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -27,6 +27,7 @@ class RankOnePatch:
     """
 
     needs_model: bool = True
+    model_needs: ClassVar[tuple[str, ...]] = ("context patch",)
 
     def observe(self, context: LearnerContext) -> Observation:
         """Run every query after its context, and each layer again without it.

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -50,6 +50,7 @@ class TaskVector:
 
     form: Form = "replaced"
     needs_model: bool = True
+    model_needs: ClassVar[tuple[str, ...]] = ("layers",)
 
     def observe(self, context: LearnerContext) -> Observation:
         """Take one vector for each set, and answer its queries with it.
@@ -91,6 +92,7 @@ class TaskStates:
     """
 
     needs_model: bool = True
+    model_needs: ClassVar[tuple[str, ...]] = ("layers",)
 
     def observe(self, context: LearnerContext) -> Observation:
         """Run the dummy queries of each set, in context and alone.
@@ -131,6 +133,7 @@ class LayerChoice:
 
     form: Form
     needs_model: bool = True
+    model_needs: ClassVar[tuple[str, ...]] = ("layers",)
 
     def observe(self, context: LearnerContext) -> Observation:
         """Try every layer.

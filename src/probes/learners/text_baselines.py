@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +69,7 @@ class RepresentationNeighbours:
     temperature: float = 0.1
     smoothing: float = 0.1
     needs_model: bool = True
+    model_needs: ClassVar[tuple[str, ...]] = ("attention",)
 
     def observe(self, context: LearnerContext) -> Observation:
         """Weight the demonstrations of each query by likeness, and count their labels.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -36,6 +36,7 @@ class WeightStatistics:
     """
 
     needs_model: bool = True
+    model_needs: ClassVar[tuple[str, ...]] = ("attention matrices",)
 
     def observe(self, context: LearnerContext) -> Observation:
         """Read every matrix once.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from probes.models.architecture_description import ATTENTION_MATRICES
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.regression.linear_attention import LinearAttention
-from probes.models.weights.parameter_groups import parameters_of
+from probes.models.weights.weight_parts import parts_of
 
 MATRICES = ("W_Q", "W_K", "W_V", "W_KᵀW_Q", "P W_V")
 THRESHOLDS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
@@ -24,34 +26,39 @@ def attention_matrices(model: CausalLM | LinearAttention) -> Iterator[list[Tenso
         alters it.
 
     Raises:
-        OptionError: The architecture has no separate W_Q, W_K, W_V and W_O.
+        OptionError: The architecture has no W_Q, W_K, W_V and W_O.
+        ModelError: The architecture is not described.
     """
     if isinstance(model, LinearAttention):
         yield from _linear_matrices(model)
         return
     config = model.model.config.get_text_config()
-    n_heads = int(config.num_attention_heads)
-    n_key_heads = int(getattr(config, "num_key_value_heads", None) or n_heads)
     for layer in range(int(config.num_hidden_layers)):
         W_Q, W_K, W_V, W_O = (
-            next(iter(parameters_of(model.model, f"{role}@{layer}").values()))
-            .detach()
-            .float()
-            for role in ("W_Q", "W_K", "W_V", "W_O")
+            _matrix(model.model, f"{role}@{layer}").float()
+            for role in ATTENTION_MATRICES
         )
-        queries = W_Q.unflatten(0, (n_heads, -1))  # (n_heads, d_head, d_model)
+        n_heads = int(config.num_attention_heads)
+        n_key_heads = n_heads * len(W_K) // len(W_Q)  # heads have one size
+        queries = W_Q.reshape(n_heads, -1, W_Q.shape[1])  # (n_heads, d_head, d_model)
         keys, values = (
-            W.unflatten(0, (n_key_heads, -1)).repeat_interleave(
+            W.reshape(n_key_heads, -1, W.shape[1]).repeat_interleave(
                 n_heads // n_key_heads, dim=0
             )
             for W in (W_K, W_V)
         )
-        outward = W_O.unflatten(1, (n_heads, -1)).transpose(0, 1)  # (n_heads, d, d_h)
+        outward = W_O.reshape(len(W_O), n_heads, -1)  # (d_model, n_heads, d_head)
         yield [
             *(W[None] for W in (W_Q, W_K, W_V)),
             keys.transpose(1, 2) @ queries,
-            outward @ values,
+            outward.transpose(0, 1) @ values,
         ]
+
+
+def _matrix(model: Any, weights: str) -> Tensor:
+    """Read the one matrix that a sub-model consists of, shape (d_out, d_in)."""
+    (part,) = parts_of(model, weights)
+    return part.read(model.get_parameter(part.name).detach())
 
 
 def _linear_matrices(model: LinearAttention) -> Iterator[list[Tensor]]:

@@ -10,6 +10,7 @@ import pytest
 from probes.claims import ClaimCard
 from probes.errors import UnknownNameError
 from probes.models.untrained import trained_name
+from probes.observations.model_needs import why_unanswerable
 from probes.observations.request import Request
 from probes.pytest_plugin.fixtures import requests_of
 from probes.pytest_plugin.items import RUN, cell_of, claim_of, expected_of, name_of
@@ -49,6 +50,7 @@ def pytest_collection_modifyitems(
         config.hook.pytest_deselected(items=empty)
     items[:] = sorted((i for i in items if i not in empty), key=_model_of)
     run = config.stash[RUN]
+    _leave_out_unanswerable(config, items)
     _leave_out(config, items)
     cells = [item for item in items if cell_of(item) is not None]
     if empty and not items and run.worker is None:
@@ -62,6 +64,24 @@ def pytest_collection_modifyitems(
         _mark_expected(item, is_recorded_now=config.option.update_expected)
     if cells and run.worker in (None, "gw0") and not config.option.collectonly:
         run.plan(requests())
+
+
+def _leave_out_unanswerable(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the cells that ask of a model what its architecture cannot answer."""
+    run, reasons = config.stash[RUN], dict[str, tuple[str, str]]()
+    for item in items:
+        if (cell := cell_of(item)) is None or not cell.model.answers_text:
+            continue
+        if reason := next(filter(None, map(why_unanswerable, planned(item))), ""):
+            reasons[item.nodeid] = (cell.model.name, reason)
+    if not reasons:
+        return
+    left_out = [item for item in items if item.nodeid in reasons]
+    items[:] = [item for item in items if item.nodeid not in reasons]
+    run.note_unanswerable(list(reasons.values()))
+    config.hook.pytest_deselected(items=left_out)
+    if not items and run.worker is None:
+        raise pytest.UsageError(" ".join(run.unanswerable))
 
 
 def _leave_out(config: pytest.Config, items: list[pytest.Item]) -> None:

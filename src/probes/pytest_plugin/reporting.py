@@ -53,7 +53,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         try:
             return (yield)
         finally:
-            _ = run.budget_choice  # it is among the files that are now removed
+            _ = run.budget_choice, run.unanswerable  # their files are now removed
             reporter.stop()
 
 

@@ -25,6 +25,7 @@ from probes.errors import OptionError
 from probes.observations.request import Request
 from probes.results.reading import read_results
 from probes.results.record import Record
+from probes.results.rows import write_text
 from probes.run.budget import (
     Budget,
     BudgetChoice,
@@ -37,6 +38,7 @@ from probes.run.interim_analysis import looks_of
 from probes.run.parsed_options import RunPaths, grid_of, paths_of
 from probes.run.plan import Estimator, content_key, look_lines, plan_work, work_lines
 from probes.run.planned_power import power_lines
+from probes.run.unanswerable import UNANSWERABLE, unanswerable_lines
 from probes.verdicts.group_sequential import GroupSequentialDesign
 
 
@@ -156,6 +158,18 @@ class RunSetup:
         """What the budget leaves out; nothing before cells are chosen."""
         return BudgetFile(self.status_folder).read() or BudgetChoice()
 
+    def note_unanswerable(self, reasons: list[tuple[str, str]]) -> None:
+        """Note the cells that no model can answer: their models, and why."""
+        self.unanswerable = unanswerable_lines(reasons)
+        if self.worker == "gw0":  # the process with the terminal collects nothing
+            write_text("\n".join(self.unanswerable), self.status_folder / UNANSWERABLE)
+
+    @cached_property
+    def unanswerable(self) -> list[str]:
+        """The cells that were left out because no model can answer them, in words."""
+        path = self.status_folder / UNANSWERABLE
+        return path.read_text("utf-8").splitlines() if path.exists() else []
+
     def choose_cells(self, cells: list[PlannedCell]) -> BudgetChoice:
         """Choose the cells that the budget is enough for, the same in every process."""
         seconds, given = parse_budget(self.option.budget), self.option.budget
@@ -231,5 +245,5 @@ class RunSetup:
         rows = read_results(earlier) if earlier.is_file() else []
         power = power_lines(rows, cells=cells, settings=self.grid.settings)
         table = work_lines(len(cells), work, self.speed, n_workers=n_workers)
-        left_out = self.budget_choice.lines
+        left_out = [*self.unanswerable, *self.budget_choice.lines]
         return [*table, *left_out, *look_lines(self.looks), "", *power]

@@ -163,7 +163,7 @@ class Run(RunSetup):
             "datasets": counts_by_dataset(datasets, self.grid.settings.data_dir),
             "record": self.record and self._compared(self.record, rows),
             "speed": measured_throughput(self.observer.store, sorted(self.measured)),
-            "left_out": list(self.budget_choice.lines),
+            "left_out": [*self.unanswerable, *self.budget_choice.lines],
             "seconds": round(time.perf_counter() - self.started, 3),
             "complete": is_complete,
             "provenance": self.provenance,

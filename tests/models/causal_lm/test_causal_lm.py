@@ -19,6 +19,7 @@ from probes.errors import ModelError, NumericsError
 from probes.learners import Base, GradientLearner, InContext, RandomUpdate
 from probes.measures import gold_probability, order_sensitivity
 from probes.models.causal_lm.causal_lm import CausalLM
+from probes.models.causal_lm.embedded_tokens import EmbeddedTokens
 from probes.models.causal_lm.loading import load_causal_lm
 from probes.models.untrained import untrained_model
 from probes.models.weights.parameter_groups import parameters_of
@@ -107,6 +108,7 @@ def test_other_architectures_answer_as_whole_prompts_do(kind: str) -> None:
 
 def test_the_prefix_is_run_once(llama: CausalLM) -> None:
     assert llama.fast_path is not None
+    assert llama.shares_prefixes
     before = llama.n_forward
     llama.next_token_log_probs(prompts([3] * 30, 40))
     assert llama.n_forward - before == 1  # beginning and queries in one pass
@@ -233,6 +235,59 @@ def test_a_missing_tensor_is_refused(copied: Path) -> None:
     save_file(weights, copied / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ModelError, match="has 1 missing tensors"):
         load(copied)
+
+
+def test_a_tensor_that_the_architecture_does_not_use_is_refused(copied: Path) -> None:
+    """Fewer layers are configured than were saved: another model."""
+    config = json.loads((copied / "config.json").read_text())
+    config["num_hidden_layers"] -= 1
+    config.pop("layer_types", None)
+    (copied / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="unused tensors, .* make another model"):
+        load(copied)
+
+
+@pytest.mark.parametrize(
+    ("setting", "wording"),
+    [
+        ({"quantization_config": {"quant_method": "fp8"}}, "quantised \\('fp8'\\)"),
+        ({"is_encoder_decoder": True}, "an encoder and a decoder"),
+    ],
+)
+def test_what_needs_other_packages_is_refused_in_a_sentence(
+    copied: Path, setting: dict[str, object], wording: str
+) -> None:
+    config = json.loads((copied / "config.json").read_text())
+    (copied / "config.json").write_text(json.dumps(config | setting))
+    with pytest.raises(ModelError, match=wording) as caught:
+        load(copied)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_encoder_is_refused_when_it_is_loaded(copied: Path) -> None:
+    from transformers import BertConfig, BertLMHeadModel
+
+    sizes = {"vocab_size": 53, "hidden_size": 32, "num_hidden_layers": 2}
+    torch.manual_seed(0)
+    model = BertLMHeadModel(
+        BertConfig(**sizes, num_attention_heads=4, intermediate_size=48)
+    )
+    model.save_pretrained(copied)
+    with pytest.raises(ModelError, match="Expected a causal language model"):
+        load(copied)
+
+
+def test_only_tokens_that_are_used_need_an_embedding(copied: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(copied)
+    with_image = EmbeddedTokens(tokenizer, len(tokenizer) - 1)
+    assert len(with_image) == len(tokenizer) - 1
+    assert with_image.eos_token_id == tokenizer.eos_token_id
+    first, last = tokenizer.convert_ids_to_tokens([5, len(tokenizer) - 1])
+    assert with_image([first]) == tokenizer([first])
+    with pytest.raises(ModelError, match=f"has the token '{last}', number 52"):
+        with_image([first, f"{first} {last}"])
 
 
 def test_a_tensor_of_another_shape_is_refused(copied: Path) -> None:

@@ -87,14 +87,13 @@ def test_skipped_modules_compute_again_after_an_error() -> None:
 
 
 def test_an_architecture_without_a_point_is_refused() -> None:
-    from transformers import OPTConfig, OPTForCausalLM
+    from transformers import MambaConfig, MambaForCausalLM
 
-    sizes: dict[str, Any] = {"hidden_size": 32, "word_embed_proj_dim": 32}
-    config = OPTConfig(
-        **sizes, vocab_size=64, num_hidden_layers=2, num_attention_heads=4, ffn_dim=48
-    )
-    with (
-        pytest.raises(ModelError, match="no module of its own"),
-        hooked(OPTForCausalLM(config), "mlp_input", lambda _: None),
-    ):
-        pass
+    config = MambaConfig(vocab_size=64, hidden_size=32, num_hidden_layers=2)
+    model = MambaForCausalLM(config)
+    for point, part in (("mlp_input", "MLP"), ("attention_input", "self-attention")):
+        with (
+            pytest.raises(ModelError, match=f"Not every layer .* has {part}"),
+            hooked(model, point, lambda _: None),  # type: ignore[arg-type]
+        ):
+            pass

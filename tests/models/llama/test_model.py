@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from probes.models.architectures import PARAMETER_ROLES
+from probes.models.architecture_description import PARAMETER_ROLES
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.llama import inference, rms_norm
 from probes.models.llama.axes import select_tokens

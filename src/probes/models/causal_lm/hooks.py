@@ -13,13 +13,14 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from probes.errors import ModelError
 from probes.models.architectures import architecture_of
 
 Point = Literal[
     "layer_input", "layer_output", "attention_input", "attention_output", "mlp_input"
 ]
-"""Points of every layer. Inputs of attention and MLP are read after their norms; their
-outputs are read before they are added to the residual stream."""
+"""Points of every layer. Inputs of attention and MLP are read after their norms.
+Attention's output is what W_O returns, before it is added to the residual stream."""
 Side = Literal["input", "output"]
 
 
@@ -112,11 +113,28 @@ def modules_at(model: Any, point: Point) -> list[nn.Module]:
         ModelError: The architecture has no such point.
     """
     architecture = architecture_of(model)
-    if point.startswith("attention"):
-        return architecture.attentions_of(model)
-    if point.startswith("mlp"):
-        return architecture.mlps_of(model)
-    return architecture.layers_of(model)
+    if point.startswith("layer"):
+        return architecture.layers_of(model)
+    if point == "mlp_input":
+        _require_part(model, architecture.mlp, "MLP", "rank-one patches")
+        return architecture.modules_of(model, architecture.mlp[0])
+    _require_part(model, architecture.attention, "self-attention", "attention")
+    inner = architecture.W_O if point == "attention_output" else None
+    return architecture.modules_of(model, architecture.attention, inner)
+
+
+def _require_part(model: Any, path: Any, part: str, claims: str) -> None:
+    """Refuse an architecture without a part in every layer.
+
+    Raises:
+        ModelError: It has none.
+    """
+    if not path:
+        raise ModelError(
+            f"Not every layer of {type(model).__name__} has {part}. Expected an "
+            f"architecture in which each layer has it. Leave the claims about {claims} "
+            f"out for this model."
+        )
 
 
 def _before(index: int, act: Act) -> Any:

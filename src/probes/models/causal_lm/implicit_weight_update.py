@@ -16,6 +16,7 @@ from torch.func import functional_call
 
 from probes.errors import ModelError
 from probes.models.architectures import architecture_of
+from probes.models.capabilities import no_context_patch
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.causal_lm.hooks import (
     Act,
@@ -58,10 +59,10 @@ def patch_errors(
         output at the last token, shape (n_prompts, n_layers, 2).
 
     Raises:
-        ModelError: The architecture has no MLP whose first weights are linear modules.
+        ModelError: The architecture has no MLP whose first weights are linear modules,
+            or the context does not reach its input.
     """
-    _require_linear(model.model)
-    mlps = modules_at(model.model, "mlp_input")
+    mlps = _mlps_after_attention(model.model)
     held, cache, errors = None, None, []
     with torch.inference_mode():
         for prompt, n in zip(prompts, n_own, strict=True):
@@ -69,10 +70,18 @@ def patch_errors(
             if context != held:
                 held, cache = context, model.prefill(context)
             with_context, calls = _read_with_context(model, cache, len(context), own)
-            bare = _read_without_context(model, calls)
+            bare = _read_without_context(model, calls, len(own))
             compared = zip(mlps, bare, with_context, strict=True)
             errors.append(torch.stack([_compare(*layer) for layer in compared]))
-    return torch.stack(errors).cpu()
+    found = torch.stack(errors).cpu()
+    if not (found[..., 1] > 0).any():
+        raise ModelError(
+            f"The context changes the output of the MLP in no layer of "
+            f"{type(model.model).__name__}. Expected an effect that a patch could "
+            f"match; with none, every formula is exact. Leave the claim about rank-one "
+            f"patches out for this model."
+        )
+    return found
 
 
 def _read_with_context(
@@ -100,13 +109,15 @@ def _read_with_context(
     return entering, calls
 
 
-def _read_without_context(model: CausalLM, calls: Sequence[Visit]) -> list[Tensor]:
+def _read_without_context(
+    model: CausalLM, calls: Sequence[Visit], n_own: int
+) -> list[Tensor]:
     """Read the MLP's inputs where every layer sees the query's own tokens alone."""
     layers = modules_at(model.model, "layer_input")
     entering: list[Tensor] = []
     with hooked(model.model, "mlp_input", _keep_last(entering)):
         for layer, call in zip(layers, calls, strict=True):
-            _run_without_context(layer, call)
+            _run_without_context(layer, call, n_own)
     return entering
 
 
@@ -119,34 +130,47 @@ def _keep_last(kept: list[Tensor]) -> Act:
 
 def _compare(mlp: nn.Module, bare: Tensor, entering: Tensor) -> Tensor:
     """Give the norms of the patched MLP's error and of the context's effect."""
-    patched = {
-        f"{name}.weight": weight + rank_one_patch(weight, bare, entering - bare)
-        for name, weight in _first_weights(mlp, bare).items()
-    }
-    wanted, without = mlp(entering), mlp(bare)
-    error = functional_call(mlp, patched, (bare,)) - wanted
+    patched = {}
+    for name, module in _first_modules(mlp, bare).items():
+        turned = not isinstance(module, nn.Linear)  # a Conv1D has shape (d_in, d_out)
+        weight = module.weight.T if turned else module.weight
+        changed = weight + rank_one_patch(weight, bare, entering - bare)
+        patched[f"{name}.weight"] = changed.T if turned else changed
+    wanted, without = (mlp(*_inputs(mlp, x)) for x in (entering, bare))
+    error = functional_call(mlp, patched, _inputs(mlp, bare)) - wanted
     return torch.stack([error.norm(), (wanted - without).norm()])
 
 
-def _run_without_context(layer: nn.Module, call: Visit) -> None:
-    """Run a layer again, with no keys and values but those of its own tokens.
+def _inputs(mlp: nn.Module, entering: Tensor) -> tuple[Tensor, ...]:
+    """Give an MLP its input, and zeros as the residual stream if it adds one itself."""
+    parameters = inspect.signature(mlp.forward).parameters.values()
+    n_required = sum(p.default is inspect.Parameter.empty for p in parameters)
+    return (entering, *[torch.zeros_like(entering)] * (n_required - 1))
 
-    Only the last token is read, which sees them all, so no mask is needed. A sliding
-    window that is shorter than the query is ignored.
-    """
+
+def _run_without_context(layer: nn.Module, call: Visit, n_own: int) -> None:
+    """Run a layer again, with no keys and values but those of its own tokens."""
     from transformers import Cache
 
     given = inspect.signature(layer.forward).bind(*call.arguments, **call.keywords)
     for name, value in [*given.arguments.items(), *given.kwargs.items()]:
         if isinstance(value, Cache):
             given.arguments[name] = None
-    given.arguments["attention_mask"] = None
+    for name in ("attention_mask", "alibi"):  # of all keys; ours are the last
+        if isinstance(of_keys := given.arguments.get(name), Tensor):
+            given.arguments[name] = of_keys[..., -n_own:]
     layer(*given.args, **given.kwargs)
 
 
-def _first_weights(mlp: nn.Module, entering: Tensor) -> dict[str, Tensor]:
-    """Find the weights that read the MLP's input: one matrix, or gate and up."""
-    linear = {n: m for n, m in mlp.named_modules() if isinstance(m, nn.Linear)}
+def _first_modules(mlp: nn.Module, entering: Tensor) -> dict[str, Any]:
+    """Find the modules that read the MLP's input: one matrix, or gate and up."""
+    from transformers.pytorch_utils import Conv1D
+
+    linear = {
+        name: module
+        for name, module in mlp.named_modules()
+        if isinstance(module, nn.Linear | Conv1D)
+    }
     names, reading = list(linear), list[int]()
 
     def note(visit: Visit) -> None:
@@ -154,25 +178,32 @@ def _first_weights(mlp: nn.Module, entering: Tensor) -> dict[str, Tensor]:
             reading.append(visit.index)
 
     with hooked_modules(dict(enumerate(linear.values())), "input", note):
-        mlp(entering)
+        mlp(*_inputs(mlp, entering))
     if not reading:
-        raise _not_linear(mlp)
-    return {names[index]: linear[names[index]].weight for index in reading}
+        raise ModelError(
+            f"No linear module of {type(mlp).__name__} reads its input. Expected an "
+            f"MLP that begins with a matrix. Leave the claim about rank-one patches "
+            f"out for this model."
+        )
+    return {names[index]: linear[names[index]] for index in reading}
 
 
-def _require_linear(model: Any) -> None:
-    """Refuse matrices of other shapes before anything is computed.
+def _mlps_after_attention(model: Any) -> list[nn.Module]:
+    """Find the MLP of every layer, as one module.
 
     Raises:
-        ModelError: The architecture stores its matrices transposed.
+        ModelError: The MLP is none, or a choice of several, or does not read what
+            attention adds to the residual stream.
     """
-    if architecture_of(model).is_transposed:
-        raise _not_linear(modules_at(model, "mlp_input")[0])
-
-
-def _not_linear(mlp: nn.Module) -> ModelError:
-    return ModelError(
-        f"No linear module of {type(mlp).__name__} reads its input. Expected an MLP "
-        f"that begins with torch.nn.Linear. Leave the claim about rank-one patches out "
-        f"for this model."
-    )
+    architecture, config = architecture_of(model), model.config.get_text_config()
+    reason = no_context_patch(architecture, config)
+    if reason:
+        raise ModelError(
+            f"{type(model).__name__} has no MLP that a rank-one patch could change: "
+            f"{reason}. Expected an MLP after attention in every layer. Leave the "
+            f"claim about rank-one patches out for this model."
+        )
+    parts = [architecture.modules_of(model, path) for path in architecture.mlp]
+    if len(parts) == 1:
+        return parts[0]
+    return [nn.Sequential(*of_layer) for of_layer in zip(*parts, strict=True)]

@@ -1,7 +1,8 @@
 """Any Hugging Face causal language model, asked through the library's forward pass.
 
 Sequences are padded on the right and positions are explicit. Logits are formed only at
-the positions that are read. Prompts that begin alike share one key-value cache.
+the positions that are read. Prompts that begin alike share one key-value cache if the
+model answers the same with it; otherwise each prompt is read whole.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import copy
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from probes.models.causal_lm.prefix_checks import shares_prefixes
 from probes.models.llama.inference import LogProbs, log_probs_of
 from probes.models.llama.prefix_tree import Prompt, shared_prefix_length
 from probes.models.runtime.memory import retain_freed_memory
@@ -104,7 +107,9 @@ class LibraryForward:
             NumericsError: The model answered NaN or infinite logits.
         """
         n_read = n_read or [1] * len(prompts)
-        shared = shared_prefix_length(prompts, max(n_read))
+        shared = 0
+        if self.shares_prefixes:
+            shared = shared_prefix_length(prompts, max(n_read))
         prefix = list(prompts[0][:shared])
         with torch.inference_mode():
             cache = self.prefill(prefix) if prefix else None
@@ -120,6 +125,16 @@ class LibraryForward:
                     own = np.split(log_probs_of(answers), ends)
                     by_prompt.update(zip(part, own, strict=True))
         return np.concatenate([by_prompt[i] for i in range(len(prompts))])
+
+    @cached_property
+    def shares_prefixes(self) -> bool:
+        """Whether prompts that begin alike may share keys and values."""
+        tuned, self._tuned = self._tuned, {}
+        try:
+            with torch.inference_mode():
+                return shares_prefixes(self.model, self.prefill, self._answer)
+        finally:
+            self._tuned = tuned
 
     def _run(self, **inputs: Any) -> Any:
         self.count(1)

@@ -16,6 +16,14 @@ from probes.cell import Settings
 from probes.errors import ModelError
 from probes.models.architectures import architecture_of
 from probes.models.causal_lm.causal_lm import CausalLM
+from probes.models.causal_lm.embedded_tokens import EmbeddedTokens
+from probes.models.causal_lm.loading_checks import (
+    LEAST_TOKENS_PER_ROW,
+    first_sentence,
+    require_fit,
+    require_plain_decoder,
+)
+from probes.models.causal_lm.prefix_checks import require_causal
 from probes.models.files.fingerprint import local_folder
 from probes.models.files.safetensors_headers import count_parameters, require_loadable
 from probes.models.quiet_transformers import quiet_transformers
@@ -23,8 +31,14 @@ from probes.models.runtime.memory import require_free_memory
 
 SPREAD = "auto"
 """The value of --device that spreads a model over all GPUs."""
-LEAST_TOKENS_PER_ROW = 0.5
-"""Of the embedding; published models pad their vocabularies by less than 3 %."""
+
+
+HARM = {
+    "missing": "fill the gap with random numbers",
+    "mismatched": "fill the gap with random numbers",
+    "unused": "drop them and make another model than was saved",
+}
+"""What the library does silently about tensors that do not fit."""
 
 
 def load_causal_lm(card: ModelCard, settings: Settings) -> CausalLM:
@@ -44,6 +58,7 @@ def load_causal_lm(card: ModelCard, settings: Settings) -> CausalLM:
     is_random = isinstance(source, Untrained) and not source.keeps_trained_parts
     folder = local_folder(original)
     require_loadable(folder, needs_weights=not is_random)
+    require_plain_decoder(folder)
     _require_room(card, folder, settings)
     try:
         tokenizer = quiet_transformers().AutoTokenizer.from_pretrained(
@@ -54,17 +69,21 @@ def load_causal_lm(card: ModelCard, settings: Settings) -> CausalLM:
         raise
     except Exception as error:  # transformers and safetensors raise many kinds
         raise ModelError(
-            f"{folder} cannot be loaded as a causal language model: {str(error)[:300]} "
+            f"{folder} cannot be loaded as a causal language model: "
+            f"{first_sentence(error)} "
             f"Expected config.json, a tokenizer and *.safetensors that fit together. "
             f"Save it again with save_pretrained."
         ) from error
-    _require_fit(
+    n_rows = require_fit(
         folder, model, tokenizer, least=0.0 if is_random else LEAST_TOKENS_PER_ROW
     )
+    if len(tokenizer) > n_rows:
+        tokenizer = EmbeddedTokens(tokenizer, n_rows)
     if settings.device != SPREAD:
         model = model.to(settings.device)
     elif not hasattr(model, "hf_device_map"):
         model = _spread(model)
+    require_causal(model)
     return CausalLM(model, tokenizer)
 
 
@@ -95,10 +114,10 @@ def _require_room(card: ModelCard, folder: Path, settings: Settings) -> None:
         return  # layers beyond the GPUs' memory stay in the machine's, and are slow
     # The headers give the stored size, the configuration the built one; either can lie.
     stored = 0 if isinstance(card.weights, Untrained) else count_parameters(folder)
-    built, buffers, kept = _count(folder)
+    keeps = isinstance(card.weights, Untrained) and card.weights.keeps_trained_parts
+    # What is kept is held while the trained model makes room for the random one.
+    built, buffers = _count(folder, held_twice=keeps)
     known = card.n_parameters or max(stored, built)
-    if isinstance(card.weights, Untrained) and card.weights.keeps_trained_parts:
-        buffers += kept  # held while the trained model makes room for the random one
     dtype = getattr(torch, settings.dtype)
     require_free_memory(
         (known + buffers) * dtype.itemsize,
@@ -108,12 +127,16 @@ def _require_room(card: ModelCard, folder: Path, settings: Settings) -> None:
     )
 
 
-def _count(folder: Path) -> tuple[int, int, int]:
+def _count(folder: Path, *, held_twice: bool) -> tuple[int, int]:
     """Count the numbers in an architecture without allocating them.
 
+    Args:
+        folder: The model's.
+        held_twice: Whether embeddings and norms are in memory twice.
+
     Returns:
-        Parameters; buffers, such as masks of the whole context; and those parameters
-        that are in embeddings or norms.
+        Parameters; and other numbers: buffers, such as masks of the whole context, and
+        the second embeddings and norms.
 
     Raises:
         ModelError: The library cannot build the configuration.
@@ -122,14 +145,16 @@ def _count(folder: Path) -> tuple[int, int, int]:
         model = _random(folder, torch.float32, torch.device("meta"), seed=0)
     except Exception as error:  # transformers raises many kinds
         raise ModelError(
-            f"{folder}/config.json cannot be used: {str(error)[:300]} Expected the "
+            f"{folder}/config.json cannot be used: {first_sentence(error)} "
+            f"Expected the "
             f"configuration of a causal language model that transformers knows. Save "
             f"the model again."
         ) from error
     parts = (model.parameters(), model.buffers())
-    n_parameters, n_buffers = (sum(x.numel() for x in part) for part in parts)
-    n_kept = sum(p.numel() for p in embeddings_and_norms(model).values())
-    return n_parameters, n_buffers, n_kept
+    n_parameters, n_others = (sum(x.numel() for x in part) for part in parts)
+    if held_twice:
+        n_others += sum(p.numel() for p in embeddings_and_norms(model).values())
+    return n_parameters, n_others
 
 
 def _model(folder: Path, source: Checkpoint | Untrained, settings: Settings) -> Any:
@@ -167,15 +192,16 @@ def _trained(folder: Path, dtype: torch.dtype, device: str = "cpu") -> Any:
     )
     wrong = {
         "missing": sorted(info["missing_keys"]),
+        "unused": sorted(info["unexpected_keys"]),
         "mismatched": sorted(map(_mismatch, info["mismatched_keys"])),
     }
     for problem, names in wrong.items():
         if names:
             raise ModelError(
                 f"{folder} has {len(names)} {problem} tensors, among them {names[0]}. "
-                f"Expected every tensor of the architecture in its shape; the loader "
-                f"would fill the gap with random numbers. Save the checkpoint again, "
-                f"complete."
+                f"Expected exactly the tensors of the architecture in their shapes; "
+                f"the loader would {HARM[problem]}. Save the checkpoint again, or mend "
+                f"its config.json."
             )
     for name, tensor in model.named_parameters():
         if not torch.isfinite(tensor).all():
@@ -205,22 +231,15 @@ def _random(folder: Path, dtype: torch.dtype, device: torch.device, seed: int) -
 
 
 def embeddings_and_norms(model: Any) -> dict[str, torch.Tensor]:
-    """Find the parameters of the embeddings, of the norms and of the output layer."""
+    """Find the parameters of the embeddings, of the norms and of the output layer.
+
+    Raises:
+        ModelError: The architecture is not described.
+    """
     architecture, output = architecture_of(model), model.get_output_embeddings()
     return {
         f"{path}.{name}": parameter
         for path, module in model.named_modules()
-        if module is output or architecture.is_embedding_or_norm(path, module)
+        if module is output or architecture.is_embedding_or_norm(path)
         for name, parameter in module.named_parameters(recurse=False)
     }
-
-
-def _require_fit(folder: Path, model: Any, tokenizer: Any, *, least: float) -> None:
-    n_rows = model.get_input_embeddings().weight.shape[0]
-    n_tokens = len(tokenizer)
-    if n_tokens > n_rows or n_tokens < least * n_rows:
-        raise ModelError(
-            f"The tokenizer in {folder} has {n_tokens} tokens, and the model embeds "
-            f"{n_rows}. Expected the tokenizer that the model was trained with. Copy "
-            f"the right tokenizer files."
-        )

@@ -16,8 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from probes.errors import ModelError, NumericsError
+from probes.models.architectures import described_architecture
+from probes.models.capabilities import missing_capability
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.causal_lm.library_forward import padded
+from probes.models.causal_lm.prefix_checks import agree
 
 Tokens = Sequence[int]
 LogProbs = NDArray[np.float32]
@@ -31,7 +34,7 @@ def log_probs_after(
     """Compute next-token log-probabilities after parallel context windows.
 
     Args:
-        model: The loaded model.
+        model: The loaded model; see :func:`require_given_positions`.
         head: Token ids before the windows; all tokens see them.
         windows: Token ids of each window. Each begins right after the head.
         queries: Token ids of each query, which sees the head and all windows. Its
@@ -63,19 +66,64 @@ def log_probs_after(
     return np.asarray(log_probs.numpy(), dtype=np.float32)
 
 
+WINDOW_SETTINGS = ("sliding_window", "window_size", "attention_chunk_size")
+"""Names under which configurations state how many tokens back a layer attends."""
+
+
 def _require_full_attention(model: CausalLM, n_tokens: int) -> None:
     """Refuse sliding attention: the tokens that it hides depend on the windows' order.
 
     Raises:
         ModelError: The model attends to fewer tokens than a prompt has.
     """
-    window = getattr(model.model.config.get_text_config(), "sliding_window", None)
-    if window is not None and window < n_tokens:
+    config = model.model.config.get_text_config()
+    stated = [getattr(config, name, None) for name in WINDOW_SETTINGS]
+    windows = [int(window) for window in stated if window]
+    if windows and min(windows) < n_tokens:
         raise ModelError(
-            f"{type(model.model).__name__} attends to {window} tokens, and parallel "
-            f"windows with a query have {n_tokens}. Expected a model that attends to "
-            f"all. Pass smaller --demos, or leave the variant position_free out."
+            f"{type(model.model).__name__} attends to {min(windows)} tokens, and "
+            f"parallel windows with a query have {n_tokens}. Expected a model that "
+            f"attends to all. Pass smaller --demos, or leave the variant position_free "
+            f"out."
         )
+
+
+def require_given_positions(model: CausalLM) -> None:
+    """Refuse a model that does not go by the positions that it is given.
+
+    Nobody lists all that do, so two windows are asked in both orders.
+
+    Raises:
+        ModelError: The answer depends on the order, or the model takes no cache.
+    """
+    architecture = described_architecture(str(model.model.config.model_type))
+    config = model.model.config.get_text_config()
+    reason = missing_capability("positions", architecture, config)
+    if not reason and not model.shares_prefixes:
+        reason = "it keeps no keys and values that prompts could share"
+    if not reason and not _have_no_order(model):
+        reason = "its answer changed with the order of two windows"
+    if reason:
+        raise ModelError(
+            f"{type(model.model).__name__} cannot read demonstrations without an "
+            f"order: {reason}. Expected a model whose positions can be given. Leave "
+            f"the variant position_free out for this model."
+        )
+
+
+def _have_no_order(model: CausalLM) -> bool:
+    """Say whether two windows give the same answer in both orders."""
+    n_vocab = model.model.get_input_embeddings().weight.shape[0]
+    head, first, second, query = (
+        [(7 * token + 1) % n_vocab for token in part]
+        for part in (range(1), range(1, 2), range(2, 4), range(4, 5))
+    )
+    found = []
+    with torch.inference_mode():
+        for windows in ([first, second], [second, first]):
+            cache = _prefill(model, head, windows)
+            found.append(_answer(model, cache, len(head) + 2, len(head) + 3, [query]))
+    return agree(found[0], found[1], model.model.dtype)
 
 
 def _answer(

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from probes.models.architectures import architecture_of
+from probes.models.architectures import architecture_of, described_architecture
 from probes.models.llama.activation import ACTIVATIONS
 
 ROPE_TYPES = ("default", "linear", "llama3")  # independent of the prompt's length
@@ -44,7 +44,7 @@ class Design:
     def of(cls, model: Any, *, d_head: int) -> Design:
         """Read the design of a model whose heads have d_head numbers."""
         config = model.config.get_text_config()
-        norms = getattr(architecture_of(model), "norms", ())
+        norms = architecture_of(model).norms
         scalar = getattr(config, "query_pre_attn_scalar", None) or d_head
         return cls(
             activation=_activation(config),
@@ -85,8 +85,10 @@ def head_norm_of(projection: str) -> str:
 def is_llama_family(model: Any) -> bool:
     """Check that a model is of the family, on one device, without known variations."""
     config = model.config.get_text_config()
+    described = described_architecture(str(model.config.model_type))
     return (
-        architecture_of(model).is_written_out
+        described is not None
+        and described.is_written_out
         and _activation(config) in ACTIVATIONS
         and all(map(_is_known_rotation, _rope_settings(config)))
         and getattr(config, "attn_logit_softcapping", None) is None

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from probes.models.weights.gradients import GradientReceiver
+from probes.models.weights.gradients import Gradient, GradientReceiver, materialize
 from probes.models.weights.stacks import Weights
+from probes.models.weights.weight_parts import WeightPart
 
 
 class Parametrization(Protocol):
     """Maps the numbers that an optimizer moves to weights of the model.
 
-    ``FullWeights`` moves the weights themselves, ``LoRA`` factors of a change to them.
+    ``FullWeights`` moves the weights themselves, ``WeightParts`` matrices within them,
+    ``LoRA`` factors of a change to matrices.
     """
 
     @property
@@ -59,6 +61,48 @@ class FullWeights:
         """Pass gradients on unchanged."""
         del parameters
         return receive
+
+
+@dataclass(frozen=True)
+class WeightParts:
+    """Moves attention matrices that are parts of weights (a ``Parametrization``).
+
+    Attributes:
+        start: The model's own weights that training changes, by name.
+        parts: The matrices within them.
+    """
+
+    start: Mapping[str, Tensor]
+    parts: Sequence[WeightPart]
+
+    def initial(self) -> Weights:
+        """Give the matrices, shape (1, d_out, d_in)."""
+        return {
+            part.label: part.read(self.start[part.name].detach())[None]
+            for part in self.parts
+        }
+
+    def weights(self, parameters: Weights) -> Weights:
+        """Put the matrices in their places, rounded to the model's precision."""
+        changed: Weights = {}
+        for part in self.parts:
+            moved, p = parameters[part.label], self.start[part.name]
+            whole = changed.get(part.name, p.expand(*moved.shape[:-2], *p.shape))
+            changed[part.name] = part.write(whole, moved.to(p.dtype))
+        return changed
+
+    def chain_rule(
+        self, parameters: Weights, receive: GradientReceiver
+    ) -> GradientReceiver:
+        """Cut each matrix's gradient out of the whole weight's."""
+        del parameters
+
+        def receive_whole(name: str, gradient: Gradient) -> None:
+            for part in self.parts:
+                if part.name == name:
+                    receive(part.label, part.read(materialize(gradient)))
+
+        return receive_whole
 
 
 def widened(dtype: torch.dtype) -> torch.dtype:

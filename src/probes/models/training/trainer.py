@@ -19,13 +19,18 @@ from probes.models.training.label_batches import LabelBatches
 from probes.models.training.layerwise_loss import LayerwiseBackend, weights_in_layers
 from probes.models.training.llama_backend import LlamaBackend
 from probes.models.training.lora import PREFIX, LoRA
-from probes.models.training.parametrization import FullWeights, Parametrization
+from probes.models.training.parametrization import (
+    FullWeights,
+    Parametrization,
+    WeightParts,
+)
 from probes.models.training.run_groups import RunGroups, Runs
 from probes.models.training.settings import TrainingSettings
 from probes.models.training.training_loop import TrainingLoop
 from probes.models.training.training_runs import ReadWeights, TrainedWeights
 from probes.models.weights.parameter_groups import parameters_of
 from probes.models.weights.stacks import Weights
+from probes.models.weights.weight_parts import WeightPart, parts_of
 
 
 class Trainer:
@@ -37,6 +42,7 @@ class Trainer:
         settings: Optimizer and batch size.
         batches: The demonstrations of every set.
         parametrization: The numbers that move.
+        parts: The tensors that move, or the matrices within them.
         backend: Computes gradients.
     """
 
@@ -46,8 +52,10 @@ class Trainer:
         batches: LabelBatches,
         *,
         parametrization: Parametrization,
+        parts: Sequence[WeightPart],
         backend: GradientBackend,
     ) -> None:
+        self.parts = parts
         self.start, self.backend = parametrization.start, backend
         self.loop = TrainingLoop(
             settings=settings,
@@ -101,21 +109,23 @@ class Trainer:
                 read(stack, n, self.loop.checked(stack, one_pass))
 
     def update_norms(self, weights: Weights) -> list[float]:
-        """Measure how far each tensor moved: Euclidean norms, in the tensors' order."""
-        return [
-            float((weights[name].float() - p.detach().float()).norm())
-            for name, p in self.start.items()
-        ]
+        """Measure how far each part moved: Euclidean norms, in the parts' order."""
+        norms = []
+        for part in self.parts:
+            was, now = (w[part.name].detach().float() for w in (self.start, weights))
+            norms.append(float((part.read(now) - part.read(was)).norm()))
+        return norms
 
     def moved_randomly(self, norms: Sequence[float], seed: int) -> Weights:
-        """Move each tensor in a Gaussian direction, as far as its norm says."""
+        """Move each part in a Gaussian direction, as far as its norm says."""
         generator = torch.Generator().manual_seed(seed)
-        moved = {}
-        for (name, p), norm in zip(self.start.items(), norms, strict=True):
-            noise = torch.randn(p.shape, generator=generator)
-            shifted = p.detach().float().cpu() + noise * (norm / noise.norm())
-            moved[name] = shifted.to(p)
-        return moved
+        moved: Weights = {}
+        for part, norm in zip(self.parts, norms, strict=True):
+            whole = moved.get(part.name, self.start[part.name].detach().float().cpu())
+            was = part.read(whole)
+            noise = torch.randn(was.shape, generator=generator)
+            moved[part.name] = part.write(whole, was + noise * (norm / noise.norm()))
+        return {name: w.to(self.start[name]) for name, w in moved.items()}
 
 
 def trainer_for(
@@ -131,15 +141,31 @@ def trainer_for(
     Raises:
         OptionError: The settings name weights that the model does not have.
     """
+    parts = parts_of(model.model, settings.weights)
     start = parameters_of(model.model, settings.weights)
     backend: GradientBackend
     if settings.loss == "layerwise":
         start = weights_in_layers(start)
+        parts = [part for part in parts if part.name in start]
         backend = LayerwiseBackend(model, start, batches.ids[0, :1])
     elif model.fast_path is None:
         backend = AutogradBackend(model, start)
     else:
         backend = LlamaBackend(model.fast_path, start, count_passes=model.count)
-    is_lora = settings.weights.startswith(PREFIX)
-    parametrization = LoRA(start) if is_lora else FullWeights(start)
-    return Trainer(settings, batches, parametrization=parametrization, backend=backend)
+    return Trainer(
+        settings,
+        batches,
+        parametrization=_parametrization(settings, start, parts),
+        parts=parts,
+        backend=backend,
+    )
+
+
+def _parametrization(
+    settings: TrainingSettings, start: Weights, parts: Sequence[WeightPart]
+) -> Parametrization:
+    if settings.weights.startswith(PREFIX):
+        return LoRA(start, parts)
+    if any(part.rows is not None for part in parts):
+        return WeightParts(start, parts)
+    return FullWeights(start)

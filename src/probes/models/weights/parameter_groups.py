@@ -7,11 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from probes.errors import OptionError
-from probes.models.architectures import (
-    ATTENTION_MATRICES,
-    PARAMETER_ROLES,
-    architecture_of,
-)
+from probes.models.architecture_description import PARAMETER_ROLES
+from probes.models.architectures import architecture_of
 
 LAYER_NUMBER = re.compile(r"\.(\d+)\.")
 """The first number in a parameter's name is its layer's, in every architecture."""
@@ -26,8 +23,12 @@ def parameters_of(model: Any, weights: str) -> dict[str, Any]:
             lora (the four matrices of self-attention); a layer number, "first",
             "middle", "deep" (three quarters up), "last", or "all".
 
+    Returns:
+        Whole parameters; ``weight_parts`` says which of their rows are meant.
+
     Raises:
         OptionError: The name is none of these, or the architecture has no such weights.
+        ModelError: The architecture is not described.
     """
     named = dict(model.named_parameters())
     if weights == "all":
@@ -45,8 +46,9 @@ def parameters_of(model: Any, weights: str) -> dict[str, Any]:
         and architecture.selects(role, name)
     }
     if not selected:
-        fused = architecture.fused if role in (*ATTENTION_MATRICES, "lora") else None
-        raise _no_such_weights(weights, n_layers, places=places, fused=fused)
+        raise _no_such_weights(
+            weights, n_layers, places=places, lacks=architecture.lacks(role)
+        )
     return selected
 
 
@@ -73,12 +75,12 @@ def trained_share(weights: str, n_layers: int) -> float:
 
 
 def _no_such_weights(
-    weights: str, n_layers: int, *, places: Iterable[str], fused: str | None
+    weights: str, n_layers: int, *, places: Iterable[str], lacks: str
 ) -> OptionError:
-    matrix = f" whose W_Q, W_K and W_V are one matrix, {fused}" if fused else ""
+    reason = f": {lacks}" if lacks else ""
     return OptionError(
         f"The sub-model {weights!r} names no weights of a model with {n_layers} "
-        f"layers{matrix}. Expected 'all' or ROLE@LAYER with a role of "
+        f"layers{reason}. Expected 'all' or ROLE@LAYER with a role of "
         f"{', '.join(PARAMETER_ROLES)} and a layer of {', '.join(places)}, all, or "
         f"0…{n_layers - 1}. Correct weights=."
     )

@@ -1,0 +1,1 @@
+"""Tests of every architecture: a zoo of small random models, built at test time."""
