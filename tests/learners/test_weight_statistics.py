@@ -142,11 +142,6 @@ def test_products_are_what_attention_computes(kind: str) -> None:
     torch.testing.assert_close(layer[4] @ y, torch.stack(shares))
 
 
-def test_fused_matrices_are_refused_in_words() -> None:
-    with pytest.raises(OptionError, match="names no weights"):
-        list(m.attention_matrices(CausalLM(tiny("neox"), None)))
-
-
 def regression(learner: Any, name: str) -> Request:
     return Request(
         learner=learner,

@@ -16,7 +16,7 @@ from probes.data.prompt_encoding import EncodedPrompts
 from probes.data.tokenization import verbalize
 from probes.engine.observer import Observer
 from probes.engine.store import Store
-from probes.errors import ModelError, ShapeError
+from probes.errors import ShapeError
 from probes.learners import (
     Activations,
     Base,
@@ -284,12 +284,6 @@ def test_the_outputs_are_what_enters_the_residual_stream() -> None:
         lm.model(torch.tensor([prompt]))
     wanted = residual[0] - embedded[0, -1]
     torch.testing.assert_close(found.outputs[0].double(), wanted, atol=1e-6, rtol=0)
-
-
-def test_an_architecture_without_the_interface_is_refused() -> None:
-    recorder = AttentionRecorder(CausalLM(tiny("gptj"), None))
-    with recorder, pytest.raises(ModelError, match="attention interface"):
-        recorder.read(prompts([3], 2))
 
 
 def scene_of(observer: Observer, learner: Any, **changes: Any) -> LearnerContext:

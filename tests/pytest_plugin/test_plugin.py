@@ -197,7 +197,9 @@ def test_a_bad_option_is_refused_in_one_sentence(
 def test_one_bad_cell_leaves_the_others_their_results(tmp_path: Path) -> None:
     rows = tmp_path / "long.jsonl"
     word = "very long indeed " * 400
-    lines = [{"text": word, "label": "bad" if i % 2 else "good"} for i in range(60)]
+    lines = [
+        {"text": f"{i} {word}", "label": "bad" if i % 2 else "good"} for i in range(60)
+    ]
     rows.write_text("".join(json.dumps(line) + "\n" for line in lines))
     found = run(
         tmp_path,
