@@ -48,9 +48,8 @@ class ActivationsOfWeights:
     def observation(
         self, of_sets: Sequence[Arrays], chosen: Mapping[str, Any]
     ) -> Observation:
-        """Pad and stack what was recorded of all sets."""
-        del chosen
-        return Observation(arrays=_stacked(of_sets))
+        """Pad and stack what was recorded of all sets, and keep how GD was chosen."""
+        return Observation(arrays=_stacked(of_sets), facts=dict(chosen))
 
 
 def _in_context(

@@ -30,7 +30,10 @@ class Criterion(Protocol):
 
     @property
     def resolution(self) -> float:
-        """The largest difference of means that does not matter."""
+        """The largest difference of means that does not matter.
+
+        It is a share of the mean before training.
+        """
 
     @property
     def is_gap(self) -> bool:

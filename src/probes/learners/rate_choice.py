@@ -138,7 +138,7 @@ def _choose(
     search = RateSearch(
         walk=walk,
         start=walks.starts[column],
-        resolution=walks.criteria[column].resolution,
+        resolution=walks.criteria[column].resolution * walks.starts[column],
         limits=limits,
         curves={step_of(rate): walk(rate, limits.fewest) for rate in walks.rates},
     )

@@ -38,7 +38,8 @@ SIMILARITIES: Mapping[str, Compare] = {
 DISTANCES: Mapping[str, Compare] = {"label_total_variation": label_total_variation}
 """Measures that are 0 where two learners answer alike."""
 RESOLUTION = 0.005
-"""A twentieth of the tenth that claims of likeness leave open."""
+"""A twentieth of the tenth of the way that claims of likeness leave open. The way leads
+from the model before training to ICL."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,7 @@ class Nearest:
 
     Attributes:
         measure: One of ``SIMILARITIES`` or ``DISTANCES``.
-        resolution: The largest difference that does not matter.
+        resolution: The largest difference that does not matter, as a share of the way.
     """
 
     measure: str
@@ -88,7 +89,7 @@ class Equal:
         quantity: "accuracy" among the labels; "loss", the right label's cross-entropy
             over the whole vocabulary in nats; or "change", the total variation between
             the answer and the base model's.
-        resolution: The largest difference that does not matter.
+        resolution: The largest difference that does not matter, as a share of the way.
     """
 
     quantity: Literal["accuracy", "loss", "change"]
