@@ -7,12 +7,13 @@ the query inputs, so that sets and queries are crossed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import partial
 
 import numpy as np
 
 from probes.cards import LinearTasks
+from probes.data.shown_subsets import Places
 from probes.hashing import seed_of
 from probes.measurement import Array
 
@@ -36,14 +37,36 @@ class RegressionTask:
     queries: Array
     answers: Array
 
+    def orders(self, seed: int | None) -> Places:
+        """Draw an order of each set's demonstrations; None keeps the order drawn.
+
+        Returns:
+            Places of demonstrations, shape (n_sets, n_demonstrations).
+        """
+        if seed is None:
+            return np.broadcast_to(np.arange(self.y.shape[1]), self.y.shape)
+        rng = np.random.default_rng(seed)
+        return np.argsort(rng.random(self.y.shape), axis=1)
+
     def reordered(self, seed: int) -> RegressionTask:
         """Shuffle the demonstrations of each set by a seeded permutation."""
-        rng = np.random.default_rng(seed)
-        orders = np.argsort(rng.random(self.y.shape), axis=1)  # (n_sets, n_demos)
-        return replace(
-            self,
-            x=np.take_along_axis(self.x, orders[..., None], axis=1),
-            y=np.take_along_axis(self.y, orders, axis=1),
+        return self.showing(self.orders(seed)[:, None])
+
+    def showing(self, places: Places) -> RegressionTask:
+        """Make several sets of each set, with some of its demonstrations.
+
+        Args:
+            places: See ``shown_subsets.places_shown``; shape (n_sets, n_made, n_shown).
+        """
+        n_sets, n_made, n_shown = places.shape
+        chosen = places.reshape(n_sets, n_made * n_shown)
+        x = np.take_along_axis(self.x, chosen[..., None], axis=1)
+        y = np.take_along_axis(self.y, chosen, axis=1)
+        return RegressionTask(
+            x=x.reshape(n_sets * n_made, n_shown, self.x.shape[2]),
+            y=y.reshape(n_sets * n_made, n_shown),
+            queries=np.repeat(self.queries, n_made, axis=0),
+            answers=np.repeat(self.answers, n_made, axis=0),
         )
 
 

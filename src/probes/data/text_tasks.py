@@ -24,6 +24,7 @@ from probes.data.changed_labels import (
 )
 from probes.data.labelled_rows import LabelledRows
 from probes.data.row_pools import RowPool, groups_of
+from probes.data.shown_subsets import Places
 from probes.data.template import Description, Row
 from probes.data.unrelated_text import Wording, with_unrelated_words, words_of
 from probes.errors import DataError
@@ -79,14 +80,36 @@ class TextTask:
         """Whether the answers are open words rather than a closed set of labels."""
         return self.description.is_open
 
+    def orders(self, seed: int | None) -> Places:
+        """Draw an order of each set's demonstrations; None keeps the order drawn.
+
+        Returns:
+            Places of demonstrations, shape (n_sets, n_demonstrations).
+        """
+        sizes = [len(examples) for examples in self.demonstrations]
+        if seed is None:
+            return np.array([np.arange(n) for n in sizes])
+        rng = np.random.default_rng(seed)
+        return np.array([rng.permutation(n) for n in sizes])
+
     def reordered(self, seed: int) -> TextTask:
         """Shuffle the demonstrations of each set by a seeded permutation."""
-        rng = np.random.default_rng(seed)
-        shuffled = tuple(
-            tuple(examples[i] for i in rng.permutation(len(examples)))
-            for examples in self.demonstrations
+        return self.showing(self.orders(seed)[:, None])
+
+    def showing(self, places: Places) -> TextTask:
+        """Make several sets of each set, with some of its demonstrations.
+
+        Args:
+            places: See ``shown_subsets.places_shown``; shape (n_sets, n_made, n_shown).
+        """
+        shown = tuple(
+            tuple(examples[place] for place in made)
+            for examples, of_set in zip(self.demonstrations, places, strict=True)
+            for made in of_set
         )
-        return replace(self, demonstrations=shuffled)
+        n_made = places.shape[1]
+        asked = tuple(queries for queries in self.queries for _ in range(n_made))
+        return replace(self, demonstrations=shown, queries=asked)
 
     def alone(self, example: Example) -> str:
         """Write the prompt of a query without demonstrations."""

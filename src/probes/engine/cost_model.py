@@ -18,6 +18,7 @@ from typing import Any
 from probes.cards import Checkpoint, DatasetCard, ModelCard
 from probes.cell import Settings
 from probes.data.datasets import read_rows
+from probes.data.shown_subsets import number_shown, sets_of_each
 from probes.data.text_tasks import draw_text
 from probes.errors import ProbesError
 from probes.models.files.fingerprint import local_folder
@@ -221,8 +222,22 @@ def _model_and_sizes(request: Request) -> tuple[ModelSize, PromptSizes] | None:
         return None
     if request.queries == "calibration":
         sizes = replace(sizes, n_queries=sizes.n_calibration)
+    sizes = _in_view(sizes, request)
     size = ModelSize.of(total, _config_of(request.model))
     return size, replace(sizes, n_layers=size.n_layers)
+
+
+def _in_view(sizes: PromptSizes, request: Request) -> PromptSizes:
+    """Count only the demonstrations that are shown, in every set that is made."""
+    n_shown = number_shown(request.shown, sizes.n_demonstrations)
+    return replace(
+        sizes,
+        n_sets=sizes.n_sets * sets_of_each(request.shown, sizes.n_demonstrations),
+        n_demonstrations=n_shown,
+        demonstration_tokens=sizes.demonstration_tokens
+        * n_shown
+        / sizes.n_demonstrations,
+    )
 
 
 @lru_cache(maxsize=256)

@@ -169,7 +169,7 @@ class Observer:
             **times,
             "kind": request.kind,  # plans estimate times from it
             "request": description_of(request),  # listings show it
-            "n_sets": request.settings.n_sets,
+            "n_sets": request.n_sets,
             **self._speed(request, answer),
         }
         observation = replace(answer, key=request.key, facts=facts)
@@ -210,6 +210,7 @@ def description_of(request: Request) -> dict[str, str | int]:
         "labels": "" if request.labels == "gold" else request.labels,
         "wording": "" if request.wording == "own" else request.wording,
         "queries": "" if request.queries == "verdict" else request.queries,
+        "shown": "" if request.shown == "all" else request.shown,
     }
     return {
         "learner": " ".join([type(learner).__name__, *words]),

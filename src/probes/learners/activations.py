@@ -124,4 +124,4 @@ class Activations:
             facts = context.observe(self.of).facts
             yield from learner.trained_weights(context, facts)
         else:
-            yield from ({} for _ in range(context.request.settings.n_sets))
+            yield from ({} for _ in range(context.request.n_sets))

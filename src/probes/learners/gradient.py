@@ -190,7 +190,7 @@ class GradientLearner:
         """
         prompts = context.prompts()
         training = self.prepare(context, prompts, prompts.task.demonstrations)
-        trials = trials_of(context, (facts["rate"],), context.request.settings.n_sets)
+        trials = trials_of(context, (facts["rate"],), context.request.n_sets)
         for group in training.groups(trials):
             trained = training.run(group, facts["passes"])
             trained.require_usable()

@@ -87,7 +87,7 @@ class LinearLearner:
         declared = context.request.model.settings_for(self.algorithm)
         if declared is not None and steps == context.request.model.n_layers:
             return declared
-        request = replace(context.request, queries="calibration", order=0)
+        request = replace(context.request, queries="calibration", order=0, shown="all")
         if self.fitted_on is not None:
             dataset = replace(request.dataset, rows=self.fitted_on)
             request = replace(request, dataset=dataset)

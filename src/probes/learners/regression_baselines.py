@@ -126,6 +126,6 @@ def neighbours(task: RegressionTask) -> Array:
 
 def calibration(context: LearnerContext) -> tuple[RegressionTask, Array]:
     """Draw calibration tasks, which no verdict sees, and ask ICL to answer them."""
-    request = replace(context.request, queries="calibration", order=0)
+    request = replace(context.request, queries="calibration", order=0, shown="all")
     icl = context.answer(replace(request, learner=InContext()))
     return request.regression_task(), icl.predictions

@@ -119,7 +119,7 @@ def _walk(training: Trainer, rate: float, readings: Sequence[_Reading]) -> None:
                 if reading.passes == passes:
                     reading.read(trained, [run.index for run in runs])
 
-    n_sets = context.request.settings.n_sets
+    n_sets = context.request.n_sets
     for group in training.groups(trials_of(context, (rate,), n_sets)):
         context.report(f"set {group[0].index + 1} of {n_sets}, {places[-1]} passes")
         training.walk(group, places, read)

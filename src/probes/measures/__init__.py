@@ -4,6 +4,11 @@ Only ``step_matching`` compares many at once; it returns a table of distances.
 """
 
 from probes.measures.coverage import corrected, coverage, coverage_elsewhere
+from probes.measures.demonstration_effects import (
+    additivity_gap,
+    influence_rank_correlation,
+    influence_slope,
+)
 from probes.measures.distributions import (
     distance_reduction,
     jensen_shannon,
@@ -68,6 +73,7 @@ __all__ = [
     "accuracy_over_numbers",
     "activation_cosine",
     "activation_norm_ratio",
+    "additivity_gap",
     "answer_order_sensitivity",
     "attention_change_cosine",
     "attention_cosine",
@@ -85,6 +91,8 @@ __all__ = [
     "gaussian_sparsity",
     "gold_probability",
     "hoyer",
+    "influence_rank_correlation",
+    "influence_slope",
     "jensen_shannon",
     "label_accuracy",
     "label_jensen_shannon",

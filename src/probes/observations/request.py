@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass, fields, is_dataclass, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from probes.cards import DatasetCard, LinearTasks, ModelCard
 from probes.cell import Cell, Settings
@@ -14,6 +14,7 @@ from probes.data.datasets import read_rows
 from probes.data.labelled_rows import LabelledRows
 from probes.data.prompt_encoding import EncodedPrompts
 from probes.data.regression_tasks import RegressionTask, draw_nested_tasks, draw_tasks
+from probes.data.shown_subsets import Shown, places_shown, sets_of_each
 from probes.data.text_tasks import Queries, TextTask, draw_text
 from probes.data.tokenization import without_long_rows
 from probes.data.unrelated_text import Wording
@@ -21,6 +22,8 @@ from probes.hashing import canonical, digest_of_json, seed_of
 from probes.models.loaders import loader_path
 from probes.observations.observation import Observation
 from probes.source_code import code_digest
+
+AnyTask = TypeVar("AnyTask", RegressionTask, TextTask)
 
 
 class Learner(Protocol):
@@ -57,6 +60,8 @@ class Request:
         labels: The demonstrations' labels (see ``changed_labels``).
         wording: The demonstrations' words (see ``unrelated_text``).
         queries: "calibration" asks queries that no verdict sees.
+        shown: Which demonstrations of each set the learner sees (see
+            ``shown_subsets``); a view of single ones makes several sets of each set.
     """
 
     learner: Learner
@@ -69,6 +74,7 @@ class Request:
     labels: Labels = "gold"
     wording: Wording = "own"
     queries: Queries = "verdict"
+    shown: Shown = "all"
 
     def __post_init__(self) -> None:
         if getattr(self.learner, "has_no_order", False):
@@ -112,14 +118,23 @@ class Request:
             "n_demonstrations": self.n_demonstrations,
             "settings": sizes,
             "view": [self.order, self.draw, self.labels, self.wording, self.queries],
+            "shown": self.shown,
         }
         return digest_of_json(described)
+
+    @property
+    def n_sets(self) -> int:
+        """How many sets the learner answers after, in the cell's own sizes."""
+        made = sets_of_each(self.shown, self.n_demonstrations)
+        return self.settings.n_sets * made
 
     @property
     def kind(self) -> str:
         """Names requests that take about the same time: learner, model, prompts."""
         learner = " ".join(_words_of(self.learner))
         sizes = (self.n_demonstrations, self.settings.n_queries)
+        if self.shown != "all":
+            learner += f" {self.shown}"
         return "|".join(map(str, (learner, self.model.name, self.dataset.name, *sizes)))
 
     def of_choice(self, choice: Learner) -> Request:
@@ -137,6 +152,7 @@ class Request:
             draw=0,
             labels="gold",
             wording="own",
+            shown="all",
         )
 
     def regression_task(self) -> RegressionTask:
@@ -152,7 +168,7 @@ class Request:
             n_queries=s.n_queries,
             seed=seed_of(s.seed, self.draw, self.queries),
         )
-        return task if self.order == 0 else task.reordered(seed_of(s.seed, self.order))
+        return self._in_view(task)
 
     def text_task(self, select: Callable[[LabelledRows], LabelledRows]) -> TextTask:
         """Choose the rows of a text request.
@@ -172,9 +188,14 @@ class Request:
             wording=self.wording,
             queries=self.queries,
         )
-        if self.order == 0:
+        return self._in_view(task)
+
+    def _in_view(self, task: AnyTask) -> AnyTask:
+        """Order the demonstrations, and leave out those that are not shown."""
+        if self.order == 0 and self.shown == "all":
             return task
-        return task.reordered(seed_of(self.settings.seed, self.order))
+        seed = seed_of(self.settings.seed, self.order) if self.order else None
+        return task.showing(places_shown(task.orders(seed), self.shown))
 
 
 @dataclass(frozen=True, kw_only=True)

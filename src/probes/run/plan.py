@@ -97,7 +97,7 @@ class Estimator:
     def stored_seconds(self, request: Request) -> float | None:
         """Estimate a time from the store; None where nothing similar is stored."""
         each = self.known.get(request.kind)
-        return None if each is None else each * request.settings.n_sets
+        return None if each is None else each * request.n_sets
 
     def seconds(
         self, request: Request, speed: MachineSpeed, *, n_workers: int = 1

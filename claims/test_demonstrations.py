@@ -1,0 +1,236 @@
+"""Does each demonstration act on ICL as it acts on GD? (Single demonstrations.)"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from probes.claims import claim
+from probes.measures import (
+    additivity_gap,
+    influence_rank_correlation,
+    influence_slope,
+)
+from probes.observations.observation import Observation
+from probes.verdicts.judge import Judge
+from probes.verdicts.thresholds import TENTH
+
+Pair = tuple[Observation, Observation]
+Asked = Mapping[str, Observation]
+KINDS = ("inner_product", "leave_one_out")
+
+of_several = partial(claim, needs_icl=True, least_demonstrations=2)
+on_text = partial(of_several, on="text", nearest_in="label_total_variation")
+in_regression = partial(of_several, on="regression")
+
+# A tenth of what all demonstrations do, as in claims of similarity.
+ADDED = TENTH
+# A tenth of what one pass of SGD shows: at its typical rate each later step keeps 1 − 1/d
+# of an effect, so for d = N = 10 the last counts 1, the first .9⁹ = .39, the mean .65.
+RISE = TENTH
+
+
+@on_text()
+def test_demonstrations_add_up(
+    icl_demonstrations: Asked,
+    gd_demonstrations: Asked,
+    untrained_demonstrations: list[Mapping[str, Asked]],
+    judge: Judge,
+) -> None:
+    """The effects of single demonstrations add up in ICL as nearly as they do in GD.
+
+    Source:
+        one step of GD is a sum over demonstrations; Zhang et al. 2024, arXiv:2401.06469
+        (Batch-ICL), average one-shot updates
+
+    Measured:
+        ‖Δ_N − aΣΔ_i‖ over the size of Δ_N, the change of the answer's probabilities by
+        all N demonstrations, Δ_i by one alone, a fitted on other sets; ICL − GD
+
+    Reported:
+        the average of one-shot updates does as well as most orders; the gap was not
+        measured
+
+    Controls:
+        one linear step, which is 0; eight steps, which are not
+    """
+    ours, theirs = (
+        additivity_gap(**asked) for asked in (icl_demonstrations, gd_demonstrations)
+    )
+    judge.record(ICL=ours, GD=theirs)
+    bare = [
+        additivity_gap(**arms["icl"]).minus(additivity_gap(**arms["gd"]))
+        for arms in untrained_demonstrations
+    ]
+    judge.control(ours.minus(theirs), bare, better="nearer 0")
+    judge.agrees(ours.minus(theirs), margin=ADDED)
+
+
+@in_regression()
+def test_demonstrations_add_up_in_regression(
+    icl_demonstrations: Asked,
+    gd_demonstrations: Asked,
+    untrained_demonstrations: list[Mapping[str, Asked]],
+    judge: Judge,
+) -> None:
+    """On regression, single demonstrations add up in ICL as nearly as they do in GD.
+
+    Source:
+        one step of GD is a sum over demonstrations; Zhang et al. 2024, arXiv:2401.06469
+        (Batch-ICL)
+
+    Measured:
+        |Δ_N − aΣΔ_i| over the size of Δ_N, the prediction after all N demonstrations
+        less that after none, Δ_i after one alone, a fitted on other sets; ICL − GD
+
+    Reported:
+        not measured
+
+    Controls:
+        one linear step, which is 0; eight steps, which are not; one layer of linear
+        attention, which adds up whatever its weights are; Newton constructions
+    """
+    ours, theirs = (
+        additivity_gap(**asked) for asked in (icl_demonstrations, gd_demonstrations)
+    )
+    judge.record(ICL=ours, GD=theirs)
+    bare = [
+        additivity_gap(**arms["icl"]).minus(additivity_gap(**arms["gd"]))
+        for arms in untrained_demonstrations
+    ]
+    judge.control(ours.minus(theirs), bare, better="nearer 0")
+    judge.agrees(ours.minus(theirs), margin=ADDED)
+
+
+@on_text()
+def test_all_demonstrations_count_alike(
+    icl_influence: Pair,
+    gd_influence: Pair,
+    untrained_influence: list[tuple[Pair, Pair]],
+    judge: Judge,
+) -> None:
+    """ICL weighs demonstrations alike wherever they stand, as full-batch GD does.
+
+    Source:
+        Kossen et al. 2024, arXiv:2307.12375, Figure 6 (what stands near the query
+        counts more)
+
+    Measured:
+        influence of the last place less that of the first, by a line through ½Σ|Δp| of
+        leaving out each one, over the mean influence; ICL − GD
+
+    Reported:
+        later demonstrations count more; not as a slope
+
+    Controls:
+        one pass of SGD, which forgets
+    """
+    ours, theirs = influence_slope(icl_influence), influence_slope(gd_influence)
+    judge.record(ICL=ours, GD=theirs)
+    bare = [
+        influence_slope(icl).minus(influence_slope(gd))
+        for icl, gd in untrained_influence
+    ]
+    judge.control(ours.minus(theirs), bare, better="nearer 0")
+    judge.agrees(ours.minus(theirs), margin=RISE)
+
+
+@in_regression()
+def test_all_demonstrations_count_alike_in_regression(
+    icl_influence: Pair,
+    gd_influence: Pair,
+    untrained_influence: list[tuple[Pair, Pair]],
+    judge: Judge,
+) -> None:
+    """On regression, ICL weighs demonstrations alike, as full-batch GD does.
+
+    Source:
+        Kossen et al. 2024, arXiv:2307.12375, Figure 6, asked of language models
+
+    Measured:
+        influence of the last place less that of the first, by a line through |Δŷ| of
+        leaving out each one, over the mean influence; ICL − GD
+
+    Reported:
+        not measured
+
+    Controls:
+        one pass of SGD, which forgets
+    """
+    ours, theirs = influence_slope(icl_influence), influence_slope(gd_influence)
+    judge.record(ICL=ours, GD=theirs)
+    bare = [
+        influence_slope(icl).minus(influence_slope(gd))
+        for icl, gd in untrained_influence
+    ]
+    judge.control(ours.minus(theirs), bare, better="nearer 0")
+    judge.agrees(ours.minus(theirs), margin=RISE)
+
+
+@on_text(variants=KINDS)
+def test_same_demonstration_influence(
+    icl_influence: Pair,
+    gradient_influence: Pair,
+    icl_influence_reordered: Pair,
+    influence_arms: dict[str, tuple[Pair, Pair]],
+    judge: Judge,
+) -> None:
+    """The demonstrations that move ICL's answers are those that move GD's.
+
+    Source:
+        arXiv:2407.12259 and Zhou et al. 2024, arXiv:2405.14899 (DETAIL): the strongest
+        evidence for GD in print
+
+    Measured:
+        Spearman's ρ over demonstrations, of the effects on the right answer: leaving
+        one out in context; one small step on it alone, or leaving it out of GD
+
+    Reported:
+        well correlated in domain, weaker outside
+
+    Controls:
+        GD's influences on another query; an unrelated learner, which is near 0
+    """
+    judge.reaches_ceiling(
+        influence_rank_correlation(icl_influence, gradient_influence),
+        floors={
+            arm: influence_rank_correlation(*pairs)
+            for arm, pairs in influence_arms.items()
+        },
+        ceiling=influence_rank_correlation(icl_influence, icl_influence_reordered),
+        margin=TENTH,
+    )
+
+
+@in_regression(variants=KINDS)
+def test_same_demonstration_influence_in_regression(
+    icl_influence: Pair,
+    gradient_influence: Pair,
+    icl_influence_reordered: Pair,
+    influence_arms: dict[str, tuple[Pair, Pair]],
+    judge: Judge,
+) -> None:
+    """On regression, the demonstrations that move ICL's predictions move GD's.
+
+    Source:
+        Zhou et al. 2024, arXiv:2405.14899 (DETAIL), asked of language models
+
+    Measured:
+        Spearman's ρ over demonstrations, of the effects on the prediction: leaving one
+        out in context; one small step on it alone, or leaving it out of GD
+
+    Reported:
+        well correlated in domain, weaker outside, on language models
+
+    Controls:
+        GD's influences on another query; constructions of other algorithms
+    """
+    judge.reaches_ceiling(
+        influence_rank_correlation(icl_influence, gradient_influence),
+        floors={
+            arm: influence_rank_correlation(*pairs)
+            for arm, pairs in influence_arms.items()
+        },
+        ceiling=influence_rank_correlation(icl_influence, icl_influence_reordered),
+        margin=TENTH,
+    )
