@@ -99,6 +99,33 @@ SAME: tuple[tuple[tuple[str, ...], str, str], ...] = (
         RANKED,
     ),
     (
+        ("additivity_gap",),
+        "effects((alone, before)).sum(axis=1)  →  "
+        "effects((alone, before)).mean(axis=1)",
+        "the scale of the sum is fitted",
+    ),
+    (
+        ("influence_slope",),
+        "np.abs(changes).sum(axis=-1)  →  np.abs(changes).mean(axis=-1)",
+        "the unit is the mean influence",
+    ),
+    (("influence_rank_correlation",), "ours ↔ theirs", SYMMETRIC),
+    (
+        ("influence_rank_correlation",),
+        "np.exp(observation.outcome_log_probs)  →  observation.outcome_log_probs",
+        "a logarithm leaves the ranking",
+    ),
+    (
+        ("influence_rank_correlation",),
+        "np.sign(differences).sum(axis=2) / 2  →  np.sign(differences).sum(axis=2)",
+        SCALED,
+    ),
+    (
+        ("influence_rank_correlation",),
+        "np.sign(differences).sum(axis=2)  →  np.sign(differences).mean(axis=2)",
+        SCALED,
+    ),
+    (
         ("step_matching",),
         "of_sets[:, :, None] * of_queries[:, None, :] / (n_sets * n_queries)  →  "
         "of_sets[:, :, None] * of_queries[:, None, :]",

@@ -97,6 +97,29 @@ def fitted(*predictions: float) -> Observation:
     )
 
 
+def guessed(*sets: object) -> Observation:
+    """Predict the answers to the queries of several sets."""
+    return Observation(arrays={"predictions": np.array(sets, float)})
+
+
+ALL, ALONE, NONE = (
+    guessed((4, 5), (2, 1)),  # changes by (3, 4) and (1, 0)
+    guessed((1, 2), (2, 3), (4, 1), (0, 0)),  # sums of changes (1, 3) and (2, −1)
+    guessed((1, 1), (1, 1)),
+)
+LEFT = guessed((11,), (8,), (16,))  # leaving out one of three: by −1, 2 and −6
+THREE = (0, 1, 2)
+FULL = spread([[(0.5, 0.3, 0.2)]], [[1]], labels=THREE)
+BARE = spread([[(0.4, 0.4, 0.2)]], [[1]], labels=THREE)
+LESS = spread(  # by (.1, .1, −.2), (0, −.1, .1) and (−.3, .2, .1)
+    [[(0.4, 0.2, 0.4)], [(0.5, 0.4, 0.1)], [(0.8, 0.1, 0.1)]], [[1]] * 3, labels=THREE
+)
+ONES = spread(  # by (.1, 0, −.1) from BARE, and not at all
+    [[(0.5, 0.4, 0.1)], [(0.4, 0.4, 0.2)]], [[1]] * 2, labels=THREE
+)
+WITHOUT = (guessed((10,)), LEFT)  # ranks 2, 3, 1
+BY_ITSELF = (guessed((1,), (5,), (1,)), guessed((0.5,)))  # ranks 1½, 3, 1½
+
 ORDERS = [
     spread([[first], [(0.3, 0.3, 0.4)]], labels=(0, 1))
     for first in ((0.5, 0.3, 0.2), (0.6, 0.3, 0.1), (0.7, 0.1, 0.2))
@@ -247,6 +270,26 @@ KNOWN: dict[str, Answer] = {
     "change_agreement": (
         lambda m: [m(*CHANGES), m(*CHANGES[::-1]), m(CHANGES[0], CHANGES[1][::-1])],
         [2 / 3, 0, 2 / 3, 0, -2 / 3, 0],
+    ),
+    # |Δ − aΣ| over √6.5 with a = 2/5 of the second set for the first, 15/10 for the
+    # second; of a single set a = 1/2, so (.05, −.1, .05) over √.02
+    "additivity_gap": (
+        lambda m: [m(ALL, ALONE, NONE), m(FULL, ONES, BARE)],
+        [*(v / math.sqrt(6.5) for v in (2.6, 2.8, 2, 1.5)), math.sqrt(3) / 2],
+    ),
+    # influences 1, 2, 6 and .4, .2, .6: ends that differ by 5 and .2, means 3 and .4
+    "influence_slope": (
+        lambda m: [m(WITHOUT), m((FULL, LESS))],
+        [5 / 3, 0, 1 / 2, 0],
+    ),
+    # centred ranks (0, 1, −1) with (−½, 1, −½), and with (0, −1, 1); and with none
+    "influence_rank_correlation": (
+        lambda m: [
+            m(WITHOUT, BY_ITSELF),
+            m((FULL, LESS), WITHOUT),
+            m(WITHOUT, (guessed((1,), (1,), (1,)), guessed((0,)))),
+        ],
+        [math.sqrt(3) / 2, 0, -1, 0, 0, 0],
     ),
     # the worst of 1/10 and 3/2; a layer without an effect has no error
     "patch_error": (

@@ -7,7 +7,7 @@ the query inputs, so that sets and queries are crossed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 
 import numpy as np
@@ -68,6 +68,14 @@ class RegressionTask:
             queries=np.repeat(self.queries, n_made, axis=0),
             answers=np.repeat(self.answers, n_made, axis=0),
         )
+
+    def relabelled(self, places: Places) -> RegressionTask:
+        """Give some demonstrations the opposite answer.
+
+        Args:
+            places: True where the answer changes, shape (n_sets, n_demonstrations).
+        """
+        return replace(self, y=np.where(places, -self.y, self.y))
 
 
 def draw_tasks(

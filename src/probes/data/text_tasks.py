@@ -111,6 +111,33 @@ class TextTask:
         asked = tuple(queries for queries in self.queries for _ in range(n_made))
         return replace(self, demonstrations=shown, queries=asked)
 
+    def relabelled(self, places: Places) -> TextTask:
+        """Give some demonstrations the label that follows their own, in a circle.
+
+        Args:
+            places: True where the label changes, shape (n_sets, n_demonstrations).
+
+        Raises:
+            DataError: A label is to change, but the answers are open.
+        """
+        if self.is_open and places.any():
+            raise DataError(
+                "Labels of single demonstrations were to be changed, but the answers "
+                "are open. Expected a closed set of labels, in which one follows the "
+                "other. Use a dataset with labels."
+            )
+        pairs = zip(self.demonstrations, places, strict=True)
+        changed = tuple(
+            tuple(map(self._with_next_label, examples, at)) for examples, at in pairs
+        )
+        return replace(self, demonstrations=changed)
+
+    def _with_next_label(self, example: Example, is_changed: bool) -> Example:
+        if not is_changed:
+            return example
+        label = (example.label + 1) % len(self.answers)
+        return replace(example, label=label, answer=self.answers[label])
+
     def alone(self, example: Example) -> str:
         """Write the prompt of a query without demonstrations."""
         return self.description.instruction + example.ask

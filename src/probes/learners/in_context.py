@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from probes.data.regression_tasks import RegressionTask
 from probes.data.text_tasks import places_of
-from probes.learners.whole_answers import Answers, ask_whole, stacked
+from probes.learners.whole_answers import Answers, ask_whole, concatenated, stacked
 from probes.observations.learner_cost import LearnerCost, PromptSizes, TokenCount
 from probes.observations.observation import Observation
 from probes.observations.truncation import truncated
@@ -175,18 +176,27 @@ def ask_stack(
         Arrays with the leading axes (len(sets), n_queries).
     """
     queries = [prompts.task.queries[index] for index in sets]
-    if all(of_set == queries[0] for of_set in queries):
-        return ask_whole(
-            prompts,
-            queries[0],
-            prompts.alone(queries[0]),
-            partial(model.log_probs_of_stack, weights),
-        )
     answered = []
-    for place, of_set in enumerate(queries):
-        with model.tuned({name: w[place] for name, w in weights.items()}):
-            answered.append(ask_set(model, prompts, of_set))
-    return stacked(answered)
+    for asked, places in groupby(range(len(sets)), key=lambda place: queries[place]):
+        members = list(places)
+        own = {name: w[members[0] : members[-1] + 1] for name, w in weights.items()}
+        answered.append(_ask_alike(model, prompts, own, asked, len(members)))
+    return concatenated(answered)
+
+
+def _ask_alike(
+    model: CausalLM,
+    prompts: EncodedPrompts,
+    weights: Mapping[str, Any],
+    queries: Sequence[Example],
+    n: int,
+) -> Answers:
+    """Ask the same queries with each of n members of a stack of weights."""
+    if n > 1:
+        ask = partial(model.log_probs_of_stack, weights)
+        return ask_whole(prompts, queries, prompts.alone(queries), ask)
+    with model.tuned({name: w[0] for name, w in weights.items()}):
+        return stacked([ask_set(model, prompts, queries)])
 
 
 def text_observation(

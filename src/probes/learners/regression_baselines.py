@@ -88,7 +88,8 @@ class NearestNeighbours:
     """The mean answer of the k nearest demonstrations.
 
     Attributes:
-        k: Number of neighbours; "fitted" comes nearest to ICL on calibration tasks.
+        k: Number of neighbours, or all demonstrations if there are fewer; "fitted"
+            comes nearest to ICL on calibration tasks. Without any it answers 0.
     """
 
     k: int | Literal["fitted"] = 3
@@ -102,9 +103,10 @@ class NearestNeighbours:
         """Look up each query's neighbours; the gradient is 0 nearly everywhere."""
         task = context.request.regression_task()
         k = self._nearest_to_icl(context) if self.k == "fitted" else self.k
-        answers = neighbours(task)[..., k - 1]
+        answers = neighbours(task)[..., : min(k, task.y.shape[1])]
+        nearest = answers[..., -1] if answers.shape[-1] else np.zeros(answers.shape[:2])
         flat = np.zeros_like(task.queries)
-        return regression_observation(task, answers, flat, settings=[k])
+        return regression_observation(task, nearest, flat, settings=[k])
 
     def _nearest_to_icl(self, context: LearnerContext) -> int:
         task, target = calibration(context)

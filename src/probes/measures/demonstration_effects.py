@@ -9,7 +9,6 @@ regression it is the prediction.
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import rankdata
 
 from probes.errors import ShapeError
 from probes.measurement import Array, Measurement
@@ -72,14 +71,16 @@ def _scales(change: Array, total: Array) -> Array:
 def influence_slope(pair: Pair) -> Measurement:
     """Measure how much more the last demonstration of a prompt counts than the first.
 
-    A demonstration's influence on a query is the size of its effect: half the sum of
-    the absolute changes of the outcomes (total variation), or |Δŷ| on regression. The
-    slope is that of the least-squares line through the influences at the places 1 … N,
-    times N − 1, so that it is the difference between its two ends.
+    A demonstration's influence on a query is the size of its effect: the sum of the
+    absolute changes of the outcomes, or |Δŷ| on regression. The slope is that of the
+    least-squares line through the influences at the places 1 … N, times N − 1, so that
+    it is the difference between its two ends.
 
     Args:
-        pair: Answers after all demonstrations in the order of the prompt, and after all
-            but each one.
+        pair: Answers after all demonstrations in the order of the prompt, and with each
+            one changed, for instance its label. A demonstration that is left out does
+            not show how a learner forgets: early ones teach what later ones repeat, so
+            one pass of SGD on noiseless tasks has no rise.
 
     Returns:
         Shape (n_sets, n_queries), over the mean influence in the cell: 0 if the place
@@ -93,7 +94,7 @@ def influence_slope(pair: Pair) -> Measurement:
         Kossen et al. 2024, arXiv:2307.12375, ask it by switching labels half-way.
     """
     changes = effects(pair)  # (n_sets, n_demonstrations, n_queries, n_outcomes)
-    influence = np.abs(changes).sum(axis=-1) / min(changes.shape[-1], 2)
+    influence = np.abs(changes).sum(axis=-1)
     n = influence.shape[1]
     places = np.linspace(-0.5, 0.5, n)
     slopes = np.einsum("snq,n->sq", influence, places) / (places @ places)
@@ -189,8 +190,14 @@ def _on_the_right_answer(pair: Pair) -> Array:
 
 
 def _centred_ranks(values: Array) -> Array:
-    ranks = rankdata(values, axis=1)
-    return np.asarray(ranks - ranks.mean(axis=1, keepdims=True))
+    """Rank along axis 1, ties by their mean rank, and subtract the mean of all ranks.
+
+    A value's rank is half the number of values that are not larger plus half the number
+    of those that are smaller, so the centred rank is half the sum of the signs of its
+    differences to all.
+    """
+    differences = values[:, :, None] - values[:, None]
+    return np.asarray(np.sign(differences).sum(axis=2) / 2)
 
 
 def _answers(observation: Observation) -> Array:

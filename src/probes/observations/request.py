@@ -14,7 +14,12 @@ from probes.data.datasets import read_rows
 from probes.data.labelled_rows import LabelledRows
 from probes.data.prompt_encoding import EncodedPrompts
 from probes.data.regression_tasks import RegressionTask, draw_nested_tasks, draw_tasks
-from probes.data.shown_subsets import Shown, places_shown, sets_of_each
+from probes.data.shown_subsets import (
+    Shown,
+    is_relabelled,
+    places_shown,
+    sets_of_each,
+)
 from probes.data.text_tasks import Queries, TextTask, draw_text
 from probes.data.tokenization import without_long_rows
 from probes.data.unrelated_text import Wording
@@ -191,11 +196,12 @@ class Request:
         return self._in_view(task)
 
     def _in_view(self, task: AnyTask) -> AnyTask:
-        """Order the demonstrations, and leave out those that are not shown."""
+        """Order the demonstrations, and leave out or relabel those of the view."""
         if self.order == 0 and self.shown == "all":
             return task
         seed = seed_of(self.settings.seed, self.order) if self.order else None
-        return task.showing(places_shown(task.orders(seed), self.shown))
+        places = places_shown(task.orders(seed), self.shown)
+        return task.showing(places).relabelled(is_relabelled(places, self.shown))
 
 
 @dataclass(frozen=True, kw_only=True)
