@@ -120,6 +120,12 @@ ONES = spread(  # by (.1, 0, −.1) from BARE, and not at all
 WITHOUT = (guessed((10,)), LEFT)  # ranks 2, 3, 1
 BY_ITSELF = (guessed((1,), (5,), (1,)), guessed((0.5,)))  # ranks 1½, 3, 1½
 
+CONFIDENT = spread(  # errors −.05 .85 −.05 −.15 and .65 −.35 −.25 .75
+    [[(p, 1 - p) for p in (0.95, 0.85, 0.95, 0.85, 0.65, 0.65, 0.75, 0.75)]],
+    [[0, 1, 0, 0, 1, 0, 0, 1]],
+    labels=(0, 1),
+)
+
 ORDERS = [
     spread([[first], [(0.3, 0.3, 0.4)]], labels=(0, 1))
     for first in ((0.5, 0.3, 0.2), (0.6, 0.3, 0.1), (0.7, 0.1, 0.2))
@@ -291,6 +297,23 @@ KNOWN: dict[str, Answer] = {
         ],
         [math.sqrt(3) / 2, 0, -1, 0, 0, 0],
     ),
+    # the mean error of the three others in each half: the halves' errors sum to .6, .8
+    "squared_calibration_error": (
+        lambda m: m(CONFIDENT),
+        [
+            *(-0.05 * 0.65 / 3, 0.85 * -0.25 / 3, -0.05 * 0.65 / 3, -0.15 * 0.75 / 3),
+            *(0.65 * 0.15 / 3, -0.35 * 1.15 / 3, -0.25 * 1.05 / 3, 0.75 * 0.05 / 3),
+            0,
+        ],
+    ),
+    # in the bins of .95, .85, .65 and .75; a certain answer is in the last bin
+    "expected_calibration_error": (
+        lambda m: [m(CONFIDENT), m(text((0, -800), labels=(0, 1)))],
+        [0.05, 0.35, 0.05, 0.35, 0.15, 0.15, 0.25, 0.25, 0],
+    ),
+    # (3/11)² twice, and (8/11)² twice
+    "brier_score": (lambda m: m(RIGHT_AND_WRONG), [18 / 121, 128 / 121]),
+    "label_loss": (lambda m: m(RIGHT_AND_WRONG), [math.log(11 / 8), math.log(11 / 3)]),
     # the worst of 1/10 and 3/2; a layer without an effect has no error
     "patch_error": (
         lambda m: m(

@@ -3,6 +3,12 @@
 Only ``step_matching`` compares many at once; it returns a table of distances.
 """
 
+from probes.measures.calibration_errors import (
+    brier_score,
+    expected_calibration_error,
+    label_loss,
+    squared_calibration_error,
+)
 from probes.measures.coverage import corrected, coverage, coverage_elsewhere
 from probes.measures.demonstration_effects import (
     additivity_gap,
@@ -78,6 +84,7 @@ __all__ = [
     "attention_change_cosine",
     "attention_cosine",
     "attention_rank_correlation",
+    "brier_score",
     "change_agreement",
     "change_size",
     "constructed_sparsity",
@@ -85,6 +92,7 @@ __all__ = [
     "coverage",
     "coverage_elsewhere",
     "distance_reduction",
+    "expected_calibration_error",
     "explained_share",
     "gap_after_matching",
     "gaussian_hoyer",
@@ -96,6 +104,7 @@ __all__ = [
     "jensen_shannon",
     "label_accuracy",
     "label_jensen_shannon",
+    "label_loss",
     "label_order_sensitivity",
     "label_total_variation",
     "linearity",
@@ -112,6 +121,7 @@ __all__ = [
     "sensitivity_distance",
     "sparsities",
     "sparsity",
+    "squared_calibration_error",
     "squared_distance",
     "step_matching",
     "token_overlap",
