@@ -30,6 +30,8 @@ class Construction:
         spoiled_by: Number that is added to one off-diagonal entry of W_V; 0 for none.
         start: W_0, the weights from which GD starts; empty for 0. GD++ has none,
             because it changes the inputs too.
+        preconditioner: Factors of the rate, one for each input; empty for 1. Only GD
+            has them.
     """
 
     algorithm: Literal["gd", "gdpp", "newton"]
@@ -39,6 +41,7 @@ class Construction:
     shrinkage: float = 0.0
     spoiled_by: float = 0.0
     start: tuple[float, ...] = ()
+    preconditioner: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

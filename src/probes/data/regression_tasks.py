@@ -14,9 +14,12 @@ import numpy as np
 
 from probes.cards import LinearTasks
 from probes.data.shown_subsets import Places
+from probes.errors import OptionError
 from probes.hashing import seed_of
 from probes.measurement import Array
 
+KURTOSIS = {"uniform": 9 / 5, "normal": 3.0, "laplace": 6.0}
+"""E x⁴ over the squared variance, of the distributions that are centred."""
 SETS_PER_BLOCK = 10
 """Sets drawn at a time, so that a run with more sets begins with those of a smaller."""
 
@@ -98,8 +101,7 @@ def draw_tasks(
         query_inputs: Query inputs, shape (n_queries, n_inputs); None draws them.
     """
     rng = np.random.default_rng(seed_of("linear tasks", seed))
-    d = tasks.n_inputs
-    spread = tasks.input_scale * tasks.condition ** (-np.arange(d) / max(d - 1, 1))
+    d, spread = tasks.n_inputs, input_scales(tasks)
     x = _drawn(rng, tasks, (n_sets, n_demonstrations, d)) * spread
     if query_inputs is None:
         query_inputs = _drawn(rng, tasks, (n_queries, d)) * spread
@@ -112,6 +114,13 @@ def draw_tasks(
         queries=queries,
         answers=np.einsum("sqd,sd->sq", queries, teacher),
     )
+
+
+def input_scales(tasks: LinearTasks) -> Array:
+    """Give the scale of each input, √3 times its standard deviation; (n_inputs,)."""
+    d = tasks.n_inputs
+    falling = tasks.condition ** (-np.arange(d) / max(d - 1, 1))
+    return np.asarray(tasks.input_scale * falling)
 
 
 def _drawn(
@@ -168,3 +177,43 @@ def best_one_step_rate(tasks: LinearTasks, n_demonstrations: int) -> float:
     fourth = tasks.input_scale**4 / 5
     others = (tasks.n_inputs - 1 + n_demonstrations - 1) * variance**2
     return variance / (fourth + others)
+
+
+def best_preconditioner(tasks: LinearTasks, n_demonstrations: int) -> tuple[float, ...]:
+    """Compute the rate of every input at which one preconditioned step is best.
+
+    One step from 0 with a diagonal matrix A predicts ŷ = xᵀA Σᵢ yᵢxᵢ. With
+    S = Σᵢ xᵢxᵢᵀ, teachers w of variance τ² and noise of variance s² it is
+    w·(SA x) + Σᵢ εᵢ xᵢᵀA x. Its error, averaged over w, noise and queries of covariance
+    diag(σ_j²), is
+
+        τ² Σ_j σ_j² E Σ_k (a_j S_jk − δ_jk)² + s² Σ_j σ_j² a_j² E S_jj,
+
+    one parabola for each a_j. So a_j = E S_jj / (Σ_k E S_jk² + E S_jj s²/τ²). For
+    independent, centred inputs E S_jj = Nσ_j², E S_jk² = Nσ_j²σ_k² for k ≠ j, and
+    E S_jj² = Nκσ_j⁴ + N(N − 1)σ_j⁴, κ the kurtosis of one input. Hence
+
+        1/a_j = (κ + N − 1)σ_j² + Σ_{k ≠ j} σ_k² + s²/τ².
+
+    Inputs of equal variance have equal rates, those of ``best_one_step_rate``.
+
+    Returns:
+        a_1, …, a_d, rates on the sum of squares.
+
+    Raises:
+        OptionError: Inputs or teachers are not 0 on average.
+
+    Reference:
+        Ahn et al. 2023, arXiv:2306.00297, Theorem 1, for normal inputs without noise;
+        the derivation is ours.
+    """
+    if tasks.inputs not in KURTOSIS or tasks.teacher_mean:
+        raise OptionError(
+            f"The best preconditioner was asked for {tasks.inputs} inputs and teachers "
+            f"around {tasks.teacher_mean}. Expected inputs among "
+            f"{', '.join(KURTOSIS)}, and teachers around 0. Use other tasks."
+        )
+    variances = input_scales(tasks) ** 2 / 3
+    noise = (tasks.noise / tasks.teacher_scale) ** 2
+    own = KURTOSIS[tasks.inputs] + n_demonstrations - 2
+    return tuple((1 / (own * variances + variances.sum() + noise)).tolist())

@@ -15,6 +15,7 @@ Learning by gradient
 Regression
     ``regression_algorithms``: GD, GD++, Newton, ridge and OLS, computed in
     ``eigenbasis`` with settings from ``fitting``.
+    ``preconditioned_gd``: GD with a rate for each input.
     ``regression_baselines``: one-pass SGD and nearest neighbours.
     ``trajectories``: an algorithm's predictions after several numbers of steps.
     ``interpolation``: weights between a network's and a construction's.
@@ -37,6 +38,7 @@ from probes.learners.in_context import Base, InContext
 from probes.learners.interpolation import Interpolated
 from probes.learners.layer_causal import LayerCausal
 from probes.learners.position_free import PositionFree
+from probes.learners.preconditioned_gd import PreconditionedGD
 from probes.learners.random_update import RandomUpdate
 from probes.learners.rank_one_patch import RankOnePatch
 from probes.learners.regression_algorithms import LinearLearner
@@ -64,6 +66,7 @@ __all__ = [
     "NoisyWeights",
     "OnePassSGD",
     "PositionFree",
+    "PreconditionedGD",
     "RandomUpdate",
     "RankOnePatch",
     "RepresentationNeighbours",

@@ -6,7 +6,10 @@ Row-vector convention: a token e is a row and a layer maps
 - GD (von Oswald et al. 2212.07677, Proposition 1): e = (x, y), the query's is
   (x, −W_0 x), and c = η/N; the y slot of the query moves by c Σᵢ (yᵢ − W_0 xᵢ) ⟨xᵢ, x⟩
   up to sign.
-- GD++ (ibid., §3): W_V also maps x to γ x, so that x ← (I − γ XXᵀ) x each layer.
+- Preconditioned GD (Ahn et al. 2306.00297): W_K also multiplies the inputs by a
+  diagonal matrix A, so that ⟨xᵢ, x⟩ becomes xᵢᵀA x.
+- GD++ (von Oswald et al., §3): W_V also maps x to γ x, so that x ← (I − γ XXᵀ) x each
+  layer.
 - Newton (iteration M ← 2M − M S M as in Fu et al. 2310.17086, S = Σ xᵢxᵢᵀ): e =
   (x, y, m, ŷ) with m_j = M x_j. One layer writes M_0 = αS, each further one is a Newton
   step (key x, query m, value −m, and L copies m once more); the last reads
@@ -78,8 +81,9 @@ def _descent(spec: Construction) -> NetworkWeights:
     values = np.diag([-spec.shrinkage] * d + [-spec.rate])
     if start is not None:
         values[:d, d] = spec.rate * start
+    keys = np.diag([*(spec.preconditioner or [1.0] * d), 0.0])
     layer = LayerWeights(
-        W_Q=inputs, W_K=inputs, W_V=values, P=np.eye(size), skip=np.zeros((size, size))
+        W_Q=inputs, W_K=keys, W_V=values, P=np.eye(size), skip=np.zeros((size, size))
     )
     return NetworkWeights(
         layers=(layer,) * spec.n_layers,
