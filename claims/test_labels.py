@@ -1,9 +1,14 @@
-"""Do changed labels move ICL's answers as they move GD's? (Labels.)"""
+"""Do changed labels act on ICL's answers as they act on GD's? (Labels.)"""
 
 from __future__ import annotations
 
 from probes.claims import claim
-from probes.measures import change_agreement, change_size
+from probes.measures import (
+    change_agreement,
+    change_size,
+    flipped_accuracy,
+    flipped_accuracy_over_numbers,
+)
 from probes.observations.observation import Observation
 from probes.verdicts.judge import Judge
 from probes.verdicts.thresholds import TENTH
@@ -42,3 +47,41 @@ def test_labels_move_icl_as_they_move_gd(
         ceiling=change_agreement(icl_relabelled, icl_relabelled_reordered),
         margin=TENTH,
     )
+
+
+@claim(on="text", needs_icl=True, needs_labels=True)
+def test_labels_win_over_priors(
+    icl_flipped_by_number: dict[str, Observation],
+    gd_flipped_by_number: dict[str, Observation],
+    untrained_flipped_by_number: dict[str, dict[str, Observation]],
+    base: Observation,
+    judge: Judge,
+) -> None:
+    """Flipped labels win over ICL's priors with as few demonstrations as over GD's.
+
+    Source:
+        Kossen et al. 2024, arXiv:2307.12375 (ICL does not fully overcome its priors);
+        Wei et al. 2023, arXiv:2303.03846
+
+    Measured:
+        share of answers that follow the flipped labels, averaged over 1, 2, 4, …
+        demonstrations; ICL − GD
+
+    Reported:
+        GD crosses over to the flipped labels, ICL stays behind; figures only
+
+    Controls:
+        both curves, number by number
+    """
+    curves = {**icl_flipped_by_number, **gd_flipped_by_number, "base": base}
+    judge.record(**{name: flipped_accuracy(point) for name, point in curves.items()})
+    ours = flipped_accuracy_over_numbers(list(icl_flipped_by_number.values()))
+    theirs = flipped_accuracy_over_numbers(list(gd_flipped_by_number.values()))
+    bare = {
+        arm: flipped_accuracy_over_numbers(list(curve.values()))
+        for arm, curve in untrained_flipped_by_number.items()
+    }
+    judge.control(
+        ours.minus(theirs), [bare["ICL"].minus(bare["GD"])], better="nearer 0"
+    )
+    judge.agrees(ours.minus(theirs), margin=0.1)  # as for test_same_data_efficiency

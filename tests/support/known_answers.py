@@ -314,6 +314,20 @@ KNOWN: dict[str, Answer] = {
     # (3/11)² twice, and (8/11)² twice
     "brier_score": (lambda m: m(RIGHT_AND_WRONG), [18 / 121, 128 / 121]),
     "label_loss": (lambda m: m(RIGHT_AND_WRONG), [math.log(11 / 8), math.log(11 / 3)]),
+    # of three labels the likeliest is 0, which follows 2 and no other; with two, 1
+    "flipped_accuracy": (
+        lambda m: [
+            m(spread([[OURS] * 3], [[0, 1, 2]], labels=(0, 2, 3))),
+            m(RIGHT_AND_WRONG),
+        ],
+        [0, 0, 1, 1 / 3, 0, 1, 1 / 2],
+    ),
+    "flipped_accuracy_over_numbers": (
+        lambda m: m(
+            [spread([[OURS] * 3], [gold], labels=(0, 2, 3)) for gold in ([0, 1, 2], 2)]
+        ),
+        [0.5, 0.5, 1, 1 / 3],
+    ),
     # the worst of 1/10 and 3/2; a layer without an effect has no error
     "patch_error": (
         lambda m: m(

@@ -62,6 +62,7 @@ CONTROLS: dict[str, tuple[str, ...]] = {
     "untrained_by_number": ("the untrained network's curves",),
     "untrained_context_patch": (UNTRAINED_NETWORK,),
     "untrained_demonstrations": (UNTRAINED_NETWORK,),
+    "untrained_flipped_by_number": ("the untrained network's curves",),
     "untrained_gd": (UNTRAINED_NETWORK,),
     "untrained_gd_on_more": (UNTRAINED_NETWORK,),
     "untrained_icl": (UNTRAINED_NETWORK,),

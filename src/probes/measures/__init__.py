@@ -23,7 +23,12 @@ from probes.measures.distributions import (
     total_variation,
 )
 from probes.measures.identities import patch_error
-from probes.measures.label_changes import change_agreement, change_size
+from probes.measures.label_changes import (
+    change_agreement,
+    change_size,
+    flipped_accuracy,
+    flipped_accuracy_over_numbers,
+)
 from probes.measures.likeness import Equal, Nearest
 from probes.measures.linear_fits import linearity, weight_distance
 from probes.measures.matched_gap import gap_after_matching
@@ -94,6 +99,8 @@ __all__ = [
     "distance_reduction",
     "expected_calibration_error",
     "explained_share",
+    "flipped_accuracy",
+    "flipped_accuracy_over_numbers",
     "gap_after_matching",
     "gaussian_hoyer",
     "gaussian_sparsity",

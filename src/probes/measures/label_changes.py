@@ -3,15 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from probes.errors import ShapeError
 from probes.measurement import Array, Measurement
 from probes.measures.bounds import bound_agreement, measure_sum
+from probes.measures.token_ranks import accuracy_over_numbers, label_accuracy
 from probes.observations.observation import Observation
 from probes.observations.token_sums import sum_over_tokens
 
 Pair = tuple[Observation, Observation]
+
+
+def flipped_accuracy(learned: Observation) -> Measurement:
+    """Measure how often the likeliest label is the one that follows the right one.
+
+    It is what demonstrations with flipped labels teach (see ``data.changed_labels``).
+
+    Returns:
+        0 or 1 for each set and query; 0 where the model's own answer is right.
+
+    Raises:
+        ShapeError: The answers are open.
+
+    Reference:
+        Kossen et al. 2024, arXiv:2307.12375, and Wei et al. 2023, arXiv:2303.03846.
+    """
+    found = label_accuracy(_following_flips(learned))
+    return replace(found, name="accuracy under flipped labels")
+
+
+def flipped_accuracy_over_numbers(learned: Sequence[Observation]) -> Measurement:
+    """Average it over numbers of demonstrations, as ``accuracy_over_numbers`` does.
+
+    Raises:
+        ShapeError: The answers are open, or they are to other queries.
+    """
+    found = accuracy_over_numbers([_following_flips(one) for one in learned])
+    name = "accuracy under flipped labels over numbers of demonstrations"
+    return replace(found, name=name)
+
+
+def _following_flips(learned: Observation) -> Observation:
+    """Call the label that follows the right one right."""
+    if not learned.has_labels:
+        raise ShapeError(
+            "Accuracy under flipped labels was measured of open answers. Expected a "
+            "closed set of labels, in which one follows the other. Use a dataset with "
+            "labels."
+        )
+    following = (learned.gold + 1) % len(learned.label_tokens)
+    return replace(learned, arrays={**learned.arrays, "gold": following})
 
 
 def change_size(before: Observation, after: Observation) -> Measurement:
