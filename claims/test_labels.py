@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from probes.claims import claim
 from probes.measures import (
     change_agreement,
@@ -50,6 +52,7 @@ def test_labels_move_icl_as_they_move_gd(
 
 
 @claim(on="text", needs_icl=True, needs_labels=True)
+@pytest.mark.usefixtures("flips_win_somewhere")
 def test_labels_win_over_priors(
     icl_flipped_by_number: dict[str, Observation],
     gd_flipped_by_number: dict[str, Observation],
@@ -71,7 +74,7 @@ def test_labels_win_over_priors(
         GD crosses over to the flipped labels, ICL stays behind; figures only
 
     Controls:
-        both curves, number by number
+        both curves, number by number; not applicable if neither follows any flip
     """
     curves = {**icl_flipped_by_number, **gd_flipped_by_number, "base": base}
     judge.record(**{name: flipped_accuracy(point) for name, point in curves.items()})

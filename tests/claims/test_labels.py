@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
 import pytest
+from probes_fixtures.efficiency import flips_win_somewhere
 
 import claims.test_labels as claimed
 from probes.cell import Cell, Settings
@@ -14,13 +16,22 @@ from probes.measures import flipped_accuracy
 from probes.observations.observation import Observation
 from probes.run.grid import dataset_named, model_named
 from probes.verdicts.judge import Judge
+from probes.verdicts.outcomes import Undecided
 
-SIZES = Settings(n_sets=10, n_queries=60)
+SIZES = Settings(n_sets=20, n_queries=60)
 SHAPE = (SIZES.n_sets, SIZES.n_queries)
 N_LABELS = 3
 NUMBERS = (1, 2, 4, 8)
 RNG = np.random.default_rng(0)
 GOLD = RNG.integers(N_LABELS, size=SHAPE)
+
+
+CELL = Cell(
+    model=model_named("hmm_llama"),
+    dataset=dataset_named("hmm"),
+    n_demonstrations=8,
+    settings=SIZES,
+)
 
 
 def following(share: float) -> Observation:
@@ -39,13 +50,7 @@ def curve(*shares: float) -> dict[str, Observation]:
 
 def verdict(icl: dict[str, Observation], gd: dict[str, Observation]) -> str:
     claim: Any = claimed.test_labels_win_over_priors
-    cell = Cell(
-        model=model_named("hmm_llama"),
-        dataset=dataset_named("hmm"),
-        n_demonstrations=8,
-        settings=SIZES,
-    )
-    judge = Judge(claim.claim, cell)
+    judge = Judge(claim.claim, CELL)
     bare = {"ICL": curve(0, 0, 0, 0), "GD": curve(0, 0, 0, 0)}
     named = (
         {f"{arm} after {n}": point for n, point in points.items()}
@@ -71,6 +76,19 @@ def test_another_draw_of_the_same_curve_is_supported() -> None:
 def test_icl_that_stays_behind_its_priors_is_refuted() -> None:
     assert verdict(BEHIND, CROSSING) == "refuted"
     assert verdict(CROSSING, BEHIND) == "refuted"
+
+
+@pytest.mark.parametrize(
+    ("gd", "dismissed"), [(curve(0, 0, 0, 0), True), (curve(0, 0, 0, 0.5), False)]
+)
+def test_a_cell_in_which_nobody_follows_flips_is_dismissed(
+    gd: dict[str, Observation], dismissed: bool
+) -> None:
+    judge = Judge(claimed.test_labels_win_over_priors.claim, CELL)  # type: ignore
+    check: Any = flips_win_somewhere.__wrapped__  # type: ignore[attr-defined]
+    raises = pytest.raises(Undecided, match="neither ICL nor GD")
+    with raises if dismissed else contextlib.nullcontext():
+        check(None, curve(0, 0, 0, 0), gd, following(0.0), judge)
 
 
 def test_the_share_that_follows_flips_is_measured() -> None:

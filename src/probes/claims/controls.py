@@ -46,6 +46,7 @@ CONTROLS: dict[str, tuple[str, ...]] = {
     "influence_arms": UNTRAINED_NETWORKS,
     "inside_base": (BASE,),
     "inside_icl_reordered": (REORDERED,),
+    "mixture_without_gd": ("the best mixture without GD",),
     "orderless_icl": (
         "ICL without order must itself gain over zero-shot and over redrawn labels",
     ),

@@ -17,6 +17,8 @@ Regression
     ``eigenbasis`` with settings from ``fitting``.
     ``preconditioned_gd``: GD with a rate for each input.
     ``regression_baselines``: one-pass SGD and nearest neighbours.
+    ``discrete_bayes``: the Bayes estimator for a few teachers (dMMSE).
+    ``algorithm_mixture``: the mixture of algorithms that is nearest to ICL.
     ``trajectories``: an algorithm's predictions after several numbers of steps.
     ``interpolation``: weights between a network's and a construction's.
     ``worst_case``: the task on which ICL and an algorithm disagree most.
@@ -31,7 +33,9 @@ Modules that need torch import it when they run, so that claims are listed witho
 """
 
 from probes.learners.activations import Activations
+from probes.learners.algorithm_mixture import AlgorithmMixture
 from probes.learners.criterion import LabelLoss
+from probes.learners.discrete_bayes import DiscreteBayes
 from probes.learners.gradient import GradientLearner
 from probes.learners.illustration import Illustration
 from probes.learners.in_context import Base, InContext
@@ -51,8 +55,10 @@ from probes.learners.worst_case import WorstCase
 
 __all__ = [
     "Activations",
+    "AlgorithmMixture",
     "AlgorithmTrajectory",
     "Base",
+    "DiscreteBayes",
     "Drift",
     "GradientLearner",
     "Illustration",
