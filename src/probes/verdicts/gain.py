@@ -66,28 +66,39 @@ def is_clearly_positive(gain: Measurement, *, alpha: float = ALPHA) -> bool:
     return find_gain(gain, alpha=alpha) == "clear"
 
 
-def judge_without_gain(
-    gain: Measurement, finding: Finding, otherwise: str
-) -> Judgement:
-    """Give the verdict of a cell whose gain is not clear.
+def judge_gain(
+    gain: Measurement, *, otherwise: str, alpha: float = ALPHA
+) -> Judgement | None:
+    """Judge a cell by a gain that it needs; None if the gain is clear.
+
+    A gain that is known only up to bounds is clear at its lower one, and excluded at
+    its upper one.
 
     Args:
         gain: The gain.
-        finding: "excluded" or "possible".
         otherwise: Why the claim does not apply where there is no gain.
+        alpha: Level of this interim analysis, see ``group_sequential``.
     """
+    if find_gain(gain.at_least(), alpha=alpha) == "clear":
+        return None
     effect = replace(describe(gain), sets=gain.set_means)
-    if finding == "excluded":
+    most = gain.at_most()
+    if find_gain(most, alpha=alpha) == "excluded":
         return Judgement(
             verdict="not_applicable",
             effect=effect,
             reason=f"{otherwise} ({effect_line(effect)}; a gain of {LEAST_GAIN:g} is "
             f"excluded)",
         )
-    more = max(FEW_SETS, 2 * gain.n_sets)
+    high, more = describe(most).high, max(FEW_SETS, 2 * gain.n_sets)
+    unclear = (
+        f"a gain of {LEAST_GAIN:g} is excluded, but a smaller one may be there"
+        if high is not None and high < LEAST_GAIN
+        else "it is not clear whether there is a gain to explain"
+    )
     return Judgement(
         verdict="inconclusive",
         effect=effect,
-        reason=f"it is not clear whether there is a gain to explain "
-        f"({effect_line(effect)}); more sets may tell, such as --sets {more}",
+        reason=f"{unclear} ({effect_line(effect)}); more sets may tell, such as "
+        f"--sets {more}",
     )

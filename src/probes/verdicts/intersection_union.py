@@ -35,8 +35,8 @@ def intersection_union_test(
         alpha: Level of this interim analysis, see ``group_sequential``.
 
     Returns:
-        The verdict, with the effect that decides it: the one with the largest p of
-        *supported*, or, if the claim is refuted, with the smallest p of *refuted*.
+        The verdict, with one effect: if *supported*, the largest; if *refuted*, the
+        one with the smallest p of that; else the one with the largest p of *supported*.
 
     Raises:
         ClaimError: There is no measurement, or the margin is no positive number.
@@ -54,7 +54,12 @@ def intersection_union_test(
     ).T
     p_supported, p_refuted = map(float, combine(inside, outside))
     is_refuted = p_refuted < alpha <= p_supported
-    decides = int(outside.argmin() if is_refuted else inside.argmax())
+    if is_refuted:
+        decides = int(outside.argmin())
+    elif p_supported < alpha:
+        decides = int(np.argmax([one.mean for one in measurements]))
+    else:
+        decides = int(inside.argmax())
     effect = equivalence_test(
         measurements[decides],
         margin=margin,

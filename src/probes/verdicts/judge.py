@@ -16,7 +16,7 @@ from probes.errors import ClaimError
 from probes.measurement import Measurement, are_identical, lead_of_nearest
 from probes.verdicts.equivalence import describe, equivalence_test
 from probes.verdicts.exact import census_test, tolerance_test
-from probes.verdicts.gain import find_gain, judge_without_gain
+from probes.verdicts.gain import judge_gain
 from probes.verdicts.group_sequential import GroupSequentialDesign
 from probes.verdicts.intersection_union import intersection_union_test_at_bounds
 from probes.verdicts.judgement import Judgement
@@ -226,14 +226,10 @@ class Judge(SecondaryResults):
             Undecided: The gain is excluded, and the claim does not apply; or it is not
                 clear, and the cell is inconclusive.
         """
-        finding = find_gain(gain.at_least(), alpha=self.alpha)
-        if finding == "clear":
-            return
-        if find_gain(gain.at_most(), alpha=self.alpha) != "excluded":
-            finding = "possible"
-        self.lacking = gain
-        self.judgement = judge_without_gain(gain, finding, otherwise)
-        raise Undecided(self.judgement.reason)
+        judgement = judge_gain(gain, otherwise=otherwise, alpha=self.alpha)
+        if judgement is not None:
+            self.lacking, self.judgement = gain, judgement
+            raise Undecided(judgement.reason)
 
     def conclude(self, expected: Expectation | None) -> None:
         """Turn the verdict into an outcome.
