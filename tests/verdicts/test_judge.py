@@ -17,13 +17,13 @@ CELL = Cell(
     model=model("m"),
     dataset=dataset("d"),
     n_demonstrations=4,
-    settings=Settings(n_sets=12, n_queries=20),
+    settings=Settings(n_sets=12, n_queries=40),
 )
 CLAIM = ClaimCard(name="c", sentence="s", source="s", on="text")
 
 
 def about(mean: float, seed: int = 0) -> Measurement:
-    noise = np.random.default_rng(seed).normal(size=(12, 20)) / 50
+    noise = np.random.default_rng(seed).normal(size=(12, 40)) / 50
     return Measurement(name="gap", values=mean + noise, unit="fraction")
 
 

@@ -13,11 +13,12 @@ from typing import Any
 from probes.cell import Cell
 from probes.claims import ClaimCard
 from probes.errors import ClaimError
-from probes.measurement import Measurement, lead_of_nearest
-from probes.verdicts.decision import is_clearly_positive
+from probes.measurement import Measurement, are_identical, lead_of_nearest
 from probes.verdicts.equivalence import describe, equivalence_test
 from probes.verdicts.exact import census_test, tolerance_test
+from probes.verdicts.gain import judge_gain
 from probes.verdicts.group_sequential import GroupSequentialDesign
+from probes.verdicts.intersection_union import intersection_union_test_at_bounds
 from probes.verdicts.judgement import Judgement
 from probes.verdicts.negative_controls import remark_on_floors
 from probes.verdicts.outcomes import Expectation, Undecided, conclude
@@ -65,24 +66,26 @@ class Judge(SecondaryResults):
 
     def vanishes(
         self,
-        distance: Measurement,
-        *,
+        *distances: Measurement,
         tolerance: float,
         margin: float,
         worst: Measurement | None = None,
     ) -> None:
-        """Judge that a distance is 0: by algebra if constructed, else within a margin.
+        """Judge that distances are 0: by algebra if constructed, else within a margin.
 
         Args:
-            distance: 0 when the claim holds.
+            distances: At least one; all are 0 when the claim holds.
             tolerance: Largest rounding error, for constructed networks.
             margin: Largest mean distance that does not matter, for all others.
             worst: The distance on the worst task that a search found; for constructed
                 networks it must be within the tolerance too.
         """
         if not self.is_exact:
-            return self.stays_below(distance, margin=margin)
-        judgement = tolerance_test(distance, tolerance=tolerance)
+            return self.stays_below(*distances, margin=margin)
+        judgement = max(
+            (tolerance_test(one, tolerance=tolerance) for one in distances),
+            key=lambda one: one.effect.value,
+        )
         if worst is not None:
             at_worst = tolerance_test(worst, tolerance=tolerance)
             self.secondary_effects.append(at_worst.effect)
@@ -108,9 +111,12 @@ class Judge(SecondaryResults):
             )
         self._test(equivalence_test, difference, margin=margin)
 
-    def stays_below(self, value: Measurement, *, margin: float) -> None:
-        """Judge that a mean lies below the margin, however far."""
-        self._test(equivalence_test, value, margin=margin, one_sided=True)
+    def stays_below(self, *values: Measurement, margin: float) -> None:
+        """Judge that a mean lies below the margin, however far; of several, all."""
+        self._measured.extend(values)
+        self._settle(
+            intersection_union_test_at_bounds(values, margin=margin, alpha=self.alpha)
+        )
 
     def exceeds(self, advantage: Measurement, *, margin: float) -> None:
         """Judge that a signed advantage is larger than the margin."""
@@ -169,6 +175,9 @@ class Judge(SecondaryResults):
     ) -> None:
         """Judge that no rival is nearer to ICL; if constructed, that ICL is GD.
 
+        A rival that is as far from ICL as the learner in every single answer is the
+        same algorithm here, as GD++ is GD in one layer. It is named and not counted.
+
         Args:
             distance: Distance from ICL to the learner of the claim.
             rivals: The same distance to every other learner, by name.
@@ -181,9 +190,18 @@ class Judge(SecondaryResults):
         self.record(f"nearest rival: {nearest}")
         if self.is_exact:
             return self._settle(tolerance_test(distance, tolerance=tolerance))
-        excess = distance.minus(rivals[nearest])
-        named = replace(excess, name=f"excess {distance.name} over {nearest}")
-        return self.stays_below(named, margin=margin)
+        excess = {
+            name: replace(
+                distance.minus(rival), name=f"excess {distance.name} over {name}"
+            )
+            for name, rival in rivals.items()
+            if not are_identical(distance, rival)
+        }
+        if same := [name for name in rivals if name not in excess]:
+            self.record(f"the same as GD here, so no rival: {', '.join(same)}")
+        if not excess:
+            self.dismiss("every rival answers as GD does", distance)
+        return self.stays_below(*excess.values(), margin=margin)
 
     def dismiss(self, reason: str, because: Measurement) -> None:
         """Say that the claim does not apply to this cell, and show why.
@@ -198,14 +216,20 @@ class Judge(SecondaryResults):
         raise Undecided(reason)
 
     def requires(self, gain: Measurement, *, otherwise: str) -> None:
-        """Dismiss the cell, with a reason, unless a gain is clearly above 0.
+        """Let only cells with a clear gain go on.
+
+        Args:
+            gain: It must be clearly above 0.
+            otherwise: Why the claim does not apply where there is no gain.
 
         Raises:
-            Undecided: It is not.
+            Undecided: The gain is excluded, and the claim does not apply; or it is not
+                clear, and the cell is inconclusive.
         """
-        if not is_clearly_positive(gain.at_least(), alpha=self.alpha):
-            self.lacking = gain
-            self.dismiss(otherwise, gain)
+        judgement = judge_gain(gain, otherwise=otherwise, alpha=self.alpha)
+        if judgement is not None:
+            self.lacking, self.judgement = gain, judgement
+            raise Undecided(judgement.reason)
 
     def conclude(self, expected: Expectation | None) -> None:
         """Turn the verdict into an outcome.
