@@ -20,18 +20,18 @@ from probes.verdicts.gain import judge_gain
 from probes.verdicts.group_sequential import GroupSequentialDesign
 from probes.verdicts.intersection_union import intersection_union_test_at_bounds
 from probes.verdicts.judgement import Judgement
+from probes.verdicts.likeness_results import LikenessResults
 from probes.verdicts.negative_controls import remark_on_floors
 from probes.verdicts.outcomes import Expectation, Undecided, conclude
 from probes.verdicts.partial_identification import (
     ceiling_test_at_bounds,
     judge_at_bounds,
 )
-from probes.verdicts.secondary_results import SecondaryResults
 from probes.verdicts.superiority import superiority_test
 from probes.verdicts.thresholds import ALPHA
 
 
-class Judge(SecondaryResults):
+class Judge(LikenessResults):
     """Judges one claim in one cell.
 
     Args:
@@ -41,7 +41,6 @@ class Judge(SecondaryResults):
 
     Attributes:
         judgement: The verdict; None until a judging method was called.
-        best: How GD at its best at the task would be judged, in a claim of likeness.
         lacking: The gain that was not clear enough, if the cell was dismissed for it.
     """
 
@@ -56,7 +55,6 @@ class Judge(SecondaryResults):
         self.design = design or GroupSequentialDesign(sizes=(cell.settings.n_sets,))
         super().__init__(alpha=self.design.nominal_level(ALPHA))
         self.judgement: Judgement | None = None
-        self.best: Judgement | None = None
         self.lacking: Measurement | None = None
 
     @property
@@ -106,7 +104,7 @@ class Judge(SecondaryResults):
                 refuted, the claim is not refuted either.
         """
         if best is not None:
-            self._note_best(
+            self.note_best(
                 judge_at_bounds(equivalence_test, best, alpha=self.alpha, margin=margin)
             )
         self._test(equivalence_test, difference, margin=margin)
@@ -134,6 +132,7 @@ class Judge(SecondaryResults):
         ceiling: Measurement,
         margin: float,
         best: Measurement | None = None,
+        other_ceiling: Measurement | None = None,
     ) -> None:
         """Judge that a similarity comes within the margin of its ceiling.
 
@@ -141,14 +140,16 @@ class Judge(SecondaryResults):
             similarity: Of ICL and the learner.
             floors: The same similarity for arms that are no evidence, by name; the
                 largest counts, and all are shown.
-            ceiling: The same similarity of ICL and ICL.
+            ceiling: The same similarity of ICL and ICL in another order. It decides.
             margin: Share of the way from floor to ceiling that may be missing.
             best: The same similarity of GD at its best at the task, if ``similarity``
                 is of the GD that is nearest to ICL. It is shown. If it would not be
                 refuted, the claim is not refuted either.
+            other_ceiling: The same similarity of ICL and ICL on other demonstrations.
+                It is shown, and the row says so if it would decide otherwise.
         """
         if best is not None:
-            self._note_best(
+            self.note_best(
                 ceiling_test_at_bounds(
                     best, floors, ceiling, margin=margin, alpha=self.alpha
                 )
@@ -158,6 +159,14 @@ class Judge(SecondaryResults):
         judgement = ceiling_test_at_bounds(
             similarity, floors, ceiling, margin=margin, alpha=self.alpha
         )
+        if other_ceiling is not None:
+            self.note_other_ceiling(
+                judgement,
+                ceiling_test_at_bounds(
+                    similarity, floors, other_ceiling, margin=margin, alpha=self.alpha
+                ),
+                other_ceiling,
+            )
         self.record(remark_on_floors(similarity, floors, alpha=self.alpha))
         if judgement.verdict == "not_applicable":
             highest = max(floors, key=lambda name: floors[name].mean)
@@ -253,32 +262,6 @@ class Judge(SecondaryResults):
         self._measured.append(measured)
         self._settle(judge_at_bounds(test, measured, alpha=self.alpha, **options))
 
-    def _chance_left(self) -> str:
-        """Say why GD may be like ICL although this GD is not; empty if nothing does."""
-        if self.unfinished:
-            return (
-                f"GD may still come nearer: {self.unfinished[0]}; a larger --effort "
-                f"may decide"
-            )
-        if self.best is not None and self.best.verdict != "refuted":
-            return (
-                "the GD nearest to ICL on calibration queries is refuted, but GD at "
-                "its best at the task is not"
-            )
-        return ""
-
-    def _note_best(self, judgement: Judgement) -> None:
-        """Show how GD at its best at the task would be judged."""
-        self.best, effect = judgement, judgement.effect
-        self.secondary_effects.append(
-            replace(
-                effect, name=f"{effect.name}: GD at its best at the task", sets=None
-            )
-        )
-        self.record(
-            f"GD at its best at the task would be {judgement.verdict.replace('_', ' ')}"
-        )
-
     def _settle(self, judgement: Judgement) -> None:
         if self.judgement is not None:
             raise ClaimError(
@@ -286,7 +269,7 @@ class Judge(SecondaryResults):
                 f"cell. Show the second measurement with judge.record(…), or write two "
                 f"claims."
             )
-        if judgement.verdict == "refuted" and (chance := self._chance_left()):
+        if judgement.verdict == "refuted" and (chance := self.chance_left()):
             judgement = replace(judgement, verdict="inconclusive", reason=chance)
         self.judgement = judgement.adjusted_for(self.design)
         if judgement.p_supported is not None:
