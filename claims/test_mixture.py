@@ -43,10 +43,12 @@ def test_which_mixture_of_algorithms(
     distance = squared_distance(icl, gd)
     bare = [squared_distance(*pair) for pair in untrained_pairs]
     judge.control(distance, bare, better="nearer 0")
-    judge.record(without_GD=squared_distance(icl, mixture_without_gd))
     judge.is_nearest(
         distance,
-        {"the mixture": squared_distance(icl, mixture)},
+        {
+            "the mixture": squared_distance(icl, mixture),
+            "the mixture without GD": squared_distance(icl, mixture_without_gd),
+        },
         tolerance=ROUNDING**2,
         margin=0.0025,  # .05², the distance that does not matter elsewhere
     )

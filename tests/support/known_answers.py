@@ -117,6 +117,7 @@ LESS = spread(  # by (.1, .1, −.2), (0, −.1, .1) and (−.3, .2, .1)
 ONES = spread(  # by (.1, 0, −.1) from BARE, and not at all
     [[(0.5, 0.4, 0.1)], [(0.4, 0.4, 0.2)]], [[1]] * 2, labels=THREE
 )
+TWO = (guessed((0, 0)), guessed((0, 2.5), (2, 1.5)))  # influences 0, 2 and 2½, 1½
 WITHOUT = (guessed((10,)), LEFT)  # ranks 2, 3, 1
 BY_ITSELF = (guessed((1,), (5,), (1,)), guessed((0.5,)))  # ranks 1½, 3, 1½
 
@@ -278,15 +279,23 @@ KNOWN: dict[str, Answer] = {
         [2 / 3, 0, 2 / 3, 0, -2 / 3, 0],
     ),
     # |Δ − aΣ| over √6.5 with a = 2/5 of the second set for the first, 15/10 for the
-    # second; of a single set a = 1/2, so (.05, −.1, .05) over √.02
+    # second, less 2.225/√6.5 · ½(Δ²/6.5 − 1); of a single set a = 1/2, so
+    # (.05, −.1, .05) over √.02
     "additivity_gap": (
         lambda m: [m(ALL, ALONE, NONE), m(FULL, ONES, BARE)],
-        [*(v / math.sqrt(6.5) for v in (2.6, 2.8, 2, 1.5)), math.sqrt(3) / 2],
+        [
+            *(
+                (gap - 2.225 * (square / 6.5 - 1) / 2) / math.sqrt(6.5)
+                for gap, square in ((2.6, 9), (2.8, 16), (2, 1), (1.5, 0))
+            ),
+            math.sqrt(3) / 2,
+        ],
     ),
-    # influences 1, 2, 6 and .4, .2, .6: ends that differ by 5 and .2, means 3 and .4
+    # influences 1, 2, 6 and .4, .2, .6: ends that differ by 5 and .2, means 3 and .4;
+    # of two queries by 2 and −1, means 1 and 2, so 1/3 in all, less 1/3 · (∓.5)/1.5
     "influence_slope": (
-        lambda m: [m(WITHOUT), m((FULL, LESS))],
-        [5 / 3, 0, 1 / 2, 0],
+        lambda m: [m(WITHOUT), m((FULL, LESS)), m(TWO)],
+        [5 / 3, 0, 1 / 2, 0, (2 + 1 / 6) / 1.5, (-1 - 1 / 6) / 1.5, 0],
     ),
     # centred ranks (0, 1, −1) with (−½, 1, −½), and with (0, −1, 1); and with none
     "influence_rank_correlation": (

@@ -36,8 +36,9 @@ def additivity_gap(
         before: Answers after none.
 
     Returns:
-        Shape (n_sets, n_queries), from 0 on; 0: the effects add up; near 1: single
-        effects say nothing of the effect of all.
+        Shape (n_sets, n_queries). The mean is 0 if the effects add up, and near 1 if
+        single effects say nothing of the effect of all. Values are those whose spread
+        includes the error of the estimated size (see ``_in_estimated_unit``).
 
     Raises:
         ShapeError: The answers are not those of one cell.
@@ -48,14 +49,32 @@ def additivity_gap(
     change = _answers(whole) - _answers(before)  # (n_sets, n_queries, n_outcomes)
     total = effects((alone, before)).sum(axis=1)
     gap = np.linalg.norm(change - _scales(change, total) * total, axis=-1)
-    size = float(np.sqrt(np.mean(np.sum(change**2, axis=-1))))
+    squares = np.sum(change**2, axis=-1)
+    size = float(np.sqrt(squares.mean())) or 1.0
+    parts = (size + squares / size) / 2  # √m is linear in m near the estimate
     return Measurement(
         name="additivity gap",
-        values=gap / (size or 1.0),
+        values=_in_estimated_unit(gap, parts),
         unit="effect size",
         zero="single effects add up",
         one="single effects say nothing of all",
     )
+
+
+def _in_estimated_unit(amounts: Array, parts: Array) -> Array:
+    """Divide amounts by a unit that is estimated from the same answers.
+
+    The ratio r of two means ā/ū varies as the mean of (a − r(u − ū))/ū does, to first
+    order (the delta method). Such values have the mean r, and their spread is that of
+    the ratio, so that ratios in different units can be subtracted.
+
+    Args:
+        amounts: a, shape (n_sets, n_queries).
+        parts: What each set and query adds to the unit; the unit is their mean.
+    """
+    unit = float(parts.mean()) or 1.0
+    ratio = float(amounts.mean()) / unit
+    return np.asarray((amounts - ratio * (parts - unit)) / unit)
 
 
 def _scales(change: Array, total: Array) -> Array:
@@ -84,7 +103,8 @@ def influence_slope(pair: Pair) -> Measurement:
 
     Returns:
         Shape (n_sets, n_queries), over the mean influence in the cell: 0 if the place
-        does not matter, above 0 if later demonstrations count more.
+        does not matter, above 0 if later demonstrations count more. Values are those
+        whose spread includes the error of that mean (see ``_in_estimated_unit``).
 
     Raises:
         ShapeError: There are fewer than two demonstrations, or the answers are not
@@ -100,7 +120,7 @@ def influence_slope(pair: Pair) -> Measurement:
     slopes = np.einsum("snq,n->sq", influence, places) / (places @ places)
     return Measurement(
         name="rise of influence from first to last",
-        values=slopes / (influence.mean() or 1.0),
+        values=_in_estimated_unit(slopes, influence.mean(axis=1)),
         unit="mean influence",
         zero="the place does not matter",
         one="the ends differ by the mean influence",
