@@ -39,8 +39,8 @@ from probes.run.grid import dataset_named, model_named
 from probes.verdicts.judge import Judge
 
 RATE = float(model_named("constructed_gd_1").declared[0][1][0])
-ON_NUMBERS = Settings(n_sets=20, n_queries=20)
-ON_TEXT = Settings(n_sets=10, n_queries=10, n_calibration=10)
+ON_NUMBERS = Settings(n_sets=20, n_queries=30)
+ON_TEXT = Settings(n_sets=10, n_queries=30, n_calibration=10)
 GD = GradientLearner(rate=0.1, passes=4)
 BRIEF_GD = GradientLearner(rate=1e-4, passes=1)
 
@@ -205,7 +205,7 @@ def test_leaving_out_is_training_on_the_others(ask: Asker) -> None:
     cell = cell_of()
     request = Request.of(cell, LinearLearner(algorithm="ols"), shown="all_but_one")
     task = replace(request, shown="all").regression_task()
-    found = ask(cell, request).predictions.reshape(20, 10, 20)
+    found = ask(cell, request).predictions.reshape(20, 10, 30)
     for s, i in ((0, 0), (3, 7), (19, 9)):
         kept = [k for k in range(10) if k != i]
         weights: Array = np.linalg.pinv(task.x[s, kept]) @ task.y[s, kept]

@@ -34,7 +34,7 @@ from probes.observations.request import Learner, LearnerContext, Request
 from probes.run.grid import dataset_named, model_named
 from probes.verdicts.judge import Judge
 
-SIZES = Settings(n_sets=20, n_queries=20, n_calibration=40)
+SIZES = Settings(n_sets=20, n_queries=30, n_calibration=40)
 RATE = 0.1
 PARTS: dict[str, Learner] = {
     "GD": LinearLearner(algorithm="gd", steps=1, settings=(RATE,)),
