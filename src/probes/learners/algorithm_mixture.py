@@ -92,13 +92,14 @@ def simplex_weights(parts: Array, target: Array) -> Array:
     """
     n_algorithms = parts.shape[1]
     gram, moment = parts.T @ parts, parts.T @ target
-    best, least = np.zeros(n_algorithms), np.inf
+    best: Array = np.zeros(n_algorithms)
+    least = np.inf
     for face in _faces(n_algorithms):
         weights = np.zeros(n_algorithms)
         weights[list(face)] = _on_face(gram, moment, list(face))
         if weights.min() < 0:
             continue
-        loss = weights @ gram @ weights - 2 * weights @ moment
+        loss = float(weights @ gram @ weights - 2 * weights @ moment)
         if loss < least:
             best, least = weights, loss
     return best
