@@ -8,6 +8,8 @@ regression it is the prediction.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from probes.errors import ShapeError
@@ -231,4 +233,4 @@ def _rolled(observation: Observation) -> Observation:
     arrays = {
         name: np.roll(array, 1, axis=1) for name, array in observation.arrays.items()
     }
-    return Observation(arrays=arrays, facts=observation.facts, key=observation.key)
+    return replace(observation, arrays=arrays)
