@@ -31,6 +31,7 @@ from probes.verdicts.thresholds import (
     FEW_FACTOR,
     FEW_SETS,
     LEAST_GAIN,
+    SEVERAL_FACTOR,
     WIDENING,
     least_p,
 )
@@ -188,8 +189,8 @@ def _rivals(outcomes: Sequence[ErrorRates]) -> list[str]:
     return _section(
         "Several means at once: is any of five rivals nearer?",
         "The claim holds if GD's excess over every rival is below the margin. "
-        "*Supported* takes the largest p over all rivals, *refuted* five times the "
-        "smallest. To judge only the rival that is nearest in the sample is a mistake, "
+        "*Supported* takes the largest p over all rivals, *refuted* that of Simes, "
+        f"times {SEVERAL_FACTOR}. To judge only the rival that is nearest in the sample is a mistake, "
         "shown as a warning.",
         worst_by_truth(o for o in outcomes if o.rule.startswith("rivals: ")),
     )

@@ -51,6 +51,13 @@ LEAST_GAIN = 0.05
 before a cell is *not applicable*: half of the difference in accuracy that claims call
 equal. A gate that is shut by mistake hides a verdict, so it shuts only on evidence."""
 
+SEVERAL_FACTOR = 4
+
+"""The factor of p of *refuted* where several means are judged at once. It is the
+smallest whole number that kept false *refuted* at 6 % or less with five means in every
+world of the study: to find the smallest of several p takes p far below 5 %, which are
+too small where values are very skewed."""
+
 LEAST_P_OF_ONE_SET = 0.05
 
 """No p-value is treated as smaller than this, divided by the number of sets (see
