@@ -37,7 +37,7 @@ less of a tail; from the same study."""
 LEAST_SETS = 5
 
 """With fewer, the spread is practically unknown: at the margin the rule above would say
-*supported* in up to 10 % of runs with three sets (worst worlds of the study)."""
+*supported* in up to 12 % of runs with three sets (worst worlds of the study)."""
 
 LEAST_QUERIES = 30
 
