@@ -31,6 +31,7 @@ from probes.verdicts.thresholds import (
     FEW_FACTOR,
     FEW_SETS,
     LEAST_GAIN,
+    SEVERAL_FACTOR,
     WIDENING,
     least_p,
 )
@@ -188,9 +189,9 @@ def _rivals(outcomes: Sequence[ErrorRates]) -> list[str]:
     return _section(
         "Several means at once: is any of five rivals nearer?",
         "The claim holds if GD's excess over every rival is below the margin. "
-        "*Supported* takes the largest p over all rivals, *refuted* five times the "
-        "smallest. To judge only the rival that is nearest in the sample is a mistake, "
-        "shown as a warning.",
+        "*Supported* takes the largest p over all rivals, *refuted* that of Simes, "
+        f"times {SEVERAL_FACTOR}. To judge only the rival that is nearest in the "
+        "sample is a mistake, shown as a warning.",
         worst_by_truth(o for o in outcomes if o.rule.startswith("rivals: ")),
     )
 
@@ -234,8 +235,9 @@ def _rare_failures(outcomes: Sequence[ErrorRates]) -> list[str]:
     return _section(
         "What no rule sees",
         "The claim fails completely, but in few demonstration sets. A run that draws "
-        "none of these sets has equal values everywhere. Its row then says that its "
-        "support rests on nothing that varies.",
+        "none of these sets has equal values everywhere. Its row then says how large a "
+        "share of failing sets could have stayed unseen. To look again with more sets "
+        "does not help, since the first look decides.",
         plain_table(o for o in outcomes if o.rule.endswith("at its limit")),
     )
 

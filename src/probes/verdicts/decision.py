@@ -86,7 +86,7 @@ def decide(
         alpha: Level of this interim analysis.
     """
     verdict: Verdict = "inconclusive"
-    reason = _too_few(effect)
+    reason = too_few(effect)
     if not reason and p_supported < alpha:
         verdict = "supported"
     elif not reason and p_refuted < alpha:
@@ -105,7 +105,7 @@ def decide(
     )
 
 
-def _too_few(effect: Effect) -> str:
+def too_few(effect: Effect) -> str:
     """Say that there are too few sets or queries to estimate a spread, if so."""
     if effect.n_sets < LEAST_SETS:
         return (

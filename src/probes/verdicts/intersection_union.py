@@ -6,7 +6,10 @@ may truly be larger.
 
 - *Supported* needs each of them to be clearly below: p is the largest of all
   (intersection-union test: Berger 1982, *Technometrics* 24:295).
-- *Refuted* needs one to be clearly above, at a level that counts them all (Bonferroni).
+- *Refuted* needs one to be clearly above, or several to be rather clearly so: p is that
+  of Simes (1986, *Biometrika* 73:751), which holds for means that vary together, as
+  distances from one ICL do (Sarkar 1998, *Ann. Stat.* 26:494), times a factor for
+  values whose tails the p-values do not see.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from probes.verdicts.decision import decide, p_values
 from probes.verdicts.equivalence import equivalence_test
 from probes.verdicts.judgement import Judgement
 from probes.verdicts.partial_identification import hold_at_bounds
-from probes.verdicts.thresholds import ALPHA
+from probes.verdicts.thresholds import ALPHA, SEVERAL_FACTOR
 
 
 def intersection_union_test(
@@ -61,10 +64,7 @@ def intersection_union_test(
     else:
         decides = int(inside.argmax())
     effect = equivalence_test(
-        measurements[decides],
-        margin=margin,
-        one_sided=True,
-        alpha=alpha / len(measurements) if is_refuted else alpha,
+        measurements[decides], margin=margin, one_sided=True, alpha=alpha
     ).effect
     gap = margin - effect.value
     return decide(effect, p_supported, p_refuted, gap=gap, alpha=alpha)
@@ -77,7 +77,11 @@ def combine(inside: Array, outside: Array) -> tuple[Array, Array]:
         inside: p of "inside the margin", shape (n_means, …).
         outside: p of "outside the margin", of the same shape.
     """
-    return inside.max(axis=0), np.minimum(1.0, len(outside) * outside.min(axis=0))
+    n = len(outside)
+    ranks = np.arange(1, n + 1).reshape(-1, *[1] * (outside.ndim - 1))
+    simes = (np.sort(outside, axis=0) * n / ranks).min(axis=0)
+    factor = SEVERAL_FACTOR if n > 1 else 1
+    return inside.max(axis=0), np.minimum(1.0, factor * simes)
 
 
 def intersection_union_test_at_bounds(
