@@ -21,7 +21,7 @@ from probes.report import write_report
 from probes.report.markdown import matrix_markdown
 from probes.report.matrix import LETTERS, rerun_command, summarise, summary_line
 from probes.report.page import matrix_page
-from probes.report.page_data import scale_of
+from probes.report.common_scale import scale_of
 from probes.report.short_summary import short_summary
 from probes.report.terminal import columns, matrix_lines
 from probes.results.rows import Row

@@ -17,12 +17,11 @@ from probes.report.matrix import (
     Matrix,
     alarms,
     arrange,
-    effect_text,
-    number,
     plain,
     summary_line,
     verdict_text,
 )
+from probes.report.number_text import effect_text, number
 from probes.results.rows import Row, is_unexpected
 
 HEADER = (

@@ -11,6 +11,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from probes.report.claim_lines import lines_of
+from probes.report.common_scale import scale_of
 from probes.report.headline import papers_of
 from probes.report.matrix import (
     ID_LIMIT,
@@ -67,6 +69,7 @@ def pack(rows: Sequence[Row], matrix: Matrix, run: Mapping[str, Any]) -> dict[st
     strings, provenances, examples = SharedTexts(), SharedValues(), SharedValues()
     searches = SharedValues()
     provenances.index(_safe(run["provenance"]))
+    lines = {c: i for i, line in enumerate(lines_of(matrix)) for c in line.claims}
     claims = {name: i for i, name in enumerate(matrix.claims)}
     models = {name: i for i, name in enumerate(matrix.models)}
     packed = []
@@ -84,7 +87,9 @@ def pack(rows: Sequence[Row], matrix: Matrix, run: Mapping[str, Any]) -> dict[st
     return {
         "verdicts": list(VERDICTS),
         "letters": [LETTERS[name] for name in VERDICTS],
-        "claims": [_claim(name, first) for name, first in matrix.claims.items()],
+        "claims": [
+            [*_claim(name, first), lines[name]] for name, first in matrix.claims.items()
+        ],
         "models": [[plain(name), plain(kind)] for name, kind in matrix.models.items()],
         "row_fields": [*packed[0]] if packed else [],
         "effect_fields": EFFECT_FIELDS,
@@ -94,46 +99,6 @@ def pack(rows: Sequence[Row], matrix: Matrix, run: Mapping[str, Any]) -> dict[st
         "examples": examples.values,
         "searches": searches.values,
     }
-
-
-def scale_of(row: Row) -> str:
-    """Say on which scale the main effect is drawn.
-
-    Returns:
-        ``share``: the share of the way from floor to ceiling, supported above
-        1 − margin; ``raw``: floor and ceiling in the measure's own unit; ``below``:
-        supported below the margin; ``above``: above it; ``within``: within ±margin;
-        ``value``: no bounds, or the side of the margin is not known.
-    """
-    if not row["effects"]:
-        return "value"
-    effect = row["effects"][0]
-    if effect["floor"] is not None and effect["ceiling"] is not None:
-        # No interval: the ceiling is not above the floor, so there is no share.
-        return "raw" if effect["level"] is None else "share"
-    if effect["margin"] is None:
-        return "value"
-    if effect["level"] is None:
-        return "below"
-    if "has_two_sides" in effect:
-        return "within" if effect["has_two_sides"] else _side_of(row, effect)
-    inside, outside = row["p_supported"], row["p_refuted"]
-    # Rows of earlier versions do not name their sides; one-sided p-values sum to 1.
-    complementary = None not in (inside, outside) and abs(inside + outside - 1) < 1e-9
-    is_far_below = row["alone"] == "refuted" and (effect["value"] or 0) < 0
-    return "below" if complementary and not is_far_below else "within"
-
-
-def _side_of(row: Row, effect: Mapping[str, Any]) -> str:
-    """Say on which side of its margin a one-sided claim is supported.
-
-    The estimate lies on the side with the smaller p. If both are equal, the side is not
-    known: with few sets, p is multiplied, and both may reach 1.
-    """
-    inside, outside, value = row["p_supported"], row["p_refuted"], effect["value"]
-    if None in (inside, outside, value) or inside == outside:
-        return "value"
-    return "below" if (value < effect["margin"]) == (inside < outside) else "above"
 
 
 def _claim(claim: str, first: Row) -> list[Any]:

@@ -14,13 +14,13 @@ from probes.report.matrix import (
     arrange,
     count_verdicts,
     counts_text,
-    effect_text,
     plain,
     several,
     split_variant,
     tests_passed,
     verdict_text,
 )
+from probes.report.number_text import effect_text
 from probes.results.rows import Row, is_unexpected
 
 MOST_UNEXPECTED = 10

@@ -21,13 +21,13 @@ from probes.report.matrix import (
     Matrix,
     alarms,
     arrange,
-    effect_text,
     plain,
     quote,
     rerun_words,
     summary_line,
     verdict_text,
 )
+from probes.report.number_text import effect_text
 from probes.results.rows import Row, is_unexpected
 
 MOST_UNEXPECTED = 20

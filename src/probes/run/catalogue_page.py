@@ -13,8 +13,6 @@ from probes.report.headline import JUDGED
 from probes.report.markdown import escape
 from probes.report.matrix import (
     count_verdicts,
-    effect_text,
-    number,
     plain,
     split_variant,
 )
