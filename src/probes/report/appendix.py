@@ -12,6 +12,8 @@ from probes.report.matrix import LETTERS, plain, several
 from probes.results.rows import Row
 
 MOST_NAMED = 5
+REASON_LIMIT = 2000
+WARNING = "Warning"
 PARENTHESIS = re.compile(r" \([^()]*\d[^()]*\)")
 
 

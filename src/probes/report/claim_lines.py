@@ -1,4 +1,4 @@
-"""Fold the variants of a claim into one line, and group the lines by kind of network."""
+"""Fold the variants of a claim into one line, and group lines by kind of network."""
 
 from __future__ import annotations
 

@@ -15,8 +15,10 @@ from probes.results.rows import Row
 
 LEAST, MOST = -1.5, 5.0
 """The ends of the drawn axis; effects beyond them are drawn at the ends."""
-TICKS = ((-1.0, "0"), (-0.5, "½"), (0.0, "margin"), (1.0, "2×"), (2.0, "4×"))
-TICKS += ((3.0, "8×"), (4.0, "16×"), (5.0, "32×"))
+TICKS = (
+    *((-1.0, "0"), (-0.5, "½"), (0.0, "margin")),
+    *((1.0, "2×"), (2.0, "4×"), (3.0, "8×"), (4.0, "16×"), (5.0, "32×")),
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -106,4 +106,4 @@ def _end_by_p(row: Row, effect: dict[str, Any]) -> float | None:
         return None
     wanted = _quantile(effect, (1 + effect["level"]) / 2)
     slope = (near - margin) / (at_near - at_margin)
-    return side * min(margin + slope * (wanted - at_margin), size)
+    return side * float(min(margin + slope * (wanted - at_margin), size))

@@ -18,6 +18,10 @@ from probes.report.matrix import LETTERS, Matrix, plain
 LEFT, WIDTH, EDGE = 92, 560, 12
 RADIUS, STEP, MOST_HIGH = 4, 9, 4
 FOOT = 18
+CAPTION = (
+    "Each claim by its distance in margins, with the verdict, the number of cells, "
+    "their median effect and its range. Left of the line, the claim holds."
+)
 COLUMNS = 46
 """Letters of the axis in the summary."""
 
@@ -176,8 +180,9 @@ def _strip(marks: Sequence[Mark]) -> str:
 
 
 def _axis_text() -> str:
-    letters = [" "] * (COLUMNS + 8)
+    letters = [" "] * COLUMNS
     for place, label in TICKS:
         at = _column(place)
-        letters[at : at + len(label)] = label
-    return "".join(letters)[:COLUMNS]
+        if at + len(label) <= COLUMNS:
+            letters[at : at + len(label)] = label
+    return "".join(letters).rstrip()

@@ -42,7 +42,7 @@ function drawEntry(button, picked) {
   button.className = tone;
   const drawn = letters.map(([v, said]) => make("b", tone ? {} : { class: classOf(v) }, said));
   if (isUnexpected) drawn.push(make("i", {}, "!"));
-  if (effect) drawn.push(" ", make("span", {}, effect));
+  if (effect) drawn.push(" " + effect);
   if (spread) drawn.push(" ", make("small", {}, spread));
   button.replaceChildren(...drawn);
 }

@@ -1,7 +1,7 @@
 """Sum up the cells of one entry of the matrix: letters, the median effect, its range.
 
-The page's script ``entries.js`` does the same for the cells that a filter leaves. A test
-compares the two.
+The page's script ``entries.js`` does the same for the cells that a filter leaves, and a
+test compares the two.
 """
 
 from __future__ import annotations

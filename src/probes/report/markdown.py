@@ -7,7 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from probes.report.appendix import dataset_lines, record_lines, speed_lines
+from probes.report.answer import QUESTION, answer_of
+from probes.report.appendix import (
+    REASON_LIMIT,
+    dataset_lines,
+    record_lines,
+    speed_lines,
+)
 from probes.report.matrix import (
     IDENTITY,
     IDENTITY_MEANS,
@@ -37,7 +43,6 @@ HEADER = (
     "reason, note",
     "also measured",
 )
-TITLE = "Is in-context learning gradient descent?"
 READING = (
     "- Letters with numbers count cells, one for each dataset and number of "
     "demonstrations: R1 -1 is one refuted cell and one to which the claim does not "
@@ -63,7 +68,9 @@ def matrix_markdown(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
         run: The content of ``run.json``.
     """
     matrix, warned = arrange(rows), alarms(rows, run)
-    lines = [f"# {escape(' '.join(warned) or TITLE, 2000)}", ""]
+    lines = [f"# {escape(' '.join(warned) or QUESTION, 2000)}", ""]
+    for sentence in answer_of(matrix).sentences:
+        lines += [escape(sentence, REASON_LIMIT), ""]
     lines += [escape(summary_line(rows, run), 2000), ""]
     lines += ["## How to read this", "", *_legend(matrix), ""]
     lines += ["## The run", "", *_settings(rows, run), ""]

@@ -138,8 +138,8 @@ function filter() {
   opened.clear();
   shown = matching();
   const byEntry = new Map(entries.map((entry) => [entry, []]));
-  const entryOf = new Map(entries.map((entry) => [entry.key, entry]));
-  for (const row of shown) byEntry.get(entryOf.get(claims[row.claim].line + "," + row.model)).push(row);
+  const byPlace = new Map(entries.map((entry) => [entry.key, entry]));
+  for (const row of shown) byEntry.get(byPlace.get(claims[row.claim].line + "," + row.model)).push(row);
   const used = new Set();
   for (const [entry, own] of byEntry) {
     if (own.length !== entry.picked.length || own.some((row, i) => row !== entry.picked[i])) redraw(entry, own);
@@ -189,9 +189,16 @@ const GROUPS = {
   file: (own) => text(own[0].file),
 };
 
+let orderedBy = "";
 function order(by) {
+  if (by === orderedBy) return;
+  orderedBy = by;
   [...open].forEach((button) => button.shut?.());
-  if (!by) return table.append(...asItCame);
+  for (const body of [...table.tBodies]) if (body.className === "group") body.remove();
+  if (!by) {
+    table.append(...asItCame);
+    return;
+  }
   const groups = new Map();
   for (const { body, all, index } of lines) {
     const name = GROUPS[by](all);
@@ -200,7 +207,6 @@ function order(by) {
   }
   const rank = (name) => (by === "verdict" ? RANKS.indexOf(name) : by === "file" ? groups.get(name)[0][0] : 0);
   const names = [...groups.keys()].sort((a, b) => rank(a) - rank(b) || a.localeCompare(b));
-  for (const body of [...table.tBodies]) if (body.className === "group") body.remove();
   for (const name of names) {
     const head = make("th", { scope: "rowgroup", colspan: models.length + 1 }, make("span", {}, name.replace("_", " ")));
     table.append(make("tbody", { class: "group" }, make("tr", {}, head)),
@@ -254,6 +260,16 @@ function offer(name, values, label = (value) => value) {
   field("by-" + name).append(...values.map((value) => make("option", { value }, label(value))));
 }
 
+// Thousands of entries share one listener, and get their labels when there is time.
+const entryOf = new Map();
+function label(from = 0) {
+  for (const { button, picked } of entries.slice(from, from + 250)) {
+    if (button.getAttribute("aria-expanded") === null) button.setAttribute("aria-expanded", "false");
+    if (picked.length) describeEntry(button, picked);
+  }
+  if (from + 250 < entries.length) setTimeout(label, 0, from + 250);
+}
+
 function start() {
   const byKey = new Map();
   for (const row of rows) {
@@ -266,10 +282,7 @@ function start() {
     for (const button of line.querySelectorAll("td > button")) {
       const column = button.parentElement.cellIndex - 1, key = line.dataset.line + "," + column;
       const entry = { button, line, column, key, picked: byKey.get(key), cells: new Map() };
-      button.type = "button";
-      button.setAttribute("aria-expanded", "false");
-      describeEntry(button, entry.picked);
-      button.addEventListener("click", () => openEntry(entry));
+      entryOf.set(button, entry);
       own.push(entry);
     }
     entries.push(...own);
@@ -277,6 +290,10 @@ function start() {
     lines.push({ line, own, all, body: line.parentElement, index: Number(line.dataset.line) });
     offerClaim(line, own);
   }
+  table.addEventListener("click", ({ target }) => {
+    const entry = entryOf.get(target.closest("button"));
+    if (entry) openEntry(entry);
+  });
   asItCame = [...table.tBodies];
   const kept = (value) => value !== "";
   offer("verdict", [...data.verdicts, "unexpected"], (verdict) => verdict.replace("_", " "));
@@ -300,6 +317,7 @@ function start() {
   addEventListener("hashchange", restore);
   restore();
   performance.mark("ready");
+  setTimeout(label);
 }
 
 // The name of a claim opens its sentence, its forest plot, and a line for each variant.

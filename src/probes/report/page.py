@@ -18,7 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from probes.report.answer import QUESTION, answer_of
-from probes.report.appendix import dataset_lines, record_lines, speed_lines
+from probes.report.appendix import (
+    REASON_LIMIT,
+    WARNING,
+    dataset_lines,
+    record_lines,
+    speed_lines,
+)
 from probes.report.claim_lines import ClaimLine, lines_by_kind, lines_of
 from probes.report.effect_chart import drawn_lanes
 from probes.report.entry_summary import EntrySummary, summarise_entry
@@ -36,7 +42,7 @@ from probes.report.matrix import (
     several,
     tests_passed,
 )
-from probes.report.page_data import REASON_LIMIT, pack
+from probes.report.page_data import pack
 from probes.results.rows import Row
 
 HERE = Path(__file__).parent
@@ -62,7 +68,8 @@ def matrix_page(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
         is_alarming=bool(warned),
         answer=answer,
         summary=f"{plain(counts_text(rows))}; {tests_passed(run)}.",
-        notes=[*dataset_lines(run), *record_lines(rows, run)],
+        notes=(notes := [*dataset_lines(run), *record_lines(rows, run)]),
+        warnings=[note for note in notes if note.startswith(WARNING)],
         chart=drawn_lanes(matrix),
         self_tests={plain(name, 80): ok for name, ok in run["self_tests"].items()},
         letters=LETTERS,

@@ -11,8 +11,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from probes.report.advice import advice_for
+from probes.report.appendix import REASON_LIMIT
 from probes.report.claim_lines import lines_of
 from probes.report.common_scale import scale_of
+from probes.report.deciding_interval import refuting_interval
 from probes.report.headline import papers_of
 from probes.report.matrix import (
     ID_LIMIT,
@@ -22,10 +25,11 @@ from probes.report.matrix import (
     rerun_command,
     split_variant,
 )
+from probes.report.measure_ranges import interval_of
+from probes.report.verdict_words import verdict_in_words
 from probes.results.row_shape import VERDICTS
 from probes.results.rows import Row, is_unexpected
 
-REASON_LIMIT = 2000
 PROMPT_LIMIT = 600
 # Fields that are often null come last, because nulls at the end are left out.
 _NUMBERS = ("value", "n_sets", "n_queries", "low", "high", "level")
@@ -132,12 +136,24 @@ def _values(row: Row, strings: SharedTexts) -> dict[str, Any]:
         "expected": VERDICTS.index(row["expected"]) if row["expected"] else None,
         "unexpected": 1 if is_unexpected(row) else None,
         "identity": 1 if row.get("identity") else None,
+        "words": strings.of(verdict_in_words(row)),
+        "advice": strings.of(advice_for(row)),
+        "refuting": _refuting(row),
         "command": None if command == usual else strings.of(command, ID_LIMIT + 100),
     }
 
 
+def _refuting(row: Row) -> list[float | None] | None:
+    found = refuting_interval(row)
+    if found is None:
+        return None
+    return [_round(x) for x in (found.low, found.high, found.level)]
+
+
 def _effect(effect: Mapping[str, Any], strings: SharedTexts) -> list[Any]:
-    values: dict[str, Any] = {key: _round(effect[key]) for key in (*_NUMBERS, *_BOUNDS)}
+    low, high = interval_of(effect)
+    numbers = {**effect, "low": low, "high": high}
+    values: dict[str, Any] = {k: _round(numbers[k]) for k in (*_NUMBERS, *_BOUNDS)}
     values |= {key: strings.of(effect[key], 300) for key in ("name", "unit")}
     values["sets"] = [_round(x) for x in effect.get("sets") or ()] or None
     return _trim([values[key] for key in EFFECT_FIELDS])

@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from probes.report.appendix import record_lines
+from probes.report.answer import QUESTION, answer_of
+from probes.report.appendix import REASON_LIMIT, WARNING, dataset_lines, record_lines
+from probes.report.effect_chart import CAPTION, chart_lines
 from probes.report.markdown import escape
 from probes.report.matrix import (
     LETTERS,
+    Matrix,
     alarms,
     arrange,
     count_verdicts,
@@ -29,7 +32,7 @@ MOST_LETTERS = 65_000
 
 
 def short_summary(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
-    """Draw alarms, unexpected cells, and the counts of verdicts by claim.
+    """Draw alarms, the answer with its chart, unexpected cells, and counts by claim.
 
     Args:
         rows: Corrected and ordered rows.
@@ -37,16 +40,33 @@ def short_summary(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
     """
     warned = alarms(rows, run)
     unexpected = [row for row in rows if is_unexpected(row)]
-    title = warned[0] if warned else "Is in-context learning gradient descent?"
+    matrix = arrange(rows)
+    title = warned[0] if warned else QUESTION
     lines = [f"### {escape(title, 2000)}", ""]
     lines += [text for alarm in warned[1:] for text in (escape(alarm), "")]
+    for sentence in answer_of(matrix).sentences:
+        lines += [escape(sentence, REASON_LIMIT), ""]
     lines += _unexpected(unexpected)
+    lines += _chart(matrix)
     lines += [escape(f"{counts_text(rows)}; {tests_passed(run)}."), ""]
     lines += [text for line in record_lines(rows, run) for text in (escape(line), "")]
+    lines += [text for line in _warnings(run) for text in (escape(line), "")]
     lines += _counts(rows)
     while sum(len(line) + 1 for line in lines) > MOST_LETTERS:
         lines.pop()
     return "\n".join(lines) + "\n"
+
+
+def _chart(matrix: Matrix) -> list[str]:
+    """Draw the chart, indented: no text of a row can end such a block."""
+    lines = chart_lines(matrix)
+    if not lines:
+        return []
+    return [escape(CAPTION), "", *(f"    {line}" for line in lines), ""]
+
+
+def _warnings(run: Mapping[str, Any]) -> list[str]:
+    return [line for line in dataset_lines(run) if line.startswith(WARNING)]
 
 
 def _unexpected(rows: Sequence[Row]) -> list[str]:

@@ -16,6 +16,7 @@ from probes.report.matrix import (
     plain,
     split_variant,
 )
+from probes.report.number_text import effect_text, number
 from probes.results.rows import Row
 
 HEADER = ("variant", "model", "kind", "cells", "effect where it was judged")
