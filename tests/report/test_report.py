@@ -20,10 +20,12 @@ from probes.measurement import Measurement
 from probes.report import write_report
 from probes.report.common_scale import scale_of
 from probes.report.markdown import matrix_markdown
-from probes.report.matrix import LETTERS, rerun_command, summarise, summary_line
+from probes.report.matrix import LETTERS, summarise, summary_line
 from probes.report.page import matrix_page
+from probes.report.rerun import rerun_command
 from probes.report.short_summary import short_summary
-from probes.report.terminal import columns, matrix_lines
+from probes.report.terminal import matrix_lines
+from probes.report.terminal_text import columns
 from probes.results.rows import Row
 from probes.verdicts.equivalence import equivalence_test
 from tests.support.rows import (

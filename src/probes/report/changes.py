@@ -17,12 +17,12 @@ from probes.report.matrix import (
     ID_LIMIT,
     LETTERS,
     plain,
-    rerun_command,
     several,
     split_variant,
 )
 from probes.report.number_text import interval_text, number
 from probes.report.page import render
+from probes.report.rerun import rerun_command
 from probes.results.comparison import (
     CHANGE_KINDS,
     GRAVE,

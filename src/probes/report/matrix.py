@@ -5,7 +5,6 @@ Rows may come from anywhere, so :func:`plain` makes all their texts safe to draw
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -198,23 +197,3 @@ def verdict_text(row: Row) -> str:
     if row["expected"] is not None and row["expected"] != row["alone"]:
         text += f", expected {row['expected']}".replace("_", " ")
     return text
-
-
-def quote(text: str) -> str:
-    """Quote a word for a shell, with plain quotes if nothing in it is special."""
-    if text == shlex.quote(text):
-        return text
-    return shlex.quote(text) if set(text) & set('"$`\\!') else f'"{text}"'
-
-
-def rerun_words(row: Row) -> list[str]:
-    """List the words of the command that judges one cell again, unquoted."""
-    # Rows of earlier versions have no options.
-    options: Mapping[str, str] = row["provenance"].get("options", {})
-    words = [row["test"], *(word for pair in options.items() for word in pair)]
-    return ["pytest", *(plain(word, ID_LIMIT) for word in words)]
-
-
-def rerun_command(row: Row) -> str:
-    """Write the command that judges one cell again."""
-    return " ".join(map(quote, rerun_words(row)))

@@ -22,10 +22,10 @@ from probes.report.matrix import (
     LETTERS,
     Matrix,
     plain,
-    rerun_command,
     split_variant,
 )
 from probes.report.measure_ranges import interval_of
+from probes.report.rerun import rerun_command
 from probes.report.verdict_words import verdict_in_words
 from probes.results.row_shape import VERDICTS
 from probes.results.rows import Row, is_unexpected
