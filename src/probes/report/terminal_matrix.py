@@ -8,7 +8,7 @@ from itertools import groupby
 from probes.report.claim_lines import UNJUDGED, ClaimLine, lines_by_kind
 from probes.report.entry_summary import summarise_entry
 from probes.report.headline import models_by_kind
-from probes.report.matrix import Matrix, plain
+from probes.report.matrix import IDENTITY, Matrix, plain
 from probes.report.terminal_text import columns, cut, fold, pad
 
 GAP = 2
@@ -30,13 +30,19 @@ def folded_block(matrix: Matrix, width: int, *, room: int) -> list[str]:
     groups = dict(lines_by_kind(matrix))
     unjudged = groups.pop(UNJUDGED, [])
     lines = [line for group in groups.values() for line in group]
-    named = ", ".join(plain(line.name) for line in unjudged)
-    last = [cut(f"Not judged, or no evidence: {named}", width)] if unjudged else []
+    named = ", ".join(_marked(matrix, line) for line in unjudged)
+    last = [cut(f"Not judged, or ≡ no evidence: {named}", width)] if unjudged else []
     most = max(1, room - 1 - len(last))
     if len(lines) > most:
         last.insert(0, f"and {len(lines) - most + 1} more claims: -v, or the page")
         lines = lines[: most - 1]
     return [*_folded_table(matrix, lines, width), *last] if lines else last
+
+
+def _marked(matrix: Matrix, line: ClaimLine) -> str:
+    """Name a claim, with a mark for an identity."""
+    is_identity = matrix.claims[line.claims[0]].get("identity")
+    return f"{IDENTITY} {plain(line.name)}" if is_identity else plain(line.name)
 
 
 def _folded_table(matrix: Matrix, lines: Sequence[ClaimLine], width: int) -> list[str]:
