@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -118,7 +119,27 @@ def test_rows_carry_the_options_that_a_rerun_needs(small: Ran) -> None:
         "--models": "constructed_gd_1,spoiled_gd_1", "--datasets": "linear",
         "--demos": "10", "--sets": "5", "--queries": "6", "--orders": "3",
         "--calibration": "6", "--store": str(small.reports.parent / "store"),
+        "--reports": str(small.reports / "again"), "--raw": "",
     }  # fmt: skip
+
+
+def test_an_incomplete_run_leaves_the_last_report_and_counts_what_it_planned(
+    small: Ran, tmp_path: Path
+) -> None:
+    shutil.copytree(small.reports, tmp_path / "reports")
+    before = (tmp_path / "reports" / "results.jsonl").read_bytes()
+    found = run(tmp_path, CONSTRUCTION, *GD, *SMALL, "--raw", "-x")
+    assert (tmp_path / "reports" / "results.jsonl").read_bytes() == before
+    partial = tmp_path / "reports" / "interrupted"
+    rows = (partial / "results.jsonl").read_text("utf-8").splitlines()
+    assert 0 < len(rows) < len(small.rows)
+    summary = json.loads((partial / "run.json").read_text("utf-8"))
+    assert summary["cells"] == len(small.rows)
+    said = " ".join(found.text.split())
+    assert f"RUN INCOMPLETE: {len(rows)} of {len(small.rows)} cells have a row." in said
+    assert f"The last complete report stays in {tmp_path / 'reports'}." in said
+    assert found.text.count("no report: ") == 3
+    assert f"and no report of {len(small.rows) - len(rows) - 3} more" in said
 
 
 def test_given_datasets_are_listed_with_their_labels_counted(tmp_path: Path) -> None:

@@ -208,7 +208,7 @@ function order(by) {
   const rank = (name) => (by === "verdict" ? RANKS.indexOf(name) : by === "file" ? groups.get(name)[0][0] : 0);
   const names = [...groups.keys()].sort((a, b) => rank(a) - rank(b) || a.localeCompare(b));
   for (const name of names) {
-    const head = make("th", { scope: "rowgroup", colspan: models.length + 1 }, make("span", {}, name.replace("_", " ")));
+    const head = make("th", { scope: "rowgroup", colspan: models.length + 1 }, make("span", {}, name));
     table.append(make("tbody", { class: "group" }, make("tr", {}, head)),
       ...groups.get(name).sort((a, b) => a[0] - b[0]).map(([, body]) => body));
   }
