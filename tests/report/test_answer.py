@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from probes.measurement import Measurement
 from probes.report.answer import answer_of
-from probes.report.claim_lines import UNJUDGED, lines_by_kind, lines_of
+from probes.report.claim_lines import UNJUDGED, fold_variants, lines_by_kind
 from probes.report.common_scale import LEAST, MOST, excess_of, position
 from probes.report.deciding_interval import deciding_interval, refuting_interval
 from probes.report.effect_chart import chart_lines, drawn_lanes, lanes_of
@@ -21,7 +21,7 @@ from probes.report.headline import ClaimCounts, count_claims
 from probes.report.matrix import arrange
 from probes.report.measure_ranges import interval_of
 from probes.report.number_text import effect_text, short_number
-from probes.report.verdict_words import verdict_in_words
+from probes.report.verdict_words import main_effect_text, verdict_in_words
 from probes.results.rows import Row
 from probes.verdicts.equivalence import equivalence_test
 from probes.verdicts.superiority import superiority_test
@@ -296,7 +296,7 @@ def test_variants_fold_into_one_line_under_the_first_kind_that_judges_them() -> 
         row(claim="c", verdict="not_applicable"),
     ]
     matrix = arrange(rows)
-    assert [line.claims for line in lines_of(matrix)] == [
+    assert [line.claims for line in fold_variants(matrix)] == [
         ("a[gd]", "a[adam]"),
         ("b",),
         ("c",),
@@ -331,3 +331,10 @@ def test_dots_of_the_chart_neither_overlap_nor_leave_it() -> None:
     assert len(set(spots)) == len(spots) == 60
     assert all(chart["left"] <= x <= chart["width"] for x, _ in spots)
     assert all(0 <= y <= chart["foot"] for _, y in spots)
+
+
+def test_a_table_shows_the_wider_interval_where_that_decides() -> None:
+    between = within(0.118, 0.067, 0.169, margin=0.05, name="gap")
+    undecided = row(verdict="inconclusive", effects=[between], p_refuted=0.078)
+    assert main_effect_text(undecided).startswith("gap 0.118 [0.067, 0.169], 95 % [0.0")
+    assert main_effect_text(row(effects=[effect()])) == effect_text(effect())

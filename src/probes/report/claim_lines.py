@@ -37,7 +37,7 @@ class ClaimLine:
         ]
 
 
-def lines_of(matrix: Matrix) -> list[ClaimLine]:
+def fold_variants(matrix: Matrix) -> list[ClaimLine]:
     """Fold variants, in the order of the rows."""
     found: dict[str, list[str]] = {}
     for claim in matrix.claims:
@@ -70,7 +70,7 @@ def lines_by_kind(matrix: Matrix) -> Mapping[str, list[ClaimLine]]:
     kinds = models_by_kind(matrix)
     groups: dict[str, list[tuple[float, ClaimLine]]] = {kind: [] for kind in kinds}
     groups[UNJUDGED] = []
-    for line in lines_of(matrix):
+    for line in fold_variants(matrix):
         for kind, models in kinds.items():
             place = position_of(line.cells(matrix, models))
             if place is not None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from probes.report.claim_lines import ClaimLine, lines_of, position_of
+from probes.report.claim_lines import ClaimLine, fold_variants, position_of
 from probes.report.common_scale import LEAST, MOST, TICKS
 from probes.report.entry_summary import summarise_entry
 from probes.report.headline import JUDGED, models_by_kind
@@ -58,7 +58,7 @@ def lanes_of(matrix: Matrix) -> dict[str, list[Mark]]:
     A claim has up to three marks in a lane, one for each verdict: on constructed
     networks some cells must hold and others must not, and a common median says nothing.
     """
-    lines = lines_of(matrix)
+    lines = fold_variants(matrix)
     return {
         kind: sorted(_marks(matrix, lines, models), key=lambda mark: mark.place)
         for kind, models in models_by_kind(matrix).items()

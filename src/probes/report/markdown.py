@@ -27,7 +27,8 @@ from probes.report.matrix import (
     summary_line,
     verdict_text,
 )
-from probes.report.number_text import effect_text, number
+from probes.report.number_text import number
+from probes.report.verdict_words import main_effect_text
 from probes.results.rows import Row, is_unexpected
 
 HEADER = (
@@ -51,6 +52,9 @@ READING = (
     "- *Floor*: the same measure for arms that learned nothing. *Ceiling*: the same "
     "measure for ICL against ICL. If a cell has both, its effect is the share of the "
     "way from floor to ceiling.",
+    "- *effect [interval]*: the interval of *supported*, at 90 %. A claim with two sides "
+    "is refuted if the 95 % interval is outside its margin; where that decides, it "
+    "follows.",
     "- *Margin*: the largest effect that does not matter, fixed before the run. "
     "*p adjusted*: Benjamini-Hochberg over the whole matrix.",
     "- *Also measured*: measurements that decide nothing, including the arms of the "
@@ -175,7 +179,7 @@ def _cells(row: Row, others: Sequence[str], shared: Sequence[str]) -> list[str]:
         escape(row["dataset"]),
         str(row["n_demonstrations"]),
         escape(verdict),
-        "–" if effect is None else escape(effect_text(effect)),
+        "–" if effect is None else escape(main_effect_text(row)),
         *numbers,
         escape(said),
         " / ".join(values.get(name, "–") for name in others),

@@ -25,7 +25,7 @@ from probes.report.appendix import (
     record_lines,
     speed_lines,
 )
-from probes.report.claim_lines import ClaimLine, lines_by_kind, lines_of
+from probes.report.claim_lines import ClaimLine, fold_variants, lines_by_kind
 from probes.report.effect_chart import drawn_lanes
 from probes.report.entry_summary import EntrySummary, summarise_entry
 from probes.report.headline import count_claims
@@ -191,7 +191,7 @@ def _kinds(matrix: Matrix) -> list[tuple[str, list[tuple[str, str]]]]:
 
 def _groups(matrix: Matrix) -> list[dict[str, Any]]:
     """Group the lines of the matrix as the page first shows them."""
-    numbers = {line.name: i for i, line in enumerate(lines_of(matrix))}
+    numbers = {line.name: i for i, line in enumerate(fold_variants(matrix))}
     return [
         {
             "title": _title(kind),

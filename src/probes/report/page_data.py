@@ -13,7 +13,7 @@ from typing import Any
 
 from probes.report.advice import advice_for
 from probes.report.appendix import REASON_LIMIT
-from probes.report.claim_lines import lines_of
+from probes.report.claim_lines import fold_variants
 from probes.report.common_scale import scale_of
 from probes.report.deciding_interval import refuting_interval
 from probes.report.headline import papers_of
@@ -73,7 +73,7 @@ def pack(rows: Sequence[Row], matrix: Matrix, run: Mapping[str, Any]) -> dict[st
     strings, provenances, examples = SharedTexts(), SharedValues(), SharedValues()
     searches = SharedValues()
     provenances.index(_safe(run["provenance"]))
-    lines = {c: i for i, line in enumerate(lines_of(matrix)) for c in line.claims}
+    lines = {c: i for i, line in enumerate(fold_variants(matrix)) for c in line.claims}
     claims = {name: i for i, name in enumerate(matrix.claims)}
     models = {name: i for i, name in enumerate(matrix.models)}
     packed = []

@@ -23,7 +23,7 @@ from probes.report.matrix import (
     tests_passed,
     verdict_text,
 )
-from probes.report.number_text import effect_text
+from probes.report.verdict_words import main_effect_text
 from probes.results.rows import Row, is_unexpected
 
 MOST_UNEXPECTED = 10
@@ -78,7 +78,7 @@ def _unexpected(rows: Sequence[Row]) -> list[str]:
     for row in rows[:MOST_UNEXPECTED]:
         where = " · ".join(plain(row[k], 80) for k in ("claim", "model", "dataset"))
         where += f" · {row['n_demonstrations']}"
-        effect = effect_text(row["effects"][0]) if row["effects"] else "–"
+        effect = main_effect_text(row) if row["effects"] else "–"
         line = (where, verdict_text(row), effect, plain(row["reason"]) or "–")
         lines.append("| " + " | ".join(map(escape, line)) + " |")
     if len(rows) > MOST_UNEXPECTED:

@@ -27,10 +27,10 @@ from probes.report.matrix import (
     summary_line,
     verdict_text,
 )
-from probes.report.number_text import effect_text
 from probes.report.rerun import quote, rerun_words
 from probes.report.terminal_matrix import folded_block, full_block
 from probes.report.terminal_text import chunks, columns, fold
+from probes.report.verdict_words import main_effect_text
 from probes.results.rows import Row, is_unexpected
 
 MOST_UNEXPECTED = 20
@@ -134,7 +134,7 @@ def _unexpected_lines(rows: Sequence[Row], width: int) -> list[str]:
         where += f" · {row['n_demonstrations']} demonstrations"
         lines += fold(f"{where}: {verdict_text(row)}", width)
         if row["effects"]:
-            lines += fold(effect_text(row["effects"][0]), width, indent="  ")
+            lines += fold(main_effect_text(row), width, indent="  ")
         if row["reason"]:
             lines += fold(plain(row["reason"]), width, indent="  ")
         lines += _command_lines(row, width)

@@ -10,7 +10,7 @@ from probes.report.common_scale import scale_of
 from probes.report.deciding_interval import deciding_interval
 from probes.report.matrix import plain
 from probes.report.measure_ranges import SHARE
-from probes.report.number_text import short_number
+from probes.report.number_text import effect_text, interval_text, short_number
 from probes.results.rows import Row
 
 ENDINGS = (f", {SHARE} from floor to ceiling", " difference")
@@ -38,6 +38,22 @@ def verdict_in_words(row: Row) -> str:
     said, wanted = _SENTENCES[kind](row, effect)
     said += _interval_text(row)
     return f"{said[:1].upper()}{said[1:]}; {wanted}."
+
+
+def main_effect_text(row: Row) -> str:
+    """Write the effect that carries the verdict, with the interval that decides.
+
+    Returns:
+        Name, value, the row's interval, the wider one if that decides, and the unit.
+    """
+    effect = row["effects"][0]
+    text, wider = effect_text(effect), deciding_interval(row)
+    if wider is None or wider.level == effect["level"]:
+        return text
+    unit = plain(effect["unit"], 40)
+    ends = interval_text(wider.low, wider.high)
+    said = f"{100 * wider.level:.3g} % {ends}"
+    return f"{text.removesuffix(unit).strip()}, {said} {unit}".strip()
 
 
 def measure_name(effect: Mapping[str, Any]) -> str:
