@@ -27,22 +27,27 @@ sample: $(READY)
 	$(PY) -m pytest claims/ -n auto -q --reports reports/sample $(ARGS)
 
 # Judge pretrained models on tasks of words, the most telling cells first, into
-# reports/natural. It takes hours, and goes on where it stopped. ARGS=--plan tells how
-# long; NATURAL=smollm2_135m:antonym:8 judges other cells; SIZES= judges at the default
-# sizes, which takes about five times as long.
+# reports/natural. It takes hours, and goes on where it stopped: a finished cell stays in
+# reports/natural/cells, also without the store. ARGS=--plan tells how long;
+# NATURAL=smollm2_135m:antonym:8 judges other cells; SIZES= judges at the default sizes,
+# which takes about five times as long.
 SIZES ?= --effort quick --sets 5 --orders 3
 WORDS := singular_plural present_past country_capital capitalise
 NATURAL ?= $(foreach n,4 8,$(WORDS:%=smollm2_135m:%:$n)) \
   gemma3_270m:singular_plural:4 gemma3_270m:present_past:4
-part = $(shell echo $(NATURAL) | tr ' ' '\n' | cut -d: -f$1 | sort -u | paste -sd,)
+CELLS := reports/natural/cells
 natural: $(READY)
 	@for step in $(NATURAL); do \
-	  set -- $$(echo $$step | tr : ' '); echo "$$1 on $$2, $$3 demonstrations"; \
+	  set -- $$(echo $$step | tr : ' '); cell=$$1-$$2-$$3; new=build/natural/$$cell; \
+	  if [ -f $(CELLS)/$$cell/run.json ]; then echo "$$cell is finished"; continue; fi; \
+	  echo "$$1 on $$2, $$3 demonstrations"; rm -rf $$new; \
 	  $(PY) -m pytest claims/ -n 0 -q --raw $(SIZES) --models $$1 --datasets $$2 --demos $$3 \
-	    --reports build/natural/$$1-$$2-$$3 $(ARGS) || test $$? = 1 || exit 1; \
+	    --reports $$new $(ARGS) || test $$? = 1 || exit 1; \
+	  if grep -qs '"complete": true' $$new/run.json; then \
+	    mkdir -p $(CELLS)/$$cell; cp $$new/results.jsonl $$new/run.json $(CELLS)/$$cell; \
+	  fi; \
 	done
-	$(PY) -m pytest claims/ -n 0 -q --raw $(SIZES) --budget 1s --reports reports/natural \
-	  --models $(call part,1) --datasets $(call part,2) --demos $(call part,3) $(ARGS)
+	@if [ -d $(CELLS) ]; then $(PY) -m probes report join reports/natural $(CELLS)/*; fi
 
 # Run the instrument's own tests.
 test: $(READY)

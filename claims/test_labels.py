@@ -18,6 +18,7 @@ def test_labels_move_icl_as_they_move_gd(
     icl_relabelled: Pair,
     gd_relabelled: Pair,
     icl_relabelled_reordered: Pair,
+    icl_relabelled_other_demonstrations: Pair,
     relabelled_arms: dict[str, tuple[Pair, Pair]],
     judge: Judge,
 ) -> None:
@@ -41,4 +42,7 @@ def test_labels_move_icl_as_they_move_gd(
         },
         ceiling=change_agreement(icl_relabelled, icl_relabelled_reordered),
         margin=TENTH,
+        other_ceiling=change_agreement(
+            icl_relabelled, icl_relabelled_other_demonstrations
+        ),
     )

@@ -110,13 +110,13 @@ def test_same_top_tokens(
         ICL with GD at most .32; ICL with itself in another order .66 or .76
     """
     judge.record(illustration)
-    judge.record(other_demonstrations=token_overlap(icl, icl_other_demonstrations))
     judge.reaches_ceiling(
         token_overlap(icl, gd_nearest),
         floors={name: token_overlap(*pair) for name, pair in arms.items()},
         ceiling=token_overlap(icl, icl_reordered),
         margin=TENTH,
         best=token_overlap(icl, gd),
+        other_ceiling=token_overlap(icl, icl_other_demonstrations),
     )
 
 
@@ -126,6 +126,7 @@ def test_same_confidence(
     gd: Observation,
     gd_nearest: Observation,
     icl_reordered: Observation,
+    icl_other_demonstrations: Observation,
     arms: dict[str, tuple[Observation, Observation]],
     judge: Judge,
 ) -> None:
@@ -148,6 +149,7 @@ def test_same_confidence(
         ceiling=overlap_cosine(icl, icl_reordered),
         margin=TENTH,
         best=overlap_cosine(icl, gd),
+        other_ceiling=overlap_cosine(icl, icl_other_demonstrations),
     )
 
 
@@ -158,6 +160,7 @@ def test_same_distribution(
     gd: Observation,
     gd_nearest: Observation,
     icl_reordered: Observation,
+    icl_other_demonstrations: Observation,
     arms: dict[str, tuple[Observation, Observation]],
     illustration: Observation,
     judge: Judge,
@@ -182,6 +185,7 @@ def test_same_distribution(
         ceiling=jensen_shannon(icl, icl_reordered),
         margin=TENTH,
         best=jensen_shannon(icl, gd),
+        other_ceiling=jensen_shannon(icl, icl_other_demonstrations),
     )
 
 

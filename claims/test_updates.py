@@ -30,6 +30,7 @@ def test_icl_covers_gd(
     gd: Observation,
     gd_nearest: Observation,
     icl_reordered: Observation,
+    icl_other_demonstrations: Observation,
     base: Observation,
     gd_corrects: Measurement,
     correcting_without_learning: Arms,
@@ -59,6 +60,7 @@ def test_icl_covers_gd(
         ceiling=coverage(icl, icl_reordered, base),
         margin=TENTH,
         best=coverage(icl, gd, base),
+        other_ceiling=coverage(icl, icl_other_demonstrations, base),
     )
 
 
@@ -68,6 +70,7 @@ def test_same_update(
     inside_gd: Observation,
     inside_gd_nearest: Observation,
     inside_icl_reordered: Observation,
+    inside_icl_other_demonstrations: Observation,
     inside_base: Observation,
     inside_layer_causal_gd: Observation,
     without_learning: Arms,
@@ -101,6 +104,9 @@ def test_same_update(
         ceiling=update_cosine(inside_icl, inside_icl_reordered, inside_base),
         margin=TENTH,
         best=update_cosine(inside_icl, inside_gd, inside_base),
+        other_ceiling=update_cosine(
+            inside_icl, inside_icl_other_demonstrations, inside_base
+        ),
     )
 
 
@@ -110,6 +116,7 @@ def test_same_attention_change(
     inside_gd: Observation,
     inside_gd_nearest: Observation,
     inside_icl_reordered: Observation,
+    inside_icl_other_demonstrations: Observation,
     inside_base: Observation,
     inside_layer_causal_gd: Observation,
     without_learning: Arms,
@@ -141,6 +148,9 @@ def test_same_attention_change(
         ceiling=attention_change_cosine(inside_icl, inside_icl_reordered, inside_base),
         margin=TENTH,
         best=attention_change_cosine(inside_icl, inside_gd, inside_base),
+        other_ceiling=attention_change_cosine(
+            inside_icl, inside_icl_other_demonstrations, inside_base
+        ),
     )
 
 
@@ -215,6 +225,7 @@ def test_same_activations(
     inside_gd: Observation,
     inside_gd_nearest: Observation,
     inside_icl_reordered: Observation,
+    inside_icl_other_demonstrations: Observation,
     inside_base: Observation,
     inside_layer_causal_gd: Observation,
     without_learning: Arms,
@@ -245,4 +256,5 @@ def test_same_activations(
         ceiling=activation_cosine(inside_icl, inside_icl_reordered),
         margin=TENTH,
         best=activation_cosine(inside_icl, inside_gd),
+        other_ceiling=activation_cosine(inside_icl, inside_icl_other_demonstrations),
     )

@@ -31,6 +31,10 @@ class Measurement:
         least: Lower bounds of the true values, if only part of each answer was kept;
             None if the values are exact.
         most: Upper bounds of the true values.
+        unit_values: The unit's own value for each set and query, in the unit, with mean
+            1, if the unit was estimated from the same answers; None if it is known. To
+            compare the mean with a bound θ, tests compare the mean of ``values − θ ·
+            unit_values`` with 0 (Fieller), so that the unit's error counts.
 
     Raises:
         ShapeError: The values are not a non-empty matrix of finite numbers.
@@ -44,6 +48,7 @@ class Measurement:
     chance: float | None = None
     least: Array | None = None
     most: Array | None = None
+    unit_values: Array | None = None
 
     def __post_init__(self) -> None:
         values = np.asarray(self.values, dtype=np.float64)
@@ -98,17 +103,29 @@ class Measurement:
     def _valued(self, values: Array) -> Measurement:
         return dataclasses.replace(self, values=values, least=None, most=None)
 
+    def _unit_or_ones(self) -> Array:
+        return (
+            np.ones_like(self.values) if self.unit_values is None else self.unit_values
+        )
+
     def minus(self, other: Measurement) -> Measurement:
         """Subtract another measurement of the same quantity, cell by cell.
 
         Raises:
-            ShapeError: The two were not measured on the same sets and queries.
+            ShapeError: The two were not measured on the same sets and queries, or in
+                the same unit.
         """
         if self.values.shape != other.values.shape:
             raise ShapeError(
                 f"{self.name!r} has shape {self.values.shape} and {other.name!r} has "
                 f"{other.values.shape}. Expected the same sets and queries. Measure "
                 f"both on the same cell."
+            )
+        if not np.array_equal(self._unit_or_ones(), other._unit_or_ones()):
+            raise ShapeError(
+                f"{self.name!r} and {other.name!r} are in units that were estimated "
+                f"from different answers. Expected one unit. Measure both against the "
+                f"same learner."
             )
         least = self.at_least().values - other.at_most().values
         most = self.at_most().values - other.at_least().values
@@ -123,6 +140,16 @@ class Measurement:
             least=None if is_exact else least,
             most=None if is_exact else most,
         )
+
+
+SAME = 1e-9
+"""Of the largest value: two quantities that differ by less everywhere are rounding."""
+
+
+def are_identical(one: Measurement, other: Measurement) -> bool:
+    """Say whether two measurements agree in every value, up to rounding."""
+    gap = np.abs(one.values - other.values).max()
+    return bool(gap <= SAME * np.abs(one.values).max())
 
 
 def lead_of_nearest(distances: Mapping[str, Measurement]) -> Measurement:

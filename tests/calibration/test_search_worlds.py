@@ -63,7 +63,7 @@ def test_a_search_beyond_its_budget_says_so_and_refutes_nothing(
 def test_without_the_judges_caution_an_unfinished_search_refutes_what_is_true(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Judge, "_chance_left", lambda self: "")
+    monkeypatch.setattr(Judge, "chance_left", lambda self: "")
     found = counts(monkeypatch, world("1,000,000,000 times too high"))
     assert found["1,000,000,000 times too high", "nearest to ICL"].verdicts == {
         "open, refuted": RUNS

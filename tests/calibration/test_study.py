@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from probes.calibration import many_cells, rules, study, whole_instrument
+from probes.calibration import (
+    estimated_units,
+    gates,
+    many_cells,
+    rules,
+    several_means,
+    study,
+    whole_instrument,
+)
 from probes.calibration.many_cells import OURS, adjusted
 from probes.calibration.rules import RULES
 from probes.calibration.simulations import PROFILES, SIMULATIONS, Simulation
@@ -29,6 +38,7 @@ from probes.observations.request import Request
 from probes.results.matrix_correction import correct_verdicts
 from probes.verdicts import decision
 from probes.verdicts.crossed_means import estimate_mean, variance_components
+from probes.verdicts.thresholds import ALPHA
 from tests.support.running import ROOT
 
 SUMMARY = ROOT / "reports" / "calibration" / "summary.json"
@@ -85,8 +95,38 @@ def test_the_committed_rule_keeps_its_level_in_every_simulation() -> None:
         for row in committed()
         if row["rule"] == "instrument" and row["truth"] == "at the margin"
     ]
-    assert len(at) == len(SIMULATIONS) * len(study.SIZES) + len(PROFILES)
+    n_ratios = len(PROFILES) * len(study.ROOMS)
+    assert len(at) == len(SIMULATIONS) * len(study.SIZES) + n_ratios
     assert max(row["false_supported"] for row in at) <= ALLOWED
+    assert max(row["false_refuted"] for row in at) <= ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("kind", "n_lines"),
+    [
+        (f"rivals: {several_means.OURS}", 3 * len(SIMULATIONS)),
+        (f"units: {estimated_units.OURS}", 8),
+    ],
+)
+def test_the_committed_rules_for_rivals_and_units_keep_their_level(
+    kind: str, n_lines: int
+) -> None:
+    found = [
+        max(row["false_supported"] or 0.0, row["false_refuted"] or 0.0)
+        for row in committed()
+        if row["rule"] == kind and row["truth"] != "outside"
+    ]
+    assert len(found) == n_lines
+    assert max(found) <= ALLOWED
+
+
+def test_a_committed_gate_hardly_ever_hides_a_gain_of_four_errors() -> None:
+    rows = [row for row in committed() if row["rule"] == gates.RULE]
+    hidden = [row["false_refuted"] for row in rows if row["truth"] != "no gain"]
+    passed = [row["false_supported"] for row in rows if row["truth"] == "no gain"]
+    assert len(hidden) == 3 * len(passed) == 6 * len(SIMULATIONS)
+    assert max(hidden) <= 0.01
+    assert max(passed) <= ALLOWED
 
 
 @pytest.mark.parametrize(
@@ -110,13 +150,13 @@ def test_the_committed_table_holds_today(name: str) -> None:
 
 def test_a_committed_matrix_in_which_nothing_holds_is_rarely_wrong() -> None:
     found = [
-        row["false_supported"]
+        max(row["false_supported"], row["false_refuted"])
         for row in committed()
         if row["simulation"].startswith("48 cells, ")
         and row["truth"] == "0 inside, 48 at the margin"
         and row["rule"].endswith(OURS)
     ]
-    assert len(found) == len(SIMULATIONS)
+    assert len(found) == 2 * len(SIMULATIONS)  # also in threes
     assert max(found) <= ALLOWED
 
 
@@ -131,7 +171,7 @@ def test_the_page_is_written_from_the_table() -> None:
 def at_margin(rule: rules.Rule, name: str, size: tuple[int, int] = HOME) -> float:
     """Count false *supported* of a rule at the margin."""
     values = simulation(name).values(np.random.default_rng(1), 2000, *size)
-    return float((rule(values, 0.0)[0] < decision.ALPHA).mean())
+    return float((rule(values, 0.0)[0] < ALPHA).mean())
 
 
 @pytest.mark.parametrize(
@@ -154,7 +194,7 @@ def test_a_wrong_rule_is_seen(rule: str, name: str, n_sets: int) -> None:
 def test_a_rule_with_the_tail_on_the_wrong_side_is_seen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(decision, "TAIL", -decision.TAIL)
+    monkeypatch.setattr(decision, "WIDENING", -0.5)
     found = at_margin(RULES["instrument"], "very skewed, typical")
     assert found > ALLOWED + 3 * error(0.06, 2000)
 
@@ -168,9 +208,9 @@ def test_a_rule_with_the_tail_on_the_wrong_side_is_seen(
     ],
 )
 def test_forgetting_multiplicity_is_seen(correction: str, name: str) -> None:
-    p, true = many_cells.draw(simulation(name), many_cells.SMALL, 0.0, runs=200)
+    (p, _), true = many_cells.draw(simulation(name), many_cells.SMALL, 0.0, runs=200)
     wrong, right = (
-        many_cells.supported_cells(p, c)[:, ~true].any(axis=1).mean()
+        many_cells.cells_that_stand(p, c)[:, ~true].any(axis=1).mean()
         for c in (correction, OURS)
     )
     assert wrong > ALLOWED + 3 * error(0.06, 200)
@@ -184,19 +224,84 @@ def test_rows_are_corrected_as_the_study_corrects() -> None:
     found = [r["effects"][0]["p_adjusted"] for r in rows]
     assert found == pytest.approx(adjusted(p, OURS, 2))
     kept = [r["verdict"] == "supported" for r in rows]
-    assert kept == [value < decision.ALPHA for value in found]
+    assert kept == [value < ALPHA for value in found]
+
+
+def test_the_same_comparison_counts_once() -> None:
+    p = [0.001, 0.03, 0.04]
+    once = [row("c", value) for value in p]
+    twice = [row("c", value) for value in p for _ in range(3)]
+    correct_verdicts(once)
+    correct_verdicts(twice)
+    adjusted_once = [r["effects"][0]["p_adjusted"] for r in once]
+    adjusted_twice = [r["effects"][0]["p_adjusted"] for r in twice]
+    assert adjusted_twice == [value for value in adjusted_once for _ in range(3)]
+
+
+def test_the_same_numbers_of_another_network_count_again() -> None:
+    rows = [row("c", 0.03), {**row("c", 0.03), "model": "another"}, row("c", 0.2)]
+    correct_verdicts(rows)
+    assert rows[0]["effects"][0]["p_adjusted"] == pytest.approx(0.045)
+
+
+def test_refuted_has_a_least_p_too() -> None:
+    rows = [row("c", 1e-9)] + [row("c", 0.9 + i / 1000) for i in range(47)]
+    for one in rows:
+        one |= {"p_refuted": one["p_supported"], "p_supported": 1.0, "alone": "refuted"}
+        one["verdict"] = "refuted"
+    correct_verdicts(rows)
+    assert rows[0]["verdict"] == "inconclusive"
+    assert "48 distinct comparisons" in rows[0]["reason"]
 
 
 def row(claim: str, p: float) -> dict[str, Any]:
     return {
         "claim": claim,
-        "effects": [{"p": p, "p_adjusted": None, "n_sets": HOME[0]}],
+        "model": "m",
+        "dataset": "d",
+        "n_demonstrations": 4,
+        "effects": [
+            {
+                "p": p,
+                "p_adjusted": None,
+                "n_sets": HOME[0],
+                "value": p,
+                "margin": 0.1,
+                "sets": [p],
+            }
+        ],
         "p_supported": p,
         "p_refuted": 1.0,
         "alone": "supported",
         "verdict": "supported",
         "reason": None,
     }
+
+
+def worst_error(found: Iterable[ErrorRates], rule: str) -> float:
+    """Take the largest error of a rule."""
+    return max(
+        max(o.false_supported or 0.0, o.false_refuted or 0.0)
+        for o in found
+        if o.rule == rule
+    )
+
+
+def test_to_judge_the_nearest_rival_of_the_sample_is_seen() -> None:
+    found = list(
+        several_means.rival_error_rates(simulation("normal, typical"), runs=800)
+    )
+    wrong = worst_error(found, f"rivals: {several_means.NEAREST}")
+    assert wrong > ALLOWED
+    assert worst_error(found, f"rivals: {several_means.OURS}") <= 0.05
+
+
+def test_to_take_an_estimated_unit_as_known_is_seen() -> None:
+    found = list(estimated_units.unit_error_rates(runs=800))
+    wrong = worst_error(found, f"units: {estimated_units.KNOWN}")
+    assert wrong > 2 * ALLOWED
+    right = worst_error(found, f"units: {estimated_units.OURS}")
+    assert right <= ALLOWED + 2 * error(0.06, 800)
 
 
 # ------------------------------------------------------- the whole instrument

@@ -18,9 +18,9 @@ from probes.errors import ClaimError, ShapeError
 from probes.measurement import Array, Measurement
 from probes.verdicts.ceiling import ceiling_test
 from probes.verdicts.crossed_means import estimate_mean
-from probes.verdicts.decision import is_clearly_positive
 from probes.verdicts.equivalence import describe, equivalence_test
 from probes.verdicts.exact import census_test, tolerance_test
+from probes.verdicts.gain import is_clearly_positive
 from probes.verdicts.judge import Judge, Undecided
 from probes.verdicts.judgement import Judgement
 from probes.verdicts.thresholds import (
@@ -29,7 +29,7 @@ from probes.verdicts.thresholds import (
     LEAST_QUERIES,
     LEAST_SETS,
     LEVEL,
-    TAIL,
+    WIDENING,
 )
 
 N_WORLDS = 400
@@ -138,7 +138,15 @@ def test_ceiling_that_may_be_chance_measures_nothing() -> None:
     ceiling = wide(0.05)
     found = ceiling_test(narrow(0.0), floors=[narrow(0.0)], ceiling=ceiling, margin=0.2)
     assert ceiling.mean == pytest.approx(0.05)
+    assert found.verdict == "inconclusive"
+    assert "is not clearly above the floor" in found.reason
+
+
+def test_ceiling_that_is_not_above_its_floor_measures_nothing() -> None:
+    same = narrow(0.5)
+    found = ceiling_test(same, floors=[same], ceiling=narrow(0.499), margin=0.2)
     assert found.verdict == "not_applicable"
+    assert "cannot tell learning from none" in found.reason
 
 
 def test_largest_floor_counts() -> None:
@@ -165,7 +173,7 @@ def test_p_values_are_of_the_worse_margin_and_of_either_side(mean: float) -> Non
         estimate_mean(wide(mean).values),
     )
     below, above = (
-        {bound: float(p(bound, tail=TAIL)) for bound in (-1.0, 1.0)}
+        {bound: float(p(bound, widening=WIDENING)) for bound in (-1.0, 1.0)}
         for p in (estimate.p_below, estimate.p_above)
     )
     worse = max(below[1.0], above[-1.0])
@@ -191,20 +199,20 @@ def test_too_few_sets_leave_a_similarity_undecided(n_sets: int, mean: float) -> 
     assert f"{n_sets} demonstration sets" in found.reason
 
 
-@pytest.mark.parametrize("n_queries", range(1, LEAST_QUERIES))
+@pytest.mark.parametrize("n_queries", [1, 2, 10, LEAST_QUERIES - 1])
 @pytest.mark.parametrize("mean", [0.0, 5.0])
 def test_too_few_queries_decide_nothing(n_queries: int, mean: float) -> None:
     found = equivalence_test(narrow(mean, (10, n_queries)), margin=1.0)
     assert found.verdict == "inconclusive"
-    assert f"the spread of {n_queries} queries is unknown" in found.reason
+    assert f"{n_queries} queries may hide a failure" in found.reason
     assert "--queries" in found.reason
 
 
-@pytest.mark.parametrize("few", [(9, 10), (10, 9), (9, 9)])
-def test_few_sets_or_queries_multiply_every_p(few: tuple[int, int]) -> None:
+@pytest.mark.parametrize("few", [(5, 40), (9, 40)])
+def test_few_sets_multiply_every_p(few: tuple[int, int]) -> None:
     values = world(3, 0.8, few).values
     found = equivalence_test(measured(values), margin=1.0, one_sided=True)
-    plain = estimate_mean(values).p_below(1.0, tail=TAIL)
+    plain = estimate_mean(values).p_below(1.0, widening=WIDENING)
     assert found.p_supported == pytest.approx(min(1.0, FEW_FACTOR * float(plain)))
 
 
@@ -229,13 +237,13 @@ def test_one_set_has_no_interval_and_no_p_below_one() -> None:
     [(0.0, "supported"), (0.5, "supported"), (1.0, "inconclusive"), (2.0, "refuted")],
 )
 def test_equal_values_are_judged_as_they_are(value: float, verdict: str) -> None:
-    found = equivalence_test(measured(np.full((10, 12), value)), margin=1.0)
+    found = equivalence_test(measured(np.full((10, 40), value)), margin=1.0)
     assert found.verdict == verdict
     assert (found.effect.low, found.effect.high) == (value, value)
 
 
 def test_equal_arms_are_judged_as_they_are() -> None:
-    floor, middle, ceiling = (measured(np.full((10, 12), v)) for v in (0.0, 0.95, 1.0))
+    floor, middle, ceiling = (measured(np.full((10, 40), v)) for v in (0.0, 0.95, 1.0))
     found = ceiling_test(middle, floors=[floor], ceiling=ceiling, margin=0.1)
     assert found.verdict == "supported"
     expected = pytest.approx((0.95, 0.95, 0.95))
@@ -266,7 +274,8 @@ def test_degenerate_arms_decide_nothing_and_say_why(name: str) -> None:
     assert found.verdict in ("inconclusive", "refuted")
     assert found.reason or found.verdict == "refuted"
     same = ceiling_test(arm, floors=[arm], ceiling=arm, margin=0.1)
-    assert same.verdict == "not_applicable"
+    is_tested = name == "all equal, at the margin"
+    assert same.verdict == ("not_applicable" if is_tested else "inconclusive")
     assert same.reason
 
 
@@ -276,7 +285,8 @@ def test_support_by_equal_values_says_what_it_rests_on() -> None:
     judge.agrees(measured(np.zeros((10, 40))), margin=1.0)
     assert judge.judgement is not None
     assert judge.judgement.verdict == "supported"
-    assert "the support rests on nothing that varies" in judge.note
+    # Ten sets without a failure exclude a share of failures of 1 − .05^(1/10).
+    assert "a failure in fewer than 26 % of demonstration sets" in judge.note
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

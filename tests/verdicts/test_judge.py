@@ -17,13 +17,13 @@ CELL = Cell(
     model=model("m"),
     dataset=dataset("d"),
     n_demonstrations=4,
-    settings=Settings(n_sets=12, n_queries=20),
+    settings=Settings(n_sets=12, n_queries=40),
 )
 CLAIM = ClaimCard(name="c", sentence="s", source="s", on="text")
 
 
 def about(mean: float, seed: int = 0) -> Measurement:
-    noise = np.random.default_rng(seed).normal(size=(12, 20)) / 50
+    noise = np.random.default_rng(seed).normal(size=(12, 40)) / 50
     return Measurement(name="gap", values=mean + noise, unit="fraction")
 
 
@@ -105,3 +105,26 @@ def test_refuted_needs_gd_at_its_best_at_the_task_to_be_refuted_too(
     assert judge.judgement.verdict == verdict
     if verdict == "inconclusive":
         assert "at its best at the task is not" in judge.judgement.reason
+
+
+@pytest.mark.parametrize(
+    ("other", "depends"), [(0.9, False), (0.72, True), (0.2, True)]
+)
+def test_a_verdict_that_depends_on_the_ceiling_says_so(
+    other: float, depends: bool
+) -> None:
+    judge = Judge(CLAIM, CELL)
+    judge.reaches_ceiling(
+        about(0.7),
+        floors={"none": about(0.2, 1)},
+        ceiling=about(0.9, 2),
+        margin=0.1,
+        other_ceiling=about(other, 3),
+    )
+    assert judge.judgement is not None
+    assert judge.judgement.verdict == "refuted"
+    assert ("the verdict depends on the ceiling" in judge.note) == depends
+    shown = {effect.name: effect for effect in judge.secondary_effects}
+    assert shown["gap: ceiling, ICL on other demonstrations"].value == pytest.approx(
+        other, abs=0.01
+    )

@@ -14,7 +14,7 @@ from probes.run.grid import dataset_named, model_named
 from probes.verdicts.judge import Judge
 from probes.verdicts.judgement import Judgement
 
-SETS, QUERIES = 10, 20
+SETS, QUERIES = 10, 40
 NOISE = np.random.default_rng(0).normal(size=(SETS, QUERIES)) / 100
 
 

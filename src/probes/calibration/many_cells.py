@@ -1,4 +1,4 @@
-"""How often a whole matrix has any false *supported*, by correction.
+"""How often a whole matrix has any false verdict, by correction.
 
 The true means of its cells are at the margin, or half of them inside it. The
 instrument's rule judges each cell, and the verdicts are then corrected.
@@ -42,9 +42,11 @@ FEWER = 4  # factor by which fewer large matrices are drawn
 def corrected_matrices(simulation: Simulation, *, runs: int) -> Iterator[ErrorRates]:
     """Judge whole matrices: with all cells at the margin, and with half of them inside.
 
-    ``false_supported`` is the share of matrices with any false *supported*. ``power``
-    is the mean share of true cells that are found. Large matrices are drawn only from
-    simulations with typical shares.
+    ``false_supported`` is the share of matrices with any false *supported*,
+    ``false_refuted`` of those with any false *refuted*. ``power`` is the mean share of
+    true cells that are found. Large matrices are drawn only from simulations with
+    typical shares. In matrices of threes, three cells in a row have the same values, as
+    claims have that share nearly all their answers.
     """
     for n_cells in CLAIMS:
         if n_cells == LARGE and not simulation.name.endswith(", typical"):
@@ -54,22 +56,34 @@ def corrected_matrices(simulation: Simulation, *, runs: int) -> Iterator[ErrorRa
             p, true = draw(simulation, n_cells, share_true, runs=n_runs)
             for correction in CORRECTIONS:
                 yield _outcome(p, true, correction, simulation.name)
+    p, true = draw(simulation, SMALL // 3, 0.0, runs=runs)
+    for correction in ("Benjamini–Hochberg", OURS):
+        yield _outcome(
+            np.repeat(p, 3, axis=-1),
+            np.repeat(true, 3),
+            correction,
+            f"in threes, {simulation.name}",
+        )
 
 
 def draw(
     simulation: Simulation, n_cells: int, share_true: float, *, runs: int
 ) -> tuple[Array, Flags]:
-    """Draw p of *supported* for every cell, (runs, n_cells), and what is true."""
+    """Draw p of *supported* and of *refuted* for every cell, and what is true.
+
+    Returns:
+        Shape (2, runs, n_cells); and shape (n_cells,), whether a cell lies inside.
+    """
     margin = ERRORS_TO_MARGIN * simulation.shares.error(*HOME)
     rng = np.random.default_rng(seed_of(simulation.name, n_cells, share_true))
     true = np.arange(n_cells) % 2 < 2 * share_true
     means = np.where(true, INSIDE, AT) * margin
     shift = means[:, None, None]
     p = [
-        instrument(simulation.values(rng, n_cells, *HOME) + shift, margin)[0]
+        instrument(simulation.values(rng, n_cells, *HOME) + shift, margin)
         for _ in range(runs)
     ]
-    return np.stack(p), true
+    return np.asarray(p).swapaxes(0, 1), true
 
 
 def adjusted(p: Sequence[float], correction: str, n_claims: int) -> list[float]:
@@ -92,11 +106,11 @@ def adjusted(p: Sequence[float], correction: str, n_claims: int) -> list[float]:
     return corrected
 
 
-def supported_cells(p: Array, correction: str) -> Flags:
-    """Say which cells are still supported after the correction.
+def cells_that_stand(p: Array, correction: str) -> Flags:
+    """Say which cells keep their verdict after the correction.
 
     Args:
-        p: p of *supported*, shape (n_runs, n_cells).
+        p: p of this verdict, shape (n_runs, n_cells).
         correction: One of ``CORRECTIONS``.
 
     Returns:
@@ -108,15 +122,15 @@ def supported_cells(p: Array, correction: str) -> Flags:
 
 
 def _outcome(p: Array, true: Flags, correction: str, simulation: str) -> ErrorRates:
-    supported = supported_cells(p, correction)
+    supported, refuted = (cells_that_stand(one, correction) for one in p)
     return ErrorRates(
         rule=f"instrument, corrected: {correction}",
-        simulation=f"{p.shape[1]} cells, {simulation}",
+        simulation=f"{p.shape[-1]} cells, {simulation}",
         n_sets=HOME[0],
         n_queries=HOME[1],
         truth=f"{int(true.sum())} inside, {int((~true).sum())} at the margin",
         false_supported=float(supported[:, ~true].any(axis=1).mean()),
-        false_refuted=None,
+        false_refuted=float(refuted.any(axis=1).mean()),
         power=float(supported[:, true].mean()) if true.any() else None,
-        runs=len(p),
+        runs=p.shape[1],
     )

@@ -23,7 +23,7 @@ RESAMPLES = 1000
 
 def instrument(values: Array, margin: float) -> P:
     """Decide as a verdict does: ``verdicts.decision.p_values``, its own code."""
-    return p_values(estimate_mean(values), margin, one_sided=True, shape=values.shape)
+    return p_values(values, margin, one_sided=True)
 
 
 def components(values: Array, margin: float) -> P:

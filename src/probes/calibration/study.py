@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from probes.calibration.rules import RULES, SLOW, Rule
 from probes.calibration.simulations import PROFILES, Simulation, normal
 from probes.hashing import seed_of
 from probes.measurement import Array
+from probes.verdicts.gain import gain_flags
 from probes.verdicts.thresholds import ALPHA
 
 Flags = NDArray[np.bool_]
@@ -70,7 +72,7 @@ def single_cells(
             n = slow_runs if name in SLOW else runs
             p = _p(rule, simulation, margin, n, n_sets, n_queries)
             for truth, (below, above) in p.items():
-                outcome = _outcome(
+                outcome = count_errors(
                     name, simulation.name, n_sets, n_queries, truth,
                     supported=below < ALPHA,
                     refuted=(above < ALPHA) & (below >= ALPHA),
@@ -104,7 +106,7 @@ def _p(
     }
 
 
-def _outcome(
+def count_errors(
     rule: str,
     simulation: str,
     n_sets: int,
@@ -114,6 +116,17 @@ def _outcome(
     supported: Flags,
     refuted: Flags,
 ) -> ErrorRates:
+    """Count the verdicts of a rule that are wrong, given the truth.
+
+    Args:
+        rule: The rule's name.
+        simulation: The name of what it judged.
+        n_sets: Demonstration sets.
+        n_queries: Queries of each.
+        truth: "inside", "at the margin" or "outside".
+        supported: Whether each run was called *supported*.
+        refuted: Whether each run was called *refuted*.
+    """
     power = {"inside": supported, "outside": refuted}.get(truth)
     return ErrorRates(
         rule=rule,
@@ -128,32 +141,39 @@ def _outcome(
     )
 
 
+ROOMS = {"much": 35.0, "some": 10.0, "little": 4.0}  # in standard errors of the mean
+
+
 def shares_of_the_way(*, runs: int) -> Iterator[ErrorRates]:
     """Judge similarities between a floor and a ceiling that have errors of their own.
 
     The rule judges the contrast similarity − floor − (1 − margin)(ceiling − floor), as
-    ``equivalence.ceiling_test`` does. A tenth of the way may be missing.
+    ``ceiling.ceiling_test`` does, where the ceiling is clearly above the floor. A tenth
+    of the way may be missing.
     """
-    missing, room = 0.1, 4.0
-    for profile, shares in PROFILES.items():
-        simulation = Simulation(name=f"ratio, {profile}", shares=shares, draw=normal)
-        rng = np.random.default_rng(seed_of(simulation.name))
-        arms = [simulation.values(rng, runs, *HOME) for _ in range(3)]
-        scale = 0.1 * room / (ERRORS_TO_MARGIN * shares.error(*HOME))
-        floor, similarity, ceiling = (scale * arm for arm in arms)
+    missing = 0.1
+    for (profile, shares), (amount, errors) in product(PROFILES.items(), ROOMS.items()):
+        name = f"ratio, {amount} room, {profile}"
+        simulation = Simulation(name=name, shares=shares, draw=normal)
+        rng = np.random.default_rng(seed_of(name))
+        floor, similarity, ceiling = (
+            simulation.values(rng, runs, *HOME) for _ in range(3)
+        )
+        room = errors * shares.error(*HOME)
+        is_clear, _ = gain_flags(ceiling + room - floor)
         for truth, lacking in TRUTHS.items():
-            way = 1 - lacking * missing
-            above = similarity + way * room - floor
+            above = similarity + (1 - lacking * missing) * room - floor
             contrast = (1 - missing) * (ceiling + room - floor) - above
             below, beyond = RULES["instrument"](contrast, 0.0)
-            yield _outcome(
-                "instrument", simulation.name, *HOME, truth,
-                supported=below < ALPHA, refuted=(beyond < ALPHA) & (below >= ALPHA),
+            supported = is_clear & (below < ALPHA)
+            yield count_errors(
+                "instrument", name, *HOME, truth, supported=supported,
+                refuted=is_clear & (beyond < ALPHA) & ~supported,
             )  # fmt: skip
 
 
-FEW = ((3, 40), (4, 40), (5, 40), (10, 1), (20, 1), (10, 3), (20, 3), (10, 4), (20, 4),
-       (20, 9))  # fmt: skip
+FEW = ((3, 40), (4, 40), (5, 30), (5, 40), (7, 40), (10, 1), (10, 4), (10, 10),
+       (10, 20), (10, 30), (20, 30))  # fmt: skip
 
 
 def small_designs(simulation: Simulation, *, runs: int) -> Iterator[ErrorRates]:
@@ -162,13 +182,13 @@ def small_designs(simulation: Simulation, *, runs: int) -> Iterator[ErrorRates]:
         rng = np.random.default_rng(seed_of("few", simulation.name, n_sets, n_queries))
         values = simulation.values(rng, runs, n_sets, n_queries)
         below, above = RULES["instrument"](values, 0.0)
-        yield _outcome(
+        yield count_errors(
             "instrument, few", simulation.name, n_sets, n_queries, "at the margin",
             supported=below < ALPHA, refuted=(above < ALPHA) & (below >= ALPHA),
         )  # fmt: skip
 
 
-RARE = (0.1, 0.2)  # share of sets in which the claim fails; equal to the margin
+RARE = (0.02, 0.05, 0.1, 0.2)  # share of sets in which the claim fails; the margin
 
 
 def rare_failures(*, runs: int) -> Iterator[ErrorRates]:
@@ -184,7 +204,7 @@ def rare_failures(*, runs: int) -> Iterator[ErrorRates]:
             is_rare = rng.random((runs, n_sets, 1)) < share
             values = np.broadcast_to(is_rare, (runs, n_sets, n_queries)).astype(float)
             below, above = RULES["instrument"](values, share)
-            yield _outcome(
+            yield count_errors(
                 "instrument, at its limit", f"one set in {round(1 / share)} fails",
                 n_sets, n_queries, "at the margin",
                 supported=below < ALPHA, refuted=(above < ALPHA) & (below >= ALPHA),

@@ -9,7 +9,15 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-from probes.calibration import many_cells, stopping, study, whole_instrument
+from probes.calibration import (
+    estimated_units,
+    many_cells,
+    several_means,
+    stopping,
+    study,
+    whole_instrument,
+)
+from probes.calibration.gates import gate_error_rates
 from probes.calibration.simulations import SIMULATIONS
 from probes.calibration.study import ErrorRates
 
@@ -33,6 +41,8 @@ def study_parts(sizes: Sizes) -> list[tuple[str, Callable[[], Iterable[ErrorRate
     """List the parts of the study: a name, and a call for one process."""
     cells = partial(study.single_cells, runs=sizes.runs, slow_runs=sizes.slow_runs)
     stopped_cells = partial(stopping.stopped_cells, runs=sizes.runs)
+    rivals = partial(several_means.rival_error_rates, runs=sizes.slow_runs)
+    gates = partial(gate_error_rates, runs=sizes.runs)
     whole_matrices = partial(many_cells.corrected_matrices, runs=sizes.matrix_runs)
     return [
         *((f"cells: {w.name}", partial(cells, w)) for w in SIMULATIONS),
@@ -44,6 +54,12 @@ def study_parts(sizes: Sizes) -> list[tuple[str, Callable[[], Iterable[ErrorRate
         *(
             (f"interim analyses: {w.name}", partial(stopped_cells, w))
             for w in SIMULATIONS
+        ),
+        *((f"rivals: {w.name}", partial(rivals, w)) for w in SIMULATIONS),
+        *((f"gates: {w.name}", partial(gates, w)) for w in SIMULATIONS),
+        (
+            "units",
+            partial(estimated_units.unit_error_rates, runs=sizes.runs),
         ),
         ("limits", partial(study.rare_failures, runs=sizes.runs)),
         ("ratios", partial(study.shares_of_the_way, runs=sizes.runs)),

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from probes.calibration.error_rate_figure import draw_error_rates
+from probes.calibration.gates import GAIN_IN_ERRORS
+from probes.calibration.gates import RULE as GATE
 from probes.calibration.study import HOME, ErrorRates
 from probes.calibration.tables import (
     ALLOWED,
@@ -21,9 +23,18 @@ from probes.calibration.tables import (
     rules_table,
     sizes_table,
     whole_table,
+    worst_by_truth,
 )
 from probes.results.rows import write_text
-from probes.verdicts.thresholds import ALPHA, FEW_FACTOR, FEW_SETS, TAIL, least_p
+from probes.verdicts.thresholds import (
+    ALPHA,
+    FEW_FACTOR,
+    FEW_SETS,
+    LEAST_GAIN,
+    SEVERAL_FACTOR,
+    WIDENING,
+    least_p,
+)
 
 
 def read_outcomes(folder: Path) -> list[ErrorRates]:
@@ -84,8 +95,11 @@ def study_page(outcomes: Sequence[ErrorRates]) -> str:
         _introduction(outcomes),
         _single_cells(outcomes),
         _small_designs(outcomes),
-        _interim_analyses(outcomes),
+        _gates(outcomes),
+        _rivals(outcomes),
+        _units(outcomes),
         _shares_of_the_way(outcomes),
+        _interim_analyses(outcomes),
         _whole_matrices(outcomes),
         _rare_failures(outcomes),
         _whole_instrument(outcomes),
@@ -129,9 +143,9 @@ def _single_cells(outcomes: Sequence[ErrorRates]) -> list[str]:
     )
     choice = (
         f"The instrument's rule is the one that never exceeds {100 * ALLOWED:.0f} %. "
-        f"It uses two-way variance components with Satterthwaite's t. Skewness towards "
-        f"the margin counts {TAIL:g} times. Below {FEW_SETS} sets, every p is "
-        f"multiplied by {FEW_FACTOR}."
+        f"It uses two-way variance components with Satterthwaite's t. The standard "
+        f"error counts 1 + {WIDENING:g} times the skewness towards the margin. Below "
+        f"{FEW_SETS} sets, every p is multiplied by {FEW_FACTOR}."
     )
     sizes = _section(
         "Errors and power of the instrument's rule, by size", "", sizes_table(outcomes)
@@ -159,10 +173,44 @@ def _interim_analyses(outcomes: Sequence[ErrorRates]) -> list[str]:
     )
 
 
+def _gates(outcomes: Sequence[ErrorRates]) -> list[str]:
+    return _section(
+        "Gates: is there a gain to explain?",
+        "A cell without a clear gain is *not applicable* only if no gain is measured, "
+        f"and one of {LEAST_GAIN:g} is excluded; else it is *inconclusive*. True gains "
+        f"are {GAIN_IN_ERRORS:g} standard errors. False *refuted* stands here for a "
+        "true gain that is dismissed as *not applicable*, false *supported* for no "
+        "gain that passes, power for a true gain that passes.",
+        worst_by_truth(o for o in outcomes if o.rule == GATE),
+    )
+
+
+def _rivals(outcomes: Sequence[ErrorRates]) -> list[str]:
+    return _section(
+        "Several means at once: is any of five rivals nearer?",
+        "The claim holds if GD's excess over every rival is below the margin. "
+        "*Supported* takes the largest p over all rivals, *refuted* that of Simes, "
+        f"times {SEVERAL_FACTOR}. To judge only the rival that is nearest in the "
+        "sample is a mistake, shown as a warning.",
+        worst_by_truth(o for o in outcomes if o.rule.startswith("rivals: ")),
+    )
+
+
+def _units(outcomes: Sequence[ErrorRates]) -> list[str]:
+    return _section(
+        "Units that are estimated",
+        "Distances in units of the answers' root mean square. The instrument's rule "
+        "lets the unit's own error count. To take the unit as known is a mistake, "
+        "shown as a warning.",
+        plain_table(o for o in outcomes if o.rule.startswith("units: ")),
+    )
+
+
 def _shares_of_the_way(outcomes: Sequence[ErrorRates]) -> list[str]:
     return _section(
         "Similarities between a floor and a ceiling that have errors of their own",
-        "",
+        "The ceiling lies 35 standard errors above the floor (much room), 10 (some) or "
+        "4 (little). Where it is not clearly above, the cell is not decided.",
         plain_table(o for o in outcomes if o.simulation.startswith("ratio")),
     )
 
@@ -170,14 +218,15 @@ def _shares_of_the_way(outcomes: Sequence[ErrorRates]) -> list[str]:
 def _whole_matrices(outcomes: Sequence[ErrorRates]) -> list[str]:
     return _section(
         "Whole matrices",
-        "False *supported* is the share of matrices that have any. Power is the share "
-        "of true cells that are found. A run corrects by Benjamini–Hochberg over its "
-        "cells, and never treats a p of *supported* as smaller than "
-        f"{least_p(1):g} / sets ({least_p(HOME[0]):g} at {HOME[0]} sets). Without that "
-        "least p, simulations with skewed or two-valued values have a false "
-        "*supported* too often: a very small p from few sets is not reliable. If half "
-        "of the cells hold, Benjamini–Hochberg bounds the share of false ones among "
-        "those found, not the chance of any.",
+        "The share of matrices that have any false verdict. Power is the share of true "
+        "cells that are found. A run corrects *supported* and *refuted* each by "
+        "Benjamini–Hochberg over its distinct comparisons, and never treats a p as "
+        f"smaller than {least_p(1):g} / sets ({least_p(HOME[0]):g} at {HOME[0]} sets). "
+        "Without that least p, simulations with skewed or two-valued values have a "
+        "false verdict too often: a very small p from few sets is not reliable. In "
+        "threes, three cells in a row share all their values. If half of the cells "
+        "hold, Benjamini–Hochberg bounds the share of false ones among those found, "
+        "not the chance of any.",
         matrix_table(outcomes),
     )
 
@@ -186,8 +235,9 @@ def _rare_failures(outcomes: Sequence[ErrorRates]) -> list[str]:
     return _section(
         "What no rule sees",
         "The claim fails completely, but in few demonstration sets. A run that draws "
-        "none of these sets has equal values everywhere. Its row then says that its "
-        "support rests on nothing that varies.",
+        "none of these sets has equal values everywhere. Its row then says how large a "
+        "share of failing sets could have stayed unseen. To look again with more sets "
+        "does not help, since the first look decides.",
         plain_table(o for o in outcomes if o.rule.endswith("at its limit")),
     )
 

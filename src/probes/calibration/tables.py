@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from scipy.stats import binomtest
 
-from probes.calibration.many_cells import CLAIMS, CORRECTIONS
+from probes.calibration.many_cells import CLAIMS, CORRECTIONS, SMALL
 from probes.calibration.rules import RULES
 from probes.calibration.stopping import LEVELS
 from probes.calibration.study import FEW, SIZES, ErrorRates
@@ -127,36 +127,86 @@ def matrix_table(outcomes: Sequence[ErrorRates]) -> list[str]:
     """Summarise matrices over simulations: worst share with a false one, and power."""
     lines = [
         "| cells | inside the margin | correction | any false supported, worst | "
-        f"simulations above {100 * ALLOWED:.0f} % | power, normal typical | "
-        "power, all simulations |",
-        "|---|---|---|---|---|---|---|",
+        f"any false refuted, worst | simulations above {100 * ALLOWED:.0f} % | "
+        "power, normal typical | power, all simulations |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    for n_cells in CLAIMS:
-        of_size = [o for o in outcomes if o.simulation.startswith(f"{n_cells} cells, ")]
-        for truth in dict.fromkeys(o.truth for o in of_size):
+    kinds = [f"{n_cells} cells, " for n_cells in CLAIMS]
+    in_threes = f"{SMALL} cells, in threes, "
+    for kind in (*kinds, in_threes):
+        of_kind = [
+            o
+            for o in outcomes
+            if o.simulation.startswith(kind)
+            and o.simulation.startswith(in_threes) == (kind == in_threes)
+        ]
+        for truth in dict.fromkeys(o.truth for o in of_kind):
             for correction in CORRECTIONS:
                 rule = f"instrument, corrected: {correction}"
-                found = [o for o in of_size if o.truth == truth and o.rule == rule]
-                lines += _matrix_line(found, n_cells, truth, correction)
+                found = [o for o in of_kind if o.truth == truth and o.rule == rule]
+                lines += _matrix_line(found, kind, truth, correction)
     return lines
 
 
 def _matrix_line(
-    found: Sequence[ErrorRates], n_cells: int, truth: str, correction: str
+    found: Sequence[ErrorRates], kind: str, truth: str, correction: str
 ) -> list[str]:
     if not found:
         return []
-    top = max(found, key=lambda o: o.false_supported or 0.0)
-    above = sum((o.false_supported or 0.0) > ALLOWED for o in found)
+    supported = max(found, key=_false_supported)
+    refuted = max(found, key=_false_refuted)
+    worst = [max(_false_supported(o), _false_refuted(o)) for o in found]
     powers = [o.power for o in found if o.power is not None]
     typical = [o.power for o in found if o.simulation.endswith("normal, typical")]
     span = f"{percent(min(powers))} to {percent(max(powers))}" if powers else ""
     return [
-        f"| {n_cells} | {truth.split()[0]} | {correction} | "
-        f"{percent(top.false_supported)} ({top.simulation.partition(', ')[2]}) | "
-        f"{above} of {len(found)} | {percent(typical[0] if typical else None)} | "
-        f"{span} |"
+        f"| {kind.replace(' cells', '').rstrip(', ')} | {truth.split()[0]} | "
+        f"{correction} | "
+        f"{percent(supported.false_supported)} ({supported.simulation[len(kind) :]}) | "
+        f"{percent(refuted.false_refuted)} ({refuted.simulation[len(kind) :]}) | "
+        f"{sum(share > ALLOWED for share in worst)} of {len(found)} | "
+        f"{percent(typical[0] if typical else None)} | {span} |"
     ]
+
+
+def worst_by_truth(outcomes: Iterable[ErrorRates]) -> list[str]:
+    """Write the worst line of each rule and truth, over simulations."""
+    groups: dict[tuple[str, str, int], list[ErrorRates]] = {}
+    for o in outcomes:
+        truth = o.simulation.partition("; ")[0] if "; " in o.simulation else o.truth
+        groups.setdefault((o.rule, truth, o.n_sets), []).append(o)
+    lines = [
+        "| rule | truth | sets | false supported, worst | false refuted, worst | "
+        "power, normal typical | power, all simulations |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for (rule, truth, n_sets), found in groups.items():
+        powers = [o.power for o in found if o.power is not None]
+        typical = [o.power for o in found if o.simulation.endswith("normal, typical")]
+        span = f"{percent(min(powers))} to {percent(max(powers))}" if powers else ""
+        lines.append(
+            f"| {rule} | {truth} | {n_sets} | {_worst(found, 'false_supported')} | "
+            f"{_worst(found, 'false_refuted')} | "
+            f"{percent(typical[0] if typical else None)} | {span} |"
+        )
+    return lines
+
+
+def _worst(found: Sequence[ErrorRates], error: str) -> str:
+    known = [o for o in found if getattr(o, error) is not None]
+    if not known:
+        return ""
+    top = max(known, key=lambda o: float(getattr(o, error)))
+    name = top.simulation.rpartition("; ")[2]
+    return f"{percent(getattr(top, error))} ({name})"
+
+
+def _false_supported(outcome: ErrorRates) -> float:
+    return outcome.false_supported or 0.0
+
+
+def _false_refuted(outcome: ErrorRates) -> float:
+    return outcome.false_refuted or 0.0
 
 
 def few_table(outcomes: Sequence[ErrorRates]) -> list[str]:

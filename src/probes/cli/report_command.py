@@ -1,13 +1,17 @@
-"""Draw the figures of a paper from the rows of a run, or print the schema of a row."""
+"""Join runs to one report, draw figures of a run, or print the schema of a row."""
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
+from probes.report import write_report
 from probes.report.figures import draw_figures
+from probes.results.joining import join_runs
 from probes.results.reading import read_results
 from probes.results.row_shape import schema_text
+from probes.results.rows import write_rows, write_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     figures.add_argument("results", type=Path, help="the results.jsonl of a run")
     figures.add_argument("folder", type=Path, help="where the SVG and PDF files go")
     figures.set_defaults(do=_figures)
+    text = "write one report of several runs, corrected over all their cells"
+    join = actions.add_parser("join", help=text, description=text)
+    join.add_argument("into", type=Path, help="where the report goes")
+    join.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN", help="the report folder of a run"
+    )
+    join.set_defaults(do=_join)
     text = "print the JSON schema of a row of results.jsonl"
     schema = actions.add_parser("schema", help=text, description=text)
     schema.set_defaults(do=_schema)
@@ -40,6 +51,14 @@ def _figures(given: argparse.Namespace) -> None:
         print(path)
     for plan in lacking:
         print(f"not drawn: {plan.name} (no rows of {' or '.join(plan.claims)})")
+
+
+def _join(given: argparse.Namespace) -> None:
+    rows, run = join_runs(given.runs)
+    write_rows(rows, given.into / "results.jsonl")
+    write_text(json.dumps(run, indent=1) + "\n", given.into / "run.json")
+    write_report(rows, run, given.into)
+    print(f"{len(rows)} cells of {len(given.runs)} runs: {given.into / 'index.html'}")
 
 
 def _schema(given: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from probes.errors import ShapeError
 from probes.measurement import Array, Measurement
 from probes.measures.bounds import bound_relative_sum, measure_sum
+from probes.measures.prediction_distances import answer_size, parts_of_answer_size
 from probes.observations.observation import Observation, require_same_cells
 from probes.observations.token_sums import sum_over_tokens
 
@@ -79,6 +81,8 @@ def relative_order_sensitivity(
     scale = float(between.values.mean())
     values = spread.values / scale if scale > 0 else np.zeros_like(spread.values)
     found = _measured("order sensitivity relative to demonstrations", values, "ratio")
+    if scale > 0:
+        found = replace(found, unit_values=between.values / scale)
     return bound_relative_sum(found, spread, between)
 
 
@@ -92,9 +96,9 @@ def answer_order_sensitivity(orders: Sequence[Observation]) -> Measurement:
         ShapeError: There are fewer than two orders, or they answer other queries.
     """
     checked = _checked(orders)
-    scale = float(np.sqrt(np.mean(checked[0]["answers"] ** 2)))
-    spread = _spread([o.predictions for o in checked]) / (scale or 1.0)
-    return _measured("order sensitivity", spread, "answer size")
+    spread = _spread([o.predictions for o in checked]) / answer_size(checked[0])
+    found = _measured("order sensitivity", spread, "answer size")
+    return replace(found, unit_values=parts_of_answer_size(checked[0]))
 
 
 def _checked(orders: Sequence[Observation]) -> Sequence[Observation]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from probes.measurement import Measurement
+from probes.measurement import Array, Measurement
 from probes.observations.observation import Observation, require_same_cells
 
 
@@ -26,9 +26,10 @@ def prediction_distance(ours: Observation, theirs: Observation) -> Measurement:
     gap = np.abs(ours.predictions - theirs.predictions)
     return Measurement(
         name="prediction distance",
-        values=gap / _answer_size(ours),
+        values=gap / answer_size(ours),
         unit="answer size",
         zero="the same predictions",
+        unit_values=parts_of_answer_size(ours),
     )
 
 
@@ -47,6 +48,7 @@ def squared_distance(ours: Observation, theirs: Observation) -> Measurement:
         values=gap.values**2,
         unit="answer variance",
         zero="the same predictions",
+        unit_values=_parts_of_answer_variance(ours),
     )
 
 
@@ -87,13 +89,15 @@ def sensitivity_distance(ours: Observation, theirs: Observation) -> Measurement:
         von Oswald et al. 2022, arXiv:2212.07677, "model diff", there in raw units.
     """
     require_same_cells(ours, theirs)
-    scale = float(np.linalg.norm(theirs.sensitivities, axis=-1).mean()) or 1.0
+    norms = np.linalg.norm(theirs.sensitivities, axis=-1)
+    scale = float(norms.mean()) or 1.0
     gap = np.linalg.norm(ours.sensitivities - theirs.sensitivities, axis=-1)
     return Measurement(
         name="sensitivity distance",
         values=gap / scale,
         unit="sensitivity size",
         zero="the same sensitivities",
+        unit_values=norms / scale if norms.any() else None,
     )
 
 
@@ -122,12 +126,28 @@ def explained_share(ours: Observation) -> Measurement:
     errors = (ours.predictions - ours["answers"]) ** 2
     return Measurement(
         name="explained share of the answers",
-        values=(ours["answers"] ** 2 - errors) / _answer_size(ours) ** 2,
+        values=(ours["answers"] ** 2 - errors) / answer_size(ours) ** 2,
         unit="answer variance",
         zero="as wrong as the answer 0",
         one="without error",
+        unit_values=_parts_of_answer_variance(ours),
     )
 
 
-def _answer_size(ours: Observation) -> float:
+def answer_size(ours: Observation) -> float:
+    """Compute the root mean square of the teacher's answers; 1 if all are 0."""
     return float(np.sqrt(np.mean(ours["answers"] ** 2))) or 1.0
+
+
+def parts_of_answer_size(ours: Observation) -> Array | None:
+    """Give what each answer adds to the estimated size, in its unit: mean 1.
+
+    √m is linear in the mean square m near the estimate: its parts are ½ (1 + y²/m).
+    """
+    parts = _parts_of_answer_variance(ours)
+    return None if parts is None else (1.0 + parts) / 2
+
+
+def _parts_of_answer_variance(ours: Observation) -> Array | None:
+    squares = ours["answers"].astype(np.float64) ** 2
+    return squares / squares.mean() if squares.any() else None

@@ -53,9 +53,9 @@ def looks_of(option: Any) -> GroupSequentialDesign | None:
 def next_look(judge: Judge) -> Cell | None:
     """Return the cell with the sets of its next look; None if there is none.
 
-    There is none after the last look, for a cell that is decided, and for a cell that
-    does not apply and probably never will. If the dataset has too few rows for more
-    sets, there is none either, and the row says so.
+    There is none after the last look, for a cell that is decided or does not apply, and
+    for a cell whose gain will probably never be clear. If the dataset has too few rows
+    for more sets, there is none either, and the row says so.
     """
     judgement, cell = judge.judgement, judge.cell
     size = judge.design.next_size(cell.settings.n_sets)
@@ -74,16 +74,13 @@ def next_look(judge: Judge) -> Cell | None:
 def _is_open(judgement: Judgement, judge: Judge) -> bool:
     """Say whether more sets might lead to another verdict.
 
-    A cell whose ceiling is not clearly above its floor stays open if it is above at
-    all. A cell without a clear gain stays open unless it is ``HOPELESS``.
+    A cell without a clear gain stays open unless it is ``HOPELESS``.
     """
-    effect, gain = judgement.effect, judge.lacking
-    if judgement.verdict != "not_applicable":
+    gain = judge.lacking
+    if judgement.verdict != "inconclusive" or gain is None:
         return judgement.verdict == "inconclusive"
-    if effect.floor is not None and effect.ceiling is not None:
-        return effect.ceiling > effect.floor
-    parts = None if gain is None else variance_components(gain.values)
-    if gain is None or parts is None or gain.mean <= 0.0:
+    parts = variance_components(gain.values)
+    if parts is None or gain.mean <= 0.0:
         return False
     chance = power(
         parts,

@@ -19,11 +19,12 @@ from probes.observations.observation import Observation
 from probes.observations.request import Learner, Request
 from probes.verdicts.equivalence import equivalence_test
 from probes.verdicts.exact import tolerance_test
+from probes.verdicts.thresholds import FEW_SETS, LEAST_QUERIES
 
 ROUNDING = 1e-12
 """float64 keeps 16 digits; sums over 20 terms and 10 inputs may lose four of them."""
 RATE = 0.1
-SETTINGS = Settings(n_sets=10, n_queries=20)
+SETTINGS = Settings(n_sets=FEW_SETS, n_queries=LEAST_QUERIES)
 
 
 def _model(name: str, spoiled_by: float) -> ModelCard:

@@ -13,20 +13,12 @@ from dataclasses import replace
 
 from probes.errors import ClaimError, ShapeError
 from probes.measurement import Array, Measurement
-from probes.verdicts.crossed_means import (
-    estimate_mean,
-    ratio_interval,
-    variance_components,
-)
-from probes.verdicts.decision import (
-    decide,
-    finite_interval,
-    is_clearly_positive,
-    p_values,
-)
+from probes.verdicts.crossed_means import variance_components
+from probes.verdicts.decision import decide, interval, p_values
 from probes.verdicts.exact import require_margin
+from probes.verdicts.gain import Finding, find_gain
 from probes.verdicts.judgement import Effect, Judgement
-from probes.verdicts.thresholds import ALPHA, TAIL, level_with
+from probes.verdicts.thresholds import ALPHA, FEW_SETS, level_with
 
 
 def ceiling_test(
@@ -41,13 +33,15 @@ def ceiling_test(
 
     Args:
         similarity: Of ICL and the learner.
-        floors: The same for arms without learning; the largest mean is the floor.
+        floors: The same for arms without learning. The largest mean is shown; p is the
+            largest over all of them, since any may truly be the highest.
         ceiling: The same similarity of ICL and ICL.
         margin: Share of the way that may be missing, 0 < margin < 1.
         alpha: Level of this interim analysis, see ``group_sequential``.
 
     Returns:
-        *not_applicable* if the ceiling is not clearly above the floor.
+        *not_applicable* if it is excluded that the ceiling is above the floor;
+        *inconclusive* if that is not clear.
 
     Raises:
         ClaimError: The margin is no such share, or there is no floor.
@@ -55,20 +49,33 @@ def ceiling_test(
     """
     _require_share(margin)
     floor = _highest(similarity, floors)
-    _require_shapes(similarity, floor, ceiling)
+    _require_shapes(similarity, *floors, ceiling)
+    room = replace(ceiling, values=ceiling.values - floor.values, name="room")
+    finding = find_gain(room, alpha=alpha)
+    if finding != "clear":
+        return _without_room(similarity, floor, ceiling, margin, finding)
+    p = [_p_values(similarity, arm, ceiling, margin) for arm in floors]
+    inside, outside = (max(one) for one in zip(*p, strict=True))
     above = similarity.values - floor.values
-    room = ceiling.values - floor.values
-    if not is_clearly_positive(replace(ceiling, values=room), alpha=alpha):
-        return _without_room(similarity, floor, ceiling, margin)
-    contrast = above - (1 - margin) * room
-    outside, inside = p_values(
-        estimate_mean(contrast), 0.0, one_sided=True, shape=contrast.shape
-    )
+    contrast = above - (1 - margin) * room.values
     effect = _effect(similarity, floor, ceiling, margin)
-    effect = _share_of_the_way(effect, above, room, level_with(above.shape, alpha))
-    effect = replace(effect, components=variance_components(contrast / room.mean()))
+    level = level_with(above.shape, alpha)
+    effect = _share_of_the_way(effect, above, room.values, level)
+    effect = replace(
+        effect, components=variance_components(contrast / room.values.mean())
+    )
     gap = effect.value - (1 - margin)
-    return decide(effect, float(inside), float(outside), gap=gap, alpha=alpha)
+    return decide(effect, inside, outside, gap=gap, alpha=alpha)
+
+
+def _p_values(
+    similarity: Measurement, floor: Measurement, ceiling: Measurement, margin: float
+) -> tuple[float, float]:
+    """Compute p of "reaches the ceiling" and of "does not", from one floor."""
+    above = similarity.values - floor.values
+    contrast = above - (1 - margin) * (ceiling.values - floor.values)
+    outside, inside = p_values(contrast, 0.0, one_sided=True)
+    return float(inside), float(outside)
 
 
 def _effect(
@@ -90,13 +97,14 @@ def _share_of_the_way(
     effect: Effect, above: Array, room: Array, level: float
 ) -> Effect:
     """Express an effect as a share of the way from floor to ceiling."""
-    low, high = finite_interval(ratio_interval(above, room, level=level, tail=TAIL))
-    share = Measurement(name=effect.name, values=above / room.mean(), unit="fraction")
+    size = float(room.mean())
+    low, high = interval(above / size, level, unit=room / size)
+    share = Measurement(name=effect.name, values=above / size, unit="fraction")
     return replace(
         effect,
         name=f"{effect.name}, share of the way from floor to ceiling",
         unit="fraction",
-        value=float(above.mean() / room.mean()),
+        value=float(above.mean() / size),
         low=low,
         high=high,
         level=level,
@@ -105,13 +113,28 @@ def _share_of_the_way(
 
 
 def _without_room(
-    similarity: Measurement, floor: Measurement, ceiling: Measurement, margin: float
+    similarity: Measurement,
+    floor: Measurement,
+    ceiling: Measurement,
+    margin: float,
+    finding: Finding,
 ) -> Judgement:
+    effect = _effect(similarity, floor, ceiling, margin)
+    heights = (
+        f"the ceiling ({ceiling.mean:.3g}) is {{}} above the floor ({floor.mean:.3g})"
+    )
+    if finding == "excluded":
+        return Judgement(
+            verdict="not_applicable",
+            effect=effect,
+            reason=f"{heights.format('not')}, so {similarity.name} cannot tell "
+            f"learning from none",
+        )
     return Judgement(
-        verdict="not_applicable",
-        effect=_effect(similarity, floor, ceiling, margin),
-        reason=f"the ceiling ({ceiling.mean:.3g}) is not above the floor "
-        f"({floor.mean:.3g}), so {similarity.name} cannot tell learning from none",
+        verdict="inconclusive",
+        effect=effect,
+        reason=f"{heights.format('not clearly')}; more sets may tell, such as --sets "
+        f"{max(FEW_SETS, 2 * similarity.n_sets)}",
     )
 
 

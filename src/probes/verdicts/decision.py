@@ -8,61 +8,69 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from probes.measurement import Array, Measurement
+from probes.measurement import Array
 from probes.verdicts.crossed_means import Estimate, estimate_mean
 from probes.verdicts.judgement import Effect, Judgement, Verdict
 from probes.verdicts.power import explain_inconclusive
+from probes.verdicts.ratio import ratio_interval
 from probes.verdicts.thresholds import (
-    ALPHA,
     FEW_FACTOR,
-    FEW_QUERIES,
     FEW_SETS,
     LEAST_QUERIES,
     LEAST_SETS,
     POWER,
-    TAIL,
+    WIDENING,
     are_few,
 )
 
 
+def contrast(values: Array, bound: float, unit: Array | None) -> Estimate:
+    """Estimate a mean minus a bound, which counts in the unit that was estimated.
+
+    Args:
+        values: Shape (..., n_sets, n_queries).
+        bound: What the mean is compared with.
+        unit: ``Measurement.unit_values``.
+    """
+    return estimate_mean(values - bound * (1.0 if unit is None else unit))
+
+
 def p_values(
-    estimate: Estimate, margin: float, *, one_sided: bool, shape: tuple[int, ...]
+    values: Array, margin: float, *, one_sided: bool, unit: Array | None = None
 ) -> tuple[Array, Array]:
     """Compute p of "inside the margin" and of "outside the margin".
 
     Args:
-        estimate: Of one matrix, or of a stack of them.
+        values: One matrix of sets × queries, or a stack of them.
         margin: The largest difference that does not matter.
         one_sided: Ask only that the mean is below the margin.
-        shape: Demonstration sets and queries, the last two; see ``FEW_SETS``.
+        unit: ``Measurement.unit_values``.
     """
-    inside = estimate.p_below(margin, tail=TAIL)
-    outside = estimate.p_above(margin, tail=TAIL)
+    upper = contrast(values, margin, unit)
+    inside = upper.p_below(0.0, widening=WIDENING)
+    outside = upper.p_above(0.0, widening=WIDENING)
     if not one_sided:
-        inside = np.maximum(inside, estimate.p_above(-margin, tail=TAIL))
-        other = estimate.p_below(-margin, tail=TAIL)
+        lower = contrast(values, -margin, unit)
+        inside = np.maximum(inside, lower.p_above(0.0, widening=WIDENING))
+        other = lower.p_below(0.0, widening=WIDENING)
         outside = 2 * np.minimum(outside, other)
-    factor = FEW_FACTOR if are_few(shape) else 1
+    factor = FEW_FACTOR if are_few(values.shape) else 1
     return np.minimum(1.0, factor * inside), np.minimum(1.0, factor * outside)
 
 
-def is_clearly_positive(gain: Measurement, *, alpha: float = ALPHA) -> bool:
-    """Say whether a gain is above 0: the gate of every claim about ICL.
-
-    Args:
-        gain: What ICL has more of than an arm without it.
-        alpha: Level of this interim analysis, see ``group_sequential``.
-    """
-    if gain.n_sets < LEAST_SETS or gain.n_queries < LEAST_QUERIES:
-        return gain.mean > 0.0  # too few to test; the verdict will say so
-    _, above = p_values(
-        estimate_mean(gain.values), 0.0, one_sided=True, shape=gain.values.shape
-    )
-    return bool(above < alpha)
+def interval(
+    values: Array, level: float, unit: Array | None = None
+) -> tuple[float | None, float | None]:
+    """Compute the interval of a mean in its unit; None where it has no end."""
+    if unit is not None:
+        ends = ratio_interval(values, unit, level=level, widening=WIDENING)
+    else:
+        low, high = estimate_mean(values).interval(level, widening=WIDENING)
+        ends = float(low), float(high)
+    return finite_interval(ends)
 
 
 def decide(
@@ -106,13 +114,13 @@ def _too_few(effect: Effect) -> str:
         )
     if effect.n_queries < LEAST_QUERIES:
         return (
-            f"the spread of {effect.n_queries} queries is unknown; pass --queries "
-            f"{FEW_QUERIES}"
+            f"{effect.n_queries} queries may hide a failure on rare ones; pass "
+            f"--queries {LEAST_QUERIES}"
         )
     return ""
 
 
-def finite_interval(interval: tuple[Any, Any]) -> tuple[float | None, float | None]:
+def finite_interval(ends: tuple[float, float]) -> tuple[float | None, float | None]:
     """Replace infinite bounds by None, which JSON can hold."""
-    low, high = map(float, interval)
+    low, high = ends
     return (low if math.isfinite(low) else None, high if math.isfinite(high) else None)

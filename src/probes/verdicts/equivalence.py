@@ -10,20 +10,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from probes.measurement import Measurement
-from probes.verdicts.crossed_means import (
-    Estimate,
-    estimate_mean,
-    variance_components,
-)
-from probes.verdicts.decision import decide, finite_interval, p_values
+from probes.verdicts.crossed_means import variance_components
+from probes.verdicts.decision import decide, interval, p_values
 from probes.verdicts.exact import require_margin
 from probes.verdicts.judgement import Effect, Judgement
-from probes.verdicts.thresholds import ALPHA, TAIL, level_with
+from probes.verdicts.thresholds import ALPHA, level_with
 
 
 def describe(measurement: Measurement) -> Effect:
     """Give a measurement with its interval and no verdict."""
-    return _effect(measurement, estimate_mean(measurement.values))
+    return _effect(measurement)
 
 
 def equivalence_test(
@@ -45,14 +41,13 @@ def equivalence_test(
         ClaimError: The margin is not a positive number.
     """
     require_margin(margin)
-    estimate = estimate_mean(measurement.values)
-    inside, outside = p_values(
-        estimate, margin, one_sided=one_sided, shape=measurement.values.shape
-    )
+    values, unit = measurement.values, measurement.unit_values
+    inside, outside = p_values(values, margin, one_sided=one_sided, unit=unit)
+    tested = values if unit is None else values - margin * (unit - 1.0)
     effect = replace(
-        _effect(measurement, estimate, margin=margin, alpha=alpha),
+        _effect(measurement, margin=margin, alpha=alpha),
         sets=measurement.set_means,
-        components=variance_components(measurement.values),
+        components=variance_components(tested),
         has_two_sides=not one_sided,
     )
     nearest = effect.value if one_sided else abs(effect.value)
@@ -61,14 +56,10 @@ def equivalence_test(
 
 
 def _effect(
-    measurement: Measurement,
-    estimate: Estimate,
-    *,
-    margin: float | None = None,
-    alpha: float = ALPHA,
+    measurement: Measurement, *, margin: float | None = None, alpha: float = ALPHA
 ) -> Effect:
     level = level_with(measurement.values.shape, alpha)
-    low, high = finite_interval(estimate.interval(level, tail=TAIL))
+    low, high = interval(measurement.values, level, measurement.unit_values)
     return Effect(
         name=measurement.name,
         value=measurement.mean,

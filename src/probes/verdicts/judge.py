@@ -13,24 +13,25 @@ from typing import Any
 from probes.cell import Cell
 from probes.claims import ClaimCard
 from probes.errors import ClaimError
-from probes.measurement import Measurement, lead_of_nearest
-from probes.verdicts.decision import is_clearly_positive
+from probes.measurement import Measurement, are_identical, lead_of_nearest
 from probes.verdicts.equivalence import describe, equivalence_test
 from probes.verdicts.exact import census_test, tolerance_test
+from probes.verdicts.gain import judge_gain
 from probes.verdicts.group_sequential import GroupSequentialDesign
+from probes.verdicts.intersection_union import intersection_union_test_at_bounds
 from probes.verdicts.judgement import Judgement
+from probes.verdicts.likeness_results import LikenessResults
 from probes.verdicts.negative_controls import remark_on_floors
 from probes.verdicts.outcomes import Expectation, Undecided, conclude
 from probes.verdicts.partial_identification import (
     ceiling_test_at_bounds,
     judge_at_bounds,
 )
-from probes.verdicts.secondary_results import SecondaryResults
 from probes.verdicts.superiority import superiority_test
 from probes.verdicts.thresholds import ALPHA
 
 
-class Judge(SecondaryResults):
+class Judge(LikenessResults):
     """Judges one claim in one cell.
 
     Args:
@@ -40,7 +41,6 @@ class Judge(SecondaryResults):
 
     Attributes:
         judgement: The verdict; None until a judging method was called.
-        best: How GD at its best at the task would be judged, in a claim of likeness.
         lacking: The gain that was not clear enough, if the cell was dismissed for it.
     """
 
@@ -55,7 +55,6 @@ class Judge(SecondaryResults):
         self.design = design or GroupSequentialDesign(sizes=(cell.settings.n_sets,))
         super().__init__(alpha=self.design.nominal_level(ALPHA))
         self.judgement: Judgement | None = None
-        self.best: Judgement | None = None
         self.lacking: Measurement | None = None
 
     @property
@@ -65,24 +64,26 @@ class Judge(SecondaryResults):
 
     def vanishes(
         self,
-        distance: Measurement,
-        *,
+        *distances: Measurement,
         tolerance: float,
         margin: float,
         worst: Measurement | None = None,
     ) -> None:
-        """Judge that a distance is 0: by algebra if constructed, else within a margin.
+        """Judge that distances are 0: by algebra if constructed, else within a margin.
 
         Args:
-            distance: 0 when the claim holds.
+            distances: At least one; all are 0 when the claim holds.
             tolerance: Largest rounding error, for constructed networks.
             margin: Largest mean distance that does not matter, for all others.
             worst: The distance on the worst task that a search found; for constructed
                 networks it must be within the tolerance too.
         """
         if not self.is_exact:
-            return self.stays_below(distance, margin=margin)
-        judgement = tolerance_test(distance, tolerance=tolerance)
+            return self.stays_below(*distances, margin=margin)
+        judgement = max(
+            (tolerance_test(one, tolerance=tolerance) for one in distances),
+            key=lambda one: one.effect.value,
+        )
         if worst is not None:
             at_worst = tolerance_test(worst, tolerance=tolerance)
             self.secondary_effects.append(at_worst.effect)
@@ -103,14 +104,17 @@ class Judge(SecondaryResults):
                 refuted, the claim is not refuted either.
         """
         if best is not None:
-            self._note_best(
+            self.note_best(
                 judge_at_bounds(equivalence_test, best, alpha=self.alpha, margin=margin)
             )
         self._test(equivalence_test, difference, margin=margin)
 
-    def stays_below(self, value: Measurement, *, margin: float) -> None:
-        """Judge that a mean lies below the margin, however far."""
-        self._test(equivalence_test, value, margin=margin, one_sided=True)
+    def stays_below(self, *values: Measurement, margin: float) -> None:
+        """Judge that a mean lies below the margin, however far; of several, all."""
+        self._measured.extend(values)
+        self._settle(
+            intersection_union_test_at_bounds(values, margin=margin, alpha=self.alpha)
+        )
 
     def exceeds(self, advantage: Measurement, *, margin: float) -> None:
         """Judge that a signed advantage is larger than the margin."""
@@ -128,6 +132,7 @@ class Judge(SecondaryResults):
         ceiling: Measurement,
         margin: float,
         best: Measurement | None = None,
+        other_ceiling: Measurement | None = None,
     ) -> None:
         """Judge that a similarity comes within the margin of its ceiling.
 
@@ -135,14 +140,16 @@ class Judge(SecondaryResults):
             similarity: Of ICL and the learner.
             floors: The same similarity for arms that are no evidence, by name; the
                 largest counts, and all are shown.
-            ceiling: The same similarity of ICL and ICL.
+            ceiling: The same similarity of ICL and ICL in another order. It decides.
             margin: Share of the way from floor to ceiling that may be missing.
             best: The same similarity of GD at its best at the task, if ``similarity``
                 is of the GD that is nearest to ICL. It is shown. If it would not be
                 refuted, the claim is not refuted either.
+            other_ceiling: The same similarity of ICL and ICL on other demonstrations.
+                It is shown, and the row says so if it would decide otherwise.
         """
         if best is not None:
-            self._note_best(
+            self.note_best(
                 ceiling_test_at_bounds(
                     best, floors, ceiling, margin=margin, alpha=self.alpha
                 )
@@ -152,6 +159,14 @@ class Judge(SecondaryResults):
         judgement = ceiling_test_at_bounds(
             similarity, floors, ceiling, margin=margin, alpha=self.alpha
         )
+        if other_ceiling is not None:
+            self.note_other_ceiling(
+                judgement,
+                ceiling_test_at_bounds(
+                    similarity, floors, other_ceiling, margin=margin, alpha=self.alpha
+                ),
+                other_ceiling,
+            )
         self.record(remark_on_floors(similarity, floors, alpha=self.alpha))
         if judgement.verdict == "not_applicable":
             highest = max(floors, key=lambda name: floors[name].mean)
@@ -169,6 +184,9 @@ class Judge(SecondaryResults):
     ) -> None:
         """Judge that no rival is nearer to ICL; if constructed, that ICL is GD.
 
+        A rival that is as far from ICL as the learner in every single answer is the
+        same algorithm here, as GD++ is GD in one layer. It is named and not counted.
+
         Args:
             distance: Distance from ICL to the learner of the claim.
             rivals: The same distance to every other learner, by name.
@@ -181,9 +199,18 @@ class Judge(SecondaryResults):
         self.record(f"nearest rival: {nearest}")
         if self.is_exact:
             return self._settle(tolerance_test(distance, tolerance=tolerance))
-        excess = distance.minus(rivals[nearest])
-        named = replace(excess, name=f"excess {distance.name} over {nearest}")
-        return self.stays_below(named, margin=margin)
+        excess = {
+            name: replace(
+                distance.minus(rival), name=f"excess {distance.name} over {name}"
+            )
+            for name, rival in rivals.items()
+            if not are_identical(distance, rival)
+        }
+        if same := [name for name in rivals if name not in excess]:
+            self.record(f"the same as GD here, so no rival: {', '.join(same)}")
+        if not excess:
+            self.dismiss("every rival answers as GD does", distance)
+        return self.stays_below(*excess.values(), margin=margin)
 
     def dismiss(self, reason: str, because: Measurement) -> None:
         """Say that the claim does not apply to this cell, and show why.
@@ -198,14 +225,20 @@ class Judge(SecondaryResults):
         raise Undecided(reason)
 
     def requires(self, gain: Measurement, *, otherwise: str) -> None:
-        """Dismiss the cell, with a reason, unless a gain is clearly above 0.
+        """Let only cells with a clear gain go on.
+
+        Args:
+            gain: It must be clearly above 0.
+            otherwise: Why the claim does not apply where there is no gain.
 
         Raises:
-            Undecided: It is not.
+            Undecided: The gain is excluded, and the claim does not apply; or it is not
+                clear, and the cell is inconclusive.
         """
-        if not is_clearly_positive(gain.at_least(), alpha=self.alpha):
-            self.lacking = gain
-            self.dismiss(otherwise, gain)
+        judgement = judge_gain(gain, otherwise=otherwise, alpha=self.alpha)
+        if judgement is not None:
+            self.lacking, self.judgement = gain, judgement
+            raise Undecided(judgement.reason)
 
     def conclude(self, expected: Expectation | None) -> None:
         """Turn the verdict into an outcome.
@@ -229,32 +262,6 @@ class Judge(SecondaryResults):
         self._measured.append(measured)
         self._settle(judge_at_bounds(test, measured, alpha=self.alpha, **options))
 
-    def _chance_left(self) -> str:
-        """Say why GD may be like ICL although this GD is not; empty if nothing does."""
-        if self.unfinished:
-            return (
-                f"GD may still come nearer: {self.unfinished[0]}; a larger --effort "
-                f"may decide"
-            )
-        if self.best is not None and self.best.verdict != "refuted":
-            return (
-                "the GD nearest to ICL on calibration queries is refuted, but GD at "
-                "its best at the task is not"
-            )
-        return ""
-
-    def _note_best(self, judgement: Judgement) -> None:
-        """Show how GD at its best at the task would be judged."""
-        self.best, effect = judgement, judgement.effect
-        self.secondary_effects.append(
-            replace(
-                effect, name=f"{effect.name}: GD at its best at the task", sets=None
-            )
-        )
-        self.record(
-            f"GD at its best at the task would be {judgement.verdict.replace('_', ' ')}"
-        )
-
     def _settle(self, judgement: Judgement) -> None:
         if self.judgement is not None:
             raise ClaimError(
@@ -262,7 +269,7 @@ class Judge(SecondaryResults):
                 f"cell. Show the second measurement with judge.record(…), or write two "
                 f"claims."
             )
-        if judgement.verdict == "refuted" and (chance := self._chance_left()):
+        if judgement.verdict == "refuted" and (chance := self.chance_left()):
             judgement = replace(judgement, verdict="inconclusive", reason=chance)
         self.judgement = judgement.adjusted_for(self.design)
         if judgement.p_supported is not None:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from probes.verdicts.crossed_means import Components
 from probes.verdicts.group_sequential import GroupSequentialDesign
+from probes.verdicts.thresholds import ALPHA
 
 Verdict = Literal["supported", "refuted", "inconclusive", "not_applicable"]
 
@@ -73,9 +74,11 @@ class Judgement:
         has_no_width = effect.low is not None and effect.low == effect.high
         if self.verdict != "supported" or not has_no_width:
             return ""
+        unseen = 1 - ALPHA ** (1 / effect.n_sets)
         return (
-            f"all values are {effect.value:.4g}: the interval has no width, and the "
-            f"support rests on nothing that varies"
+            f"all values are {effect.value:.4g}: the interval has no width; a failure "
+            f"in fewer than {100 * unseen:.0f} % of demonstration sets could have "
+            f"stayed unseen"
         )
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from probes.measurement import Measurement
-from probes.verdicts.decision import is_clearly_positive
+from probes.verdicts.gain import is_clearly_positive
 from probes.verdicts.thresholds import ALPHA
 
 ROUNDING = 12

@@ -23,7 +23,12 @@ def superiority_test(
         margin: The smallest advantage that matters, in the same unit.
         alpha: Level of this interim analysis, see ``group_sequential``.
     """
-    mirrored = replace(advantage, values=2 * margin - advantage.values)
+    unit = advantage.unit_values
+    mirrored = replace(
+        advantage,
+        values=2 * margin - advantage.values,
+        unit_values=None if unit is None else 2 - unit,
+    )
     judgement = equivalence_test(mirrored, margin=margin, one_sided=True, alpha=alpha)
     low, high = judgement.effect.low, judgement.effect.high
     effect = replace(

@@ -1,0 +1,66 @@
+"""What a claim of likeness shows beside its verdict: another GD, another ceiling."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from probes.measurement import Measurement
+from probes.verdicts.judgement import Judgement
+from probes.verdicts.secondary_results import SecondaryResults
+
+OTHER_CEILING = "ceiling, ICL on other demonstrations"
+
+
+class LikenessResults(SecondaryResults):
+    """Collects how a claim would be judged with another GD or another ceiling.
+
+    Args:
+        alpha: Level of the tests of negative controls.
+
+    Attributes:
+        best: How GD at its best at the task would be judged; None if it was not.
+    """
+
+    def __init__(self, *, alpha: float) -> None:
+        super().__init__(alpha=alpha)
+        self.best: Judgement | None = None
+
+    def chance_left(self) -> str:
+        """Say why GD may be like ICL although this GD is not; empty if nothing does."""
+        if self.unfinished:
+            return (
+                f"GD may still come nearer: {self.unfinished[0]}; a larger --effort "
+                f"may decide"
+            )
+        if self.best is not None and self.best.verdict != "refuted":
+            return (
+                "the GD nearest to ICL on calibration queries is refuted, but GD at "
+                "its best at the task is not"
+            )
+        return ""
+
+    def note_best(self, judgement: Judgement) -> None:
+        """Show how GD at its best at the task would be judged."""
+        self.best, effect = judgement, judgement.effect
+        self.secondary_effects.append(
+            replace(
+                effect, name=f"{effect.name}: GD at its best at the task", sets=None
+            )
+        )
+        self.record(
+            f"GD at its best at the task would be {judgement.verdict.replace('_', ' ')}"
+        )
+
+    def note_other_ceiling(
+        self, judgement: Judgement, other: Judgement, ceiling: Measurement
+    ) -> None:
+        """Show the other ceiling, and say so if the verdict depends on the choice."""
+        self.record(**{OTHER_CEILING: ceiling})
+        shown = replace(other.effect, sets=None)
+        name = f"{shown.name}: with the ceiling of other demonstrations"
+        self.secondary_effects.append(replace(shown, name=name))
+        if other.verdict != judgement.verdict:
+            self.record(
+                f"the verdict depends on the ceiling: with ICL on other demonstrations "
+                f"it would be {other.verdict.replace('_', ' ')}"
+            )
