@@ -125,7 +125,7 @@ def test_the_interval_of_refuted_leaves_the_margin_when_the_cell_is_refuted(
     draws = np.random.default_rng(seed)
     for mean in (-0.3, -0.16, 0.12, 0.14, 0.17, 0.2, 0.25):
         noise = (
-            draws.normal(size=(n_sets, 1)) / 12 + draws.normal(size=(n_sets, 20)) / 5
+            draws.normal(size=(n_sets, 1)) / 12 + draws.normal(size=(n_sets, 30)) / 5
         )
         gap = Measurement(name="gap", values=mean + noise, unit="nats")
         found = equivalence_test(gap, margin=0.1)

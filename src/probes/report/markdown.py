@@ -52,9 +52,9 @@ READING = (
     "- *Floor*: the same measure for arms that learned nothing. *Ceiling*: the same "
     "measure for ICL against ICL. If a cell has both, its effect is the share of the "
     "way from floor to ceiling.",
-    "- *effect [interval]*: the interval of *supported*, at 90 %. A claim with two sides "
-    "is refuted if the 95 % interval is outside its margin; where that decides, it "
-    "follows.",
+    "- *Effect [interval]*: the interval of *supported*, at 90 %. A claim with two "
+    "sides is refuted if the 95 % interval is outside its margin; where that decides, "
+    "it follows.",
     "- *Margin*: the largest effect that does not matter, fixed before the run. "
     "*p adjusted*: Benjamini-Hochberg over the whole matrix.",
     "- *Also measured*: measurements that decide nothing, including the arms of the "
