@@ -187,6 +187,8 @@ def test_an_interval_stays_within_the_range_of_its_measure(
 def test_an_interval_is_never_cut_past_its_own_effect() -> None:
     beyond = effect(name="accuracy", unit="fraction", value=1.01, low=0.9, high=1.2)
     assert interval_of(beyond) == (0.9, 1.01)
+    below = beyond | {"value": -0.01, "low": -0.2, "high": 0.1}
+    assert interval_of(below) == (-0.01, 0.1)
 
 
 ACCURACY = {"name": "label accuracy difference", "unit": "fraction"}
@@ -305,6 +307,15 @@ def test_variants_fold_into_one_line_under_the_first_kind_that_judges_them() -> 
         kind: [x.name for x in own] for kind, own in lines_by_kind(matrix).items()
     }
     assert groups == {"pretrained": ["a"], "constructed": ["b"], UNJUDGED: ["c"]}
+
+
+def test_the_claim_that_comes_closest_is_the_first_of_its_group() -> None:
+    rows = [
+        row(claim=name, verdict="refuted", effects=[within(value, value, value)])
+        for name, value in (("far", 0.9), ("near", 0.2), ("middle", 0.5))
+    ]
+    (group,) = lines_by_kind(arrange(rows)).values()
+    assert [line.name for line in group] == ["near", "middle", "far"]
 
 
 def test_the_chart_has_a_mark_for_each_verdict_of_a_claim_on_a_kind() -> None:
