@@ -99,7 +99,7 @@ def choose(browser: Any, name: str, value: str) -> str:
 
 def open_everything(browser: Any) -> None:
     for selector in ("th > button.claim", "td > button"):
-        for button in find(browser, f"#matrix > tbody > tr > {selector}"):
+        for button in find(browser, f"tr[data-line] > {selector}"):
             browser.execute_script("arguments[0].click()", button)
     for button in find(browser, ".inside td > button[aria-expanded=false]"):
         browser.execute_script("arguments[0].click()", button)
