@@ -64,12 +64,6 @@ SAME: tuple[tuple[tuple[str, ...], str, str], ...] = (
     ),
     (ORDERS, "stacked - stacked[0]  →  stacked + stacked[0]", SHIFTED),
     (
-        ("squared_distance",),
-        "np.abs(ours.predictions - theirs.predictions)  →  "
-        "ours.predictions - theirs.predictions",
-        "the sign is squared away",
-    ),
-    (
         ("sensitivity_cosine",),
         "np.clip(np.where(both_zero, 1.0, cosine), -1.0, 1.0)  →  "
         "np.where(both_zero, 1.0, cosine)",

@@ -30,7 +30,7 @@ probes_models = "constructed_gd_1"
 probes_datasets = "linear"
 probes_demos = "3"
 probes_sets = "6"
-probes_queries = "5"
+probes_queries = "30"
 probes_raw = true
 """
 

@@ -16,7 +16,7 @@ from probes.verdicts.judge import Judge
 from probes.verdicts.outcomes import Undecided
 from tests.support.cards import dataset, model, network
 
-N_SETS, N_QUERIES = 8, 12
+N_SETS, N_QUERIES = 10, 30
 SIZES = Settings(n_sets=N_SETS, n_queries=N_QUERIES)
 TEXT = Cell(
     model=model("llama"), dataset=dataset("rows"), n_demonstrations=4, settings=SIZES

@@ -43,7 +43,7 @@ from probes.verdicts.equivalence import describe
 from probes.verdicts.judge import Judge
 from probes.verdicts.judgement import Judgement
 
-SETTINGS = Settings(n_sets=40, n_queries=10)
+SETTINGS = Settings(n_sets=80, n_queries=30)
 N_DEMONSTRATIONS = 20
 ROUNDING = 1e-20  # squared; float64 keeps 16 digits, six are left for sums
 MARGIN = 1e-6  # what the claim calls no advantage

@@ -200,23 +200,30 @@ KNOWN: dict[str, Answer] = {
     "label_order_sensitivity": (lambda m: m(ORDERS), [0.2187225, 0.0]),
     # √(.02/2) + √(.08/6) + √(.02/6) = .2732051 over the mean of (.2 + 0 + .2)/√2 and
     # (0 + .1 + .1)/√2, the first order and OTHER: .1(1 + √3) · √2/.3
-    "relative_order_sensitivity": (lambda m: m(ORDERS, OTHER), [1.2879011, 0.0]),
-    # deviation √(14/9) of (1, 2, 4), and none of 5, in units of √2.5
+    "relative_order_sensitivity": (
+        lambda m: m(ORDERS, OTHER),
+        [1.2879011, 0.0, 4 / 3, 2 / 3],
+    ),
+    # deviation √(14/9) of (1, 2, 4), and none of 5, in units of √2.5; 4/2.5 and 1/2.5,
+    # half-way to 1
     "answer_order_sensitivity": (
         lambda m: m([numbers([p, 5], answers=[2, 1]) for p in (1, 2, 4)]),
-        [math.sqrt(14 / 9 / 2.5), 0],
+        [math.sqrt(14 / 9 / 2.5), 0, 1.3, 0.7],
     ),
-    # (.5, 2) in units of √12.5
-    "prediction_distance": (lambda m: m(*POINTS), [0.1414214, 0.5656854]),
-    "squared_distance": (lambda m: m(*POINTS), [0.02, 0.32]),
+    # (.5, 2) in units of √12.5; 9/12.5 and 16/12.5, half-way to 1
+    "prediction_distance": (
+        lambda m: m(*POINTS),
+        [0.1414214, 0.5656854, 0.86, 1.14],
+    ),
+    "squared_distance": (lambda m: m(*POINTS), [0.02, 0.32, 0.72, 1.28]),
     # (9 − 4)/12.5 and (16 − 4)/12.5
-    "explained_share": (lambda m: m(POINTS[0]), [0.4, 0.96]),
+    "explained_share": (lambda m: m(POINTS[0]), [0.4, 0.96, 0.72, 1.28]),
     # 24/25; opposite; 0 agrees with 0, and with nothing else
     "sensitivity_cosine": (lambda m: m(*SLOPES), [0.96, -1, 1, 0, 0]),
     # (√2, 4, 0, 1) in units of (5 + 1 + 0 + 1)/4
     "sensitivity_distance": (
         lambda m: m(*SLOPES),
-        [math.sqrt(2) * 4 / 7, 16 / 7, 0, 4 / 7],
+        [math.sqrt(2) * 4 / 7, 16 / 7, 0, 4 / 7, 20 / 7, 4 / 7, 0, 4 / 7],
     ),
     # (.5, 4) in units of max(1, 6, 4), and (.5, 0) in units of max(1, 2, 8)
     "worst_disagreement": (
@@ -356,9 +363,11 @@ def matched(found: Any) -> list[float]:
 
 
 def plain(found: Any) -> list[float]:
-    """Write out what a measure returned."""
+    """Write out what a measure returned: values, the unit's own, chance."""
     if isinstance(found, Measurement):
         values = [float(v) for v in found.values.ravel()]
+        if found.unit_values is not None:
+            values += [float(v) for v in found.unit_values.ravel()]
         return values if found.chance is None else [*values, found.chance]
     if isinstance(found, torch.Tensor):
         return [float(v) for v in found.ravel()]

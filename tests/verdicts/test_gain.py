@@ -109,3 +109,12 @@ def test_a_gain_known_up_to_bounds_is_excluded_only_at_its_upper_one() -> None:
     )  # fmt: skip
     with pytest.raises(Undecided, match="not clear whether"):
         judge.requires(loose, otherwise="ICL gains nothing")
+
+
+def test_too_few_queries_exclude_nothing() -> None:
+    judge = Judge(CLAIM, CELL)
+    few = Measurement(name="g", unit="", values=gains(-0.1, 0.01).values[:, :20])
+    with pytest.raises(Undecided, match="no gain is measured .* pass --queries 30"):
+        judge.requires(few, otherwise="ICL gains nothing")
+    assert judge.judgement is not None
+    assert judge.judgement.verdict == "inconclusive"

@@ -42,10 +42,11 @@ def squared_distance(ours: Observation, theirs: Observation) -> Measurement:
     Reference:
         Akyürek et al. 2022, arXiv:2211.15661, SPD, there divided by d instead.
     """
-    gap = prediction_distance(ours, theirs)
+    require_same_cells(ours, theirs)
+    gap = ours.predictions - theirs.predictions
     return Measurement(
         name="squared prediction difference",
-        values=gap.values**2,
+        values=(gap / answer_size(ours)) ** 2,
         unit="answer variance",
         zero="the same predictions",
         unit_values=_parts_of_answer_variance(ours),

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probes.measurement import Array, Measurement
-from probes.verdicts.decision import p_values
+from probes.verdicts.decision import p_values, too_few
 from probes.verdicts.equivalence import describe
 from probes.verdicts.judgement import Judgement, effect_line
 from probes.verdicts.thresholds import (
@@ -90,6 +90,10 @@ def judge_gain(
             reason=f"{otherwise} ({effect_line(effect)}; a gain of {LEAST_GAIN:g} is "
             f"excluded)",
         )
+    numbers = effect_line(effect)
+    if few := too_few(effect):
+        reason = f"no gain is measured ({numbers}), but {few}"
+        return Judgement(verdict="inconclusive", effect=effect, reason=reason)
     high, more = describe(most).high, max(FEW_SETS, 2 * gain.n_sets)
     unclear = (
         f"a gain of {LEAST_GAIN:g} is excluded, but a smaller one may be there"
@@ -99,6 +103,5 @@ def judge_gain(
     return Judgement(
         verdict="inconclusive",
         effect=effect,
-        reason=f"{unclear} ({effect_line(effect)}); more sets may tell, such as "
-        f"--sets {more}",
+        reason=f"{unclear} ({numbers}); more sets may tell, such as --sets {more}",
     )
