@@ -290,6 +290,13 @@ def test_an_entry_shows_median_and_range_of_its_judged_cells() -> None:
     assert summarise_entry([]).short == ""
 
 
+def test_an_undecided_gate_shows_no_effect_but_counts_as_judged() -> None:
+    gain = effect(name="gain of ICL", value=0.02, margin=None)
+    undecided = row(verdict="inconclusive", reason="gain not clear", effects=[gain])
+    assert summarise_entry([undecided]).short == "I"
+    assert list(lines_by_kind(arrange([undecided]))) == ["pretrained"]
+
+
 def test_variants_fold_into_one_line_under_the_first_kind_that_judges_them() -> None:
     rows = [
         row(claim="a[gd]", kind="constructed", model="by_hand"),

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
-from probes.report.common_scale import excess_of, position
-from probes.report.headline import JUDGED, models_by_kind
+from probes.report.common_scale import MOST, excess_of, position
+from probes.report.headline import JUDGED, models_by_kind, verdict_of_entry
 from probes.report.matrix import Matrix, split_variant
 from probes.results.rows import Row
 
@@ -72,9 +72,10 @@ def lines_by_kind(matrix: Matrix) -> Mapping[str, list[ClaimLine]]:
     groups[UNJUDGED] = []
     for line in fold_variants(matrix):
         for kind, models in kinds.items():
-            place = position_of(line.cells(matrix, models))
-            if place is not None:
-                groups[kind].append((place, line))
+            cells = line.cells(matrix, models)
+            if verdict_of_entry(cells) is not None:
+                place = position_of(cells)
+                groups[kind].append((MOST if place is None else place, line))
                 break
         else:
             groups[UNJUDGED].append((0.0, line))

@@ -23,7 +23,7 @@ function summariseEntry(picked) {
   const told = counted(picked).filter(([, v]) => data.verdicts[v] !== "not_applicable");
   if (!told.length) return { letters: [[data.verdicts.indexOf("not_applicable"), "–"]], effect: "", spread: "", tone: "N", isUnexpected: false };
   const alone = told.length === 1;
-  const judged = picked.filter((row) => isJudged(row) && row.effects.length);
+  const judged = picked.filter((row) => isJudged(row) && row.effects.length && mainEffect(row).margin !== null);
   const alike = new Set(judged.map((row) => row.scale + "|" + mainEffect(row).unit)).size === 1;
   const values = alike ? judged.map((row) => mainEffect(row).value).filter((x) => x !== null) : [];
   const [least, most] = [Math.min(...values), Math.max(...values)].map((x) => shortNumber(x, 1));

@@ -67,7 +67,14 @@ def summarise_entry(rows: Sequence[Row]) -> EntrySummary:
 
 def _effects(rows: Sequence[Row]) -> tuple[str, str]:
     """Write the median and the range of the judged effects, if they are comparable."""
-    judged = [row for row in rows if row["verdict"] in JUDGED and row["effects"]]
+    judged = [
+        row
+        for row in rows
+        # Without a margin, the gate's gain is undecided: it is not the claim's effect.
+        if row["verdict"] in JUDGED
+        and row["effects"]
+        and row["effects"][0]["margin"] is not None
+    ]
     if len({(scale_of(row), row["effects"][0]["unit"]) for row in judged}) != 1:
         return "", ""
     known = [row["effects"][0]["value"] for row in judged]
