@@ -32,9 +32,8 @@ class Measurement:
             None if the values are exact.
         most: Upper bounds of the true values.
         unit_values: The unit's own value for each set and query, in the unit, with mean
-            1, if the unit was estimated from the same answers; None if it is known. To
-            compare the mean with a bound θ, tests compare the mean of ``values − θ ·
-            unit_values`` with 0 (Fieller), so that the unit's error counts.
+            1, if the unit was estimated from the same answers; None if it is known.
+            Tests and intervals let its error count (see ``verdicts.decision``).
 
     Raises:
         ShapeError: The values are not a non-empty matrix of finite numbers.

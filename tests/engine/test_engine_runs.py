@@ -50,7 +50,7 @@ def test_a_part_judges_nothing(parts: list[Ran]) -> None:
 def test_all_parts_together_leave_nothing_to_measure(judged: Ran) -> None:
     assert {row["model"]: row["verdict"] for row in judged.rows} == {
         "constructed_gd_1": "supported",
-        "untrained:learned_lsa_1": "not_applicable",
+        "untrained:learned_lsa_1": "inconclusive",
     }
     assert judged.run["observations_measured"] == SELF_TESTS
 
@@ -77,9 +77,7 @@ def test_labels_are_not_shuffled_where_demonstrations_teach_nothing(
 ) -> None:
     grid = ("--models", "untrained_llama", "--datasets", "opinions", "--demos", "4")
     ran = run(tmp_path, "claims/test_labels.py", *grid, *SMALL, *engine)
-    assert {row["reason"] for row in ran.rows} == {
-        "ICL gains nothing over zero-shot: nothing to explain"
-    }
+    assert all("gain of ICL over zero-shot" in row["reason"] for row in ran.rows)
     assert len({key for row in ran.rows for key in row["observations"]}) == 2
     assert ran.run["observations_measured"] == SELF_TESTS + 2
 

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from probes.report.rerun import rerun_words
 from tests.support.rows import HOSTILE
 from tests.support.running import as_installed
 from tests.support.spawning import python
@@ -29,7 +30,7 @@ probes_models = "constructed_gd_1"
 probes_datasets = "linear"
 probes_demos = "3"
 probes_sets = "6"
-probes_queries = "5"
+probes_queries = "30"
 probes_raw = true
 """
 
@@ -75,6 +76,23 @@ def test_without_a_configuration_file_a_run_stays_where_it_was_started(
     assert done.returncode == 0, done.stdout + done.stderr
     assert row_in(tmp_path)["verdict"] == "supported"
     assert list((tmp_path / ".store").rglob("*.safetensors"))
+
+
+def test_the_command_that_judges_a_cell_again_runs_where_the_run_was_started(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "claims"
+    elsewhere(folder, "--collect-only")
+    words = ("claims/test_mine.py", "-p", "probes_fixtures", "--reports", "mine")
+    done = python("-m", "pytest", *words, cwd=tmp_path, env=as_installed())
+    assert done.returncode == 0, done.stdout + done.stderr
+    (row,) = (tmp_path / "mine/results.jsonl").read_text("utf-8").splitlines()
+    command = rerun_words(json.loads(row))
+    assert command[1].startswith("claims/test_mine.py::test_mine[")
+    again = python("-m", *command, cwd=tmp_path, env=as_installed())
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert (tmp_path / "mine/again/results.jsonl").read_text("utf-8").count("\n") == 1
+    assert (tmp_path / "mine/results.jsonl").read_text("utf-8") == f"{row}\n"
 
 
 def test_the_command_line_beats_the_configuration_file(tmp_path: Path) -> None:

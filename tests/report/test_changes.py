@@ -64,7 +64,7 @@ def two_runs() -> tuple[list[Row], list[Row]]:
     return sides
 
 
-def lines_of(text: str) -> list[str]:
+def fold_variants(text: str) -> list[str]:
     """Return the changed cells of a page, each as one text, in order."""
     table = text[text.index('id="changes"') :].partition("</tbody>")[0]
     lines = table.split('<tr role="row" data-kind')[1:]
@@ -76,7 +76,7 @@ def lines_of(text: str) -> list[str]:
 
 def test_every_change_is_shown_with_both_verdicts_and_by_how_much() -> None:
     text = changes_page(compared(*two_runs()))
-    lines = lines_of(text)
+    lines = fold_variants(text)
     assert [line.split()[0] for line in lines] == [
         *("opposite", "lost", "weakened", "strengthened", "drift", "new")
     ]
@@ -125,7 +125,7 @@ def test_the_gravest_are_drawn_and_the_rest_is_counted(
 ) -> None:
     monkeypatch.setattr("probes.report.changes.MOST_DRAWN", 2)
     text = changes_page(compared(*two_runs()))
-    assert [line.split()[0] for line in lines_of(text)] == ["opposite", "lost"]
+    assert [line.split()[0] for line in fold_variants(text)] == ["opposite", "lost"]
     assert "4 more changes are not drawn here. None is more serious than these." in text
 
 

@@ -28,6 +28,7 @@ from tests.support.browser import (
     needs_browser,
     sent_addresses,
     show,
+    show_text,
     wait_until_ready,
 )
 from tests.support.rows import HOSTILE, effect, hostile_row, hostile_run, row, run_of
@@ -80,12 +81,12 @@ def shipped() -> list[Row]:
     return rows
 
 
-def entry(browser: Any, claim: int, model: str) -> Any:
+def entry(browser: Any, line: int, model: str) -> Any:
     """Return the button of a line of the matrix under a model's name."""
     names = [
         th.text.split("\n")[0] for th in find(browser, "#matrix thead th[scope=col]")
     ]
-    cells = find(browser, f"tr[data-claim='{claim}'] > *")
+    cells = find(browser, f"tr[data-line='{line}'] > *")
     return cells[names.index(model)].find_element(By.CSS_SELECTOR, "button")
 
 
@@ -97,8 +98,8 @@ def choose(browser: Any, name: str, value: str) -> str:
 
 
 def open_everything(browser: Any) -> None:
-    for selector in ("td > button[aria-expanded=false]", "button.forest"):
-        for button in find(browser, f"#matrix > tbody > tr {selector}"):
+    for selector in ("th > button.claim", "td > button"):
+        for button in find(browser, f"tr[data-line] > {selector}"):
             browser.execute_script("arguments[0].click()", button)
     for button in find(browser, ".inside td > button[aria-expanded=false]"):
         browser.execute_script("arguments[0].click()", button)
@@ -180,13 +181,13 @@ def test_a_filter_hides_empty_lines_and_columns_and_recounts_letters(
     browser: Any, tmp_path: Path
 ) -> None:
     show(browser, tmp_path, shipped())
-    before = entry(browser, 2, "llama").text
+    before = entry(browser, 1, "llama").text
     choose(browser, "dataset", "rte")
     heads = [th.text for th in find(browser, "#matrix thead th") if th.is_displayed()]
     assert [head.split("\n")[0] for head in heads] == ["pretrained", "claim", "llama"]
-    lines = find(browser, "#matrix tbody tr[data-claim]")
-    assert [line.is_displayed() for line in lines] == [False, False, True]
-    assert (before, entry(browser, 2, "llama").text) == ("S1E1!", "E!")
+    lines = find(browser, "#matrix tbody tr[data-line]")
+    assert [line.is_displayed() for line in lines] == [False, True]
+    assert (before, entry(browser, 1, "llama").text) == ("S1E1! −.2", "E!")
 
 
 def test_an_address_brings_back_filters_and_open_cells(
@@ -194,7 +195,7 @@ def test_an_address_brings_back_filters_and_open_cells(
 ) -> None:
     address = show(browser, tmp_path, shipped())
     choose(browser, "kind", "pretrained")
-    entry(browser, 1, "llama").click()
+    entry(browser, 0, "llama").click()
     find(browser, ".cells td > button")[1].click()
     state = browser.execute_script("return location.hash")
     browser.get("about:blank")
@@ -249,7 +250,7 @@ def test_hostile_text_is_shown_as_text_and_runs_nowhere(
     assert browser.execute_script("return document.scripts.length") == 2
     assert len(find(browser, "article")) == 2
     if name in ("script", "closing", "pipes", "jinja"):
-        assert text in browser.find_element(By.TAG_NAME, "article").text
+        assert any(text in article.text for article in find(browser, "article"))
     assert json.loads(downloaded(browser, "as-jsonl", "rows.jsonl").splitlines()[0])
     lines = downloaded(browser, "as-csv", "rows.csv")
     assert len([*csv.reader(lines.splitlines(keepends=True))]) == 3
@@ -312,8 +313,145 @@ def test_the_matrix_needs_no_scripts(browser: Any, tmp_path: Path) -> None:
     path.write_text(matrix_page(shipped(), run_of(shipped())), "utf-8")
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     browser.get(path.as_uri())
+    assert browser.find_element(By.TAG_NAME, "h1").text.startswith("On 1 pretrained")
     assert "Scripts are off" in browser.find_element(By.TAG_NAME, "noscript").text
-    assert [b.text for b in find(browser, "tr[data-claim='2'] b")] == ["S", "S1", "E1"]
+    assert [b.text for b in find(browser, "tr[data-line='1'] b")] == ["S1", "E1", "S"]
+
+
+SAMPLE = Path(__file__).parents[2] / "reports/sample"
+
+
+def sample() -> tuple[list[Row], dict[str, Any]]:
+    lines = (SAMPLE / "results.jsonl").read_text("utf-8").splitlines()
+    run: dict[str, Any] = json.loads((SAMPLE / "run.json").read_text("utf-8"))
+    return [json.loads(line) for line in lines], run
+
+
+def screen(browser: Any, width: int, height: int) -> None:
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+
+def test_one_screen_has_the_answer_the_chart_and_twenty_claims_on_all_models(
+    browser: Any, tmp_path: Path
+) -> None:
+    screen(browser, 1400, 900)
+    show_text(browser, tmp_path, matrix_page(*sample()))
+    region = browser.find_element(By.CLASS_NAME, "scroll")
+    wide = "return arguments[0].scrollWidth - arguments[0].clientWidth"
+    assert browser.execute_script(wide, region) == 0
+    heads = find(browser, "#matrix thead th[data-kind]:not([colspan])")
+    assert len(heads) == 12
+    assert heads[0].text.startswith(("hmm_llama", "text_llama"))
+    bottom = "return arguments[0].getBoundingClientRect().bottom"
+    seen = [
+        line
+        for line in find(browser, "tr[data-line]")
+        if browser.execute_script(bottom, line) <= 900
+    ]
+    assert len(seen) >= 20
+    assert all(line.find_elements(By.CSS_SELECTOR, "td b") for line in seen)
+    for part in ("h1", ".answer", ".chart svg", "#filters"):
+        found = browser.find_element(By.CSS_SELECTOR, part)
+        assert browser.execute_script(bottom, found) <= 900
+
+
+def test_script_and_server_write_the_same_entries(browser: Any, tmp_path: Path) -> None:
+    show_text(browser, tmp_path, matrix_page(*sample()))
+    script = """
+    return entries.map(({button, picked}) => {
+      const before = button.outerHTML.replace(/ aria-[a-z]+="[^"]*"/g, "");
+      const drawn = document.createElement("button");
+      drawEntry(drawn, picked);
+      return [before, drawn.outerHTML];
+    });
+    """
+    drawn = browser.execute_script(script)
+    assert len(drawn) > 100
+    assert [pair for pair in drawn if pair[0] != pair[1].replace(' class=""', "")] == []
+
+
+def test_a_claim_opens_with_its_sentence_and_a_line_for_each_variant(
+    browser: Any, tmp_path: Path
+) -> None:
+    show(browser, tmp_path, shipped())
+    button = find(browser, "tr[data-line='0'] button.claim")[0]
+    button.click()
+    assert [th.text for th in find(browser, "tr.variant th")] == ["gd", "adam"]
+    assert "Both agree." in browser.find_element(By.CLASS_NAME, "inside").text
+    find(browser, "tr.variant td > button")[0].click()
+    find(browser, ".cells td > button")[0].click()
+    assert "same_answer[gd]" in [code.text for code in find(browser, "h3 > code")]
+    assert len(find(browser, "article")) == 1
+    button.click()
+    assert find(browser, "tr.variant") == find(browser, ".inside") == []
+
+
+@pytest.mark.parametrize(
+    ("order", "titles"),
+    [
+        ("paper", ["Dai et al. 2023", "Fu et al. 2023"]),
+        ("verdict", ["supported", "refuted"]),
+        ("file", ["claims/test_a.py"]),
+    ],
+)
+def test_lines_are_grouped_as_chosen_and_back_again(
+    browser: Any, tmp_path: Path, order: str, titles: list[str]
+) -> None:
+    show(browser, tmp_path, shipped())
+    heads = "[...document.querySelectorAll('#matrix tbody th')]"
+    script = f"return {heads}.map((head) => head.textContent)"
+    before = browser.execute_script(script)
+    choose_order = """
+    const box = document.getElementById("by-order");
+    box.value = arguments[0];
+    box.dispatchEvent(new Event("input", {bubbles: true}));
+    """
+    browser.execute_script(choose_order, order)
+    assert [th.text for th in find(browser, "tbody.group th")] == titles
+    assert f"order={order}" in browser.execute_script("return location.hash")
+    browser.execute_script(choose_order, "")
+    assert browser.execute_script(script) == before
+
+
+def test_a_cell_says_what_was_found_and_what_would_decide_it(
+    browser: Any, tmp_path: Path
+) -> None:
+    between = effect(value=0.118, low=0.067, high=0.169, margin=0.05)
+    undecided = row(
+        verdict="inconclusive",
+        effects=[between | {"has_two_sides": True}],
+        p_refuted=0.078,
+        reason="the interval straddles; more sets decide it alone (about 35, 25 more)",
+    )
+    show(browser, tmp_path, [undecided])
+    entry(browser, 0, "llama").click()
+    said = browser.find_element(By.TAG_NAME, "article").text
+    assert "95 % interval [.02, .18]; a difference" in said
+    assert "What would decide it: More demonstration sets: --sets 35" in said
+    assert "difference below .05 nats would have counted as equal" in said
+    lines = find(browser, "article svg line.path")
+    assert len(lines) == 3  # the wider interval with its two ends
+
+
+def test_the_page_counts_rows_and_warns_of_test_rows_that_are_train_rows(
+    browser: Any, tmp_path: Path
+) -> None:
+    counted = {"train": {"good": 3, "bad": 1}, "test": {"bad": 2}, "repeated": 1}
+    run = run_of(shipped(), datasets={"moods": counted})
+    show_text(browser, tmp_path, matrix_page(shipped(), run))
+    warning = browser.find_element(By.CLASS_NAME, "warning")
+    assert warning.is_displayed()
+    assert warning.text.startswith("Warning: 1 of the 2 test rows of moods")
+    browser.execute_script("document.querySelector('.facts-of-run').open = true")
+    assert "Rows of moods: train 4" in browser.find_element(By.TAG_NAME, "main").text
+
+
+def test_a_dot_of_the_chart_opens_its_claim(browser: Any, tmp_path: Path) -> None:
+    show(browser, tmp_path, shipped())
+    dot = find(browser, "circle[data-name='same_answer']")[0]
+    dot.click()
+    assert "same_answer" in browser.find_element(By.CLASS_NAME, "inside").text
 
 
 @pytest.mark.parametrize(
@@ -334,24 +472,35 @@ def test_five_thousand_cells_open_and_filter_at_once(
         for m in range(n_models)
         for n in range(n_each)
     ]
-    ready = "return performance.getEntriesByName('ready')[0].startTime"
-    seconds = []
-    for _ in range(3):
-        show(browser, tmp_path, rows)
-        seconds.append(browser.execute_script(ready) / 1000)
-        if seconds[-1] <= 1.5:
-            break  # the machine was idle enough to tell
-    assert min(seconds) <= 1.5
+    assert opening_seconds(browser, tmp_path, rows) <= 1.2
     assert min(filter_seconds(browser, v) for v in ("refuted", "supported")) <= 0.3
+
+
+def opening_seconds(browser: Any, folder: Path, rows: list[Row]) -> float:
+    """Measure the processor time that the page takes until it is ready."""
+    browser.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
+    show(browser, folder, rows)
+    return processor_seconds(browser)
+
+
+def processor_seconds(browser: Any) -> float:
+    """Read how long the page's thread has worked.
+
+    Other work on the machine stretches the time on the clock, but hardly this one.
+    """
+    metrics = browser.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+    found = {metric["name"]: float(metric["value"]) for metric in metrics}
+    return found["TaskDuration"]
 
 
 def filter_seconds(browser: Any, verdict: str) -> float:
     """Time a filter from the choice until the page is laid out again."""
+    before = processor_seconds(browser)
     script = """
-    const box = document.getElementById("by-verdict"), before = performance.now();
+    const box = document.getElementById("by-verdict");
     box.value = arguments[0];
     box.dispatchEvent(new Event("input", {bubbles: true}));
     document.body.offsetHeight;
-    return (performance.now() - before) / 1000;
     """
-    return float(browser.execute_script(script, verdict))
+    browser.execute_script(script, verdict)
+    return processor_seconds(browser) - before

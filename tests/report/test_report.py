@@ -18,12 +18,14 @@ import pytest
 
 from probes.measurement import Measurement
 from probes.report import write_report
+from probes.report.common_scale import scale_of
 from probes.report.markdown import matrix_markdown
-from probes.report.matrix import LETTERS, rerun_command, summarise, summary_line
+from probes.report.matrix import LETTERS, summarise, summary_line
 from probes.report.page import matrix_page
-from probes.report.page_data import scale_of
+from probes.report.rerun import rerun_command
 from probes.report.short_summary import short_summary
-from probes.report.terminal import columns, matrix_lines
+from probes.report.terminal import matrix_lines
+from probes.report.terminal_text import columns
 from probes.results.rows import Row
 from probes.verdicts.equivalence import equivalence_test
 from tests.support.rows import (
@@ -39,12 +41,16 @@ from tests.support.rows import (
 
 
 def terminal(rows: list[Row], run: dict[str, Any]) -> str:
+    return "\n".join(matrix_lines(rows, run, is_verbose=True))
+
+
+def folded(rows: list[Row], run: dict[str, Any]) -> str:
     return "\n".join(matrix_lines(rows, run))
 
 
 Draw = Callable[[list[Row], dict[str, Any]], str]
 DRAWINGS = pytest.mark.parametrize(
-    "draw", [terminal, matrix_markdown, short_summary, matrix_page]
+    "draw", [terminal, folded, matrix_markdown, short_summary, matrix_page]
 )
 
 
@@ -154,7 +160,8 @@ def test_the_letter_of_every_row_is_in_the_page(verdict: str) -> None:
     rows = [row(verdict=verdict), row(verdict="supported", dataset="cb")]
     texts = Reader(matrix_page(rows, run_of(rows))).texts
     letter = LETTERS[verdict]
-    counted = "S" if verdict == "supported" else f"{letter}1"
+    alone = ("supported", "not_applicable")  # what does not apply is not counted
+    counted = "S" if verdict in alone else f"{letter}1"
     assert ("b", counted) in texts
 
 
@@ -256,8 +263,9 @@ def test_distinct_reasons_are_counted_and_few() -> None:
     assert "- 2 × the ceiling is low" in lines
     assert "I 1 × too wide" in lines
     many = [row(verdict="inconclusive", reason=f"reason {i}") for i in range(20)]
-    shown = [line for line in matrix_lines(many, run_of(many)) if " × " in line]
-    assert len(shown) == 6
+    shown = [line for line in folded(many, run_of(many)).split("\n") if " × " in line]
+    assert len(shown) == 2
+    assert terminal(many, run_of(many)).count(" × ") == 6
 
 
 def test_an_exclamation_mark_needs_a_record() -> None:

@@ -48,13 +48,22 @@ def test_all_means_must_lie_below_the_margin(
 
 
 def test_p_values_are_the_largest_and_simes() -> None:
-    several = [drawn(mean, seed=seed) for seed, mean in enumerate((0.9, 1.05, 0.4))]
+    means = (0.97, 1.05, 1.02, 0.1)  # the last is clearly inside
+    several = [drawn(mean, seed=seed) for seed, mean in enumerate(means)]
     alone = [equivalence_test(one, margin=1.0, one_sided=True) for one in several]
     found = intersection_union_test(several, margin=1.0)
     assert found.p_supported == max(one.p_supported or 0.0 for one in alone)
-    first, second, third = sorted(one.p_refuted or 0.0 for one in alone)
-    simes = min(3 * first, 1.5 * second, third)
-    assert found.p_refuted == pytest.approx(min(1.0, SEVERAL_FACTOR * simes))
+    first, second, third = sorted(one.p_refuted or 0.0 for one in alone[:3])
+    simes = SEVERAL_FACTOR / 0.9 * min(3 * first, 1.5 * second, third)
+    assert found.p_refuted == pytest.approx(min(1.0, simes))
+
+
+def test_means_that_are_clearly_inside_cost_one_that_is_outside_a_tenth() -> None:
+    outside = drawn(1.08)
+    inside = [drawn(0.1, seed=seed) for seed in range(1, 20)]
+    alone = equivalence_test(outside, margin=1.0, one_sided=True).p_refuted
+    found = intersection_union_test([outside, *inside], margin=1.0).p_refuted
+    assert found == pytest.approx((alone or 0.0) / 0.9)
 
 
 def test_one_mean_alone_is_the_plain_test() -> None:

@@ -190,8 +190,9 @@ def _rivals(outcomes: Sequence[ErrorRates]) -> list[str]:
         "Several means at once: is any of five rivals nearer?",
         "The claim holds if GD's excess over every rival is below the margin. "
         "*Supported* takes the largest p over all rivals, *refuted* that of Simes, "
-        f"times {SEVERAL_FACTOR}. To judge only the rival that is nearest in the "
-        "sample is a mistake, shown as a warning.",
+        f"times {SEVERAL_FACTOR}, over rivals that are not clearly inside. To judge "
+        "only the rival that is nearest in the sample is a mistake, shown as a "
+        "warning.",
         worst_by_truth(o for o in outcomes if o.rule.startswith("rivals: ")),
     )
 

@@ -14,11 +14,13 @@ import pytest
 from probes.engine.progress import ProgressReporter
 from probes.errors import ProbesError
 from probes.pytest_plugin.items import RUN
-from probes.report.terminal import matrix_lines
+from probes.report.terminal import matrix_lines, missing_lines
 from probes.results.rows import Row
 from probes.run.session import Run
 
 RESULT = pytest.StashKey[tuple[list[Row], dict[str, Any]]]()
+NARROW, WIDE = 100, 160  # columns of the report
+MOST_MISSING = 3  # cells without a row that are named
 INCOMPLETE = 3  # exit status when collected cells have no row
 
 
@@ -115,14 +117,23 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         return
     run = config.stash[RUN]
     terminalreporter.section("is in-context learning gradient descent?")
-    for line in matrix_lines(*config.stash[RESULT]):
+    width = min(max(NARROW, terminalreporter._tw.fullwidth), WIDE)
+    is_verbose = config.option.verbose > 0
+    shown = matrix_lines(*config.stash[RESULT], width=width, is_verbose=is_verbose)
+    shown += missing_lines(
+        run.missing, width, most=None if is_verbose else MOST_MISSING
+    )
+    for line in shown:
         terminalreporter.write_line(line)
-    for nodeid in run.missing[:20]:
-        terminalreporter.write_line(f"no report: {nodeid}")
     if run.store.fault is not None:
         terminalreporter.write_line(
             f"Some observations were not stored: {run.store.fault}"
         )
-    terminalreporter.write_line(f"Report: {run.paths.reports / 'index.html'}")
-    if (changes := run.paths.reports / "changes.html").exists():
+    folder = run.reports or run.paths.reports
+    if folder != run.paths.reports:
+        terminalreporter.write_line(
+            f"The last complete report stays in {run.paths.reports}."
+        )
+    terminalreporter.write_line(f"Report: {folder / 'index.html'}")
+    if (changes := folder / "changes.html").exists():
         terminalreporter.write_line(f"Changes: {changes}")

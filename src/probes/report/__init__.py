@@ -2,10 +2,16 @@
 
 | module | what is inside |
 | --- | --- |
-| ``matrix`` | what all drawings share: letters, the grouping, texts made safe |
-| ``headline`` | how many claims hold, on what kind of network |
+| ``matrix``, ``claim_lines`` | what all drawings share: letters, the grouping |
+| ``number_text``, ``measure_ranges`` | numbers in few letters, and within their range |
+| ``common_scale``, ``deciding_interval`` | effects in margins, and what decides |
+| ``verdict_words``, ``advice`` | a verdict in words, and what would decide it |
+| ``answer``, ``headline`` | the answer of a run, and how many claims hold |
+| ``effect_chart`` | every claim on one scale |
+| ``entry_summary`` | the short text of an entry of the matrix |
 | ``appendix`` | reasons, rows of the datasets, the comparison, the speed |
-| ``terminal`` | the matrix in a terminal |
+| ``rerun`` | the command that judges a cell again |
+| ``terminal``, ``terminal_matrix``, ``terminal_text`` | the end of a run |
 | ``markdown``, ``short_summary`` | ``matrix.md`` and ``summary.md`` |
 | ``page``, ``page_data`` | ``index.html`` and the rows inside it |
 | ``changes``, ``interval_axis`` | ``changes.html`` and its small pictures |

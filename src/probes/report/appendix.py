@@ -3,35 +3,49 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
 from typing import Any
 
 from probes.data.label_counts import label_count_lines
 from probes.report.matrix import LETTERS, plain, several
+from probes.report.number_text import short_number
 from probes.results.rows import Row
 
 MOST_NAMED = 5
+REASON_LIMIT = 2000
+WARNING = "Warning"
 PARENTHESIS = re.compile(r" \([^()]*\d[^()]*\)")
 
 
-def count_reasons(rows: Iterable[Row]) -> Counter[tuple[str, str]]:
-    """Count the reasons for which cells are undecided, by letter and reason.
+def reason_lines(rows: Iterable[Row]) -> list[str]:
+    """Say why cells are undecided, and how often; the most frequent reasons first.
 
-    Parentheses with a number differ from cell to cell, so they are left out.
+    Parentheses with a number differ from cell to cell, so they are left out. What a
+    cell lacked, such as a gain of ICL, is given with its median and range.
     """
-    undecided = [
-        row
-        for row in rows
-        if row["verdict"] in ("inconclusive", "not_applicable") and row["reason"]
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if row["verdict"] in ("inconclusive", "not_applicable") and row["reason"]:
+            reason = PARENTHESIS.sub("", plain(row["reason"], REASON_LIMIT))
+            found.setdefault((LETTERS[row["verdict"]], reason), []).append(row)
+    ordered = sorted(found.items(), key=lambda item: -len(item[1]))
+    return [
+        f"{letter} {len(own)} × {reason}{_measured(own)}"
+        for (letter, reason), own in ordered
     ]
-    return Counter(
-        (
-            LETTERS[row["verdict"]],
-            PARENTHESIS.sub("", plain(row["reason"])),
-        )
-        for row in undecided
-    )
+
+
+def _measured(rows: Sequence[Row]) -> str:
+    """Give the numbers behind a reason; empty if the cells have no common measure."""
+    effects = [row["effects"][0] for row in rows if row["effects"]]
+    lacking = [e for e in effects if e["margin"] is None and e["value"] is not None]
+    if len(lacking) < len(rows) or len({e["name"] for e in lacking}) != 1:
+        return ""
+    values = [e["value"] for e in lacking]
+    middle, least, most = map(short_number, (median(values), min(values), max(values)))
+    spread = f", {least} to {most}" if least != most else ""
+    return f" ({plain(lacking[0]['name'])} {middle}{spread})"
 
 
 def dataset_lines(run: Mapping[str, Any]) -> list[str]:
@@ -51,9 +65,11 @@ def _compared(record: Mapping[str, Any]) -> str:
         return f"Nothing was compared: {file} was recorded with other settings."
     if not record["compared"] + record["not_run"]:
         return f"Nothing was compared: {file} has no cells."
+    changes = {kind for kind, n in record["changes"].items() if n}
     return (
         f"Compared with {file}: {several(record['compared'], 'cell')} in both, "
         f"{record['new']} only here, {record['not_run']} only there."
+        f"{' No cell changed.' if changes == {'same'} else ''}"
     )
 
 
@@ -71,8 +87,10 @@ def record_lines(rows: Sequence[Row], run: Mapping[str, Any]) -> list[str]:
             more = f" and {rest} more" if rest else ""
             lines.append(f"Missing here: {', '.join(named)}{more}.")
         if record["changes"]:
-            counts = ", ".join(f"{n} {kind}" for kind, n in record["changes"].items())
-            lines += [f"Changes: {counts}.", *map(plain, record["changed"])]
+            changes = {kind: n for kind, n in record["changes"].items() if n}
+            counts = ", ".join(f"{n} {kind}" for kind, n in changes.items())
+            lines += [f"Changes: {counts}."] if changes.keys() - {"same"} else []
+            lines += map(plain, record["changed"])
     failed = [row for row in rows if row["outcome"] == "failed" and not row["expected"]]
     if failed:
         lines.append(

@@ -16,13 +16,13 @@ from probes.report.interval_axis import place_intervals
 from probes.report.matrix import (
     ID_LIMIT,
     LETTERS,
-    number,
     plain,
-    rerun_command,
     several,
     split_variant,
 )
+from probes.report.number_text import interval_text, number
 from probes.report.page import render
+from probes.report.rerun import rerun_command
 from probes.results.comparison import (
     CHANGE_KINDS,
     GRAVE,
@@ -147,9 +147,7 @@ def _side(result: CellResult | None) -> dict[str, str]:
     letter = LETTERS[result.verdict]
     effect = number(result.effect)
     if result.low is not None or result.high is not None:
-        low = "-∞" if result.low is None else number(result.low)
-        high = "∞" if result.high is None else number(result.high)
-        effect += f" [{low}, {high}]"
+        effect += f" {interval_text(result.low, result.high)}"
     return {
         "letter": letter,
         "tone": "N" if letter == "-" else letter,

@@ -17,11 +17,17 @@ function shareAxis(row, other) {
   return Boolean(ours && theirs) && row.scale === other.scale && ours.unit === theirs.unit && ours.margin === theirs.margin;
 }
 
-function inWords(effect) {
+const percent = (level) => show(level * 100) + " % interval ";
+
+function inWords(row, effect) {
   const parts = [text(effect.name) + ": ", strong(show(effect.value) + " " + text(effect.unit))];
-  if (isBounded(effect)) parts.push(", " + (effect.level ? show(effect.level * 100) + " % " : "") + "interval " + interval(effect));
+  if (isBounded(effect)) parts.push(", " + (effect.level ? percent(effect.level) : "interval ") + interval(effect));
   for (const name of ["floor", "ceiling", "margin"]) {
     if (effect[name] !== null) parts.push(", " + name + " " + show(effect[name]));
+  }
+  if (row.refuting) {
+    const [low, high, level] = row.refuting;
+    parts.push(". Thin line: to be refuted, the " + percent(level) + interval({ low, high }) + " must lie outside the margin");
   }
   return parts;
 }
@@ -29,12 +35,34 @@ function inWords(effect) {
 function effectFigure(row, width) {
   const effect = mainEffect(row);
   const scale = scaleOf(row, effect);
-  const caption = inWords(effect);
+  const caption = inWords(row, effect);
   if (effect.sets) caption.push(". Circles: the " + effect.sets.length + " demonstration sets, each " + (effect.level === null ? "by its largest value" : "averaged over its queries") + ".");
   if (scale.isLog) caption.push(" Logarithmic axis.");
   if (effect.value === null || (!scale.marks.length && !isBounded(effect))) return make("p", {}, caption);
-  const line = { label: "", ...effect, sets: effect.sets };
+  const line = { label: "", ...effect, sets: effect.sets, wider: row.refuting };
   return figure("Effect", forest([line], { ...scale, width, said: text(effect.name) }), caption, "whole");
+}
+
+// What ICL, GD and the others reach with each number of demonstrations: the first measure with arms.
+function armsFigure(row) {
+  const armed = (effect) => /^(label accuracy|accuracy|order sensitivity): /.test(text(effect.name));
+  const first = effectsOf(row).slice(1).find(armed);
+  if (!first) return null;
+  const [measure] = text(first.name).split(": ");
+  const own = siblings(row, [3]).filter((other) => other.effects.length);
+  if (new Set(own.map((other) => other.n_demonstrations)).size < 2) return null;
+  const series = new Map();
+  for (const other of own) {
+    for (const effect of effectsOf(other).slice(1)) {
+      const [name, ...arm] = text(effect.name).split(": ");
+      if (name !== measure || !arm.length) continue;
+      const label = arm.join(": ");
+      if (!series.has(label)) series.set(label, []);
+      series.get(label).push({ n: other.n_demonstrations, value: effect.value, low: effect.low, high: effect.high, isThis: other === row });
+    }
+  }
+  const drawn = [...series].map(([label, points]) => ({ label, points: points.sort((a, b) => a.n - b.n) }));
+  return figure("Arms by number of demonstrations: " + measure, make("div", { class: "curves" }, curves(drawn, {})), "One panel for each arm, on one axis.", drawn.length > 3 ? "whole" : "");
 }
 
 function demonstrationsFigure(row) {
@@ -147,7 +175,6 @@ function facts(row) {
   if (row.p_supported !== null) pairs.push(["p of each verdict", "supported " + show(row.p_supported, 3) + ", refuted " + show(row.p_refuted, 3)]);
   if (effect && effect.sets) pairs.push(["effect in each set", effect.sets.map((x) => show(x)).join(", ")]);
   pairs.push(["source", claims[row.claim].source]);
-  pairs.push(["rerun", make("code", { class: "keep" }, commandOf(row))]);
   if (row.observations.length) pairs.push(["observations", make("code", {}, row.observations.map(text).join(" "))]);
   if (row.provenance !== null) pairs.push(["provenance that differs from the run", differences(row)]);
   pairs.push(["seconds", show(row.seconds, 3)]);
@@ -167,13 +194,17 @@ function detail(row, room) {
   const effects = effectsOf(row);
   const head = make("h4", {}, make("span", { class: "chip " + classOf(row.verdict) }, data.letters[row.verdict]),
     " " + words(row.verdict) + ": " + text(row.dataset) + ", " + demonstrations(row.n_demonstrations));
+  const reason = row.reason === null || text(row.words).toLowerCase().includes(text(row.reason).toLowerCase()) ? null : text(row.reason);
   const drawn = effects.length
-    ? [effectFigure(row, width), demonstrationsFigure(row), learnersFigure(row, half), networksFigure(row, half), ...armFigures(row, half)]
+    ? [effectFigure(row, width), demonstrationsFigure(row), armsFigure(row), learnersFigure(row, half), networksFigure(row, half), ...armFigures(row, half)]
     : [];
   if (row.searches !== null) drawn.push(...row.searches.map((i) => searchFigure(data.searches[i])));
   const shown = row.example === null ? [] : data.examples[row.example].map((query, i) => exampleFigure(query, i + 1));
   return [head,
-    row.reason === null ? null : make("p", { class: "said" }, text(row.reason)),
+    make("p", { class: "said verdict" }, text(row.words)),
+    reason === null ? null : make("p", { class: "said" }, reason[0].toUpperCase() + reason.slice(1) + "."),
+    row.advice === null ? null : make("p", {}, strong("What would decide it: "), text(row.advice)),
+    make("p", {}, strong("Run it again: "), make("code", { class: "keep" }, commandOf(row))),
     make("div", { class: "figures" }, drawn),
     shown.length ? make("div", { class: "figures" }, shown) : null,
     row.note === null ? null : make("p", { class: "said" }, "Note: " + text(row.note)),

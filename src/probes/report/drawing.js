@@ -112,7 +112,7 @@ function forest(lines, { width, marks = [], zone = null, isLog = false, said = "
   const longest = lines.reduce((most, line) => Math.max(most, line.label.length), 0);
   const left = inColumn ? Math.round(Math.min(6.4 * longest + 26, width * 0.45)) : 4;
   const tall = (line) => (labelled && !inColumn ? 36 : 20) + (line.sets ? 16 : 0);
-  const points = lines.flatMap((line) => [line.value, line.low, line.high, ...(line.sets ?? [])]);
+  const points = lines.flatMap((line) => [line.value, line.low, line.high, ...(line.sets ?? []), ...(line.wider ?? []).slice(0, 2)]);
   const x = axis([...points, ...marks.map(([value]) => value)], left + 8, width - 12, isLog);
   const labels = placed(marks, x, width);
   const top = zone ? 18 : 6;
@@ -161,6 +161,11 @@ function forestLine(svg, line, { x, left, top, stacked, edge }) {
     if (line.low !== null) svg.line("interval", low, y - 4, low, y + 4);
     if (line.high !== null) svg.line("interval", high, y - 4, high, y + 4);
   }
+  if (line.wider) {
+    const [low, high] = line.wider;
+    svg.line("path", x(low), y, x(high), y);
+    for (const end of [low, high]) svg.line("path", x(end), y - 4, x(end), y + 4);
+  }
   svg.add("circle", { class: "dot " + (hasLetter ? classOf(line.verdict) : ""), cx: x(line.value), cy: y, r: 5 });
   for (const value of line.sets ?? []) svg.add("circle", { class: "set", cx: x(value), cy: y + 16, r: 3 });
 }
@@ -194,7 +199,7 @@ function curves(series, { marks = [], zone = null, isLog = false }) {
     for (const point of known) {
       if (point.low !== null && point.high !== null) svg.line("interval", x(point.n), y(point.low), x(point.n), y(point.high));
       if (point.isThis) svg.add("circle", { class: "here", cx: x(point.n), cy: y(point.value), r: 9 });
-      svg.add("circle", { class: "dot " + classOf(point.verdict), cx: x(point.n), cy: y(point.value), r: 5 });
+      svg.add("circle", { class: "dot " + (point.verdict === undefined ? "" : classOf(point.verdict)), cx: x(point.n), cy: y(point.value), r: 5 });
     }
     return svg;
   });

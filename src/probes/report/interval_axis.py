@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from probes.report.page_data import scale_of
+from probes.report.common_scale import scale_of
 from probes.results.comparison import CellResult
 from probes.results.rows import Row
 

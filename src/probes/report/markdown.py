@@ -7,7 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from probes.report.appendix import dataset_lines, record_lines, speed_lines
+from probes.report.answer import QUESTION, answer_of
+from probes.report.appendix import (
+    REASON_LIMIT,
+    dataset_lines,
+    record_lines,
+    speed_lines,
+)
 from probes.report.matrix import (
     IDENTITY,
     IDENTITY_MEANS,
@@ -17,12 +23,12 @@ from probes.report.matrix import (
     Matrix,
     alarms,
     arrange,
-    effect_text,
-    number,
     plain,
     summary_line,
     verdict_text,
 )
+from probes.report.number_text import number
+from probes.report.verdict_words import main_effect_text
 from probes.results.rows import Row, is_unexpected
 
 HEADER = (
@@ -38,7 +44,6 @@ HEADER = (
     "reason, note",
     "also measured",
 )
-TITLE = "Is in-context learning gradient descent?"
 READING = (
     "- Letters with numbers count cells, one for each dataset and number of "
     "demonstrations: R1 -1 is one refuted cell and one to which the claim does not "
@@ -47,6 +52,9 @@ READING = (
     "- *Floor*: the same measure for arms that learned nothing. *Ceiling*: the same "
     "measure for ICL against ICL. If a cell has both, its effect is the share of the "
     "way from floor to ceiling.",
+    "- *Effect [interval]*: the interval of *supported*, at 90 %. A claim with two "
+    "sides is refuted if the 95 % interval is outside its margin; where that decides, "
+    "it follows.",
     "- *Margin*: the largest effect that does not matter, fixed before the run. "
     "*p adjusted*: Benjamini-Hochberg over the whole matrix.",
     "- *Also measured*: measurements that decide nothing, including the arms of the "
@@ -64,7 +72,9 @@ def matrix_markdown(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
         run: The content of ``run.json``.
     """
     matrix, warned = arrange(rows), alarms(rows, run)
-    lines = [f"# {escape(' '.join(warned) or TITLE, 2000)}", ""]
+    lines = [f"# {escape(' '.join(warned) or QUESTION, 2000)}", ""]
+    for sentence in answer_of(matrix).sentences:
+        lines += [escape(sentence, REASON_LIMIT), ""]
     lines += [escape(summary_line(rows, run), 2000), ""]
     lines += ["## How to read this", "", *_legend(matrix), ""]
     lines += ["## The run", "", *_settings(rows, run), ""]
@@ -169,7 +179,7 @@ def _cells(row: Row, others: Sequence[str], shared: Sequence[str]) -> list[str]:
         escape(row["dataset"]),
         str(row["n_demonstrations"]),
         escape(verdict),
-        "–" if effect is None else escape(effect_text(effect)),
+        "–" if effect is None else escape(main_effect_text(row)),
         *numbers,
         escape(said),
         " / ".join(values.get(name, "–") for name in others),

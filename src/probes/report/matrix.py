@@ -5,8 +5,6 @@ Rows may come from anywhere, so :func:`plain` makes all their texts safe to draw
 
 from __future__ import annotations
 
-import math
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +30,9 @@ MEANINGS = {
 UNEXPECTED = "an error, or a verdict that differs from the record"
 IDENTITY = "≡"
 IDENTITY_MEANS = "an identity: it holds for any network, so it is no evidence"
-KINDS = ("constructed", "learned", "pretrained", "untrained")
+KINDS = ("pretrained", "learned", "untrained", "constructed")
+"""In the order of all drawings. Constructed networks come last: their answers are
+known, so they are the zero of the instrument."""
 TEXT_LIMIT = 300
 ID_LIMIT = 2000
 """A test id is part of a command, so it may be long: a cut one would not run."""
@@ -189,21 +189,6 @@ def plain(value: object, limit: int = TEXT_LIMIT, *, lines: bool = False) -> str
     )
 
 
-def number(value: float | None, digits: int = 4) -> str:
-    """Write a number, or a dash for None."""
-    return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}g}"
-
-
-def effect_text(effect: Mapping[str, Any], limit: int = TEXT_LIMIT) -> str:
-    """Write name, value, interval and unit of an effect in one line."""
-    parts = [plain(effect["name"], limit), number(effect["value"])]
-    if effect["low"] is not None or effect["high"] is not None:
-        low = "-∞" if effect["low"] is None else number(effect["low"])
-        high = "∞" if effect["high"] is None else number(effect["high"])
-        parts.append(f"[{low}, {high}]")
-    return " ".join([*parts, plain(effect["unit"], 40)]).strip()
-
-
 def verdict_text(row: Row) -> str:
     """Write a verdict, with the uncorrected and the recorded one if they differ."""
     text = str(row["verdict"]).replace("_", " ")
@@ -212,23 +197,3 @@ def verdict_text(row: Row) -> str:
     if row["expected"] is not None and row["expected"] != row["alone"]:
         text += f", expected {row['expected']}".replace("_", " ")
     return text
-
-
-def quote(text: str) -> str:
-    """Quote a word for a shell, with plain quotes if nothing in it is special."""
-    if text == shlex.quote(text):
-        return text
-    return shlex.quote(text) if set(text) & set('"$`\\!') else f'"{text}"'
-
-
-def rerun_words(row: Row) -> list[str]:
-    """List the words of the command that judges one cell again, unquoted."""
-    # Rows of earlier versions have no options.
-    options: Mapping[str, str] = row["provenance"].get("options", {})
-    words = [row["test"], *(word for pair in options.items() for word in pair)]
-    return ["pytest", *(plain(word, ID_LIMIT) for word in words)]
-
-
-def rerun_command(row: Row) -> str:
-    """Write the command that judges one cell again."""
-    return " ".join(map(quote, rerun_words(row)))

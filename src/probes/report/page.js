@@ -2,19 +2,11 @@
 
 const field = (id) => document.getElementById(id);
 const FILTERS = ["verdict", "kind", "model", "dataset", "paper", "text"];
+const STATE = ["order", ...FILTERS];
 const table = field("matrix");
 const scroll = document.querySelector(".scroll");
 const entries = []; // one for each button of the matrix
 const lines = []; // one for each line of the matrix
-
-function chips(picked) {
-  const counts = counted(picked);
-  const drawn = counts.map(([n, v]) => make("b", { class: classOf(v) }, data.letters[v] + (counts.length > 1 ? n : "")));
-  const said = counts.map(([n, v]) => n + " " + words(v)).join(", ");
-  const isUnexpected = picked.some((row) => row.unexpected);
-  if (isUnexpected) drawn.push(make("i", {}, "!"));
-  return { drawn, said: said + (isUnexpected ? ", unexpected" : "") };
-}
 
 // An open panel is below its line. Its button or Escape closes it.
 const open = new Set();
@@ -24,7 +16,8 @@ const roomIn = (element) => {
   return element.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
 };
 
-function expand(button, line, fill) {
+// Rows may follow the panel, and close with it.
+function expand(button, line, fill, following = []) {
   if (button.getAttribute("aria-expanded") === "true") return button.shut();
   const id = "panel-" + ++panels;
   const inside = make("div", { class: "inside" });
@@ -32,28 +25,34 @@ function expand(button, line, fill) {
   button.setAttribute("aria-expanded", "true");
   button.setAttribute("aria-controls", id);
   button.shut = () => {
+    for (const row of following) {
+      [...open].filter((other) => row.contains(other)).forEach((other) => other.shut());
+      row.remove();
+    }
     panel.remove();
     button.setAttribute("aria-expanded", "false");
     button.removeAttribute("aria-controls");
     open.delete(button);
     link();
   };
-  panel.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
-    button.shut();
-    button.focus();
-  });
+  for (const part of [panel, ...following]) {
+    part.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      button.shut();
+      button.focus();
+    });
+  }
   open.add(button);
-  line.after(panel);
+  line.after(panel, ...following);
   fill(inside);
   return link();
 }
 
 const opened = new Map(); // cells that show their numbers, with the buttons that opened them
 function cellButton(row, details) {
-  const { drawn, said } = chips([row]);
-  const name = data.letters[row.verdict] + ": " + said.replace(/^1 /, "") + ", " + text(row.dataset) + ", " + demonstrations(row.n_demonstrations);
-  const button = make("button", { type: "button", "aria-expanded": "false", "aria-label": name }, drawn);
+  const button = make("button", { type: "button", "aria-expanded": "false" });
+  drawEntry(button, [row]);
+  button.setAttribute("aria-label", button.textContent + ": " + words(row.verdict) + ", " + text(row.dataset) + ", " + demonstrations(row.n_demonstrations));
   button.addEventListener("click", () => {
     if (button.shown) {
       button.shown.remove();
@@ -71,19 +70,27 @@ function cellButton(row, details) {
   return button;
 }
 
+// One line for each variant and dataset, one column for each number of demonstrations.
 function cellsOf(picked) {
+  const [first] = picked;
+  const ids = [...new Set(picked.map((row) => row.claim))];
   const datasets = [...new Set(picked.map((row) => row.dataset))];
   const sizes = [...new Set(picked.map((row) => row.n_demonstrations))].sort((a, b) => a - b);
   const details = make("div", {});
   const buttons = new Map(picked.map((row) => [row, cellButton(row, details)]));
-  const head = make("tr", {}, make("th", { scope: "col" }, "dataset"),
+  const head = make("tr", {}, make("th", { scope: "col" }, (ids.length > 1 ? "variant · " : "") + "dataset"),
     sizes.map((n) => make("th", { scope: "col" }, demonstrations(n))));
-  const body = datasets.map((dataset) => make("tr", {}, make("th", { scope: "row" }, text(dataset)),
-    sizes.map((n) => make("td", {},
-      picked.filter((row) => row.dataset === dataset && row.n_demonstrations === n).map((row) => buttons.get(row))))));
+  const body = ids.flatMap((claim) => datasets.map((dataset) => {
+    const own = picked.filter((row) => row.claim === claim && row.dataset === dataset);
+    const name = (ids.length > 1 ? claims[claim].variant + " · " : "") + text(dataset);
+    return own.length ? make("tr", {}, make("th", { scope: "row" }, name),
+      sizes.map((n) => make("td", {}, own.filter((row) => row.n_demonstrations === n).map((row) => buttons.get(row))))) : null;
+  }));
   const grid = make("table", { class: "cells" }, make("thead", {}, head), make("tbody", {}, body));
-  const title = make("h3", {}, make("code", {}, claims[picked[0].claim].id), " on " + models[picked[0].model].name);
-  return { parts: [title, make("div", { class: "sideways" }, grid), details], buttons };
+  const { id, name, sentence } = claims[first.claim];
+  const title = make("h3", {}, make("code", {}, ids.length > 1 ? name : id), " on " + models[first.model].name);
+  const parts = [title, make("p", { class: "sentence" }, sentence), make("div", { class: "sideways" }, grid), details];
+  return { parts, buttons };
 }
 
 function openEntry(entry) {
@@ -112,7 +119,7 @@ function haystack(row) {
 }
 
 function chosen() {
-  return Object.fromEntries(FILTERS.map((name) => [name, field("by-" + name).value.trim()]));
+  return Object.fromEntries(STATE.map((name) => [name, field("by-" + name).value.trim()]));
 }
 
 function matching() {
@@ -127,19 +134,19 @@ function matching() {
 
 let shown;
 function filter() {
-  [...open].forEach((button) => button.shut());
+  [...open].forEach((button) => button.shut?.());
   opened.clear();
   shown = matching();
   const byEntry = new Map(entries.map((entry) => [entry, []]));
-  const entryOf = new Map(entries.map((entry) => [entry.key, entry]));
-  for (const row of shown) byEntry.get(entryOf.get(row.claim + "," + row.model)).push(row);
+  const byPlace = new Map(entries.map((entry) => [entry.key, entry]));
+  for (const row of shown) byEntry.get(byPlace.get(claims[row.claim].line + "," + row.model)).push(row);
   const used = new Set();
   for (const [entry, own] of byEntry) {
     if (own.length !== entry.picked.length || own.some((row, i) => row !== entry.picked[i])) redraw(entry, own);
     if (own.length) used.add(entry.column);
   }
-  for (const { line, own } of lines) line.hidden = !own.some((entry) => entry.picked.length);
-  for (const group of table.tBodies) group.hidden = ![...group.querySelectorAll("tr[data-claim]")].some((line) => !line.hidden);
+  for (const { body, own } of lines) body.hidden = !own.some((entry) => entry.picked.length);
+  hideHeadings();
   hideColumns(used);
   field("shown").textContent = shown.length + " of " + rows.length + " cells shown";
   link();
@@ -149,18 +156,71 @@ function redraw(entry, picked) {
   entry.picked = picked;
   entry.button.hidden = !picked.length;
   if (!picked.length) return;
-  const { drawn, said } = chips(picked);
-  entry.button.replaceChildren(...drawn);
-  entry.button.setAttribute("aria-label", entry.button.textContent + ": " + said);
+  drawEntry(entry.button, picked);
+  describeEntry(entry.button, picked);
+}
+
+// A heading is shown if a line of its group is.
+function hideHeadings() {
+  let isUsed = false;
+  for (const body of [...table.tBodies].reverse()) {
+    if (body.className !== "group") isUsed ||= !body.hidden;
+    else {
+      body.hidden = !isUsed;
+      isUsed = false;
+    }
+  }
+}
+
+// The order in which the page came is by kind of network; others are made here.
+let asItCame;
+const RANKS = ["supported", "inconclusive", "refuted", "not judged"];
+function verdictOf(picked) {
+  const judged = picked.filter((row) => isJudged(row) && !row.identity);
+  if (!judged.length) return "not judged";
+  const kind = Math.min(...judged.map((row) => row.model));
+  const own = judged.filter((row) => models[row.model].kind === models[kind].kind).map((row) => data.verdicts[row.verdict]);
+  return ["refuted", "inconclusive", "supported"].find((verdict) => own.includes(verdict));
+}
+
+const GROUPS = {
+  paper: (own) => claims[own[0].claim].papers[0],
+  verdict: verdictOf,
+  file: (own) => text(own[0].file),
+};
+
+let orderedBy = "";
+function order(by) {
+  if (by === orderedBy) return;
+  orderedBy = by;
+  [...open].forEach((button) => button.shut?.());
+  for (const body of [...table.tBodies]) if (body.className === "group") body.remove();
+  if (!by) {
+    table.append(...asItCame);
+    return;
+  }
+  const groups = new Map();
+  for (const { body, all, index } of lines) {
+    const name = GROUPS[by](all);
+    if (!groups.has(name)) groups.set(name, []);
+    groups.get(name).push([index, body]);
+  }
+  const rank = (name) => (by === "verdict" ? RANKS.indexOf(name) : by === "file" ? groups.get(name)[0][0] : 0);
+  const names = [...groups.keys()].sort((a, b) => rank(a) - rank(b) || a.localeCompare(b));
+  for (const name of names) {
+    const head = make("th", { scope: "rowgroup", colspan: models.length + 1 }, make("span", {}, name));
+    table.append(make("tbody", { class: "group" }, make("tr", {}, head)),
+      ...groups.get(name).sort((a, b) => a[0] - b[0]).map(([, body]) => body));
+  }
 }
 
 const hidden = new Set();
 function hideColumns(used) {
-  const [kinds, names] = table.tHead.rows;
+  const [kinds, names] = table.tHead.rows, columns = table.querySelectorAll("col");
   for (let column = 0; column < models.length; column++) {
     if (used.has(column) !== hidden.has(column)) continue;
     hidden[used.has(column) ? "delete" : "add"](column);
-    names.cells[column + 1].hidden = !used.has(column);
+    names.cells[column + 1].hidden = columns[column + 1].hidden = !used.has(column);
     for (const { line } of lines) line.cells[column + 1].hidden = !used.has(column);
   }
   for (const kind of [...kinds.cells].slice(1)) {
@@ -182,7 +242,8 @@ function link() {
 function restore() {
   isRestoring = true;
   const state = new URLSearchParams(location.hash.slice(1));
-  for (const name of FILTERS) field("by-" + name).value = state.get(name) ?? "";
+  for (const name of STATE) field("by-" + name).value = state.get(name) ?? "";
+  order(field("by-order").value);
   filter();
   state.getAll("cell").forEach(openCell);
   isRestoring = false;
@@ -199,55 +260,113 @@ function offer(name, values, label = (value) => value) {
   field("by-" + name).append(...values.map((value) => make("option", { value }, label(value))));
 }
 
+// Thousands of entries share one listener, and get their labels when there is time.
+const entryOf = new Map();
+function label(from = 0) {
+  for (const { button, picked } of entries.slice(from, from + 250)) {
+    if (button.getAttribute("aria-expanded") === null) button.setAttribute("aria-expanded", "false");
+    if (picked.length) describeEntry(button, picked);
+  }
+  if (from + 250 < entries.length) setTimeout(label, 0, from + 250);
+}
+
 function start() {
   const byKey = new Map();
   for (const row of rows) {
-    const key = row.claim + "," + row.model;
+    const key = claims[row.claim].line + "," + row.model;
     if (!byKey.has(key)) byKey.set(key, []);
     byKey.get(key).push(row);
   }
-  for (const line of table.querySelectorAll("tr[data-claim]")) {
+  for (const line of table.querySelectorAll("tr[data-line]")) {
     const own = [];
     for (const button of line.querySelectorAll("td > button")) {
-      const column = button.parentElement.cellIndex - 1, key = line.dataset.claim + "," + column;
+      const column = button.parentElement.cellIndex - 1, key = line.dataset.line + "," + column;
       const entry = { button, line, column, key, picked: byKey.get(key), cells: new Map() };
-      button.type = "button";
-      button.setAttribute("aria-expanded", "false");
-      button.setAttribute("aria-label", button.textContent + ": " + chips(entry.picked).said);
-      button.addEventListener("click", () => openEntry(entry));
+      entryOf.set(button, entry);
       own.push(entry);
     }
     entries.push(...own);
-    lines.push({ line, own });
-    offerForest(line, own);
+    const all = own.flatMap((entry) => entry.picked);
+    lines.push({ line, own, all, body: line.parentElement, index: Number(line.dataset.line) });
+    offerClaim(line, own);
   }
+  table.addEventListener("click", ({ target }) => {
+    const entry = entryOf.get(target.closest("button"));
+    if (entry) openEntry(entry);
+  });
+  asItCame = [...table.tBodies];
   const kept = (value) => value !== "";
   offer("verdict", [...data.verdicts, "unexpected"], (verdict) => verdict.replace("_", " "));
   offer("kind", [...new Set(models.map((model) => model.kind))]);
   offer("model", models.map((model) => model.name).filter(kept));
   offer("dataset", [...new Set(rows.map((row) => text(row.dataset)))].filter(kept).sort());
   offer("paper", [...new Set(claims.flatMap((claim) => claim.papers))].filter(kept).sort());
-  for (const part of document.querySelectorAll(".how")) part.hidden = false;
-  field("controls").open = matchMedia("(min-width: 44rem)").matches || location.hash.length > 1;
+  for (const part of document.querySelectorAll(".how:not(#how)")) part.hidden = false;
+  field("by-order").addEventListener("input", () => order(field("by-order").value));
   field("filters").addEventListener("input", filter);
   field("filters").addEventListener("submit", (event) => event.preventDefault());
-  field("filters").addEventListener("reset", () => setTimeout(filter));
+  field("filters").addEventListener("reset", () => setTimeout(() => (order(""), filter())));
   field("as-jsonl").addEventListener("click", () => download("rows.jsonl", "application/jsonl", asJsonl(shown)));
   field("as-csv").addEventListener("click", () => download("rows.csv", "text/csv", asCsv(shown)));
+  for (const dot of document.querySelectorAll("circle[data-name]")) offerDot(dot);
+  // A cell may be too narrow for its range.
+  table.addEventListener("mouseover", ({ target }) => {
+    const button = target.closest("td button");
+    if (button && !button.title) button.title = button.textContent;
+  });
   addEventListener("hashchange", restore);
   restore();
   performance.mark("ready");
+  setTimeout(label);
 }
 
-function offerForest(line, own) {
-  const claim = claims[line.dataset.claim];
-  const button = make("button", { type: "button", class: "forest", "aria-expanded": "false", "aria-label": "Forest plot of " + claim.id }, "forest plot");
+// The name of a claim opens its sentence, its forest plot, and a line for each variant.
+function offerClaim(line, own) {
+  const button = line.cells[0].querySelector("button");
+  const picked = () => own.flatMap((entry) => entry.picked);
+  button.type = "button";
+  button.setAttribute("aria-expanded", "false");
   button.addEventListener("click", () => expand(button, line, (inside) => {
-    const drawn = claimFigures(own.flatMap((entry) => entry.picked), Math.min(roomIn(inside), 900));
+    const shownRows = picked(), { name, sentence, source } = claims[shownRows[0].claim];
+    const drawn = claimFigures(shownRows, Math.min(roomIn(inside), 900));
     const none = make("p", {}, "No cell of this claim has an effect to draw.");
-    inside.append(make("h3", {}, make("code", {}, claim.id), ": all its cells"), make("div", { class: "figures" }, drawn.length ? drawn : none));
-  }));
-  (line.cells[0].querySelector(".claim > code") ?? line.cells[0]).append(" ", button);
+    inside.append(make("h3", {}, make("code", {}, name)), make("p", { class: "sentence" }, sentence), make("p", { class: "source" }, source),
+      make("details", {}, make("summary", {}, "Forest plot of all its cells"), make("div", { class: "figures" }, drawn.length ? drawn : none)));
+  }, variantRows(picked())));
+}
+
+function variantRows(picked) {
+  const ids = [...new Set(picked.map((row) => row.claim))];
+  if (ids.length < 2) return [];
+  return ids.map((claim) => {
+    const line = make("tr", { class: "variant" }, make("th", { scope: "row" }, make("code", {}, claims[claim].variant)));
+    for (let model = 0; model < models.length; model++) {
+      const own = picked.filter((row) => row.claim === claim && row.model === model);
+      const cell = make("td", {});
+      cell.hidden = hidden.has(model);
+      if (own.length) cell.append(entryButton(line, own));
+      line.append(cell);
+    }
+    return line;
+  });
+}
+
+function entryButton(line, picked) {
+  const button = make("button", { type: "button", "aria-expanded": "false" });
+  drawEntry(button, picked);
+  describeEntry(button, picked);
+  button.addEventListener("click", () => openEntry({ button, line, picked }));
+  return button;
+}
+
+// A dot of the chart points to its line.
+function offerDot(dot) {
+  const found = lines.find(({ all }) => claims[all[0].claim].name === dot.dataset.name);
+  if (!found) return;
+  for (const [event, isLit] of [["mouseenter", true], ["mouseleave", false]]) {
+    dot.addEventListener(event, () => found.line.classList.toggle("lit", isLit));
+  }
+  dot.addEventListener("click", () => found.line.cells[0].querySelector("button").click());
 }
 
 load().then(start, (error) => {

@@ -17,8 +17,18 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from probes.report.appendix import speed_lines
-from probes.report.headline import claims_that_hold, held_of
+from probes.report.answer import QUESTION, answer_of
+from probes.report.appendix import (
+    REASON_LIMIT,
+    WARNING,
+    dataset_lines,
+    record_lines,
+    speed_lines,
+)
+from probes.report.claim_lines import ClaimLine, fold_variants, lines_by_kind
+from probes.report.effect_chart import drawn_lanes
+from probes.report.entry_summary import EntrySummary, summarise_entry
+from probes.report.headline import count_claims
 from probes.report.matrix import (
     LETTERS,
     MEANINGS,
@@ -29,14 +39,14 @@ from probes.report.matrix import (
     count_verdicts,
     counts_text,
     plain,
-    split_variant,
+    several,
     tests_passed,
 )
-from probes.report.page_data import REASON_LIMIT, pack
-from probes.results.rows import Row, is_unexpected
+from probes.report.page_data import pack
+from probes.results.rows import Row
 
 HERE = Path(__file__).parent
-SCRIPTS = ("rows.js", "drawing.js", "details.js", "page.js")
+SCRIPTS = ("rows.js", "entries.js", "drawing.js", "details.js", "page.js")
 COUNTS = ("observations_measured", "observations_stored", "forward_passes", "seconds")
 MAIN_PACKAGES = ("python", "torch", "transformers")
 
@@ -49,14 +59,19 @@ def matrix_page(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
         run: The content of ``run.json``.
     """
     matrix = arrange(rows)
-    warned = alarms(rows, run)
-    first = [*warned, f"{claims_that_hold(matrix)}; {tests_passed(run)}."]
+    warned, answer = alarms(rows, run), answer_of(matrix)
     return render(
         "page.html",
         scripts=SCRIPTS,
-        headline=plain(" ".join(first), REASON_LIMIT),
+        question=QUESTION,
+        headline=plain(" ".join([*warned, answer.lead]), REASON_LIMIT),
         is_alarming=bool(warned),
-        summary=plain(counts_text(rows)),
+        answer=answer,
+        summary=f"{plain(counts_text(rows))}.",
+        tests_passed=tests_passed(run),
+        notes=(notes := [*dataset_lines(run), *record_lines(rows, run)]),
+        warnings=[note for note in notes if note.startswith(WARNING)],
+        chart=drawn_lanes(matrix),
         self_tests={plain(name, 80): ok for name, ok in run["self_tests"].items()},
         letters=LETTERS,
         meanings=MEANINGS,
@@ -163,41 +178,52 @@ def _origin(run: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
-def _kinds(matrix: Matrix) -> list[tuple[str, list[tuple[str, int, int]]]]:
-    """Group the columns by kind of network: model, claims that hold, claims judged."""
+def _kinds(matrix: Matrix) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Group the columns by kind of network: each model with its counts of claims."""
     return [
-        (plain(kind, 40), [(plain(m, 80), *held_of(matrix, [m])) for m, _ in models])
-        for kind, models in groupby(matrix.models.items(), key=lambda item: item[1])
+        (
+            plain(kind, 40),
+            [(plain(m, 80), str(count_claims(matrix, [m]))) for m, _ in own],
+        )
+        for kind, own in groupby(matrix.models.items(), key=lambda item: item[1])
     ]
 
 
 def _groups(matrix: Matrix) -> list[dict[str, Any]]:
-    """Group the lines of the matrix by claim, one line for each variant."""
-    groups = []
-    numbered = enumerate(matrix.claims.items())
-    for name, found in groupby(numbered, key=lambda item: split_variant(item[1][0])[0]):
-        lines = [(index, claim, first) for index, (claim, first) in found]
-        _, claim, first = lines[0]
-        groups.append(
-            {
-                "name": plain(name),
-                "has_variants": len(lines) > 1 or claim != name,
-                "sentence": plain(first["sentence"]),
-                "source": plain(first["source"]),
-                "lines": [_line(matrix, i, claim) for i, claim, _ in lines],
-            }
-        )
-    return groups
+    """Group the lines of the matrix as the page first shows them."""
+    numbers = {line.name: i for i, line in enumerate(fold_variants(matrix))}
+    return [
+        {
+            "title": _title(kind),
+            "lines": [_line(matrix, line, numbers[line.name]) for line in lines],
+        }
+        for kind, lines in lines_by_kind(matrix).items()
+    ]
 
 
-def _line(matrix: Matrix, index: int, claim: str) -> dict[str, Any]:
-    entries = [_entry(matrix.entries.get((claim, m), ())) for m in matrix.models]
-    variant = plain(split_variant(claim)[1])
-    return {"index": index, "variant": variant, "entries": entries}
+def _title(kind: str) -> str:
+    return f"{plain(kind, 40)} networks" if kind else "not judged, or no evidence"
 
 
-def _entry(rows: Sequence[Row]) -> dict[str, Any]:
-    counts = count_verdicts(rows)
-    only = len(counts) == 1
-    chips = [(v, LETTERS[v] + ("" if only else str(n))) for v, n in counts.items()]
-    return {"chips": chips, "is_unexpected": any(map(is_unexpected, rows))}
+def _line(matrix: Matrix, line: ClaimLine, index: int) -> dict[str, Any]:
+    n_variants = len(line.claims)
+    return {
+        "index": index,
+        "name": plain(line.name),
+        "sentence": plain(matrix.claims[line.claims[0]]["sentence"]),
+        "variants": several(n_variants, "variant") if n_variants > 1 else "",
+        "is_identity": bool(matrix.claims[line.claims[0]].get("identity")),
+        "entries": [_entry(line.cells(matrix, [model])) for model in matrix.models],
+    }
+
+
+def _entry(rows: Sequence[Row]) -> tuple[EntrySummary, str]:
+    """Sum up an entry, and name the colour of all of it; empty if verdicts differ."""
+    summary = summarise_entry(rows)
+    (verdict, _), *others = summary.letters or (("", ""),)
+    return summary, "" if others else tone_of(verdict)
+
+
+def tone_of(verdict: str) -> str:
+    """Name the class of a verdict's colour; empty for none."""
+    return LETTERS.get(verdict, "").replace("-", "N")

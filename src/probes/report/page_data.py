@@ -11,19 +11,25 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from probes.report.advice import advice_for
+from probes.report.appendix import REASON_LIMIT
+from probes.report.claim_lines import fold_variants
+from probes.report.common_scale import scale_of
+from probes.report.deciding_interval import refuting_interval
 from probes.report.headline import papers_of
 from probes.report.matrix import (
     ID_LIMIT,
     LETTERS,
     Matrix,
     plain,
-    rerun_command,
     split_variant,
 )
+from probes.report.measure_ranges import interval_of
+from probes.report.rerun import rerun_command
+from probes.report.verdict_words import verdict_in_words
 from probes.results.row_shape import VERDICTS
 from probes.results.rows import Row, is_unexpected
 
-REASON_LIMIT = 2000
 PROMPT_LIMIT = 600
 # Fields that are often null come last, because nulls at the end are left out.
 _NUMBERS = ("value", "n_sets", "n_queries", "low", "high", "level")
@@ -67,6 +73,7 @@ def pack(rows: Sequence[Row], matrix: Matrix, run: Mapping[str, Any]) -> dict[st
     strings, provenances, examples = SharedTexts(), SharedValues(), SharedValues()
     searches = SharedValues()
     provenances.index(_safe(run["provenance"]))
+    lines = {c: i for i, line in enumerate(fold_variants(matrix)) for c in line.claims}
     claims = {name: i for i, name in enumerate(matrix.claims)}
     models = {name: i for i, name in enumerate(matrix.models)}
     packed = []
@@ -84,7 +91,9 @@ def pack(rows: Sequence[Row], matrix: Matrix, run: Mapping[str, Any]) -> dict[st
     return {
         "verdicts": list(VERDICTS),
         "letters": [LETTERS[name] for name in VERDICTS],
-        "claims": [_claim(name, first) for name, first in matrix.claims.items()],
+        "claims": [
+            [*_claim(name, first), lines[name]] for name, first in matrix.claims.items()
+        ],
         "models": [[plain(name), plain(kind)] for name, kind in matrix.models.items()],
         "row_fields": [*packed[0]] if packed else [],
         "effect_fields": EFFECT_FIELDS,
@@ -94,46 +103,6 @@ def pack(rows: Sequence[Row], matrix: Matrix, run: Mapping[str, Any]) -> dict[st
         "examples": examples.values,
         "searches": searches.values,
     }
-
-
-def scale_of(row: Row) -> str:
-    """Say on which scale the main effect is drawn.
-
-    Returns:
-        ``share``: the share of the way from floor to ceiling, supported above
-        1 − margin; ``raw``: floor and ceiling in the measure's own unit; ``below``:
-        supported below the margin; ``above``: above it; ``within``: within ±margin;
-        ``value``: no bounds, or the side of the margin is not known.
-    """
-    if not row["effects"]:
-        return "value"
-    effect = row["effects"][0]
-    if effect["floor"] is not None and effect["ceiling"] is not None:
-        # No interval: the ceiling is not above the floor, so there is no share.
-        return "raw" if effect["level"] is None else "share"
-    if effect["margin"] is None:
-        return "value"
-    if effect["level"] is None:
-        return "below"
-    if "has_two_sides" in effect:
-        return "within" if effect["has_two_sides"] else _side_of(row, effect)
-    inside, outside = row["p_supported"], row["p_refuted"]
-    # Rows of earlier versions do not name their sides; one-sided p-values sum to 1.
-    complementary = None not in (inside, outside) and abs(inside + outside - 1) < 1e-9
-    is_far_below = row["alone"] == "refuted" and (effect["value"] or 0) < 0
-    return "below" if complementary and not is_far_below else "within"
-
-
-def _side_of(row: Row, effect: Mapping[str, Any]) -> str:
-    """Say on which side of its margin a one-sided claim is supported.
-
-    The estimate lies on the side with the smaller p. If both are equal, the side is not
-    known: with few sets, p is multiplied, and both may reach 1.
-    """
-    inside, outside, value = row["p_supported"], row["p_refuted"], effect["value"]
-    if None in (inside, outside, value) or inside == outside:
-        return "value"
-    return "below" if (value < effect["margin"]) == (inside < outside) else "above"
 
 
 def _claim(claim: str, first: Row) -> list[Any]:
@@ -167,12 +136,24 @@ def _values(row: Row, strings: SharedTexts) -> dict[str, Any]:
         "expected": VERDICTS.index(row["expected"]) if row["expected"] else None,
         "unexpected": 1 if is_unexpected(row) else None,
         "identity": 1 if row.get("identity") else None,
+        "words": strings.of(verdict_in_words(row)),
+        "advice": strings.of(advice_for(row)),
+        "refuting": _refuting(row),
         "command": None if command == usual else strings.of(command, ID_LIMIT + 100),
     }
 
 
+def _refuting(row: Row) -> list[float | None] | None:
+    found = refuting_interval(row)
+    if found is None:
+        return None
+    return [_round(x) for x in (found.low, found.high, found.level)]
+
+
 def _effect(effect: Mapping[str, Any], strings: SharedTexts) -> list[Any]:
-    values: dict[str, Any] = {key: _round(effect[key]) for key in (*_NUMBERS, *_BOUNDS)}
+    low, high = interval_of(effect)
+    numbers = {**effect, "low": low, "high": high}
+    values: dict[str, Any] = {k: _round(numbers[k]) for k in (*_NUMBERS, *_BOUNDS)}
     values |= {key: strings.of(effect[key], 300) for key in ("name", "unit")}
     values["sets"] = [_round(x) for x in effect.get("sets") or ()] or None
     return _trim([values[key] for key in EFFECT_FIELDS])

@@ -13,8 +13,8 @@ async function load() {
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   data = JSON.parse(await new Response(stream).text());
   rows = data.rows.map((values) => named(data.row_fields, values));
-  claims = data.claims.map(([id, name, variant, sentence, source, papers]) =>
-    ({ id, name, variant, sentence, source, papers }));
+  claims = data.claims.map(([id, name, variant, sentence, source, papers, line]) =>
+    ({ id, name, variant, sentence, source, papers, line }));
   models = data.models.map(([name, kind]) => ({ name, kind }));
 }
 

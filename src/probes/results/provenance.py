@@ -16,13 +16,18 @@ from probes.cell import Settings
 PACKAGES = ("torch", "transformers", "pytest", "pytest-xdist", "numpy", "scipy")
 
 
-def provenance(settings: Settings, options: Mapping[str, str]) -> dict[str, Any]:
+def provenance(
+    settings: Settings, options: Mapping[str, str], *, tests_root: str = "."
+) -> dict[str, Any]:
     """Describe the code, machine and settings of a run.
 
     Args:
         settings: Sizes, seed, device and precision.
         options: The options of the command line that decide a cell.
+        tests_root: The folder that names of tests are relative to, from where the run
+            was started.
     """
+    elsewhere = {} if tests_root == "." else {"tests_root": tests_root}
     return {
         "commit": _commit(),
         "versions": _versions(),
@@ -36,6 +41,7 @@ def provenance(settings: Settings, options: Mapping[str, str]) -> dict[str, Any]
         "n_calibration": settings.n_calibration,
         "effort": settings.effort,
         "options": dict(options),
+        **elsewhere,
     }
 
 

@@ -219,6 +219,12 @@ PROVENANCE = object_of(
             shape=mapping_to(TEXT),
             meaning="The options of the command line that decide a cell.",
         ),
+        "tests_root": Field(
+            shape=unread(TEXT),
+            is_optional=True,
+            meaning="The folder that test is relative to, from where the run was "
+            "started. Absent: the same folder.",
+        ),
     },
     is_open=True,
 )

@@ -13,11 +13,10 @@ from probes.report.headline import JUDGED
 from probes.report.markdown import escape
 from probes.report.matrix import (
     count_verdicts,
-    effect_text,
-    number,
     plain,
     split_variant,
 )
+from probes.report.number_text import effect_text, number
 from probes.results.rows import Row
 
 HEADER = ("variant", "model", "kind", "cells", "effect where it was judged")

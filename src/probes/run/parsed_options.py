@@ -115,11 +115,31 @@ def datasets_of(option: Any) -> tuple[DatasetCard, ...]:
 def options_of_rerun(option: Any) -> dict[str, str]:
     """Name the options with which a cell can be run again, except for defaults.
 
+    The report of the cell goes into a folder of its own, beside that of the run.
+
+    Args:
+        option: Parsed options, with pytest's own.
+
     Returns:
-        Name to value, in the order of ``--help``.
+        Name to value, in the order of ``--help``; a flag has the value "". At the end
+        come the plugins and the configuration that pytest was given.
     """
     paths = ("--data-dir", "--store", "--expect")
     deciding = (*GRID_OPTIONS, *(each for each in PATH_OPTIONS if each.name in paths))
     values = {each.name: getattr(option, each.attribute) for each in deciding}
     defaults = {each.name: (each.default, None) for each in deciding}
-    return {n: str(v) for n, v in values.items() if v not in defaults[n]}
+    needed = {n: str(v) for n, v in values.items() if v not in defaults[n]}
+    if option.reports:
+        needed["--reports"] = os.path.join(option.reports, "again")
+    if option.raw:
+        needed["--raw"] = ""
+    return needed | _options_of_pytest(option)
+
+
+def _options_of_pytest(option: Any) -> dict[str, str]:
+    """Name the plugins, the configuration and the root that pytest was given."""
+    plugins = getattr(option, "plugins", None) or ()
+    given = {f"-p{name}": "" for name in plugins if not name.startswith("no:")}
+    config, root = (getattr(option, n, None) for n in ("inifilename", "rootdir"))
+    given |= {"-c": str(config)} if config else {}
+    return given | ({"--rootdir": str(root)} if root else {})

@@ -7,6 +7,7 @@ process has one of these, and only the controller's writes a report.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections import Counter
 from functools import cached_property
@@ -31,6 +32,9 @@ from probes.run.listing import find_claim
 from probes.run.parsed_options import options_of_rerun
 from probes.run.run_setup import RunSetup
 
+INTERRUPTED = "interrupted"
+"""The sub-folder of a report that is incomplete, if there is a complete one."""
+
 
 class Run(RunSetup):
     """The state of a run in one process; see :class:`RunSetup` for its arguments.
@@ -42,6 +46,7 @@ class Run(RunSetup):
         measured: Keys of the observations that were measured.
         reused: Keys of the observations that came from the store.
         n_forward: Forward passes that were made.
+        reports: The folder of the report, once it is written.
     """
 
     def __init__(self, option: Any, root: Path, **given: str | None) -> None:
@@ -53,6 +58,7 @@ class Run(RunSetup):
         self.measured: set[str] = set()
         self.reused: set[str] = set()
         self.n_forward = 0
+        self.reports: Path | None = None
         self._n_forward_reported = 0
 
     def work_since_last_report(self) -> dict[str, Any]:
@@ -81,7 +87,11 @@ class Run(RunSetup):
     @cached_property
     def provenance(self) -> dict[str, Any]:
         """The code, machine and options that made the rows of this run."""
-        return provenance(self.grid.settings, options_of_rerun(self.option))
+        return provenance(
+            self.grid.settings,
+            options_of_rerun(self.option),
+            tests_root=_from_here(self.tests),
+        )
 
     def add_crash(self, test: str, message: str) -> None:
         """Add the row of a cell in which a worker died."""
@@ -153,7 +163,7 @@ class Run(RunSetup):
         judged_on = {row["dataset"] for row in rows}
         datasets = (card for card in self.grid.datasets if card.name in judged_on)
         return {
-            "cells": len(rows),
+            "cells": len(rows) + len(self.missing_cells),
             "verdicts": dict(sorted(verdicts.items())),
             "unexpected": sum(map(is_unexpected, rows)),
             "observations_measured": len(self.measured),
@@ -169,6 +179,16 @@ class Run(RunSetup):
             "provenance": self.provenance,
         }
 
+    def _folder_of(self, *, is_complete: bool) -> Path:
+        """Choose the report's folder: an incomplete run replaces no complete report."""
+        folder = self.paths.reports
+        try:
+            last = json.loads((folder / "run.json").read_text("utf-8"))
+            keeps = not is_complete and bool(last["complete"]) and last["cells"] > 0
+        except (OSError, ValueError, TypeError, KeyError):
+            keeps = False  # there is no report, or none that can be read
+        return folder / INTERRUPTED if keeps else folder
+
     def _compared(self, record: Record, rows: list[Row]) -> dict[str, Any]:
         comparison = record.compare(rows, self.provenance)
         return comparison | {"missing": []} if self.is_selection else comparison
@@ -177,9 +197,17 @@ class Run(RunSetup):
         from probes.report import write_report
         from probes.report.changes import write_changes
 
-        folder = self.paths.reports
+        folder = self.reports = self._folder_of(is_complete=summary["complete"])
         write_rows(rows, folder / "results.jsonl")
         write_text(json.dumps(summary, indent=1) + "\n", folder / "run.json")
         write_report(rows, summary, folder)
         asked = self.record if self.option.expect is not None else None
         write_changes(asked, rows, summary, folder)
+
+
+def _from_here(folder: Path) -> str:
+    """Give the path of a folder from the current one; absolute on another drive."""
+    try:
+        return os.path.relpath(folder)
+    except ValueError:
+        return str(folder)

@@ -14,11 +14,12 @@ from dataclasses import replace
 from probes.errors import ClaimError, ShapeError
 from probes.measurement import Array, Measurement
 from probes.verdicts.crossed_means import variance_components
-from probes.verdicts.decision import decide, interval, p_values
+from probes.verdicts.decision import decide, finite_interval, p_values
 from probes.verdicts.exact import require_margin
 from probes.verdicts.gain import Finding, find_gain
 from probes.verdicts.judgement import Effect, Judgement
-from probes.verdicts.thresholds import ALPHA, FEW_SETS, level_with
+from probes.verdicts.ratio import ratio_interval
+from probes.verdicts.thresholds import ALPHA, FEW_SETS, WIDENING, level_with
 
 
 def ceiling_test(
@@ -98,7 +99,9 @@ def _share_of_the_way(
 ) -> Effect:
     """Express an effect as a share of the way from floor to ceiling."""
     size = float(room.mean())
-    low, high = interval(above / size, level, unit=room / size)
+    low, high = finite_interval(
+        ratio_interval(above, room, level=level, widening=WIDENING)
+    )
     share = Measurement(name=effect.name, values=above / size, unit="fraction")
     return replace(
         effect,

@@ -27,15 +27,17 @@ from probes.verdicts.thresholds import (
 )
 
 
-def contrast(values: Array, bound: float, unit: Array | None) -> Estimate:
-    """Estimate a mean minus a bound, which counts in the unit that was estimated.
+def _contrast(values: Array, bound: float, unit: Array | None) -> Estimate:
+    """Estimate a mean minus a bound, and let the error of an estimated unit count.
 
-    Args:
-        values: Shape (..., n_sets, n_queries).
-        bound: What the mean is compared with.
-        unit: ``Measurement.unit_values``.
+    The error of the unit counts as often as the smaller of mean and bound. At the bound
+    the two are the same (Fieller's contrast); a mean of 0 is 0 in any unit.
     """
-    return estimate_mean(values - bound * (1.0 if unit is None else unit))
+    if unit is None:
+        return estimate_mean(values - bound)
+    mean = values.mean(axis=(-2, -1), keepdims=True)
+    counted = np.where(np.abs(mean) < abs(bound), mean, bound)
+    return estimate_mean(values - bound - counted * (unit - 1.0))
 
 
 def p_values(
@@ -49,11 +51,11 @@ def p_values(
         one_sided: Ask only that the mean is below the margin.
         unit: ``Measurement.unit_values``.
     """
-    upper = contrast(values, margin, unit)
+    upper = _contrast(values, margin, unit)
     inside = upper.p_below(0.0, widening=WIDENING)
     outside = upper.p_above(0.0, widening=WIDENING)
     if not one_sided:
-        lower = contrast(values, -margin, unit)
+        lower = _contrast(values, -margin, unit)
         inside = np.maximum(inside, lower.p_above(0.0, widening=WIDENING))
         other = lower.p_below(0.0, widening=WIDENING)
         outside = 2 * np.minimum(outside, other)
@@ -64,13 +66,22 @@ def p_values(
 def interval(
     values: Array, level: float, unit: Array | None = None
 ) -> tuple[float | None, float | None]:
-    """Compute the interval of a mean in its unit; None where it has no end."""
+    """Compute the interval of a mean in its unit; None where it has no end.
+
+    Where the unit was estimated, the end further from 0 takes the unit's error at the
+    mean, and the nearer end takes it at that end (Fieller), as :func:`p_values` does.
+    """
+    mean = float(values.mean())
+    if unit is not None and mean < 0.0:
+        low, high = interval(-values, level, unit)
+        return None if high is None else -high, None if low is None else -low
+    at_mean = values if unit is None else values - mean * (unit - 1.0)
+    ends = estimate_mean(at_mean).interval(level, widening=WIDENING)
+    lower, upper = map(float, ends)
     if unit is not None:
-        ends = ratio_interval(values, unit, level=level, widening=WIDENING)
-    else:
-        low, high = estimate_mean(values).interval(level, widening=WIDENING)
-        ends = float(low), float(high)
-    return finite_interval(ends)
+        nearer, _ = ratio_interval(values, unit, level=level, widening=WIDENING)
+        lower = nearer if nearer >= -mean else lower
+    return finite_interval((lower, upper))
 
 
 def decide(

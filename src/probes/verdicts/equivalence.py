@@ -43,7 +43,7 @@ def equivalence_test(
     require_margin(margin)
     values, unit = measurement.values, measurement.unit_values
     inside, outside = p_values(values, margin, one_sided=one_sided, unit=unit)
-    tested = values if unit is None else values - margin * (unit - 1.0)
+    tested = values if unit is None else values - values.mean() * (unit - 1.0)
     effect = replace(
         _effect(measurement, margin=margin, alpha=alpha),
         sets=measurement.set_means,

@@ -9,12 +9,15 @@ may truly be larger.
 - *Refuted* needs one to be clearly above, or several to be rather clearly so: p is that
   of Simes (1986, *Biometrika* 73:751), which holds for means that vary together, as
   distances from one ICL do (Sarkar 1998, *Ann. Stat.* 26:494), times a factor for
-  values whose tails the p-values do not see.
+  values whose tails the p-values do not see. Means that are clearly inside, at a tenth
+  of the level, do not count; the rest is tested at nine tenths of it (as in Romano,
+  Shaikh and Wolf 2014, *Econometrica* 82:1979).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,6 +28,9 @@ from probes.verdicts.equivalence import equivalence_test
 from probes.verdicts.judgement import Judgement
 from probes.verdicts.partial_identification import hold_at_bounds
 from probes.verdicts.thresholds import ALPHA, SEVERAL_FACTOR
+
+CLEARLY_INSIDE = ALPHA / 10
+"""p of *supported* below which a mean is no candidate for *refuted*."""
 
 
 def intersection_union_test(
@@ -67,7 +73,15 @@ def intersection_union_test(
         measurements[decides], margin=margin, one_sided=True, alpha=alpha
     ).effect
     gap = margin - effect.value
-    return decide(effect, p_supported, p_refuted, gap=gap, alpha=alpha)
+    judgement = decide(effect, p_supported, p_refuted, gap=gap, alpha=alpha)
+    is_outside = effect.low is not None and effect.low > margin
+    if judgement.verdict == "inconclusive" and is_outside:
+        reason = (
+            f"one interval lies outside the margin, but one of {len(measurements)} may "
+            f"do so by chance; {judgement.reason}"
+        )
+        judgement = replace(judgement, reason=reason)
+    return judgement
 
 
 def combine(inside: Array, outside: Array) -> tuple[Array, Array]:
@@ -77,11 +91,14 @@ def combine(inside: Array, outside: Array) -> tuple[Array, Array]:
         inside: p of "inside the margin", shape (n_means, …).
         outside: p of "outside the margin", of the same shape.
     """
-    n = len(outside)
-    ranks = np.arange(1, n + 1).reshape(-1, *[1] * (outside.ndim - 1))
-    simes = (np.sort(outside, axis=0) * n / ranks).min(axis=0)
-    factor = SEVERAL_FACTOR if n > 1 else 1
-    return inside.max(axis=0), np.minimum(1.0, factor * simes)
+    counts = inside >= CLEARLY_INSIDE
+    n = np.maximum(counts.sum(axis=0), 1)
+    ranks = np.arange(1, len(outside) + 1).reshape(-1, *[1] * (outside.ndim - 1))
+    ordered = np.sort(np.where(counts, outside, np.inf), axis=0)
+    simes = (ordered * n / ranks).min(axis=0)
+    factor = np.where(n > 1, SEVERAL_FACTOR, 1) / (1 - CLEARLY_INSIDE / ALPHA)
+    is_one = len(outside) == 1
+    return inside.max(axis=0), np.minimum(1.0, outside[0] if is_one else factor * simes)
 
 
 def intersection_union_test_at_bounds(

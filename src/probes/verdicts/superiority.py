@@ -1,13 +1,12 @@
 """The superiority test: whether an advantage is larger than a margin.
 
-It is the one-sided equivalence test of the mirrored values.
+It is the one-sided equivalence test with its two p-values exchanged.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from probes.measurement import Measurement
+from probes.verdicts.decision import decide
 from probes.verdicts.equivalence import equivalence_test
 from probes.verdicts.judgement import Judgement
 from probes.verdicts.thresholds import ALPHA
@@ -23,18 +22,10 @@ def superiority_test(
         margin: The smallest advantage that matters, in the same unit.
         alpha: Level of this interim analysis, see ``group_sequential``.
     """
-    unit = advantage.unit_values
-    mirrored = replace(
-        advantage,
-        values=2 * margin - advantage.values,
-        unit_values=None if unit is None else 2 - unit,
+    below = equivalence_test(advantage, margin=margin, one_sided=True, alpha=alpha)
+    assert below.p_supported is not None
+    assert below.p_refuted is not None
+    gap = advantage.mean - margin
+    return decide(
+        below.effect, below.p_refuted, below.p_supported, gap=gap, alpha=alpha
     )
-    judgement = equivalence_test(mirrored, margin=margin, one_sided=True, alpha=alpha)
-    low, high = judgement.effect.low, judgement.effect.high
-    effect = replace(
-        judgement.effect,
-        value=advantage.mean,
-        low=None if high is None else 2 * margin - high,
-        high=None if low is None else 2 * margin - low,
-    )
-    return replace(judgement, effect=effect)
