@@ -14,7 +14,7 @@ OPENING = ["question", "answer", "on what", "effect", "what would change our min
 def matrix_of(page: str) -> list[str]:
     """Give the rows of the matrix of claims by models."""
     text = (REPORTS / page).read_text("utf-8")
-    lines = text[text.index("| claim | constructed_gd_1") :].splitlines()
+    lines = text[text.index("| claim | hmm_llama") :].splitlines()
     return list(takewhile(lambda line: line.startswith("|"), lines))
 
 
