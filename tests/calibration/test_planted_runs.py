@@ -23,9 +23,20 @@ ONE_TEST = replace(
     datasets=("linear",),
     tests=("claims/test_construction.py::test_one_layer_is_one_step",),
 )
+LATER = "of likeness, but not yet judged with planted truths"
 NO_LIKENESS = {
     "context_is_a_rank_one_patch": "an identity",
+    "all_demonstrations_count_alike": LATER,
+    "all_demonstrations_count_alike_in_regression": LATER,
+    "demonstrations_add_up": LATER,
+    "demonstrations_add_up_in_regression": LATER,
     "icl_survives_training_drift": "of ICL alone",
+    "labels_win_over_priors": LATER,
+    "preconditioned_gd": "of an algorithm that is planted in its own tests",
+    "same_calibration": LATER,
+    "same_demonstration_influence": LATER,
+    "same_demonstration_influence_in_regression": LATER,
+    "which_mixture_of_algorithms": "of the weights of several algorithms",
     "layer_causal_gd_is_closer": "of a rival of GD",
     "order_divides_icl_from_gd": "of ICL without order",
     "robust_to_weight_change": "of ICL alone",

@@ -41,6 +41,13 @@ CATALOGUE = (
     "same_activations",
     "labels_move_icl_as_they_move_gd",
     "context_is_a_rank_one_patch",
+    "demonstrations_add_up",
+    "same_demonstration_influence",
+    "all_demonstrations_count_alike",
+    "same_calibration",
+    "labels_win_over_priors",
+    "which_mixture_of_algorithms",
+    "preconditioned_gd",
 )
 """Every id of the catalogue, in its order."""
 
@@ -51,6 +58,9 @@ ELSEWHERE = {
     "order_divides_icl_from_gd",
     "same_data_efficiency_with_more",
     "which_algorithm_on_text",
+    "demonstrations_add_up_in_regression",
+    "same_demonstration_influence_in_regression",
+    "all_demonstrations_count_alike_in_regression",
 }
 """The same claims on another family of tasks, or asked another way."""
 
@@ -81,6 +91,12 @@ def test_what_is_said_of_several_demonstrations_is_not_asked_of_one() -> None:
         "same_order_sensitivity_in_regression",
         "order_divides_icl_from_gd",
         "same_attention_to_demonstrations",
+        "demonstrations_add_up",
+        "demonstrations_add_up_in_regression",
+        "same_demonstration_influence",
+        "same_demonstration_influence_in_regression",
+        "all_demonstrations_count_alike",
+        "all_demonstrations_count_alike_in_regression",
     }
 
 
