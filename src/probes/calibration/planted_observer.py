@@ -17,7 +17,7 @@ from probes.observations.request import Request
 
 
 class PlantedObserver(TimeLimitedObserver):
-    """Answers requests of a world in which a plant stands in for ICL or for GD.
+    """Answers requests as if a plant were ICL or GD.
 
     A request's key does not know the plant. So what is observed on the judged model in
     place of ICL is kept in a store of this plant alone. Requests on other models, such

@@ -65,7 +65,7 @@ class Plant:
 
     Attributes:
         name: In tables and in names of files.
-        replaces: What it stands in for; empty: nothing, the instrument as it is.
+        replaces: What it replaces; empty if it changes nothing.
         text: The learner that answers on text.
         regression: The learner that answers on regression tasks; ICL and iterative
             algorithms get as many layers or steps as what they replace.

@@ -39,8 +39,8 @@ class QueryKeyProducts(TorchFunctionMode):
 
         Args:
             layer: The layer.
-            scaling: The factor of its products, if the module states one; None is
-                1/√d_head, or what the function is told.
+            scaling: The factor of its products, if the module states one. If it is
+                None, the function's own argument counts, or else 1/√d_head.
         """
         self._layer, self._scaling = layer, scaling
 
