@@ -15,6 +15,7 @@ from unittest import mock
 import pytest
 
 from probes.cards import Checkpoint
+from probes.engine import work_queue
 from probes.engine.engine_choice import EngineChoice, parse_engine, parse_shard
 from probes.engine.local_pool import LocalPool
 from probes.engine.protocol import RequestResult, given_up, receive, send
@@ -217,7 +218,15 @@ def test_only_workers_with_gpus_of_their_own_may_all_load_a_large_model(
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     assert shared_model_limit("cuda", 2) == math.inf
     assert shared_model_limit("cuda", 3) == shared_model_limit("cuda:1", 2) == LARGE
-    assert shared_model_limit("cpu", 2) == shared_model_limit("auto", 1) == LARGE
+    assert shared_model_limit("auto", 1) == LARGE
+
+
+@pytest.mark.parametrize(("free", "limit"), [(None, LARGE), (28e9, 2e9), (7e9, 0.5e9)])
+def test_workers_on_the_cpu_share_a_model_that_fits_twice(
+    free: float | None, limit: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work_queue, "free_ram", lambda: free)
+    assert shared_model_limit("cpu", 2) == limit
 
 
 def test_what_is_given_back_is_taken_again_and_nothing_is_lost() -> None:

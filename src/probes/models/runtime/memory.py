@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from probes.errors import ModelError
+from probes.models.runtime.free_memory import free_ram
 
 RESERVED = 0.05
 """Share of the free memory that is not planned for: activations of one prompt, and
@@ -56,15 +55,7 @@ def free_bytes(device: torch.device) -> int | None:
             device
         )
         return int(free) + int(unused)
-    meminfo = Path("/proc/meminfo")
-    if meminfo.is_file():
-        for line in meminfo.read_text("ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):  # this system has no such number
-        return None
+    return free_ram()
 
 
 def require_free_memory(
