@@ -6,6 +6,7 @@
 | ``rules`` | the instrument's decision rule, and the rules that it was chosen over |
 | ``study`` | error rates of each rule in single cells |
 | ``stopping`` | error rates with interim analyses |
+| ``nested_groups`` | error rates where demonstration sets come from groups of rows |
 | ``many_cells`` | error rates of whole matrices, by correction |
 | ``whole_instrument`` | the whole instrument on networks of known truth |
 | ``plants``, ``answer_noise`` | learners that answer in place of ICL or of GD |
@@ -14,7 +15,8 @@
 | ``search_worlds`` | how often the search for GD's rate is right about itself |
 | ``planted_tables``, ``planted_report`` | the page of planted truths and searches |
 | ``study_parts`` | the parts of the study, and how they run in parallel |
-| ``tables``, ``error_rate_figure`` | the results as tables and a figure |
+| ``tables``, ``group_tables`` | the results as tables |
+| ``error_rate_figure`` | the results as a figure |
 | ``study_report`` | the page and the files that hold them |
 
 ``probes calibrate`` runs the study. Besides it, only ``pytest_plugin.planting``, which

@@ -18,6 +18,7 @@ from probes.calibration import (
     whole_instrument,
 )
 from probes.calibration.gates import gate_error_rates
+from probes.calibration.nested_groups import GROUP_SHAPES, grouped_error_rates
 from probes.calibration.simulations import SIMULATIONS
 from probes.calibration.study import ErrorRates
 
@@ -36,6 +37,9 @@ class Sizes:
 FULL = Sizes(runs=8000, slow_runs=1000, matrix_runs=1000, whole_runs=1000, searches=200)
 QUICK = Sizes(runs=1000, slow_runs=100, matrix_runs=50, whole_runs=100, searches=25)
 
+FEWER_GROUPED = 4
+"""Factor by which fewer matrices with groups are drawn, of which many are large."""
+
 
 def study_parts(sizes: Sizes) -> list[tuple[str, Callable[[], Iterable[ErrorRates]]]]:
     """List the parts of the study: a name, and a call for one process."""
@@ -43,6 +47,7 @@ def study_parts(sizes: Sizes) -> list[tuple[str, Callable[[], Iterable[ErrorRate
     stopped_cells = partial(stopping.stopped_cells, runs=sizes.runs)
     rivals = partial(several_means.rival_error_rates, runs=sizes.slow_runs)
     gates = partial(gate_error_rates, runs=sizes.runs)
+    groups = partial(grouped_error_rates, runs=sizes.runs // FEWER_GROUPED)
     whole_matrices = partial(many_cells.corrected_matrices, runs=sizes.matrix_runs)
     return [
         *((f"cells: {w.name}", partial(cells, w)) for w in SIMULATIONS),
@@ -57,6 +62,7 @@ def study_parts(sizes: Sizes) -> list[tuple[str, Callable[[], Iterable[ErrorRate
         ),
         *((f"rivals: {w.name}", partial(rivals, w)) for w in SIMULATIONS),
         *((f"gates: {w.name}", partial(gates, w)) for w in SIMULATIONS),
+        *((f"groups: {shape}", partial(groups, shape)) for shape in GROUP_SHAPES),
         (
             "units",
             partial(estimated_units.unit_error_rates, runs=sizes.runs),

@@ -13,7 +13,9 @@ import numpy as np
 from probes.calibration.error_rate_figure import draw_error_rates
 from probes.calibration.gates import GAIN_IN_ERRORS
 from probes.calibration.gates import RULE as GATE
-from probes.calibration.study import HOME, ErrorRates
+from probes.calibration.group_tables import groups_table
+from probes.calibration.nested_groups import GROUP_SHARES
+from probes.calibration.study import ERRORS_TO_MARGIN, HOME, ErrorRates
 from probes.calibration.tables import (
     ALLOWED,
     few_table,
@@ -96,6 +98,7 @@ def study_page(outcomes: Sequence[ErrorRates]) -> str:
         _single_cells(outcomes),
         _small_designs(outcomes),
         _gates(outcomes),
+        _groups(outcomes),
         _rivals(outcomes),
         _units(outcomes),
         _shares_of_the_way(outcomes),
@@ -182,6 +185,20 @@ def _gates(outcomes: Sequence[ErrorRates]) -> list[str]:
         "true gain that is dismissed as *not applicable*, false *supported* for no "
         "gain that passes, power for a true gain that passes.",
         worst_by_truth(o for o in outcomes if o.rule == GATE),
+    )
+
+
+def _groups(outcomes: Sequence[ErrorRates]) -> list[str]:
+    return _section(
+        "Rows that come in groups",
+        "Sets are nested in groups, and groups have queries of their own. Groups are "
+        f"{', '.join(f'{100 * share:.0f}' for share in GROUP_SHARES)} % of the "
+        "variance of the means of sets; the first two shares were measured on `hmm` "
+        "with 80 sets of eight concepts. A verdict speaks of *these groups* with sets "
+        "as units, and with `--new-groups` of *new groups* with groups as units. To "
+        "speak of new groups with sets as units is a mistake, shown as a warning. The "
+        f"margin is {ERRORS_TO_MARGIN:g} standard errors of each design.",
+        groups_table(outcomes),
     )
 
 

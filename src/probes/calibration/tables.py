@@ -185,14 +185,15 @@ def worst_by_truth(outcomes: Iterable[ErrorRates]) -> list[str]:
         typical = [o.power for o in found if o.simulation.endswith("normal, typical")]
         span = f"{percent(min(powers))} to {percent(max(powers))}" if powers else ""
         lines.append(
-            f"| {rule} | {truth} | {n_sets} | {_worst(found, 'false_supported')} | "
-            f"{_worst(found, 'false_refuted')} | "
+            f"| {rule} | {truth} | {n_sets} | {worst_of(found, 'false_supported')} | "
+            f"{worst_of(found, 'false_refuted')} | "
             f"{percent(typical[0] if typical else None)} | {span} |"
         )
     return lines
 
 
-def _worst(found: Sequence[ErrorRates], error: str) -> str:
+def worst_of(found: Sequence[ErrorRates], error: str) -> str:
+    """Write the largest share of an error, and the simulation that has it."""
     known = [o for o in found if getattr(o, error) is not None]
     if not known:
         return ""

@@ -23,7 +23,6 @@ from probes.pytest_plugin.items import (
 from probes.report.matrix import plain
 from probes.results.rows import Row, build_row, is_unexpected
 from probes.run.interim_analysis import next_look
-from probes.verdicts.judge import Judge
 from probes.verdicts.outcomes import Changed, Refuted, Undecided
 
 LONGEST_FAILURE = 100_000
@@ -47,8 +46,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     card, cell = claim_of(item), cell_of(item)
     item.stash.setdefault(STARTED, time.perf_counter())  # later looks add to it
     if card is not None and cell is not None:
-        looks = item.config.stash[RUN].looks
-        item.stash[JUDGE] = Judge(card, cell, design=looks)
+        item.stash[JUDGE] = item.config.stash[RUN].judge_of(card, cell)
     try:
         yield
     except Undecided:

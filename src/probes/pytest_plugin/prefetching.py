@@ -14,7 +14,6 @@ from probes.pytest_plugin.items import RUN, cell_of, claim_of
 from probes.run.icl_gate import ICL_GATES
 from probes.run.prefetch import Prefetch
 from probes.run.session import Run
-from probes.verdicts.judge import Judge
 from probes.verdicts.outcomes import Undecided
 
 
@@ -90,7 +89,7 @@ def _passes(run: Run, item: Any, keys: tuple[str, ...], stage: int) -> bool:
     if len(observations) < len(keys):
         return True  # the cell's own test reports why
     try:
-        judge = Judge(card, cell, design=run.looks)
+        judge = run.judge_of(card, cell)
         ICL_GATES[card.on][stage].check(judge, *observations)
     except Undecided:
         return False

@@ -30,6 +30,7 @@ from probes.results.json_shapes import (
     unread,
     word_of,
 )
+from probes.verdicts.group_means import Population
 from probes.verdicts.judgement import Verdict
 
 VERDICTS = (*get_args(Verdict), "error")
@@ -101,6 +102,12 @@ EFFECT_FIELDS: Mapping[str, Field] = {
         is_optional=True,
         meaning="Whether the effect must lie within plus or minus the margin.",
     ),
+    "counts_groups": Field(
+        shape=FLAG,
+        is_optional=True,
+        meaning="Whether n_sets and sets count groups of rows, each with the mean of "
+        "its demonstration sets.",
+    ),
 }
 LIKELIEST = list_of(pair_of(TEXT, number_between(0, 1)))
 EXAMPLE = object_of(
@@ -127,6 +134,30 @@ LOOKS = object_of(
         "planned": Field(shape=list_of(count_from(1))),
         "taken": Field(shape=count_from(1)),
         "level": Field(shape=number_between(0, 1)),
+    }
+)
+SPEAKS_OF = word_of(*get_args(Population))
+POPULATION = object_of(
+    {
+        "speaks_of": Field(
+            shape=SPEAKS_OF,
+            meaning="'these groups': new demonstration sets of the groups of the data "
+            "set. 'new groups': other groups like these.",
+        ),
+        "n_groups": Field(shape=count_from(1)),
+        "other": Field(
+            shape=nullable(
+                object_of(
+                    {
+                        "speaks_of": Field(shape=SPEAKS_OF),
+                        "verdict": Field(shape=word_of(*get_args(Verdict))),
+                        "p_supported": Field(shape=P_VALUE),
+                        "p_refuted": Field(shape=P_VALUE),
+                    }
+                )
+            ),
+            meaning="The verdict, before correction, if it spoke of the other groups.",
+        ),
     }
 )
 NEAREST = object_of(
@@ -294,6 +325,12 @@ ROW_FIELDS: Mapping[str, Field] = {
         meaning="With --until-decided: the numbers of sets of the planned interim "
         "analyses, how many of them were done, and the level of each. The p-values "
         "allow for all of them.",
+    ),
+    "population": Field(
+        shape=unread(POPULATION),
+        is_optional=True,
+        meaning="Where rows come in groups: of which groups the verdict speaks. "
+        "Absent: the rows have no groups, or algebra decides.",
     ),
     "observations": Field(
         shape=list_of(TEXT), meaning="Content keys of the stored observations."

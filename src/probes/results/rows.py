@@ -136,11 +136,13 @@ def _model_fields(model: ModelCard) -> dict[str, Any]:
 
 
 def _recorded_fields(judge: Judge) -> dict[str, Any]:
+    population = judge.population_to_row()
     return {
         "note": judge.note or None,
         "example": judge.example,
         "details": judge.details or None,
         "looks": judge.design.to_row(judge.cell.settings.n_sets, ALPHA),
+        **({} if population is None else {"population": population}),
     }
 
 

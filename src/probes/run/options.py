@@ -126,6 +126,14 @@ GRID_OPTIONS = (
         without="judge every cell once",
     ),
     RunOption(
+        name="--new-groups",
+        kind=bool,
+        help="for datasets whose rows come in groups, such as the concepts of hmm, let "
+        "verdicts speak of new groups like these (at least 5 groups; 10 are better), "
+        "not of new demonstration sets of these groups; such a run is compared only "
+        "with a record that --expect names",
+    ),
+    RunOption(
         name="--queries",
         kind=int,
         default=DEFAULTS.n_queries,

@@ -128,7 +128,11 @@ def options_of_rerun(option: Any) -> dict[str, str]:
     deciding = (*GRID_OPTIONS, *(each for each in PATH_OPTIONS if each.name in paths))
     values = {each.name: getattr(option, each.attribute) for each in deciding}
     defaults = {each.name: (each.default, None) for each in deciding}
-    needed = {n: str(v) for n, v in values.items() if v not in defaults[n]}
+    needed = {
+        name: "" if value is True else str(value)
+        for name, value in values.items()
+        if value is not False and value not in defaults[name]
+    }
     if option.reports:
         needed["--reports"] = os.path.join(option.reports, "again")
     if option.raw:

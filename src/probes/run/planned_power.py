@@ -42,6 +42,8 @@ def power_lines(
         effect = row["effects"][0] if row["effects"] else {}
         if not effect.get("components") or not effect.get("margin"):
             continue
+        if effect.get("counts_groups"):
+            continue  # its units are groups, of which a run cannot have more
         needed = needed_sets(effect, settings.n_queries)
         needs[row["claim"].partition("[")[0]].append(needed)
         if needed is None or settings.n_sets < max(needed, FEW_SETS):

@@ -38,7 +38,9 @@ from probes.run.interim_analysis import looks_of
 from probes.run.parsed_options import RunPaths, grid_of, paths_of
 from probes.run.plan import Estimator, content_key, look_lines, plan_work, work_lines
 from probes.run.planned_power import power_lines
+from probes.run.row_groups import population_of
 from probes.run.unanswerable import UNANSWERABLE, unanswerable_lines
+from probes.verdicts.group_means import Population
 from probes.verdicts.group_sequential import GroupSequentialDesign
 
 
@@ -80,6 +82,11 @@ class RunSetup:
         return looks_of(self.option)
 
     @cached_property
+    def population(self) -> Population:
+        """Of which groups of rows the verdicts speak, where rows come in groups."""
+        return population_of(self.option)
+
+    @cached_property
     def paths(self) -> RunPaths:
         """Where the run reads and writes."""
         return paths_of(self.option, self.root)
@@ -89,11 +96,13 @@ class RunSetup:
         """The verdicts that the run is compared with; None if there is no comparison.
 
         The shipped record holds cells that were judged at one number of sets, so a run
-        with interim analyses is compared with it only if ``--expect`` says so.
+        with interim analyses is compared with it only if ``--expect`` says so. The same
+        is true of a run whose verdicts speak of new groups of rows.
         """
         if self.option.raw or self.option.update_expected:
             return None
-        if self.looks is not None and self.option.expect is None:
+        is_special = self.looks is not None or self.population == "new groups"
+        if is_special and self.option.expect is None:
             return None
         name = self.option.expect or "claims/expected.json"
         return Record(self.paths.expected, self.grid.settings, name=name)
@@ -187,7 +196,7 @@ class RunSetup:
             ProbesError: An option cannot be used, the rows of a dataset cannot be read,
                 or no model of the grid reads any dataset of the grid.
         """
-        _ = self.grid, self.looks, self.paths, self.record
+        _ = self.grid, self.looks, self.population, self.paths, self.record
         if parse_budget(self.option.budget) and self.option.shard:
             raise OptionError(
                 f"--budget {self.option.budget} and --shard {self.option.shard} were "

@@ -14,6 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from probes.cell import Cell
+from probes.claims import ClaimCard
 from probes.data.label_counts import counts_by_dataset
 from probes.engine.throughput import measured_throughput
 from probes.results.matrix_correction import correct_verdicts
@@ -30,7 +32,9 @@ from probes.results.rows import (
 )
 from probes.run.listing import find_claim
 from probes.run.parsed_options import options_of_rerun
+from probes.run.row_groups import row_groups
 from probes.run.run_setup import RunSetup
+from probes.verdicts.judge import Judge
 
 INTERRUPTED = "interrupted"
 """The sub-folder of a report that is incomplete, if there is a complete one."""
@@ -83,6 +87,11 @@ class Run(RunSetup):
         self.measured.update(work["measured"])
         self.reused.update(work["reused"])
         self.n_forward += int(work["forward"])
+
+    def judge_of(self, claim: ClaimCard, cell: Cell) -> Judge:
+        """Make the judge of a claim in a cell."""
+        groups = row_groups(cell, self.population)
+        return Judge(claim, cell, design=self.looks, groups=groups)
 
     @cached_property
     def provenance(self) -> dict[str, Any]:

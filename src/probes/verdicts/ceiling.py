@@ -17,9 +17,10 @@ from probes.verdicts.crossed_means import variance_components
 from probes.verdicts.decision import decide, finite_interval, p_values
 from probes.verdicts.exact import require_margin
 from probes.verdicts.gain import Finding, find_gain
+from probes.verdicts.group_means import GroupMeans
 from probes.verdicts.judgement import Effect, Judgement
 from probes.verdicts.ratio import ratio_interval
-from probes.verdicts.thresholds import ALPHA, FEW_SETS, WIDENING, level_with
+from probes.verdicts.thresholds import ALPHA, WIDENING, level_with
 
 
 def ceiling_test(
@@ -91,6 +92,7 @@ def _effect(
         ceiling=ceiling.mean,
         n_sets=similarity.n_sets,
         n_queries=similarity.n_queries,
+        counts_groups=isinstance(similarity, GroupMeans),
     )
 
 
@@ -136,8 +138,7 @@ def _without_room(
     return Judgement(
         verdict="inconclusive",
         effect=effect,
-        reason=f"{heights.format('not clearly')}; more sets may tell, such as --sets "
-        f"{max(FEW_SETS, 2 * similarity.n_sets)}",
+        reason=f"{heights.format('not clearly')}; {effect.more_may_tell}",
     )
 
 

@@ -118,6 +118,11 @@ def decide(
 
 def too_few(effect: Effect) -> str:
     """Say that there are too few sets or queries to estimate a spread, if so."""
+    if effect.n_sets < LEAST_SETS and effect.counts_groups:
+        return (
+            f"the spread of {effect.n_sets} groups of rows is unknown; add groups to "
+            f"the data until there are {FEW_SETS}, or omit --new-groups"
+        )
     if effect.n_sets < LEAST_SETS:
         return (
             f"the spread of {effect.n_sets} demonstration sets is unknown; pass --sets "

@@ -13,6 +13,7 @@ from probes.measurement import Measurement
 from probes.verdicts.crossed_means import variance_components
 from probes.verdicts.decision import decide, interval, p_values
 from probes.verdicts.exact import require_margin
+from probes.verdicts.group_means import GroupMeans
 from probes.verdicts.judgement import Effect, Judgement
 from probes.verdicts.thresholds import ALPHA, level_with
 
@@ -70,4 +71,5 @@ def _effect(
         margin=margin,
         n_sets=measurement.n_sets,
         n_queries=measurement.n_queries,
+        counts_groups=isinstance(measurement, GroupMeans),
     )

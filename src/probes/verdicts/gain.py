@@ -18,7 +18,6 @@ from probes.verdicts.equivalence import describe
 from probes.verdicts.judgement import Judgement, effect_line
 from probes.verdicts.thresholds import (
     ALPHA,
-    FEW_SETS,
     LEAST_GAIN,
     LEAST_QUERIES,
     LEAST_SETS,
@@ -94,7 +93,7 @@ def judge_gain(
     if few := too_few(effect):
         reason = f"no gain is measured ({numbers}), but {few}"
         return Judgement(verdict="inconclusive", effect=effect, reason=reason)
-    high, more = describe(most).high, max(FEW_SETS, 2 * gain.n_sets)
+    high = describe(most).high
     unclear = (
         f"a gain of {LEAST_GAIN:g} is excluded, but a smaller one may be there"
         if high is not None and high < LEAST_GAIN
@@ -103,5 +102,5 @@ def judge_gain(
     return Judgement(
         verdict="inconclusive",
         effect=effect,
-        reason=f"{unclear} ({numbers}); more sets may tell, such as --sets {more}",
+        reason=f"{unclear} ({numbers}); {effect.more_may_tell}",
     )

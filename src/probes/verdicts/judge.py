@@ -14,34 +14,32 @@ from probes.cell import Cell
 from probes.claims import ClaimCard
 from probes.errors import ClaimError
 from probes.measurement import Measurement, are_identical, lead_of_nearest
-from probes.verdicts.equivalence import describe, equivalence_test
+from probes.verdicts.dismissals import Dismissals
+from probes.verdicts.equivalence import equivalence_test
 from probes.verdicts.exact import census_test, tolerance_test
-from probes.verdicts.gain import judge_gain
+from probes.verdicts.group_means import RowGroups
 from probes.verdicts.group_sequential import GroupSequentialDesign
 from probes.verdicts.intersection_union import intersection_union_test_at_bounds
 from probes.verdicts.judgement import Judgement
-from probes.verdicts.likeness_results import LikenessResults
 from probes.verdicts.negative_controls import remark_on_floors
-from probes.verdicts.outcomes import Expectation, Undecided, conclude
+from probes.verdicts.outcomes import Expectation, conclude
 from probes.verdicts.partial_identification import (
     ceiling_test_at_bounds,
     judge_at_bounds,
 )
+from probes.verdicts.population_results import sees_population
 from probes.verdicts.superiority import superiority_test
 from probes.verdicts.thresholds import ALPHA
 
 
-class Judge(LikenessResults):
+class Judge(Dismissals):
     """Judges one claim in one cell.
 
     Args:
         claim: The claim.
         cell: Where it is judged.
         design: The numbers of sets at which it may be judged; None: the cell's own.
-
-    Attributes:
-        judgement: The verdict; None until a judging method was called.
-        lacking: The gain that was not clear enough, if the cell was dismissed for it.
+        groups: The groups of the data set's rows; None if it has none.
     """
 
     def __init__(
@@ -50,12 +48,16 @@ class Judge(LikenessResults):
         cell: Cell,
         *,
         design: GroupSequentialDesign | None = None,
+        groups: RowGroups | None = None,
     ) -> None:
         self.claim, self.cell = claim, cell
-        self.design = design or GroupSequentialDesign(sizes=(cell.settings.n_sets,))
-        super().__init__(alpha=self.design.nominal_level(ALPHA))
-        self.judgement: Judgement | None = None
-        self.lacking: Measurement | None = None
+        sizes = cell.settings
+        self.design = design or GroupSequentialDesign(sizes=(sizes.n_sets,))
+        super().__init__(
+            alpha=self.design.nominal_level(ALPHA),
+            groups=None if self.is_exact else groups,
+            shape=(sizes.n_sets, sizes.n_queries),
+        )
 
     @property
     def is_exact(self) -> bool:
@@ -91,6 +93,7 @@ class Judge(LikenessResults):
                 judgement = replace(judgement, verdict="refuted")
         return self._settle(judgement)
 
+    @sees_population
     def agrees(
         self, difference: Measurement, *, margin: float, best: Measurement | None = None
     ) -> None:
@@ -109,13 +112,12 @@ class Judge(LikenessResults):
             )
         self._test(equivalence_test, difference, margin=margin)
 
+    @sees_population
     def stays_below(self, *values: Measurement, margin: float) -> None:
         """Judge that a mean lies below the margin, however far; of several, all."""
-        self._measured.extend(values)
-        self._settle(
-            intersection_union_test_at_bounds(values, margin=margin, alpha=self.alpha)
-        )
+        self._test_all(*values, margin=margin)
 
+    @sees_population
     def exceeds(self, advantage: Measurement, *, margin: float) -> None:
         """Judge that a signed advantage is larger than the margin."""
         self._test(superiority_test, advantage, margin=margin)
@@ -124,6 +126,7 @@ class Judge(LikenessResults):
         """Judge that an advantage exceeds the margin, if nothing was sampled."""
         self._settle(census_test(advantage, margin=margin))
 
+    @sees_population
     def reaches_ceiling(
         self,
         similarity: Measurement,
@@ -174,6 +177,7 @@ class Judge(LikenessResults):
             judgement = replace(judgement, reason=reason)
         self._settle(judgement)
 
+    @sees_population
     def is_nearest(
         self,
         distance: Measurement,
@@ -209,36 +213,8 @@ class Judge(LikenessResults):
         if same := [name for name in rivals if name not in excess]:
             self.record(f"the same as GD here, so no rival: {', '.join(same)}")
         if not excess:
-            self.dismiss("every rival answers as GD does", distance)
-        return self.stays_below(*excess.values(), margin=margin)
-
-    def dismiss(self, reason: str, because: Measurement) -> None:
-        """Say that the claim does not apply to this cell, and show why.
-
-        Raises:
-            Undecided: Always; the cell is done.
-        """
-        shown = replace(describe(because), sets=because.set_means)
-        self.judgement = Judgement(
-            verdict="not_applicable", effect=shown, reason=reason
-        )
-        raise Undecided(reason)
-
-    def requires(self, gain: Measurement, *, otherwise: str) -> None:
-        """Let only cells with a clear gain go on.
-
-        Args:
-            gain: It must be clearly above 0.
-            otherwise: Why the claim does not apply where there is no gain.
-
-        Raises:
-            Undecided: The gain is excluded, and the claim does not apply; or it is not
-                clear, and the cell is inconclusive.
-        """
-        judgement = judge_gain(gain, otherwise=otherwise, alpha=self.alpha)
-        if judgement is not None:
-            self.lacking, self.judgement = gain, judgement
-            raise Undecided(judgement.reason)
+            self._dismiss("every rival answers as GD does", distance)
+        return self._test_all(*excess.values(), margin=margin)
 
     def conclude(self, expected: Expectation | None) -> None:
         """Turn the verdict into an outcome.
@@ -254,6 +230,11 @@ class Judge(LikenessResults):
                 f"The claim {self.claim.name!r} judged nothing. Expected one call such "
                 f"as judge.agrees(…) in its body. Add it."
             )
+        if self.groups is not None:
+            other = Judge(
+                self.claim, self.cell, design=self.design, groups=self.groups.other
+            )
+            self.compare_populations(other)
         conclude(self.judgement, expected)
 
     def _test(
@@ -261,6 +242,12 @@ class Judge(LikenessResults):
     ) -> None:
         self._measured.append(measured)
         self._settle(judge_at_bounds(test, measured, alpha=self.alpha, **options))
+
+    def _test_all(self, *measured: Measurement, margin: float) -> None:
+        self._measured.extend(measured)
+        self._settle(
+            intersection_union_test_at_bounds(measured, margin=margin, alpha=self.alpha)
+        )
 
     def _settle(self, judgement: Judgement) -> None:
         if self.judgement is not None:

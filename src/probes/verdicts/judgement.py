@@ -7,7 +7,7 @@ from typing import Literal
 
 from probes.verdicts.crossed_means import Components
 from probes.verdicts.group_sequential import GroupSequentialDesign
-from probes.verdicts.thresholds import ALPHA
+from probes.verdicts.thresholds import ALPHA, FEW_SETS
 
 Verdict = Literal["supported", "refuted", "inconclusive", "not_applicable"]
 
@@ -35,6 +35,21 @@ class Effect:
     """Variances of what was tested; power is planned from them."""
     has_two_sides: bool = False
     """Whether the mean must lie within ±margin, not only below the margin."""
+    counts_groups: bool = False
+    """Whether ``n_sets`` counts groups of rows, each with the mean of its sets."""
+
+    @property
+    def sampled(self) -> str:
+        """What ``n_sets`` counts."""
+        return "groups of rows" if self.counts_groups else "demonstration sets"
+
+    @property
+    def more_may_tell(self) -> str:
+        """Say how many more may make a gain clear, or the room below a ceiling."""
+        n = max(FEW_SETS, 2 * self.n_sets)
+        if self.counts_groups:
+            return f"more groups of rows may tell, such as {n}"
+        return f"more sets may tell, such as --sets {n}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +92,8 @@ class Judgement:
         unseen = 1 - ALPHA ** (1 / effect.n_sets)
         return (
             f"all values are {effect.value:.4g}: the interval has no width; a failure "
-            f"in fewer than {100 * unseen:.0f} % of demonstration sets could have "
-            f"stayed unseen"
+            f"in fewer than {100 * unseen:.0f} % of {effect.sampled} could have stayed "
+            f"unseen"
         )
 
 

@@ -135,13 +135,16 @@ def explain_inconclusive(
     straddles = "the interval is neither wholly inside the margin nor clearly outside"
     if effect.components is None or gap == 0.0:
         return straddles
+    kind = "groups of rows" if effect.counts_groups else "sets"
     needed = _needed(effect, effect.components, gap, alpha, target_power)
     if needed is None:
-        return f"{straddles}; at this effect no number of sets decides, more queries do"
+        return (
+            f"{straddles}; at this effect no number of {kind} decides, more queries do"
+        )
     needed = max(needed, least, effect.n_sets + 1)
     more = needed - effect.n_sets
     return (
-        f"{straddles}; at this effect more sets decide it alone (about {needed}, "
+        f"{straddles}; at this effect more {kind} decide it alone (about {needed}, "
         f"{more} more)"
     )
 
