@@ -29,13 +29,18 @@ from probes.learners.eigenbasis import in_eigenbasis, solve, spectrum
 from probes.learners.fitting import fit
 from probes.learners.in_context import regression_observation
 from probes.learners.regression_algorithms import LinearLearner, linear_observation
-from probes.learners.regression_baselines import NearestNeighbours, OnePassSGD
+from probes.learners.regression_baselines import (
+    NearestNeighbours,
+    OnePassSGD,
+    neighbours,
+)
 from probes.learners.worst_case import WorstCase, disagreement
 from probes.measurement import Array
 from probes.measures import prediction_distance
 from probes.models.regression.construction import NetworkWeights, construct
 from probes.models.regression.linear_attention import LinearAttention
-from probes.observations.request import Request
+from probes.observations.observation import Observation
+from probes.observations.request import LearnerContext, Request
 from probes.verdicts.exact import tolerance_test
 
 D = 10
@@ -532,6 +537,39 @@ def test_all_neighbours_together_answer_the_mean() -> None:
     task = asked(NearestNeighbours(k=10)).regression_task()
     expected = np.repeat(task.y.mean(axis=1)[:, None], 5, axis=1)
     assert answered(NearestNeighbours(k=10)) == pytest.approx(expected)
+
+
+def test_weights_by_distance_are_a_plain_loop() -> None:
+    found = answered(NearestNeighbours(k=2, power=1.0))
+    task = asked(NearestNeighbours(k=2, power=1.0)).regression_task()
+    for s, q in np.ndindex(found.shape):
+        far = np.linalg.norm(task.x[s] - task.queries[s, q], axis=1)
+        two = np.argsort(far)[:2]
+        expected = (task.y[s, two] / far[two]).sum() / (1 / far[two]).sum()
+        assert found[s, q] == pytest.approx(expected)
+
+
+def test_a_demonstration_of_the_query_leaves_other_neighbours_no_weight() -> None:
+    task = asked(NearestNeighbours()).regression_task()
+    repeated = replace(task, queries=task.x, answers=task.y)
+    expected = np.broadcast_to(task.y[..., None], (3, 10, 10))
+    assert neighbours(repeated, 1.0) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("power", [0.0, 1.0])
+def test_fitted_neighbours_have_the_number_and_the_weights_of_those_they_imitate(
+    power: float,
+) -> None:
+    asked_of = NearestNeighbours(k="fitted", power="fitted")
+    request = asked(asked_of)
+
+    def answer(made: Request) -> Observation:
+        task = made.regression_task()
+        imitated = neighbours(task, power)[..., 2]
+        return Observation(arrays={"predictions": imitated, "answers": imitated})
+
+    context = LearnerContext(request=request, load=lambda card: None, answer=answer)
+    assert asked_of.observe(context).facts["settings"] == [3, power]
 
 
 # ------------------------------------------------------------------- fitting, hunting

@@ -91,3 +91,9 @@ def test_regression_tasks_have_no_template() -> None:
 def test_a_row_says_which_template_its_run_was_given() -> None:
     assert options_of_rerun(options(template="zhao"))["--template"] == "zhao"
     assert "--template" not in options_of_rerun(options())
+
+
+def test_a_switch_is_given_again_without_a_value_and_only_if_it_is_on() -> None:
+    assert options_of_rerun(options(new_groups=True))["--new-groups"] == ""
+    for off in (None, False):
+        assert "--new-groups" not in options_of_rerun(options(new_groups=off))

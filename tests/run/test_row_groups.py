@@ -15,10 +15,12 @@ from probes.cell import Cell, Settings
 from probes.data.datasets import read_rows
 from probes.data.text_tasks import draw_text
 from probes.errors import OptionError
+from probes.results.reading import read_results
 from probes.run.grid import DATASETS
 from probes.run.row_groups import population_of, row_groups
 from probes.verdicts.group_means import RowGroups
 from tests.support.cards import dataset, model
+from tests.support.running import run
 
 
 def cell(card: DatasetCard, **settings: Any) -> Cell:
@@ -81,3 +83,16 @@ def test_set_i_is_drawn_from_group_i_modulo_their_number(tmp_path: Path) -> None
         for shown, asked in zip(task.demonstrations, task.queries, strict=True)
     ]
     assert letters == [{"xyz"[i % found.n_groups]} for i in range(7)]
+
+
+def test_a_run_about_new_groups_says_so_and_counts_groups(tmp_path: Path) -> None:
+    claim = "claims/test_weights.py::test_robust_to_weight_change"
+    sizes = ("--demos", "4", "--sets", "10", "--queries", "30", "--new-groups")
+    found = run(tmp_path, claim, "--models", "hmm_llama", "--datasets", "hmm", *sizes)
+    (row,) = read_results(found.reports / "results.jsonl")
+    assert row["effects"][0]["n_sets"] == 8
+    assert row["population"]["speaks_of"] == "new groups"
+    assert row["population"]["other"]["speaks_of"] == "these groups"
+    assert "speaks of new groups of rows like these 8" in row["note"]
+    assert row["provenance"]["options"]["--new-groups"] == ""
+    assert found.run["record"] is None  # which speaks of these groups

@@ -118,10 +118,11 @@ def grouped_error_rates(shape: str, *, runs: int) -> Iterator[ErrorRates]:
             n_groups=n_groups,
             n_sets=n_sets,
         )
-        yield from _judged(simulation, runs)
+        yield from judged_rates(simulation, runs)
 
 
-def _judged(simulation: GroupedSimulation, runs: int) -> Iterator[ErrorRates]:
+def judged_rates(simulation: GroupedSimulation, runs: int) -> Iterator[ErrorRates]:
+    """Judge draws of one simulation by every rule and truth."""
     rng = np.random.default_rng(seed_of(simulation.name, simulation.n_sets))
     p: dict[tuple[str, str, str], list[tuple[Array, Array]]] = {}
     for start in range(0, runs, CHUNK):

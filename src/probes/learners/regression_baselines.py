@@ -18,6 +18,9 @@ from probes.observations.observation import Observation
 if TYPE_CHECKING:
     from probes.observations.request import LearnerContext
 
+SAME_INPUT = 1e-100
+"""Two inputs that are closer than this are one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class OnePassSGD:
@@ -85,45 +88,71 @@ class OnePassSGD:
 
 @dataclass(frozen=True, kw_only=True)
 class NearestNeighbours:
-    """The mean answer of the k nearest demonstrations.
+    """The mean answer of the k nearest demonstrations, plain or weighted.
 
     Attributes:
         k: Number of neighbours, or all demonstrations if there are fewer; "fitted"
             comes nearest to ICL on calibration tasks. Without any it answers 0.
+        power: Weights are distance^−power. 0 is the plain mean, 1 that of weights
+            1 / distance; "fitted" is the one of the two that comes nearer to ICL.
+
+    Reference:
+        Garg et al. 2022, arXiv:2208.01066 (plain); Akyürek et al. 2023,
+        arXiv:2211.15661 (also by distance).
     """
 
     k: int | Literal["fitted"] = 3
+    power: float | Literal["fitted"] = 0.0
 
     @property
     def needs_model(self) -> bool:
-        """Whether ICL's answers choose the number of neighbours."""
-        return self.k == "fitted"
+        """Whether ICL's answers choose the number of neighbours or their weights."""
+        return "fitted" in (self.k, self.power)
 
     def observe(self, context: LearnerContext) -> Observation:
-        """Look up each query's neighbours; the gradient is 0 nearly everywhere."""
+        """Look up each query's neighbours; their gradient is taken to be 0."""
         task = context.request.regression_task()
-        k = self._nearest_to_icl(context) if self.k == "fitted" else self.k
-        answers = neighbours(task)[..., : min(k, task.y.shape[1])]
+        k, power = self._settings(context)
+        answers = neighbours(task, power)[..., : min(k, task.y.shape[1])]
         nearest = answers[..., -1] if answers.shape[-1] else np.zeros(answers.shape[:2])
         flat = np.zeros_like(task.queries)
-        return regression_observation(task, nearest, flat, settings=[k])
+        return regression_observation(task, nearest, flat, settings=[k, power])
 
-    def _nearest_to_icl(self, context: LearnerContext) -> int:
+    def _settings(self, context: LearnerContext) -> tuple[int, float]:
+        """Give k and the power; those that are fitted come nearest to ICL."""
+        if self.k != "fitted" and self.power != "fitted":
+            return self.k, self.power
         task, target = calibration(context)
-        gaps = neighbours(task) - target[..., None]
-        return int((gaps**2).mean(axis=(0, 1)).argmin()) + 1
+        powers = (0.0, 1.0) if self.power == "fitted" else (self.power,)
+        numbers = range(1, task.y.shape[1] + 1) if self.k == "fitted" else (self.k,)
+        gaps = {}
+        for power in powers:
+            errors = (neighbours(task, power) - target[..., None]) ** 2
+            by_number = errors.mean(axis=(0, 1))
+            for k in numbers:
+                place = min(k, len(by_number)) - 1
+                gaps[k, power] = float(by_number[place])
+        return min(gaps, key=lambda settings: gaps[settings])
 
 
-def neighbours(task: RegressionTask) -> Array:
+def neighbours(task: RegressionTask, power: float = 0.0) -> Array:
     """Average the answers of each query's 1, 2, … nearest demonstrations.
+
+    Args:
+        task: The tasks.
+        power: Weights are distance^−power. A demonstration of the query itself leaves
+            the others without weight, unless the power is 0.
 
     Returns:
         Shape (n_sets, n_queries, n_demonstrations).
     """
     gaps = task.queries[:, :, None, :] - task.x[:, None, :, :]
-    near = np.argsort((gaps**2).sum(-1), axis=-1)
+    distances = np.sqrt((gaps**2).sum(-1))
+    near = np.argsort(distances, axis=-1)
     answers = np.take_along_axis(task.y[:, None, :], near, axis=-1)
-    return np.asarray(answers.cumsum(axis=-1) / np.arange(1, task.y.shape[1] + 1))
+    sorted_distances = np.take_along_axis(distances, near, axis=-1)
+    weights = np.maximum(sorted_distances, SAME_INPUT) ** -power
+    return np.asarray((weights * answers).cumsum(-1) / weights.cumsum(-1))
 
 
 def calibration(context: LearnerContext) -> tuple[RegressionTask, Array]:
