@@ -41,6 +41,7 @@ from probes.measures import (
 )
 from probes.models import attention_weights as m
 from probes.models.causal_lm.causal_lm import CausalLM
+from probes.models.regression.softmax_attention import SoftmaxAttention, SoftmaxShape
 from probes.models.untrained import untrained_model
 from probes.observations.observation import Observation
 from probes.observations.request import Request
@@ -142,6 +143,25 @@ def test_products_are_what_attention_computes(kind: str) -> None:
     torch.testing.assert_close(layer[4] @ y, torch.stack(shares))
 
 
+def test_products_of_a_softmax_regression_network_are_its_attention() -> None:
+    torch.manual_seed(0)
+    shape = SoftmaxShape(
+        n_inputs=3, n_layers=2, n_heads=2, d_model=8, n_demonstrations=4
+    )
+    network = SoftmaxAttention(shape).double()
+    torch.nn.init.zeros_(network.blocks[1].queries_keys_values.bias)
+    torch.nn.init.zeros_(network.blocks[1].into_stream.bias)
+    *_, layer = m.attention_matrices(network)
+    assert [tuple(W.shape) for W in layer] == [(1, 8, 8)] * 3 + [(2, 8, 8)] * 2
+    block, x = network.blocks[1], normal(1.0, 2, 8)
+    q, k, v = block.queries_keys_values(x).view(2, 3, 2, 4).unbind(1)  # (token, …)
+    wanted = (q[0] * k[1]).sum(-1)
+    found = torch.einsum("a,hab,b->h", x[1], layer[3], x[0])
+    torch.testing.assert_close(found, wanted)
+    carried = block.into_stream(v[1].flatten())
+    torch.testing.assert_close((layer[4] @ x[1]).sum(0), carried)
+
+
 def regression(learner: Any, name: str) -> Request:
     return Request(
         learner=learner,
@@ -166,6 +186,15 @@ def test_a_constructed_network_is_sparse_and_its_zeros_are_counted(
     assert excess == pytest.approx(np.tile(wanted, (4, 1)), abs=1e-4)
     assert product_sparsity(found).values.shape == (4, 2)
     assert [s.mean for s in sparsities(found)] == pytest.approx([zeros.mean()] * 5)
+
+
+def test_the_softmax_transformer_has_matrices_in_every_layer(
+    observer: Observer,
+) -> None:
+    request = regression(WeightStatistics(), "learned_softmax")
+    found = observer.observe(replace(request, dataset=dataset_named("linear_5")))
+    assert hoyer(found).values.shape == gaussian_hoyer(found).values.shape == (8, 3)
+    assert product_sparsity(found).values.shape == (8, 2)
 
 
 def test_an_untrained_llama_is_a_gaussian(observer: Observer) -> None:

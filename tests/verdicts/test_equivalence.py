@@ -21,8 +21,9 @@ from probes.verdicts.crossed_means import estimate_mean
 from probes.verdicts.equivalence import describe, equivalence_test
 from probes.verdicts.exact import census_test, tolerance_test
 from probes.verdicts.gain import is_clearly_positive
-from probes.verdicts.judge import Judge, Undecided
+from probes.verdicts.judge import Judge
 from probes.verdicts.judgement import Judgement
+from probes.verdicts.outcomes import Undecided
 from probes.verdicts.thresholds import (
     ALPHA,
     FEW_FACTOR,

@@ -11,13 +11,16 @@ from torch import Tensor
 from probes.models.architecture_description import ATTENTION_MATRICES
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.regression.linear_attention import LinearAttention
+from probes.models.regression.softmax_attention import SoftmaxAttention
 from probes.models.weights.weight_parts import parts_of
 
 MATRICES = ("W_Q", "W_K", "W_V", "W_KᵀW_Q", "P W_V")
 THRESHOLDS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 
 
-def attention_matrices(model: CausalLM | LinearAttention) -> Iterator[list[Tensor]]:
+def attention_matrices(
+    model: CausalLM | LinearAttention | SoftmaxAttention,
+) -> Iterator[list[Tensor]]:
     """Yield each layer's matrices in the order of ``MATRICES``.
 
     Yields:
@@ -32,6 +35,9 @@ def attention_matrices(model: CausalLM | LinearAttention) -> Iterator[list[Tenso
     if isinstance(model, LinearAttention):
         yield from _linear_matrices(model)
         return
+    if isinstance(model, SoftmaxAttention):
+        yield from _softmax_matrices(model)
+        return
     config = model.model.config.get_text_config()
     for layer in range(int(config.num_hidden_layers)):
         W_Q, W_K, W_V, W_O = (
@@ -39,20 +45,35 @@ def attention_matrices(model: CausalLM | LinearAttention) -> Iterator[list[Tenso
             for role in ATTENTION_MATRICES
         )
         n_heads = int(config.num_attention_heads)
-        n_key_heads = n_heads * len(W_K) // len(W_Q)  # heads have one size
-        queries = W_Q.reshape(n_heads, -1, W_Q.shape[1])  # (n_heads, d_head, d_model)
-        keys, values = (
-            W.reshape(n_key_heads, -1, W.shape[1]).repeat_interleave(
-                n_heads // n_key_heads, dim=0
-            )
-            for W in (W_K, W_V)
+        yield _with_products(W_Q, W_K, W_V, W_O, n_heads=n_heads)
+
+
+def _with_products(
+    W_Q: Tensor, W_K: Tensor, W_V: Tensor, W_O: Tensor, *, n_heads: int
+) -> list[Tensor]:
+    """List a layer's factors and the products of its heads, which have one size."""
+    n_key_heads = n_heads * len(W_K) // len(W_Q)
+    queries = W_Q.reshape(n_heads, -1, W_Q.shape[1])  # (n_heads, d_head, d_model)
+    keys, values = (
+        W.reshape(n_key_heads, -1, W.shape[1]).repeat_interleave(
+            n_heads // n_key_heads, dim=0
         )
-        outward = W_O.reshape(len(W_O), n_heads, -1)  # (d_model, n_heads, d_head)
-        yield [
-            *(W[None] for W in (W_Q, W_K, W_V)),
-            keys.transpose(1, 2) @ queries,
-            outward.transpose(0, 1) @ values,
-        ]
+        for W in (W_K, W_V)
+    )
+    outward = W_O.reshape(len(W_O), n_heads, -1)  # (d_model, n_heads, d_head)
+    return [
+        *(W[None] for W in (W_Q, W_K, W_V)),
+        keys.transpose(1, 2) @ queries,
+        outward.transpose(0, 1) @ values,
+    ]
+
+
+def _softmax_matrices(model: SoftmaxAttention) -> Iterator[list[Tensor]]:
+    """Yield the matrices of a softmax transformer for regression, without biases."""
+    for block in model.blocks:
+        stacked = block.queries_keys_values.weight.detach()  # (3 d_model, d_model)
+        outward = block.into_stream.weight.detach()
+        yield _with_products(*stacked.chunk(3), outward, n_heads=block.n_heads)
 
 
 def _matrix(model: Any, weights: str) -> Tensor:
