@@ -24,6 +24,12 @@ def advice_for(row: Row) -> str:
 
 def _for_undecided(row: Row) -> str:
     reason = plain(row["reason"], 2000)
+    are_groups = row["effects"] and row["effects"][0].get("counts_groups")
+    if are_groups and "--effort" not in reason:
+        return (
+            "More groups of rows in the data, or a verdict on these groups alone "
+            "(without --new-groups)."
+        )
     if row["alone"] != "inconclusive":
         return (
             f"Alone the cell is {row['alone']}. More sets (--sets) would keep it so "
