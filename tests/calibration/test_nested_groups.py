@@ -22,10 +22,13 @@ from probes.calibration.nested_groups import (
     THESE,
     GroupedSimulation,
     judged_rates,
+    p_of_excess,
     rule_name,
 )
 from probes.calibration.study_report import read_outcomes
-from probes.verdicts.thresholds import LEAST_SETS
+from probes.verdicts.crossed_means import estimate_mean
+from probes.verdicts.decision import p_values
+from probes.verdicts.thresholds import LEAST_SETS, are_few
 from tests.support.running import ROOT
 
 STUDY = ROOT / "reports" / "calibration"
@@ -61,6 +64,16 @@ def test_the_mean_has_the_error_that_is_stated_for_the_population(
     assert abs(means.mean()) < 4 * means.std() / math.sqrt(2000)
     # Twenty sets of eight groups: some groups count once more than others.
     assert means.std() == pytest.approx(drawn.error(population), rel=0.08)
+
+
+@pytest.mark.parametrize("n_sets", [8, 12])
+def test_the_study_judges_as_the_instrument_does(n_sets: int) -> None:
+    drawn = simulation(shape="very skewed", n_sets=n_sets)
+    values, _ = drawn.values(np.random.default_rng(0), 20)
+    few = are_few(values.shape)
+    found = p_of_excess(estimate_mean(values), -0.3, few=few)
+    expected = p_values(values, 0.3, one_sided=True)
+    np.testing.assert_allclose(found, expected)
 
 
 def test_to_take_sets_for_independent_draws_of_new_groups_is_seen() -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -20,9 +20,9 @@ from probes.calibration.simulations import PROFILES, SHAPES, Draw, Shares
 from probes.calibration.study import ERRORS_TO_MARGIN, TRUTHS, ErrorRates, count_errors
 from probes.hashing import seed_of
 from probes.measurement import Array
-from probes.verdicts.decision import p_values
+from probes.verdicts.crossed_means import Estimate, estimate_mean
 from probes.verdicts.group_means import average_by_group
-from probes.verdicts.thresholds import ALPHA
+from probes.verdicts.thresholds import ALPHA, FEW_FACTOR, WIDENING, are_few
 
 N_GROUPS = (4, 8, 16)
 N_SETS = (10, 80)
@@ -106,6 +106,23 @@ class GroupedSimulation:
         return values, groups.mean(axis=1, keepdims=True)
 
 
+def p_of_excess(
+    estimate: Estimate, shift: Array | float, *, few: bool
+) -> tuple[Array, Array]:
+    """Compute what ``decision.p_values`` does for a mean minus its margin.
+
+    Args:
+        estimate: Of the values.
+        shift: Moves their mean. To move it is faster than to estimate it again.
+        few: Whether there are too few units to show a tail.
+    """
+    moved = replace(estimate, mean=estimate.mean + shift)
+    factor = FEW_FACTOR if few else 1
+    below = factor * moved.p_below(0.0, widening=WIDENING)
+    above = factor * moved.p_above(0.0, widening=WIDENING)
+    return np.minimum(1.0, below), np.minimum(1.0, above)
+
+
 def grouped_error_rates(shape: str, *, runs: int) -> Iterator[ErrorRates]:
     """Judge sets nested in groups, with values of one shape, for both populations."""
     for profile, share, n_groups, n_sets in product(
@@ -127,13 +144,18 @@ def judged_rates(simulation: GroupedSimulation, runs: int) -> Iterator[ErrorRate
     p: dict[tuple[str, str, str], list[tuple[Array, Array]]] = {}
     for start in range(0, runs, CHUNK):
         values, of_these = simulation.values(rng, min(CHUNK, runs - start))
+        units_of = {
+            SETS: values,
+            GROUPS: average_by_group(values, simulation.n_groups),
+        }
+        estimates = {units: estimate_mean(drawn) for units, drawn in units_of.items()}
         for (units, population), truth in product(JUDGED, TRUTHS):
-            margin = ERRORS_TO_MARGIN * simulation.error(population)
-            centred = values - of_these if population == THESE else values
-            judged = centred + TRUTHS[truth] * margin
-            if units == GROUPS:
-                judged = average_by_group(judged, simulation.n_groups)
-            found = p_values(judged, margin, one_sided=True)
+            excess = (TRUTHS[truth] - 1) * ERRORS_TO_MARGIN
+            shift = excess * simulation.error(population)
+            if population == THESE:
+                shift = shift - of_these[:, 0, 0]
+            few = are_few(units_of[units].shape)
+            found = p_of_excess(estimates[units], shift, few=few)
             p.setdefault((units, population, truth), []).append(found)
     for (units, population, truth), parts in p.items():
         below, above = map(np.concatenate, zip(*parts, strict=True))
