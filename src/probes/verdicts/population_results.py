@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar, cast
 
 from probes.measurement import Measurement
 from probes.observations.observation import Observation
@@ -15,9 +15,7 @@ from probes.verdicts.likeness_results import LikenessResults
 from probes.verdicts.negative_controls import Better
 from probes.verdicts.outcomes import Undecided
 
-Given = ParamSpec("Given")
-AnyJudge = TypeVar("AnyJudge", bound="PopulationResults")
-Method = Callable[Concatenate[AnyJudge, Given], None]
+AnyMethod = TypeVar("AnyMethod", bound=Callable[..., None])
 
 
 class PopulationResults(LikenessResults):
@@ -103,15 +101,13 @@ class PopulationResults(LikenessResults):
         }
 
 
-def sees_population(
-    method: Callable[Concatenate[AnyJudge, Given], None],
-) -> Callable[Concatenate[AnyJudge, Given], None]:
+def sees_population(method: AnyMethod) -> AnyMethod:
     """Let a judging method see the units of the population, and keep its calls."""
 
     @wraps(method)
-    def judge(self: AnyJudge, *args: Given.args, **kwargs: Given.kwargs) -> None:
+    def judge(self: PopulationResults, *args: Any, **kwargs: Any) -> None:
         self._calls.append(lambda other: judge(other, *args, **kwargs))
         seen = {name: self.view(one) for name, one in kwargs.items()}
-        method(self, *map(self.view, args), **seen)  # type: ignore[arg-type]
+        method(self, *map(self.view, args), **seen)
 
-    return judge
+    return cast(AnyMethod, judge)
