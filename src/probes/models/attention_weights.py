@@ -11,7 +11,7 @@ from torch import Tensor
 from probes.models.architecture_description import ATTENTION_MATRICES
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.regression.linear_attention import LinearAttention
-from probes.models.regression.softmax_attention import SoftmaxAttention
+from probes.models.regression.softmax_attention import Block, SoftmaxAttention
 from probes.models.weights.weight_parts import parts_of
 
 MATRICES = ("W_Q", "W_K", "W_V", "W_KᵀW_Q", "P W_V")
@@ -71,6 +71,7 @@ def _with_products(
 def _softmax_matrices(model: SoftmaxAttention) -> Iterator[list[Tensor]]:
     """Yield the matrices of a softmax transformer for regression, without biases."""
     for block in model.blocks:
+        assert isinstance(block, Block)
         stacked = block.queries_keys_values.weight.detach()  # (3 d_model, d_model)
         outward = block.into_stream.weight.detach()
         yield _with_products(*stacked.chunk(3), outward, n_heads=block.n_heads)
