@@ -74,7 +74,8 @@ def _softmax_matrices(model: SoftmaxAttention) -> Iterator[list[Tensor]]:
         assert isinstance(block, Block)
         stacked = block.queries_keys_values.weight.detach()  # (3 d_model, d_model)
         outward = block.into_stream.weight.detach()
-        yield _with_products(*stacked.chunk(3), outward, n_heads=block.n_heads)
+        W_Q, W_K, W_V = stacked.chunk(3)
+        yield _with_products(W_Q, W_K, W_V, outward, n_heads=block.n_heads)
 
 
 def _matrix(model: Any, weights: str) -> Tensor:
