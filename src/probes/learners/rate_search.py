@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from probes.learners.rate_bracket import Effect, begin_where_training_acts
 from probes.learners.search_effort import SearchLimits
 
 Curve = Mapping[int, float]
@@ -87,6 +88,8 @@ class RateSearch:
         limits: Where the search ends.
         resolution: The largest difference of the criterion that does not matter,
             besides the share ``TOLERANCE``.
+        has_vanished: Whether a rate is so low that no weight has changed. Its criterion
+            is infinite, so that it is not chosen.
         curves: The curve of each lattice step walked so far. Walks of earlier searches
             cost nothing.
     """
@@ -95,6 +98,7 @@ class RateSearch:
     start: float
     limits: SearchLimits
     resolution: float = 0.0
+    has_vanished: Callable[[float], bool] = lambda rate: False
     curves: dict[int, Curve] = field(default_factory=dict)
 
     def find(self, centre: float) -> Optimum:
@@ -104,13 +108,51 @@ class RateSearch:
             centre: A rate near the largest useful one, such as Polyak's.
         """
         self.curves = {step: self._usable(c) for step, c in self.curves.items()}
+        middle = self._climbed(
+            begin_where_training_acts(
+                self._effect_at, nearest_step(centre), coarse=COARSE
+            )
+        )
         self._spent = self._walked()
-        middle = nearest_step(centre)
         for step in (middle, middle - COARSE, middle + COARSE):
             self._walk_to(step, FIRST_PASSES)
         while (pending := self._next_walk()) and not self._is_spent():
             self._walk_to(*pending)
         return self._optimum()
+
+    def _effect_at(self, step: int) -> Effect:
+        """Train at a rate for a few passes, unless it has been walked; see its effect.
+
+        A gain or a harm that does not matter is no effect.
+        """
+        if step not in self.curves:
+            self._walk_to(step, FIRST_PASSES)
+        if self.has_vanished(lattice_rate(step)):
+            return "nothing"
+        if any(self._is_better(v, self.start) for v in self.curves[step].values()):
+            return "better"
+        return "worse" if self._has_effect(step) else "nothing"
+
+    def _climbed(self, step: int) -> int:
+        """Raise a rate that helps while a few passes at the next one help more."""
+        for _ in range(self.limits.rates):
+            higher = step + COARSE
+            if self._effect_at(step) != "better" or self._effect_at(higher) != "better":
+                break
+            if not self._is_better(self._at_first(higher), self._at_first(step)):
+                break
+            step = higher
+        return step
+
+    def _at_first(self, step: int) -> float:
+        """Return the least criterion after a few passes at a rate."""
+        curve = self.curves[step]
+        few = max(FIRST_PASSES, min(curve))
+        return min(value for n, value in curve.items() if n <= few)
+
+    def _does_nothing(self) -> bool:
+        """Check that training changes nothing at any rate walked."""
+        return all(self._effect_at(step) == "nothing" for step in self.curves)
 
     @property
     def rates(self) -> list[float]:
@@ -142,7 +184,9 @@ class RateSearch:
         return passes >= self.limits.total or rates >= self.limits.rates
 
     def _next_walk(self) -> tuple[int, int] | None:
-        """Choose the rate to walk on, and how far; None if the optimum is interior."""
+        """Choose the rate to walk on, and how far; None if none can be better."""
+        if self._does_nothing():
+            return None
         best = self._best_step()
         open_steps = self._open_steps()
         promising = min(open_steps, key=self._promise, default=None)
@@ -218,10 +262,14 @@ class RateSearch:
         return gain, matters and gain > GROWING * (quarter - half)
 
     def _best_step(self) -> int:
-        """Find the rate with the least value; of equals, that with fewest passes."""
+        """Find the rate with the least value; of equals, that with fewest passes.
+
+        Of those, the highest: below it nothing may change any more, as the direction of
+        an update does not.
+        """
         least = min(map(self._least, self.curves))
         equal = [s for s in self.curves if self._least(s) <= self._within(least)]
-        return min(equal, key=lambda s: (self._fewest(s, least), s))
+        return min(equal, key=lambda s: (self._fewest(s, least), -s))
 
     def _least(self, step: int) -> float:
         return min(self.curves[step].values())
@@ -254,6 +302,8 @@ class RateSearch:
         least = min(map(self._least, self.curves))
         passes, curve = self._fewest(best, least), self.curves[best]
         edges = [*self._edges_in_passes(best), *self._edges_in_rate(best)]
+        if self._does_nothing():
+            edges = [f"training changes nothing up to rate {max(self.rates):g}"]
         last = max(curve)
         earlier = min(v for n, v in {0: self.start, **curve}.items() if n <= last / 2)
         return Optimum(
