@@ -138,12 +138,19 @@ def test_rates_whose_updates_vanish_are_too_low_although_they_fail() -> None:
     assert optimum.value <= 1.01 * brute_force(seen)
 
 
-def test_where_a_low_rate_is_as_good_as_any_the_highest_is_chosen() -> None:
+def test_where_lower_rates_are_as_good_they_are_not_followed() -> None:
     """The direction of an update does not depend on a small rate."""
-    optimum, found = search(lambda rate, n: 0.3 + rate * n, 0.1, start=1.0)
+    optimum, found = search(lambda rate, n: 0.3 + rate * n, 1e-4, start=1.0)
     assert optimum.is_interior
     assert optimum.value <= 0.3 * (1 + 2 * TOLERANCE)
     assert len(found.rates) < LIMITS.rates
+
+
+def test_where_broken_weights_are_as_good_as_none_low_rates_are_chosen() -> None:
+    """Neither the model nor a model that is broken corrects an answer."""
+    optimum, _ = search(lambda rate, n: float(1e-3 < rate < 10), 0.1, start=0.0)
+    assert optimum.is_interior
+    assert optimum.rate <= 1e-3
 
 
 def test_an_optimum_beyond_the_most_passes_is_not_interior() -> None:

@@ -44,7 +44,8 @@ def begin_where_training_acts(
         far = near + sign * stride
         met = effect_at(far)
         if met != effect:
-            return _between(effect_at, *sorted((near, far)), coarse)
+            low, high = min(near, far), max(near, far)
+            return _between(effect_at, low, high, coarse)
         near, stride = far, 2 * stride
     return near
 

@@ -108,14 +108,13 @@ class RateSearch:
             centre: A rate near the largest useful one, such as Polyak's.
         """
         self.curves = {step: self._usable(c) for step, c in self.curves.items()}
-        middle = self._climbed(
-            begin_where_training_acts(
-                self._effect_at, nearest_step(centre), coarse=COARSE
-            )
+        first = nearest_step(centre)
+        self._middle = self._climbed(
+            begin_where_training_acts(self._effect_at, first, coarse=COARSE)
         )
         self._spent = self._walked()
-        for step in (middle, middle - COARSE, middle + COARSE):
-            self._walk_to(step, FIRST_PASSES)
+        for offset in (0, -COARSE, COARSE):
+            self._walk_to(self._middle + offset, FIRST_PASSES)
         while (pending := self._next_walk()) and not self._is_spent():
             self._walk_to(*pending)
         return self._optimum()
@@ -264,12 +263,14 @@ class RateSearch:
     def _best_step(self) -> int:
         """Find the rate with the least value; of equals, that with fewest passes.
 
-        Of those, the highest: below it nothing may change any more, as the direction of
-        an update does not.
+        Of those, the nearest to where the search began. Far from there a criterion may
+        not change any more, as the direction of a small update does not.
         """
         least = min(map(self._least, self.curves))
         equal = [s for s in self.curves if self._least(s) <= self._within(least)]
-        return min(equal, key=lambda s: (self._fewest(s, least), -s))
+        return min(
+            equal, key=lambda s: (self._fewest(s, least), abs(s - self._middle), s)
+        )
 
     def _least(self, step: int) -> float:
         return min(self.curves[step].values())

@@ -7,7 +7,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from probes.errors import ProbesError, StoreError
 from probes.learners.training_trials import trials_of
@@ -62,6 +62,22 @@ class Trains(Protocol):
         """Set up the training on sets of demonstrations."""
 
 
+@runtime_checkable
+class MovesWeights(Protocol):
+    """A learner that answers with other weights than the model's."""
+
+    def trained_weights(
+        self, context: LearnerContext, facts: Mapping[str, Any]
+    ) -> Iterator[dict[str, Any]]:
+        """Yield, for each demonstration set, the weights with which it answers.
+
+        Args:
+            context: The cell.
+            facts: Those of the learner's observation, such as the chosen rate.
+        """
+
+
+@runtime_checkable
 class ReadsTraining(Protocol):
     """A learner whose answers follow from the weights that gradient descent trains."""
 

@@ -62,6 +62,28 @@ def coverage_elsewhere(
     return _ratio("Rec2FTP", _right(icl), ~_right(base) & ~_right(learner))
 
 
+def corrections_apart(
+    icl: Observation, learner: Observation, base: Observation
+) -> Measurement:
+    """Measure how often only one of ICL and a learner corrects a wrong answer.
+
+    Returns:
+        A fraction of all queries. Where it is 0, Rec2FTP is 1.
+
+    Raises:
+        ShapeError: They did not answer the same queries.
+    """
+    require_same_cells(icl, learner, base)
+    apart = ~_right(base) & (_right(icl) != _right(learner))
+    return Measurement(
+        name="corrections apart",
+        values=apart.astype(np.float64),
+        unit="fraction",
+        zero="both correct the same answers",
+        one="every answer was wrong, and one of the two corrects it",
+    )
+
+
 def _right(answered: Observation) -> Mask:
     return answered.is_right.astype(bool)
 
