@@ -79,7 +79,7 @@ class Cell:
         settings: The sizes that all cells of a run share.
         variant: The claim's variant, or None.
         nearest_in: The criterion by which GD's rate and passes are chosen, if the claim
-            is one of likeness (see ``ClaimCard.nearest_in``); else empty.
+            is one of likeness (see ``ClaimCard.nearest_by``); else empty.
     """
 
     model: ModelCard

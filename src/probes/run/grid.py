@@ -75,7 +75,7 @@ class Grid:
                 n_demonstrations=n,
                 settings=self.settings,
                 variant=variant,
-                nearest_in=claim.nearest_in,
+                nearest_in=claim.nearest_by,
             )
             for model in self.models
             for dataset in self.datasets
