@@ -26,6 +26,7 @@ from probes.learners.gradient_walks import GradientWalks, half_octaves
 from probes.learners.rate_choice import FAILED, RateChoice
 from probes.learners.search_effort import SearchEffort
 from probes.measures import Equal, Nearest, gap_after_matching, total_variation
+from probes.models.training.llama_backend import LlamaBackend
 from probes.models.training.training_loop import TrainingLoop
 from probes.models.training.training_runs import TrainedWeights
 from probes.observations.observation import Observation
@@ -131,6 +132,35 @@ def test_a_walk_that_fails_is_infinite_and_no_candidate(observer: Observer) -> N
     for column in range(2):
         assert math.isinf(walks.curve(1e12, column)[2])
         assert math.isfinite(walks.starts[column])
+
+
+def test_a_rate_at_which_no_weight_moves_has_vanished(observer: Observer) -> None:
+    learner = GradientLearner(effort=EFFORT)
+    context = observer.context(asked(learner.choice, queries="calibration"))
+    walks = GradientWalks(context, learner)
+    for rate in (1e-30, 0.01, 1e12):
+        walks.walk(rate, 1)
+    assert math.isinf(walks.curve(1e-30, 0)[1])
+    vanished = map(walks.has_vanished, (1e-30, 0.01, 1e12, 1e-40))
+    assert list(vanished) == [True, False, False, False]
+
+
+def test_threads_that_train_do_not_mix_up_what_is_read(
+    observer: Observer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model answers with one set's weights at a time, whatever trains meanwhile."""
+    learner = replace(SEARCHED, effort=SearchEffort(n_sets=3))
+    context = observer.context(asked(learner.choice, queries="calibration"))
+
+    def points() -> Any:
+        walks = GradientWalks(context, learner)
+        walks.walk(0.1, 8)
+        return np.stack(list(walks.points.values()))
+
+    stacked = points()
+    monkeypatch.setattr(LlamaBackend, "n_threads", 3)
+    for _ in range(3):
+        np.testing.assert_allclose(points(), stacked, atol=1e-4)
 
 
 def test_where_every_rate_fails_the_error_names_the_rates(
