@@ -12,15 +12,8 @@ from hypothesis import strategies as st
 
 from probes.learners.gradient_walks import half_octaves
 from probes.learners.rate_bracket import MOST_STRIDES
-from probes.learners.rate_search import (
-    FIRST_PASSES,
-    TOLERANCE,
-    Curve,
-    Optimum,
-    RateSearch,
-    lattice_rate,
-    nearest_step,
-)
+from probes.learners.rate_lattice import Curve, lattice_rate, nearest_step
+from probes.learners.rate_search import FIRST_PASSES, TOLERANCE, Optimum, RateSearch
 from probes.learners.search_effort import SearchEffort, SearchLimits
 
 Surface = Callable[[float, int], float]

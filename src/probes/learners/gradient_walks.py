@@ -183,14 +183,9 @@ class GradientWalks:
 
     def _values(self, index: int, learned: Mapping[Reads, Observation]) -> Array:
         """Read every criterion of one set's queries, shape (n_criteria,)."""
-        values = np.array(
-            [
-                read(learned[criterion.reads])[0]
-                for criterion, read in zip(
-                    self.criteria, self._readers[index], strict=True
-                )
-            ]
-        )
+        readers = zip(self.criteria, self._readers[index], strict=True)
+        with np.errstate(all="ignore"):  # activations may have diverged
+            values = np.array([read(learned[c.reads])[0] for c, read in readers])
         return np.where(np.isfinite(values), values, np.inf)
 
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from probes.errors import NumericsError
 from probes.learners.gradient_walks import GradientWalks, Trainable, comparisons
-from probes.learners.rate_search import Curve, RateSearch, step_of
+from probes.learners.rate_lattice import Curve, step_of
+from probes.learners.rate_search import RateSearch
 from probes.learners.search_effort import SearchLimits
 from probes.learners.walk_readings import learners_compared
 from probes.observations.learner_cost import LearnerCost, PromptSizes, TokenCount

@@ -8,14 +8,19 @@ constant rate are not searched.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from probes.learners.rate_bracket import Effect, begin_where_training_acts
+from probes.learners.rate_lattice import (
+    COARSE,
+    FINE,
+    Curve,
+    lattice_rate,
+    nearest_step,
+    value_at,
+)
 from probes.learners.search_effort import SearchLimits
-
-Curve = Mapping[int, float]
-"""A criterion by the number of passes done; infinite where training has failed."""
 
 TOLERANCE = 0.002
 """A share of the criterion. Points that differ by less are equally good; of these the
@@ -25,8 +30,6 @@ FIRST_PASSES = 4
 NEGLIGIBLE, GROWING = 1e-4, 1.5
 """A walk has only begun if its last doubling gained this share of the criterion, and
 so many times what the doubling before it gained."""
-COARSE, FINE = 2, 1
-"""Steps on the lattice of rates, in quarters of a decade."""
 FEW_PASSES = 8
 """With an optimum at fewer passes, the next number of passes is a large step. Then the
 rate is searched in fine steps."""
@@ -52,22 +55,6 @@ class Optimum:
     is_interior: bool
     edge: str
     gain: float
-
-
-def lattice_rate(step: int) -> float:
-    """Return the rate at a step of a quarter of a decade: 1, 1.8, 3, 5.6, 10."""
-    decade, quarter = divmod(step, 4)
-    return float(f"{(1.0, 1.8, 3.0, 5.6)[quarter]}e{decade}")
-
-
-def step_of(rate: float) -> int:
-    """Find the step of a rate on the lattice."""
-    return round(4 * math.log10(rate))
-
-
-def nearest_step(rate: float) -> int:
-    """Find the coarse step on the lattice that is nearest to a rate."""
-    return 2 * round(2 * math.log10(rate))
 
 
 @dataclass(kw_only=True)
@@ -231,7 +218,7 @@ class RateSearch:
         done = max(curve)
         if done * ratio >= self._fewest(best) * (2 if ratio > 1 else 1):
             return False
-        there = _value_at(other, done * ratio, self.start)
+        there = value_at(other, done * ratio, self.start)
         return self._is_better(curve[done], there)
 
     def _open_steps(self) -> list[int]:
@@ -255,7 +242,7 @@ class RateSearch:
         """
         curve = self.curves[step]
         done = max(curve)
-        quarter, half = (_value_at(curve, done / n, self.start) for n in (4, 2))
+        quarter, half = (value_at(curve, done / n, self.start) for n in (4, 2))
         gain = half - curve[done]
         matters = gain > NEGLIGIBLE * abs(curve[done])
         return gain, matters and gain > GROWING * (quarter - half)
@@ -330,14 +317,3 @@ class RateSearch:
                 step in self._open_steps() and self._is_ahead(step, best)
             ):
                 yield f"a {word} rate may be better than {lattice_rate(best):g}"
-
-
-def _value_at(curve: Curve, passes: float, start: float) -> float:
-    """Interpolate a curve in the number of passes; ``start`` is its value at 0."""
-    known = {0: start, **curve}
-    below = max(n for n in known if n <= passes)
-    above = min((n for n in known if n >= passes), default=below)
-    if above == below:
-        return known[below]
-    share = (passes - below) / (above - below)
-    return known[below] + share * (known[above] - known[below])
