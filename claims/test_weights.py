@@ -11,7 +11,6 @@ from probes.measures import (
     gaussian_sparsity,
     hoyer,
     label_accuracy,
-    layer_sparsity,
     participating,
     prediction_distance,
     product_sparsity,
@@ -19,6 +18,7 @@ from probes.measures import (
     sparsity,
     weight_drift,
 )
+from probes.measures.weight_sparsity import layer_sparsity
 from probes.observations.observation import Observation
 from probes.verdicts.judge import Judge
 from probes.verdicts.negative_controls import UNTRAINED
