@@ -60,7 +60,7 @@ class Links(HTMLParser):
 
 
 def pages(site: Path) -> Iterator[tuple[Path, Links]]:
-    """Read every page but those of runs, which have tests of their own, and of errors."""
+    """Read every page but the error page and those of runs, which have own tests."""
     for path in site.rglob("*.html"):
         if "sample" not in path.parts and path.name != "404.html":
             yield path, Links(path.read_text("utf-8"))
