@@ -42,7 +42,7 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     Returns:
         The pages, the reports of runs, and the files of the theme.
     """
-    for file in [*files.documentation_pages(), *files.media_files()]:
+    for file in [file for file in files if file.src_dir == config.docs_dir]:
         files.remove(file)
     for name in page_names():
         files.append(_held(config, name, name))
