@@ -24,6 +24,9 @@ REPORTS = ("sample", "natural")
 """Folders of ``reports/`` with the report of a run: its page is shown as it is."""
 SAMPLE = "sample_report.md"
 SAMPLE_PAGE = """\
+---
+hide: [toc]
+---
 # Sample report
 
 This is the page that a run writes, here of the shipped matrix. It is live: open a cell,
