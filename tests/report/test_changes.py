@@ -109,20 +109,27 @@ def test_settings_that_differ_are_shown_with_the_names_of_the_runs() -> None:
 
 def test_three_runs_stand_side_by_side_and_the_gravest_change_counts() -> None:
     wide = effect(value=0.4, low=0.3, high=0.5)
+    refuted = row(verdict="refuted", effects=[wide])
+    back = refuted | {"model": "there_and_back"}
     runs = (
-        [row(), row(model="gone"), row(model="same")],
-        [row(effects=[wide]), row(model="same"), row(model="late")],
-        [row(verdict="refuted", effects=[wide]), row(model="same"), row(model="late")],
+        [row(), row(model="gone"), row(model="same"), row(model="there_and_back")],
+        [row(effects=[wide]), row(model="same"), row(model="late"), back],
+        [refuted, row(model="same"), row(model="late"), row(model="there_and_back")],
     )
     text = changes_page(compared(*runs))
     lines = fold_variants(text)
-    assert [line.split()[0] for line in lines] == ["opposite", "lost", "new"]
+    assert [line.split()[0] for line in lines] == [
+        *("opposite", "opposite", "lost", "new")
+    ]
     assert "S supported 0.2 [0.1, 0.3] nats S supported 0.4" in lines[0]
     assert "R refuted 0.4 [0.3, 0.5] nats +0.2 (2 half-widths) +0.2" in lines[0]
-    assert "no cell no cell" in lines[1]
-    assert "no cell S supported 0.2 [0.1, 0.3] nats S supported" in lines[2]
+    assert "there_and_back" in lines[1]
+    assert "no cell no cell" in lines[2]
+    assert "no cell S supported 0.2 [0.1, 0.3] nats S supported" in lines[3]
     shown = [t for _, t in Reader(text).texts]
-    assert "1 verdict became its opposite, 1 cell lost: 3 of 4 cells changed." in shown
+    assert (
+        "2 verdicts became their opposites, 1 cell lost: 4 of 5 cells changed." in shown
+    )
     assert {"run 1", "run 2", "run 3", "newest/results.jsonl", "0 → 1 → 2"} <= set(
         shown
     )
@@ -149,6 +156,8 @@ def test_dots_stand_at_both_effects_in_margins_the_farthest_first() -> None:
     )
     moved, still = drawn["dots"]
     at = {label: (x, y) for x, y, label in drawn["ticks"]}
+    assert at["0"][0] < at["32×"][0]
+    assert at["0"][1] > at["32×"][1]  # up
     assert (moved["x"], moved["y"]) == (at["½"][0], at["4×"][1])
     assert (still["x"], still["y"]) == at["2×"]
     assert (moved["kind"], moved["tone"]) == ("opposite", "R")
