@@ -62,7 +62,8 @@ class Links(HTMLParser):
 def pages(site: Path) -> Iterator[tuple[Path, Links]]:
     """Read every page but the error page and those of runs, which have own tests."""
     for path in site.rglob("*.html"):
-        if "sample" not in path.parts and path.name != "404.html":
+        is_of_a_run = path.parent.name in ("sample", "natural")
+        if not is_of_a_run and path.name != "404.html":
             yield path, Links(path.read_text("utf-8"))
 
 
