@@ -90,14 +90,14 @@ def parse_models(text: str | None) -> tuple[ModelCard, ...]:
     """Read ``--models``.
 
     Args:
-        text: Names separated by commas; empty or None for every model that ships.
+        text: Names separated by commas; None for every model that ships.
 
     Raises:
         UnknownNameError: A name is not that of a model.
         OptionError: A name cannot be used.
         ModelError: A model has not been fetched, or a GGUF file cannot be converted.
     """
-    if not text:
+    if text is None:
         return tuple(card for card in MODELS if card.shipped)
     return _distinct(model_named(name) for name in _names(text, "--models"))
 
@@ -161,14 +161,14 @@ def parse_datasets(
     """Read ``--datasets``.
 
     Args:
-        text: Names separated by commas; empty or None for every dataset that ships.
+        text: Names separated by commas; None for every dataset that ships.
         size: The grid; the full one has more datasets.
 
     Raises:
         UnknownNameError: A name is neither registered nor a file nor a folder.
         OptionError: A file does not exist.
     """
-    if not text:
+    if text is None:
         shipped = (card for card in DATASETS if card.shipped)
         return tuple(c for c in shipped if size == "full" or not c.full_only)
     return _distinct(dataset_named(name) for name in _names(text, "--datasets"))
@@ -204,12 +204,12 @@ def parse_demonstrations(text: str | None) -> tuple[int, ...]:
     """Read ``--demos``.
 
     Args:
-        text: Numbers of at least 1, separated by commas; empty or None for none.
+        text: Numbers of at least 1, separated by commas; None for none.
 
     Raises:
         OptionError: A part of the text is no such number.
     """
-    if not text:
+    if text is None:
         return ()
     numbers = []
     for part in _names(text, "--demos"):

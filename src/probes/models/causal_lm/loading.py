@@ -27,11 +27,8 @@ from probes.models.causal_lm.prefix_checks import require_causal
 from probes.models.files.fingerprint import local_folder
 from probes.models.files.safetensors_headers import count_parameters, require_loadable
 from probes.models.quiet_transformers import quiet_transformers
+from probes.models.runtime.devices import SPREAD, require_accelerate
 from probes.models.runtime.memory import require_free_memory
-
-SPREAD = "auto"
-"""The value of --device that spreads a model over all GPUs."""
-
 
 HARM = {
     "missing": "fill the gap with random numbers",
@@ -89,23 +86,13 @@ def load_causal_lm(card: ModelCard, settings: Settings) -> CausalLM:
 
 def _spread(model: Any) -> Any:
     """Spread a model's layers over all GPUs, as the library does with a checkpoint."""
-    accelerate = _accelerate()
+    require_accelerate()
+    import accelerate
+
     device_map = accelerate.infer_auto_device_map(
         model, no_split_module_classes=list(model._no_split_modules or ())
     )
     return accelerate.dispatch_model(model, device_map=device_map)
-
-
-def _accelerate() -> Any:
-    try:
-        import accelerate
-    except ImportError as error:
-        raise ModelError(
-            f"--device {SPREAD} was asked for, and accelerate is not installed. "
-            f"Expected the extra large. Install it: pip install "
-            f"'icl-gd-probes[large]'."
-        ) from error
-    return accelerate
 
 
 def _require_room(card: ModelCard, folder: Path, settings: Settings) -> None:
@@ -178,7 +165,7 @@ def _model(folder: Path, source: Checkpoint | Untrained, settings: Settings) -> 
 def _trained(folder: Path, dtype: torch.dtype, device: str = "cpu") -> Any:
     spread = {}
     if device == SPREAD:
-        _accelerate()
+        require_accelerate()
         spread = {"device_map": SPREAD}
     model, info = quiet_transformers().AutoModelForCausalLM.from_pretrained(
         folder,
