@@ -19,6 +19,7 @@ from probes.cards import (
 )
 from probes.cell import Settings
 from probes.claims import ClaimCard
+from probes.data.record_files import SUFFIXES
 from probes.errors import ModelError, OptionError, UnknownNameError
 from probes.models.files.packaged_checkpoint import PackagedCheckpoint
 from probes.models.untrained import untrained_model
@@ -184,10 +185,47 @@ def test_hub_id_may_be_untrained() -> None:
 
 @pytest.mark.parametrize("given", ["org/name,other/name", "org/a-b,org/a.b"])
 def test_two_places_of_one_name_are_refused(given: str) -> None:
-    with pytest.raises(
-        OptionError, match="Two different models or datasets are both called"
-    ):
+    wording = "Two different entries of --models are both called .* --models first="
+    with pytest.raises(OptionError, match=wording):
         parse_models(given)
+
+
+def two_folders(folder: Path, name: str = "checkpoint-1000") -> tuple[str, str]:
+    for home in ("a", "b"):
+        (folder / home / name).mkdir(parents=True)
+    return str(folder / "a" / name), str(folder / "b" / name)
+
+
+def test_two_folders_of_one_name_are_told_apart_by_aliases(tmp_path: Path) -> None:
+    first, second = two_folders(tmp_path)
+    with pytest.raises(OptionError, match="both called 'checkpoint_1000'"):
+        parse_models(f"{first},{second}")
+    early, late = parse_models(f"early={first}, late=untrained:{second}")
+    assert (early.name, late.name) == ("early", "late")
+    assert early.weights == Checkpoint(location=first)
+    assert late.weights == Untrained(of=Checkpoint(location=second))
+    assert names(parse_datasets(f"x={first},y={second}")) == ["x", "y"]
+    with pytest.raises(OptionError, match=r"entries of --models are both called 'x'"):
+        parse_models(f"x={first},x={second}")
+
+
+@pytest.mark.parametrize("given", ["llama=org/name", "mine="])
+def test_an_alias_stands_for_nothing_else_and_names_something(given: str) -> None:
+    wording = rf"--models has '{given}', but .*Expected a new name and a path"
+    with pytest.raises(OptionError, match=wording):
+        parse_models(given)
+
+
+@pytest.mark.parametrize("name", ["rate=0.1", "a.b=c"])
+def test_a_path_with_an_equals_sign_is_a_path(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    for given in (name, f"./{name}", str(tmp_path / name)):
+        assert parse_models(given)[0].weights == Checkpoint(
+            location=str(tmp_path / name)
+        )
 
 
 @pytest.mark.parametrize("given", ["lama", "Llama", "llama_7b"])
@@ -219,7 +257,7 @@ def test_empty_name_is_refused(given: str) -> None:
 # ------------------------------------------------------------------------- datasets
 
 
-@pytest.mark.parametrize("name", ["my-rows.jsonl", "my-rows.csv", "my-rows"])
+@pytest.mark.parametrize("name", [f"my-rows{suffix}" for suffix in (*SUFFIXES, "")])
 def test_file_or_folder_is_a_dataset(tmp_path: Path, name: str) -> None:
     place = tmp_path / name
     place.write_text("") if place.suffix else place.mkdir()
@@ -233,6 +271,13 @@ def test_file_that_is_not_there_is_refused_without_the_hub(name: str) -> None:
     with pytest.raises(OptionError, match=rf"'{name}', but .* Check the path") as said:
         dataset_named(name)
     assert "Hub" not in str(said.value)
+
+
+def test_file_of_another_kind_is_told_the_kinds(tmp_path: Path) -> None:
+    (tmp_path / "rows.parquet").write_text("")
+    wording = r"rows of no known kind\. Expected \.jsonl, \.csv, \.tsv or \.json, or "
+    with pytest.raises(OptionError, match=wording):
+        dataset_named(str(tmp_path / "rows.parquet"))
 
 
 def test_unknown_dataset_suggests_the_nearest() -> None:

@@ -77,14 +77,15 @@ GRID_OPTIONS = (
         help="models to judge, separated by commas: registered names, folders, Hub ids "
         "(org/name or org/name@revision), untrained:NAME (the architecture of NAME "
         "with random weights), or untrained_but_embeddings:NAME (the same, but with "
-        "the embeddings and norms of NAME)",
+        "the embeddings and norms of NAME); mine=path calls it mine",
         without="every model that ships",
     ),
     RunOption(
         name="--datasets",
         metavar="NAMES",
-        help="datasets to judge on, separated by commas: registered names, .jsonl or "
-        ".csv files, or folders that hold a train and a test file",
+        help="datasets to judge on, separated by commas: registered names, files of "
+        "rows (.jsonl, .csv, .tsv or .json), or folders that hold a train and a test "
+        "file; mine=path calls it mine",
         without="every dataset that ships",
     ),
     RunOption(
