@@ -275,7 +275,9 @@ def test_file_that_is_not_there_is_refused_without_the_hub(name: str) -> None:
 
 def test_file_of_another_kind_is_told_the_kinds(tmp_path: Path) -> None:
     (tmp_path / "rows.parquet").write_text("")
-    wording = r"rows of no known kind\. Expected \.jsonl, \.csv, \.tsv or \.json, or "
+    wording = (
+        r"rows are of no known kind\. Expected \.jsonl, \.csv, \.tsv or \.json, or "
+    )
     with pytest.raises(OptionError, match=wording):
         dataset_named(str(tmp_path / "rows.parquet"))
 
