@@ -28,6 +28,8 @@ class Settings:
             which all demonstrations and the query divide equally. "error" keeps them,
             and the cell is an error if its prompts do not fit. "drop" draws from the
             other rows only, which are an easier population.
+        unused_tensors: What happens to a checkpoint with tensors that its configuration
+            does not use: "error" refuses it; "allow" leaves them out, and says so.
         effort: How much the search for GD's rate and passes may cost, and which arms
             there are: one of ``EFFORTS``.
 
@@ -44,6 +46,7 @@ class Settings:
     dtype: str = "float32"
     data_dir: str | None = None
     long_rows: str = "error"
+    unused_tensors: str = "error"
     effort: str = "standard"
 
     def __post_init__(self) -> None:

@@ -184,6 +184,13 @@ GRID_OPTIONS = (
         "error stops the cell and names the row; drop leaves them out before anything "
         "is drawn",
     ),
+    RunOption(
+        name="--unused-tensors",
+        default=DEFAULTS.unused_tensors,
+        choices=("error", "allow"),
+        help="what to do with a checkpoint that stores tensors which its configuration "
+        "does not use: error refuses it; allow leaves them out, and every row says so",
+    ),
 )
 """Which cells there are, and how they are measured."""
 

@@ -76,6 +76,7 @@ def grid_of(option: Any) -> Grid:
         device=option.device,
         dtype=option.dtype,
         long_rows=option.long_rows,
+        unused_tensors=option.unused_tensors,
         effort=option.effort,
         data_dir=None if data_dir is None else str(Path(data_dir).resolve()),
     )

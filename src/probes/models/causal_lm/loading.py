@@ -22,6 +22,7 @@ from probes.models.causal_lm.loading_checks import (
     first_sentence,
     require_fit,
     require_plain_decoder,
+    unused_text,
 )
 from probes.models.causal_lm.prefix_checks import require_causal
 from probes.models.files.fingerprint import local_folder
@@ -61,7 +62,7 @@ def load_causal_lm(card: ModelCard, settings: Settings) -> CausalLM:
         tokenizer = quiet_transformers().AutoTokenizer.from_pretrained(
             folder, trust_remote_code=False, local_files_only=True
         )
-        model = _model(folder, source, settings)
+        model, unused = _model(folder, source, settings)
     except ModelError:
         raise
     except Exception as error:  # transformers and safetensors raise many kinds
@@ -81,7 +82,7 @@ def load_causal_lm(card: ModelCard, settings: Settings) -> CausalLM:
     elif not hasattr(model, "hf_device_map"):
         model = _spread(model)
     require_causal(model)
-    return CausalLM(model, tokenizer)
+    return CausalLM(model, tokenizer, left_out=unused_text(card.name, unused))
 
 
 def _spread(model: Any) -> Any:
@@ -144,25 +145,36 @@ def _count(folder: Path, *, held_twice: bool) -> tuple[int, int]:
     return n_parameters, n_others
 
 
-def _model(folder: Path, source: Checkpoint | Untrained, settings: Settings) -> Any:
-    dtype = getattr(torch, settings.dtype)
+def _model(
+    folder: Path, source: Checkpoint | Untrained, settings: Settings
+) -> tuple[Any, list[str]]:
+    """Load or draw a model; name the stored tensors that it does not use."""
+    dtype, allows = getattr(torch, settings.dtype), settings.unused_tensors == "allow"
     if isinstance(source, Checkpoint):
-        return _trained(folder, dtype, settings.device)
+        return _trained(folder, dtype, settings.device, allows_unused=allows)
+    unused: list[str] = []
     place = "cpu" if settings.device == SPREAD else settings.device
     kept = {}
     if source.keeps_trained_parts:
         # Copied before anything is drawn: two whole models would be twice the memory.
-        trained = embeddings_and_norms(_trained(folder, dtype))
+        whole, unused = _trained(folder, dtype, allows_unused=allows)
+        trained = embeddings_and_norms(whole)
         kept = {name: weight.detach().clone() for name, weight in trained.items()}
-        del trained
+        del trained, whole
     model = _random(folder, dtype, torch.device(place), source.seed)
     with torch.no_grad():
         for name, tensor in kept.items():
             model.get_parameter(name).copy_(tensor)
-    return model
+    return model, unused
 
 
-def _trained(folder: Path, dtype: torch.dtype, device: str = "cpu") -> Any:
+def _trained(
+    folder: Path,
+    dtype: torch.dtype,
+    device: str = "cpu",
+    *,
+    allows_unused: bool = False,
+) -> tuple[Any, list[str]]:
     spread = {}
     if device == SPREAD:
         require_accelerate()
@@ -182,13 +194,15 @@ def _trained(folder: Path, dtype: torch.dtype, device: str = "cpu") -> Any:
         "unused": sorted(info["unexpected_keys"]),
         "mismatched": sorted(map(_mismatch, info["mismatched_keys"])),
     }
+    unused = wrong.pop("unused") if allows_unused else []
     for problem, names in wrong.items():
         if names:
+            go_on = ", or pass --unused-tensors allow" * (problem == "unused")
             raise ModelError(
                 f"{folder} has {len(names)} {problem} tensors, among them {names[0]}. "
                 f"Expected exactly the tensors of the architecture in their shapes; "
                 f"the loader would {HARM[problem]}. Save the checkpoint again, or mend "
-                f"its config.json."
+                f"its config.json{go_on}."
             )
     for name, tensor in model.named_parameters():
         if not torch.isfinite(tensor).all():
@@ -196,7 +210,7 @@ def _trained(folder: Path, dtype: torch.dtype, device: str = "cpu") -> Any:
                 f"{folder} has NaN or infinite weights in {name}. Expected finite "
                 f"numbers. Take another checkpoint."
             )
-    return model
+    return model, unused
 
 
 def _mismatch(key: Any) -> str:
