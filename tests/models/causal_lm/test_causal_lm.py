@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -217,7 +219,7 @@ def copied(tmp_path: Path) -> Path:
     return Path(shutil.copytree(FOLDER, tmp_path / "copied", ignore=ignore))
 
 
-def load(folder: Path) -> CausalLM:
+def load(folder: Path, **changes: Any) -> CausalLM:
     card = ModelCard(
         name="copied",
         kind="pretrained",
@@ -226,7 +228,7 @@ def load(folder: Path) -> CausalLM:
         weights=Checkpoint(location=str(folder)),
         language="hmm",
     )
-    return load_causal_lm(card, SETTINGS)
+    return load_causal_lm(card, replace(SETTINGS, **changes))
 
 
 def test_a_missing_tensor_is_refused(copied: Path) -> None:
@@ -243,8 +245,12 @@ def test_a_tensor_that_the_architecture_does_not_use_is_refused(copied: Path) ->
     config["num_hidden_layers"] -= 1
     config.pop("layer_types", None)
     (copied / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ModelError, match="unused tensors, .* make another model"):
+    wording = "unused tensors, .* make another model.* or pass --unused-tensors allow"
+    with pytest.raises(ModelError, match=wording):
         load(copied)
+    found = load(copied, unused_tensors="allow").left_out
+    assert "stored tensors of copied, among them model.layers." in found
+    assert found.endswith("were left out (--unused-tensors allow)")
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from probes.models.causal_lm.loading_checks import (
     unused_text,
 )
 from probes.models.causal_lm.prefix_checks import require_causal
+from probes.models.causal_lm.tokenizers import read_tokenizer
 from probes.models.files.fingerprint import local_folder
 from probes.models.files.safetensors_headers import count_parameters, require_loadable
 from probes.models.quiet_transformers import quiet_transformers
@@ -59,9 +60,7 @@ def load_causal_lm(card: ModelCard, settings: Settings) -> CausalLM:
     require_plain_decoder(folder)
     _require_room(card, folder, settings)
     try:
-        tokenizer = quiet_transformers().AutoTokenizer.from_pretrained(
-            folder, trust_remote_code=False, local_files_only=True
-        )
+        tokenizer = read_tokenizer(folder)
         model, unused = _model(folder, source, settings)
     except ModelError:
         raise
