@@ -36,7 +36,7 @@ Claims are judged by pytest, not by this command:
     pytest claims/ -n auto            judge the shipped matrix
     pytest claims/ --list-claims      list the claims; also --list-models and
                                       --list-datasets
-    pytest claims/ --help             explain every option of a run
+    pytest claims/ --help-all         explain every option of a run
 
 Each command explains itself, for instance probes store --help. The exit status is 0
 for success, 2 for a command line that cannot be parsed, and 4 if an argument or a file

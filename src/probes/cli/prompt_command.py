@@ -92,7 +92,7 @@ def _dataset(given: argparse.Namespace) -> DatasetCard:
     if given.template and given.template not in card.templates:
         known = ", ".join(card.templates) or "none that has a name"
         raise OptionError(
-            f"--template is {given.template!r}. Expected one of {card.name}'s: {known}. "
-            f"Pass one of these, or leave it out."
+            f"--template is {given.template!r}. Expected one of {card.name}'s: "
+            f"{known}. Pass one of these, or leave it out."
         )
     return card.with_template(given.template) if given.template else card

@@ -6,6 +6,7 @@ Each is an option of pytest and, as ``probes_NAME``, a key of its configuration 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,9 +55,17 @@ class RunOption:
     @property
     def full_help(self) -> str:
         """The help with the default."""
+        return self._with_default(self.help)
+
+    @property
+    def short_help(self) -> str:
+        """The first clause of the help, with the default."""
+        return self._with_default(re.split(r"[:;]| \(", self.help)[0])
+
+    def _with_default(self, text: str) -> str:
         if self.kind is bool:
-            return self.help
-        return f"{self.help} (default: {self.without or self.default})"
+            return text
+        return f"{text} (default: {self.without or self.default})"
 
     def command_line(self) -> dict[str, Any]:
         """Give the arguments with which pytest's parser adds the option.
@@ -65,8 +74,8 @@ class RunOption:
         so that the configuration file can fill it.
         """
         if self.kind is bool:
-            return {"action": "store_true", "default": None, "help": self.full_help}
-        given = {"type": self.kind, "metavar": self.metavar, "help": self.full_help}
+            return {"action": "store_true", "default": None, "help": self.short_help}
+        given = {"type": self.kind, "metavar": self.metavar, "help": self.short_help}
         return given | ({"choices": self.choices} if self.choices else {})
 
 
