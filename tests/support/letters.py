@@ -16,7 +16,8 @@ class Letters:
         return 0x110000
 
     def convert_ids_to_tokens(self, ids: list[int]) -> list[str]:
-        return [f"<{token}>" for token in ids]
+        names = {ord(" "): "Ġ", 0xFFFD: "<65533>"}
+        return [names.get(token, chr(token)) for token in ids]
 
     def decode(self, ids: list[int]) -> str:
         return "".join(map(chr, ids))

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
+from dataclasses import replace
 
 from probes.cards import DatasetCard, TextRows
 from probes.cell import Settings
+from probes.data.chat import chat_description
 from probes.data.datasets import read_rows
 from probes.data.prompt_encoding import EncodedPrompts
 from probes.data.prompt_listing import prompt_lines
@@ -44,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--template", metavar="NAME", help="as of a run (default: the dataset's own)"
     )
+    parser.add_argument(
+        "--chat", action="store_true", help="write the prompt as a chat, as in a run"
+    )
     parser.add_argument("--data-dir", metavar="FOLDER", help="as of a run")
     for name, (default, text) in SIZES.items():
         parser.add_argument(
@@ -73,9 +78,12 @@ def run(given: argparse.Namespace) -> int:
         n_calibration=given.calibration,
         seed=given.seed,
     )
-    rows = read_rows(dataset, given.data_dir)
+    rows, read = read_rows(dataset, given.data_dir), prompt_model(model)
+    if given.chat:
+        chat = chat_description(rows.description, read.tokenizer)
+        rows = replace(rows, description=chat)
     task = draw_text(rows, settings, n_demonstrations=n_demonstrations)
-    prompts = EncodedPrompts.of(prompt_model(model), task)
+    prompts = EncodedPrompts.of(read, task)
     print(f"{model.name} on {dataset.name}, {n_demonstrations} demonstrations")
     print("\n".join(prompt_lines(prompts, given.set - 1, given.query - 1)))
     return 0
@@ -86,8 +94,8 @@ def _dataset(given: argparse.Namespace) -> DatasetCard:
     card = dataset_named(given.dataset)
     if not isinstance(card.rows, TextRows):
         raise OptionError(
-            f"{card.name} has regression tasks, which have no prompts. Expected rows of "
-            f"text. Name another dataset; pytest claims/ --list-datasets lists them."
+            f"{card.name} has regression tasks, which have no prompts. Expected rows "
+            f"of text. Name another dataset; pytest claims/ --list-datasets lists them."
         )
     if given.template and given.template not in card.templates:
         known = ", ".join(card.templates) or "none that has a name"

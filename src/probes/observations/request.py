@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 from probes.cards import DatasetCard, LinearTasks, ModelCard
 from probes.cell import Cell, Settings
 from probes.data.changed_labels import Labels
+from probes.data.chat import chat_description
 from probes.data.datasets import read_rows
 from probes.data.labelled_rows import LabelledRows
 from probes.data.long_rows import left_out_text, without_long_rows
@@ -240,12 +241,19 @@ class LearnerContext:
             DataError: There are too few rows, or they cannot be read.
         """
         request, model = self.request, self.model
+
+        def described(rows: LabelledRows) -> LabelledRows:
+            if not request.settings.chat:
+                return rows
+            chat = chat_description(rows.description, model.tokenizer)
+            return replace(rows, description=chat)
+
         if request.settings.long_rows == "error":
-            return request.text_task(lambda rows: rows)
+            return request.text_task(described)
         share = model.context // (request.n_demonstrations + 1)
 
         def short_rows(rows: LabelledRows) -> LabelledRows:
-            short = without_long_rows(rows, model.tokenizer, share)
+            short = without_long_rows(described(rows), model.tokenizer, share)
             self.leave_out(left_out_text(rows, short, share))
             return short
 

@@ -19,8 +19,7 @@ from probes.run.session import Run
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add all options of a run, under one heading that --help shows first."""
-    heading = "is in-context learning gradient descent? (in full: --help-all)"
-    group = parser.getgroup("probes", heading)
+    group = parser.getgroup("probes", "is in-context learning gradient descent?")
     groups = getattr(parser, "_groups", [])  # pytest has no other way to order them
     if group in groups:
         groups.insert(0, groups.pop(groups.index(group)))

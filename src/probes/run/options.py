@@ -106,6 +106,12 @@ GRID_OPTIONS = (
         without="each dataset's own",
     ),
     RunOption(
+        name="--chat",
+        kind=bool,
+        help="write prompts as a chat, with the chat template of the model's "
+        "tokenizer: queries are turns of the user, and answers those of the assistant",
+    ),
+    RunOption(
         name="--demos",
         metavar="NUMBERS",
         help="numbers of demonstrations, separated by commas",

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from probes.cards import Checkpoint, ModelCard, TextRows, Untrained
+from probes.data.chat import chat_description
 from probes.data.datasets import read_rows
-from probes.errors import OptionError
+from probes.data.template import Description
+from probes.errors import DataError, OptionError
 from probes.models.causal_lm.loading_checks import require_plain_decoder
 from probes.models.files.fingerprint import local_folder
 from probes.models.files.safetensors_headers import require_loadable
@@ -38,6 +40,8 @@ def require_needs(grid: Grid, option: Any, reports: Path) -> None:
             read_rows(dataset, grid.settings.data_dir)
     for model in grid.models:
         require_model_files(model)
+        if grid.settings.chat and model.answers_text:
+            require_chat(model)
     if not (option.plan or option.shard or option.collectonly):
         require_writable(reports, "--reports")
 
@@ -56,6 +60,20 @@ def require_model_files(card: ModelCard) -> None:
     folder = local_folder(source)
     require_loadable(folder, needs_weights=not is_random)
     require_plain_decoder(folder)
+
+
+def require_chat(card: ModelCard) -> None:
+    """Refuse a language model whose tokenizer cannot write a chat.
+
+    Raises:
+        OptionError: It has no chat template, or one whose turns depend on their place.
+    """
+    from probes.models.causal_lm.tokenizers import prompt_model
+
+    try:
+        chat_description(Description(), prompt_model(card).tokenizer)
+    except DataError as error:
+        raise OptionError(f"--chat cannot be used with {card.name}. {error}") from error
 
 
 def require_writable(folder: Path, option: str) -> None:
