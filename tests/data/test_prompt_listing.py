@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from probes.data.prompt_encoding import EncodedPrompts
-from probes.data.prompt_listing import prompt_lines, token_text
+from probes.data.prompt_listing import prompt_lines
 from probes.data.template import Description
 from probes.data.text_tasks import Example, TextTask
 from probes.errors import OptionError
@@ -63,8 +63,3 @@ def test_answers_that_begin_alike_are_listed_whole_with_their_ends() -> None:
 def test_a_prompt_that_there_is_not_is_refused(index: int, place: int) -> None:
     with pytest.raises(OptionError, match=r"^--(set|query) is \d\. Expected 1 to"):
         prompt_lines(prompts(), index, place)
-
-
-def test_what_controls_a_terminal_is_written_in_letters() -> None:
-    assert token_text(Letters(), 27) == repr("\x1b")
-    assert token_text(Letters(), ord("\ufffd")) == "'<65533>'"

@@ -7,11 +7,9 @@ from itertools import pairwise
 
 from probes.data.prompt_encoding import EncodedPrompts, Tokens
 from probes.data.text_tasks import Example
+from probes.data.token_words import token_text
 from probes.data.tokenization import Tokenizer
 from probes.errors import OptionError
-
-UNREADABLE = "\ufffd"
-"""What a tokenizer writes for bytes that are no whole letter."""
 
 
 def prompt_lines(prompts: EncodedPrompts, index: int, place: int) -> list[str]:
@@ -90,14 +88,6 @@ def _answer_lines(
         if labels.scores_whole
         else "scored: the first token of each answer, which tells them apart"
     )
-
-
-def token_text(tokenizer: Tokenizer, token: int) -> str:
-    """Write a token as text in quotes; as it is named if it is no whole letter."""
-    text = tokenizer.decode([token])
-    if UNREADABLE in text or not text:
-        text = str(tokenizer.convert_ids_to_tokens([token])[0])
-    return repr(text)
 
 
 def _require_in_range(option: str, index: int, n: int) -> None:
