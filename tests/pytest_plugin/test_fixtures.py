@@ -23,7 +23,7 @@ OWN = Request.of(CELL, GradientLearner())
 
 
 def heard(cell: Cell, request: Request, **facts: Any) -> dict[str, list[Any]]:
-    """Collect what a judge hears: whether searches decide, weights, what is left out."""
+    """Collect what a judge hears: searches that decide, weights, what is left out."""
     told: dict[str, list[Any]] = {"decides": [], "moved": [], "left_out": []}
     judge = SimpleNamespace(
         note_search=lambda _, decides: told["decides"].append(decides),
