@@ -91,3 +91,4 @@ def test_settings_on_which_no_answer_depends_are_no_part_of_the_key(
         settings=SETTINGS,
     )
     assert replace(asked, settings=replace(SETTINGS, **change)).key == asked.key
+    assert replace(asked, settings=replace(SETTINGS, chat=True)).key != asked.key

@@ -79,6 +79,14 @@ def test_a_folder_that_is_no_whole_model_is_told(
         check(tmp_path, models=str(tmp_path / "m"), datasets="antonym")
 
 
+def test_a_tokenizer_without_a_chat_template_is_told(tmp_path: Path) -> None:
+    wording = (
+        r"--chat cannot be used with hmm_llama\. The tokenizer has no chat template"
+    )
+    with pytest.raises(OptionError, match=wording):
+        check(tmp_path, models="hmm_llama", datasets="hmm", chat=True)
+
+
 def test_rows_on_the_hub_are_read_before_anything_is_measured(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
