@@ -32,6 +32,9 @@ from tests.support.tiny_models import GD, HMM, SETTINGS, ask, prompts, tiny
 FOLDER = Path(HMM.weights.location)  # type: ignore[union-attr]
 
 
+MIDDLE_W_V = "model.layers.2.self_attn.v_proj.weight"
+
+
 @pytest.fixture(scope="module")
 def llama() -> CausalLM:
     return load_causal_lm(HMM, SETTINGS)
@@ -147,7 +150,21 @@ def test_training_gives_every_weight_back(observer: Observer) -> None:
 
 def test_a_submodel_moves_itself_alone(observer: Observer) -> None:
     part = GradientLearner(rate=0.2, passes=2, weights="W_V@middle")
-    assert observer.observe(ask(part))["update_norms"].shape == (4, 1)
+    found = observer.observe(ask(part))
+    assert found["update_norms"].shape == (4, 1)
+    size = observer.models.get(HMM, SETTINGS).model.get_parameter(MIDDLE_W_V).numel()
+    assert found.facts["moved"] == f"{MIDDLE_W_V}: {size:,} weights"
+
+
+def test_the_weights_of_a_whole_model_and_of_low_rank_changes_are_named(
+    observer: Observer,
+) -> None:
+    moved = [
+        observer.observe(ask(replace(GD, weights=weights))).facts["moved"]
+        for weights in ("all", "lora@all")
+    ]
+    assert "tensors, model.embed_tokens.weight to " in moved[0]
+    assert moved[1].endswith(" weights, by changes of rank 4")
 
 
 def test_gd_makes_the_right_answers_likelier(observer: Observer) -> None:
