@@ -153,6 +153,7 @@ class _Reading:
 
     def __init__(self, context: LearnerContext, training: Trainer) -> None:
         self.context, self.own_passes = context, 0
+        self._moved = training.moved
         self.error: ProbesError | None = None
         self._of_sets: dict[int, Arrays] = {}
         learner = cast("ReadsTraining", context.request.learner)
@@ -180,6 +181,7 @@ class _Reading:
                 of_sets = [self._of_sets[index] for index in sorted(self._of_sets)]
                 found = self._reader.observation(of_sets, self.chosen)
                 facts = {**found.facts, "own_passes": self.own_passes}
+                facts["moved"] = self._moved
                 return replace(found, facts=facts)
         assert self.error is not None
         return self.error

@@ -215,6 +215,17 @@ DETAILS = object_of(
             is_optional=True,
             meaning="How sparse the attention weights of each layer are.",
         ),
+        "moved": Field(
+            shape=list_of(TEXT),
+            is_optional=True,
+            meaning="The tensors that GD moved, and the number of their weights.",
+        ),
+        "left_out": Field(
+            shape=list_of(TEXT),
+            is_optional=True,
+            meaning="Rows that were too long, or stored tensors that the configuration "
+            "does not use, with their number.",
+        ),
     }
 )
 PROVENANCE = object_of(
