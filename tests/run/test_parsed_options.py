@@ -97,3 +97,16 @@ def test_a_switch_is_given_again_without_a_value_and_only_if_it_is_on() -> None:
     assert options_of_rerun(options(new_groups=True))["--new-groups"] == ""
     for off in (None, False):
         assert "--new-groups" not in options_of_rerun(options(new_groups=off))
+
+
+@pytest.mark.parametrize("given", [None, False])
+def test_a_row_says_whether_its_prompts_were_a_chat(given: bool | None) -> None:
+    assert options_of_rerun(options(chat=True))["--chat"] == ""
+    assert "--chat" not in options_of_rerun(options(chat=given))
+    assert grid_of(options(models="org/name", datasets="one", chat=True)).settings.chat
+
+
+def test_a_row_says_that_unused_tensors_were_allowed() -> None:
+    given = options(unused_tensors="allow", models="org/name", datasets="one")
+    assert options_of_rerun(given)["--unused-tensors"] == "allow"
+    assert grid_of(given).settings.unused_tensors == "allow"

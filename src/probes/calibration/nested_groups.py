@@ -151,7 +151,7 @@ def judged_rates(simulation: GroupedSimulation, runs: int) -> Iterator[ErrorRate
         estimates = {units: estimate_mean(drawn) for units, drawn in units_of.items()}
         for (units, population), truth in product(JUDGED, TRUTHS):
             excess = (TRUTHS[truth] - 1) * ERRORS_TO_MARGIN
-            shift = excess * simulation.error(population)
+            shift: Array | float = excess * simulation.error(population)
             if population == THESE:
                 shift = shift - of_these[:, 0, 0]
             few = are_few(units_of[units].shape)
