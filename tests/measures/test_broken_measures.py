@@ -29,7 +29,7 @@ RANKED = "a factor, or turning both round, leaves how the two rankings compare"
 SMALLEST = "a factor leaves which is the smallest"
 ON_TEXT = ("total_variation", "label_total_variation", "token_overlap")
 INSIDE = ("update_cosine", "normalised_update_cosine", "activation_cosine",
-          "attention_cosine", "attention_change_cosine")  # fmt: skip
+          "attention_cosine", "attention_change_cosine", "representation_similarity")  # fmt: skip
 DIVERGENCES = ("jensen_shannon", "label_jensen_shannon")
 OVERLAPS = ("overlap_cosine", "overlap_similarity")
 ORDERS = tuple(name for name in KNOWN if name.endswith("order_sensitivity"))

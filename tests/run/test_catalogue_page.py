@@ -48,6 +48,7 @@ CATALOGUE = (
     "labels_win_over_priors",
     "which_mixture_of_algorithms",
     "preconditioned_gd",
+    "same_representations",
 )
 """Every id of the catalogue, in its order."""
 

@@ -65,6 +65,12 @@ def moved(*layers: object) -> Observation:
     return Observation(arrays={"outputs": np.array(layers, float)[None, None]})
 
 
+def placed(*layers: object) -> Observation:
+    """Put out numbers for the queries of one set, layer by layer."""
+    outputs = np.array(layers, float).T[None, ..., None]
+    return Observation(arrays={"outputs": outputs})
+
+
 def seen(*heads: object, length: int = 2) -> Observation:
     """Attend to a query's tokens, which come last; the places before are padding."""
     maps = np.array(heads, float)[None, None, None]
@@ -165,6 +171,20 @@ CHANGES = (
 INSIDE = (  # cosines from the base: 18/√360, and of unit vectors .56/√(.8 · .4)
     moved((3, 4), (3, 1)), moved((4, 3), (-4, 4)), moved((1, 0), (0, 1))
 )  # fmt: skip
+LINE, MIXED, ONE = (0, 1, 2, 3, 5), (1, 0, 2, 4, 3), (1,) * 5
+CKA = [
+    35 / math.sqrt(55 * 31) * (1 - 5 * (ours * 3 / 275 + theirs * 3 / 155))
+    + 10 * both * 3 / math.sqrt(275 * 155)
+    for ours, theirs, both in zip(
+        (73 / 3, 17, 3, 59 / 3, 83 / 3),
+        (11, 43 / 3, 1, 43 / 3, 11),
+        (131 / 9, 44 / 3, -5 / 3, 134 / 9, 143 / 9),
+        strict=True,
+    )
+]
+APART = (0, 1, 2, 3, 10, 11, 12)
+FAR_OFF = Observation(arrays={"outputs": np.array([[[[x + 99, 7]] for x in APART]])})
+RIGHT = Observation(arrays={"gold": np.array([[0, 0, 0, 1, 1, 1, 1]])})
 READ = Observation(
     arrays={
         "shares": np.arange(20).reshape(2, 5, 2) / 20,
@@ -365,6 +385,28 @@ KNOWN: dict[str, Answer] = {
     "activation_cosine": (
         lambda m: m(*INSIDE[:2]),
         [(0.96 - 8 / math.sqrt(320)) / 2, 0],
+    ),
+    # 35/√(55 · 31) by eq. 5 of Song et al.; squares of the five rows of the centred
+    # matrices, and products. In the second layer one learner puts out 1 always.
+    "representation_similarity": (
+        lambda m: [
+            m(placed(LINE, LINE), placed(MIXED, ONE)),
+            m(placed(LINE, LINE), placed(ONE, MIXED), layer=-1),
+        ],
+        [*(value / 2 for value in CKA), 0, *CKA, 0],
+    ),
+    # the farthest of six does not count: 12, or 0 for the last three
+    "label_neighbours": (
+        lambda m: [
+            m(placed(APART), RIGHT),
+            m(placed(APART, (0,) * 7), RIGHT),  # the first five of those at distance 0
+            m(FAR_OFF, RIGHT),
+        ],
+        [
+            *(2 / 5, 2 / 5, 2 / 5, 2 / 5, 3 / 5, 3 / 5, 3 / 5, 3 / 7),
+            *(2 / 5, 2 / 5, 2 / 5, 2 / 5, 1 / 2, 1 / 2, 1 / 2, 3 / 7),
+            *(2 / 5, 2 / 5, 2 / 5, 2 / 5, 3 / 5, 3 / 5, 3 / 5, 3 / 7),
+        ],
     ),
     # ln 1 and ln √(32/10), and of two that are 0
     "activation_norm_ratio": (

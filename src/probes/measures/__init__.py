@@ -46,6 +46,10 @@ from probes.measures.prediction_distances import (
     squared_distance,
     worst_disagreement,
 )
+from probes.measures.representation_geometry import (
+    label_neighbours,
+    representation_similarity,
+)
 from probes.measures.step_matching import step_matching
 from probes.measures.token_ranks import (
     accuracy,
@@ -112,6 +116,7 @@ __all__ = [
     "label_accuracy",
     "label_jensen_shannon",
     "label_loss",
+    "label_neighbours",
     "label_order_sensitivity",
     "label_total_variation",
     "linearity",
@@ -124,6 +129,7 @@ __all__ = [
     "prediction_distance",
     "product_sparsity",
     "relative_order_sensitivity",
+    "representation_similarity",
     "sensitivity_cosine",
     "sensitivity_distance",
     "sparsities",
