@@ -36,6 +36,7 @@ NO_LIKENESS = {
     "same_calibration": LATER,
     "same_demonstration_influence": LATER,
     "same_demonstration_influence_in_regression": LATER,
+    "same_learning_curve": LATER,
     "same_representations": LATER,
     "which_mixture_of_algorithms": "of the weights of several algorithms",
     "layer_causal_gd_is_closer": "of a rival of GD",

@@ -49,6 +49,7 @@ CATALOGUE = (
     "which_mixture_of_algorithms",
     "preconditioned_gd",
     "same_representations",
+    "same_learning_curve",
 )
 """Every id of the catalogue, in its order."""
 
@@ -92,6 +93,7 @@ def test_what_is_said_of_several_demonstrations_is_not_asked_of_one() -> None:
         "same_order_sensitivity_in_regression",
         "order_divides_icl_from_gd",
         "same_attention_to_demonstrations",
+        "same_learning_curve",
         "demonstrations_add_up",
         "demonstrations_add_up_in_regression",
         "same_demonstration_influence",

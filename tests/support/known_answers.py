@@ -133,6 +133,39 @@ CONFIDENT = spread(  # errors −.05 .85 −.05 −.15 and .65 −.35 −.25 .75
     labels=(0, 1),
 )
 
+
+def halved(*times: int) -> Observation:
+    """Give the right answer of each query the probability ½, halved so many times."""
+    right = [2.0**-k for k in times]
+    return spread([[(p, (1 - p) / 2, (1 - p) / 2) for p in right]])
+
+
+def losing(*losses: float) -> Observation:
+    """Lose so many nats on the right answer, the mean of two queries of each set."""
+    right = np.exp([[-x - 0.1, 0.1 - x] for x in losses])
+    return spread(np.stack([right, 1 - right], axis=-1), labels=(0, 1))
+
+
+FALLING = {0: halved(3, 3), 1: halved(2, 3), 2: halved(1, 2)}
+SLOWER = {1: halved(3, 2), 2: halved(2, 2)}
+# c + a(n + 1)^−α, and P(1 + crⁿ⁺¹)/(1 + crⁿ); the second set rises instead
+POWER = {n: losing(0.2 + 1.5 * (n + 1) ** -0.7, 1 + n) for n in (0, 1, 2)}
+POWER |= {4: losing(0.2 + 1.5 * 5**-0.7, 2)}
+BAYES = {
+    n: losing(-math.log(0.8 * (1 + 3 * 0.2 ** (n + 1)) / (1 + 3 * 0.2**n)), 1 + n)
+    for n in (0, 1, 2)
+}
+BAYES |= {4: losing(-math.log(0.8 * (1 + 3 * 0.2**5) / (1 + 3 * 0.2**4)), 2)}
+# changes by (.2, −.2), (.1, −.1), (0, 0), (.3, −.3), and of another query by (−.1, .1)
+IMAGINED = Observation(
+    arrays={
+        "before": np.array([[(0.5, 0.5), (0.4, 0.6)]]),
+        "after": np.array(
+            [[[(0.7, 0.3), (0.6, 0.4), (0.5, 0.5), (0.8, 0.2)], [(0.3, 0.7)] * 4]]
+        ),
+    }
+)
+
 ORDERS = [
     spread([[first], [(0.3, 0.3, 0.4)]], labels=(0, 1))
     for first in ((0.5, 0.3, 0.2), (0.6, 0.3, 0.1), (0.7, 0.1, 0.2))
@@ -363,6 +396,29 @@ KNOWN: dict[str, Answer] = {
             [spread([[OURS] * 3], [gold], labels=(0, 2, 3)) for gold in ([0, 1, 2], 2)]
         ),
         [0.5, 0.5, 1, 1 / 3],
+    ),
+    "answer_loss": (lambda m: m(RIGHT_AND_WRONG), [-math.log(0.4), -math.log(0.15)]),
+    "loss_over_numbers": (
+        lambda m: m(FALLING),
+        [1.5 * math.log(2), 2.5 * math.log(2)],
+    ),
+    "loss_fall": (lambda m: m(FALLING), [2 * math.log(2), math.log(2), 0]),
+    # in units of 1½ ln 2; then each answer's own fall
+    "loss_gap": (lambda m: m(FALLING, SLOWER, 1), [2 / 3, -2 / 3, 4 / 3, 2 / 3]),
+    "gaps_both_ways": (
+        lambda m: m(FALLING, SLOWER),
+        [
+            *(2 / 3, -2 / 3, 4 / 3, 2 / 3, 2 / 3, 0, 4 / 3, 2 / 3),
+            *(-2 / 3, 2 / 3, 4 / 3, 2 / 3, -2 / 3, 0, 4 / 3, 2 / 3),
+        ],
+    ),
+    # losses of 1, 2, 3 and 2 are nearest to a constant
+    "power_law_error": (lambda m: m(POWER), [0, math.sqrt(1 / 2)]),
+    "bayesian_law_error": (lambda m: m(BAYES), [0, math.sqrt(1 / 2)]),
+    # halves of the first: .1 and .2, twice, over a mean square of .28/4 and .02
+    "martingale_gap": (
+        lambda m: m(IMAGINED),
+        [0.04 / 0.045, 0.02 / 0.045, 0.07 / 0.045, 0.02 / 0.045],
     ),
     # the worst of 1/10 and 3/2; a layer without an effect has no error
     "patch_error": (

@@ -4,6 +4,7 @@ In-context learning
     ``in_context``: answers from the prompt, and those of the base model.
     ``position_free``: demonstrations side by side, so that they have no order.
     ``task_vector``: demonstrations compressed into one hidden state.
+    ``imagined_demonstration``: before and after an answer that the learner draws.
 
 Learning by gradient
     ``gradient``: trains a text model's weights. ``random_update`` moves them randomly.
@@ -38,6 +39,7 @@ from probes.learners.criterion import LabelLoss
 from probes.learners.discrete_bayes import DiscreteBayes
 from probes.learners.gradient import GradientLearner
 from probes.learners.illustration import Illustration
+from probes.learners.imagined_demonstration import ImaginedDemonstration
 from probes.learners.in_context import Base, InContext
 from probes.learners.interpolation import Interpolated
 from probes.learners.layer_causal import LayerCausal
@@ -62,6 +64,7 @@ __all__ = [
     "Drift",
     "GradientLearner",
     "Illustration",
+    "ImaginedDemonstration",
     "InContext",
     "Interpolated",
     "LabelLoss",

@@ -29,8 +29,18 @@ from probes.measures.label_changes import (
     flipped_accuracy,
     flipped_accuracy_over_numbers,
 )
+from probes.measures.learning_curves import (
+    answer_loss,
+    bayesian_law_error,
+    gaps_both_ways,
+    loss_fall,
+    loss_gap,
+    loss_over_numbers,
+    power_law_error,
+)
 from probes.measures.likeness import Equal, Nearest
 from probes.measures.linear_fits import linearity, weight_distance
+from probes.measures.martingale import martingale_gap
 from probes.measures.matched_gap import gap_after_matching
 from probes.measures.order_sensitivity import (
     answer_order_sensitivity,
@@ -89,10 +99,12 @@ __all__ = [
     "activation_cosine",
     "activation_norm_ratio",
     "additivity_gap",
+    "answer_loss",
     "answer_order_sensitivity",
     "attention_change_cosine",
     "attention_cosine",
     "attention_rank_correlation",
+    "bayesian_law_error",
     "brier_score",
     "change_agreement",
     "change_size",
@@ -106,6 +118,7 @@ __all__ = [
     "flipped_accuracy",
     "flipped_accuracy_over_numbers",
     "gap_after_matching",
+    "gaps_both_ways",
     "gaussian_hoyer",
     "gaussian_sparsity",
     "gold_probability",
@@ -120,12 +133,17 @@ __all__ = [
     "label_order_sensitivity",
     "label_total_variation",
     "linearity",
+    "loss_fall",
+    "loss_gap",
+    "loss_over_numbers",
+    "martingale_gap",
     "normalised_update_cosine",
     "order_sensitivity",
     "overlap_cosine",
     "overlap_similarity",
     "participating",
     "patch_error",
+    "power_law_error",
     "prediction_distance",
     "product_sparsity",
     "relative_order_sensitivity",
