@@ -38,6 +38,7 @@ NO_LIKENESS = {
     "same_demonstration_influence_in_regression": LATER,
     "same_learning_curve": LATER,
     "same_representations": LATER,
+    "update_that_reproduces_icl_is_gds": LATER,
     "which_mixture_of_algorithms": "of the weights of several algorithms",
     "layer_causal_gd_is_closer": "of a rival of GD",
     "order_divides_icl_from_gd": "of ICL without order",

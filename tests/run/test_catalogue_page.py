@@ -50,6 +50,7 @@ CATALOGUE = (
     "preconditioned_gd",
     "same_representations",
     "same_learning_curve",
+    "update_that_reproduces_icl_is_gds",
 )
 """Every id of the catalogue, in its order."""
 

@@ -26,6 +26,9 @@ CONTROLS: dict[str, tuple[str, ...]] = {
     "arms": (BASE, RANDOM_UPDATE, *UNTRAINED_NETWORKS),
     "base": (BASE,),
     "correcting_without_learning": (*OTHER_TRAINING, *UNTRAINED_NETWORKS),
+    "directions_without_learning": (*OTHER_TRAINING, *UNTRAINED_NETWORKS),
+    "distilled_again": ("an update that reproduces ICL on other queries",),
+    "distilled_other_demonstrations": ("ICL after other demonstrations, reproduced",),
     "drawn_apart": ("how far apart two draws of random weights are",),
     "drift_over_training": ("how far the weights moved at each checkpoint",),
     "explanations": (
@@ -48,7 +51,7 @@ CONTROLS: dict[str, tuple[str, ...]] = {
     "inside_base": (BASE,),
     "inside_icl_reordered": (REORDERED,),
     "mixture_without_gd": ("the best mixture without GD",),
-    "notes_laws_of_curves": ("a martingale test of ICL and, where known, exact Bayes",),
+    "notes_laws_of_curves": ("a martingale test of ICL and, where known, of Bayes",),
     "orderless_icl": (
         "ICL without order must itself gain over zero-shot and over redrawn labels",
     ),

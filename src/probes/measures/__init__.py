@@ -61,6 +61,7 @@ from probes.measures.representation_geometry import (
     representation_similarity,
 )
 from probes.measures.step_matching import step_matching
+from probes.measures.subspace_overlap import subspace_overlap
 from probes.measures.token_ranks import (
     accuracy,
     accuracy_over_numbers,
@@ -155,6 +156,7 @@ __all__ = [
     "squared_calibration_error",
     "squared_distance",
     "step_matching",
+    "subspace_overlap",
     "token_overlap",
     "total_variation",
     "update_cosine",
