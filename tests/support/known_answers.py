@@ -71,6 +71,14 @@ def placed(*layers: object) -> Observation:
     return Observation(arrays={"outputs": outputs})
 
 
+def directed(*matrices: object) -> Observation:
+    """Move two matrices, of three and of two outputs, in two directions each."""
+    return Observation(
+        arrays={"directions": np.array([matrices], float)},
+        facts={"n_outputs": [3, 2]},
+    )
+
+
 def seen(*heads: object, length: int = 2) -> Observation:
     """Attend to a query's tokens, which come last; the places before are padding."""
     maps = np.array(heads, float)[None, None, None]
@@ -204,6 +212,7 @@ CHANGES = (
 INSIDE = (  # cosines from the base: 18/√360, and of unit vectors .56/√(.8 · .4)
     moved((3, 4), (3, 1)), moved((4, 3), (-4, 4)), moved((1, 0), (0, 1))
 )  # fmt: skip
+HALF = math.sqrt(1 / 2)
 LINE, MIXED, ONE = (0, 1, 2, 3, 5), (1, 0, 2, 4, 3), (1,) * 5
 CKA = [
     35 / math.sqrt(55 * 31) * (1 - 5 * (ours * 3 / 275 + theirs * 3 / 155))
@@ -463,6 +472,15 @@ KNOWN: dict[str, Answer] = {
             *(2 / 5, 2 / 5, 2 / 5, 2 / 5, 1 / 2, 1 / 2, 1 / 2, 3 / 7),
             *(2 / 5, 2 / 5, 2 / 5, 2 / 5, 3 / 5, 3 / 5, 3 / 5, 3 / 7),
         ],
+    ),
+    # in the first matrix e₁ has half of its square in the other space, e₂ all; in the
+    # second, with two outputs, one direction is missing
+    "subspace_overlap": (
+        lambda m: m(
+            directed([(1, 0, 0), (0, 1, 0)], [(1, 0, 0), (0, 1, 0)]),
+            directed([(0, 1, 0), (HALF, 0, HALF)], [(1, 0, 0), (0, 0, 0)]),
+        ),
+        [1 / 2, 1, 1, 0, (2 / 3 + 2 / 2) / 2],
     ),
     # ln 1 and ln √(32/10), and of two that are 0
     "activation_norm_ratio": (

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
-from scipy.optimize import least_squares
 
 from probes.measurement import Array, Measurement
 from probes.observations.observation import Observation
@@ -156,6 +155,8 @@ def _law_error(
     high: list[float],
 ) -> Measurement:
     """Fit a law with three free numbers to each set's mean losses."""
+    from scipy.optimize import least_squares  # here, so that claims are listed fast
+
     numbers = np.array(sorted(curve), dtype=np.float64)
     losses = np.stack([_loss(curve[n]).mean(axis=1) for n in sorted(curve)], axis=1)
     errors = []
