@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -89,9 +89,7 @@ class UpdateDirections:
 
     def needed(self, request: Request) -> list[Request]:
         """List the choice of rate and passes, or the learner whose size is matched."""
-        if self.trained is not None:
-            return self.trained.needed(request)
-        return [replace(request, learner=self.of)]
+        return self.of.needed(request)
 
 
 class DirectionsOfWeights:
