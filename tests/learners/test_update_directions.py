@@ -74,16 +74,11 @@ def test_matrices_that_do_not_move_have_no_direction(observer: Observer) -> None
 
 
 def test_two_random_updates_overlap_by_chance(observer: Observer) -> None:
-    gd = GradientLearner(rate=0.1, passes=2)
-    ours, theirs = (
-        directions(observer, RandomUpdate(matched_to=one))
-        for one in (gd, replace(gd, batch_size=1))
-    )
-    assert ours["directions"] == pytest.approx(theirs["directions"])  # the same seed
-    shifted = replace(
-        theirs,
-        arrays={"directions": np.roll(theirs["directions"], 1, axis=0)},
-    )
+    """Those of two demonstration sets, which have seeds of their own."""
+    random = RandomUpdate(matched_to=GradientLearner(rate=0.1, passes=2))
+    ours = directions(observer, random)
+    rolled = np.roll(ours["directions"], 1, axis=0)
+    shifted = replace(ours, arrays={"directions": rolled})
     found = subspace_overlap(ours, shifted)
     effect = describe(found)
     assert found.chance == RANK / D
