@@ -41,7 +41,7 @@ natural: $(READY)
 	  set -- $$(echo $$step | tr : ' '); cell=$$1-$$2-$$3; new=build/natural/$$cell; \
 	  if [ -f $(CELLS)/$$cell/run.json ]; then echo "$$cell is finished"; continue; fi; \
 	  echo "$$1 on $$2, $$3 demonstrations"; rm -rf $$new; \
-	  $(PY) -m pytest claims/ -n 0 -q --raw $(SIZES) --models $$1 --datasets $$2 --demos $$3 \
+	  $(PY) -m pytest claims/ -n auto -q --raw $(SIZES) --models $$1 --datasets $$2 --demos $$3 \
 	    --reports $$new $(ARGS) || test $$? = 1 || exit 1; \
 	  if grep -qs '"complete": true' $$new/run.json; then \
 	    mkdir -p $(CELLS)/$$cell; cp $$new/results.jsonl $$new/run.json $(CELLS)/$$cell; \

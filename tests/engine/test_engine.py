@@ -15,7 +15,7 @@ from unittest import mock
 import pytest
 
 from probes.cards import Checkpoint
-from probes.engine import work_queue
+from probes.engine import work_queue, worker_resources
 from probes.engine.engine_choice import EngineChoice, parse_engine, parse_shard
 from probes.engine.local_pool import LocalPool
 from probes.engine.protocol import RequestResult, given_up, receive, send
@@ -29,6 +29,7 @@ from probes.engine.work_queue import (
     model_group,
     shard_of,
     shared_model_limit,
+    workers_that_fit,
 )
 from probes.engine.worker import WorkerSettings
 from probes.errors import EngineError, NumericsError, OptionError
@@ -227,6 +228,25 @@ def test_workers_on_the_cpu_share_a_model_that_fits_twice(
 ) -> None:
     monkeypatch.setattr(work_queue, "free_ram", lambda: free)
     assert shared_model_limit("cpu", 2) == limit
+
+
+@pytest.mark.parametrize(
+    ("free", "n_workers"), [(None, 4), (28e9, 4), (16e9, 2), (7e9, 1), (1e9, 1)]
+)
+def test_as_many_workers_as_can_train_the_largest_model(
+    free: float | None, n_workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTEST_XDIST_AUTO_NUM_WORKERS", raising=False)
+    monkeypatch.setattr(worker_resources, "count_cores", lambda: 4)
+    monkeypatch.setattr(work_queue, "free_ram", lambda: free)
+    large = network("large", n_parameters=125_000_000)
+    of_unknown_size = network("hub", weights=Checkpoint(location="who/what"))
+    models = [network("small", n_parameters=10), of_unknown_size, large]
+    assert workers_that_fit(models, "cpu") == n_workers
+    assert workers_that_fit([of_unknown_size], "cpu") == 4
+    assert workers_that_fit(models, "cuda:1") == 1
+    monkeypatch.setenv("PYTEST_XDIST_AUTO_NUM_WORKERS", "3")  # somebody knows better
+    assert workers_that_fit(models, "cpu") == 3
 
 
 def test_what_is_given_back_is_taken_again_and_nothing_is_lost() -> None:

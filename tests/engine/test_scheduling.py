@@ -12,7 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from probes_fixtures import models as _models  # noqa: F401 - registers them
 
-from probes.engine.scheduling import TESTS_AHEAD, ModelScheduling, group_of_test
+from probes.engine.scheduling import (
+    TESTS_AHEAD,
+    ModelScheduling,
+    by_training,
+    group_of_test,
+)
+from probes.engine.work_queue import LARGE
 from probes.pytest_plugin.xdist_workers import pytest_xdist_make_scheduler
 
 A, A_MORE = ([f"c.py::test_{x}[a-sst2-{n}]" for n in (1, 2, 4, 8, 16)] for x in "xy")
@@ -87,6 +93,18 @@ def run(made: ModelScheduling, node: Node, tests: Sequence[str], n: int = 100) -
             finish(made, node, tests, held[0])
 
 
+def test_tests_that_train_alike_follow_one_another() -> None:
+    claims = ["x", "y"]
+    asked = [f"test_{c}[a-{d}-4-{v}]" for c in claims for v in "ps" for d in ("e", "f")]
+    plain = ["test_z[a-e-4]", "t.py::test_w"]
+    by_dataset = [
+        f"test_{c}[a-{d}-4-{v}]" for d in ("e", "f") for v in "ps" for c in claims
+    ]
+    expected = [*by_dataset[:4], plain[0], *by_dataset[4:], plain[1]]
+    assert by_training([*asked, *plain]) == expected
+    assert by_training(MIXED[:2]) == MIXED[:2]
+
+
 def test_each_worker_begins_with_a_model_of_its_own() -> None:
     _, nodes = scheduling(2, MIXED)
     assert given_to(nodes[0], MIXED) == A[:TESTS_AHEAD]
@@ -106,7 +124,7 @@ def test_an_untrained_copy_goes_with_its_model() -> None:
     made, nodes = scheduling(2, tests, large="ab")
     for node in nodes:
         run(made, node, tests)
-    assert given_to(nodes[0], tests) == [*A, *copies]
+    assert given_to(nodes[0], tests) == by_training([*A, *copies])
 
 
 def test_most_work_is_handed_out_first() -> None:
@@ -123,17 +141,18 @@ def test_groups_of_as_much_work_keep_their_order() -> None:
 
 
 def test_free_worker_helps_with_the_largest_group_from_its_end() -> None:
-    made, nodes = scheduling(2, [*A, *A_MORE])
-    assert given_to(nodes[0], [*A, *A_MORE]) == A[:TESTS_AHEAD]
-    run(made, nodes[1], [*A, *A_MORE], 1)
-    assert given_to(nodes[1], [*A, *A_MORE]) == A_MORE[: -TESTS_AHEAD - 2 : -1]
+    tests = by_training([*A, *A_MORE])
+    made, nodes = scheduling(2, tests)
+    assert given_to(nodes[0], tests) == tests[:TESTS_AHEAD]
+    run(made, nodes[1], tests, 1)
+    assert given_to(nodes[1], tests) == tests[: -TESTS_AHEAD - 2 : -1]
 
 
 def test_nobody_helps_with_a_large_model() -> None:
     made, nodes = scheduling(2, [*A, *A_MORE], large="a")
     assert nodes[1].shutting_down
     run(made, nodes[0], [*A, *A_MORE])
-    assert given_to(nodes[0], [*A, *A_MORE]) == [*A, *A_MORE]
+    assert given_to(nodes[0], [*A, *A_MORE]) == by_training([*A, *A_MORE])
 
 
 def test_worker_holds_one_more_than_it_must_know() -> None:
@@ -274,7 +293,7 @@ def test_a_run_knows_the_sizes_of_its_models(monkeypatch: pytest.MonkeyPatch) ->
     option.device = "cuda"
     assert pytest_xdist_make_scheduler(config, None).shared_limit == math.inf
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")  # which both workers share
-    assert pytest_xdist_make_scheduler(config, None).shared_limit == made.shared_limit
+    assert pytest_xdist_make_scheduler(config, None).shared_limit == LARGE
     option.dist = "worksteal"
     assert pytest_xdist_make_scheduler(config, None) is None
 

@@ -8,7 +8,7 @@ which worker takes which group.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from xdist.remote import Producer
@@ -28,6 +28,25 @@ def group_of_test(nodeid: str) -> str:
     if not bracket or "-" not in cell:
         return test.partition("::")[0]
     return trained_name(cell.partition("-")[0])
+
+
+def by_training(tests: Iterable[str]) -> list[str]:
+    """Sort tests so that those that ask for the same training follow one another.
+
+    They have the same dataset, number of demonstrations and variant. A worker that
+    helps takes tests from the end, and seldom waits there for what another trains.
+    """
+    places: dict[str, int] = {}
+
+    def place(nodeid: str) -> tuple[int, int]:
+        _, _, cell = nodeid.removesuffix("]").partition("[")
+        _, *shape = cell.split("-")
+        asked, variant = "-".join(shape[:2]), f"variant {'-'.join(shape[2:])}"
+        places.setdefault(asked, len(places))
+        places.setdefault(variant, len(places))
+        return places[asked], places[variant]
+
+    return sorted(tests, key=place)
 
 
 class ModelScheduling:
@@ -119,7 +138,7 @@ class ModelScheduling:
     def schedule(self) -> None:
         """Send out the first tests, or give tests to a replacement."""
         if self.queue is None:
-            tests = next(iter(self.collections.values()))
+            tests = by_training(next(iter(self.collections.values())))
             limits: dict[str, Any] = {
                 "sizes": self.sizes,
                 "shared_limit": self.shared_limit,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Generic, TypeVar
 
 from probes.cards import ModelCard
-from probes.engine.worker_resources import list_gpus
+from probes.engine.worker_resources import count_workers, list_gpus
 from probes.errors import ProbesError
 from probes.models.parameter_count import n_parameters
 from probes.models.runtime.free_memory import free_ram
@@ -134,6 +134,20 @@ def _bytes(card: ModelCard) -> float:
     except (ProbesError, OSError):  # the cell itself reports this error
         n = None
     return math.inf if n is None else WIDEST * n
+
+
+def workers_that_fit(models: Iterable[ModelCard], device: str) -> int:
+    """Count the workers of a run: on the CPU, as many as can train its largest model.
+
+    With fewer workers than cores, each computes with several threads. A model whose
+    size no file states does not count.
+    """
+    free = free_ram()
+    sizes = model_bytes_by_group(models).values()
+    largest = max((size for size in sizes if size < math.inf), default=0.0)
+    if free is None or not largest:
+        return count_workers(device)
+    return count_workers(device, most=free / (TRAINING_FACTOR * largest))
 
 
 def shared_model_limit(device: str, n_workers: int) -> float:

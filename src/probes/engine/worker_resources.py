@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -22,9 +23,10 @@ def list_gpus() -> list[str]:
     return [str(i) for i in range(len(list(known.iterdir())))] if known.is_dir() else []
 
 
-def count_workers(device: str) -> int:
+def count_workers(device: str, most: float = math.inf) -> int:
     """Decide what ``-n auto`` means: one worker for each GPU in use, or for each core.
 
+    On the CPU there are no more than ``most``, but one at least.
     ``PYTEST_XDIST_AUTO_NUM_WORKERS`` overrides it, as always with xdist.
     """
     asked = os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS", "")
@@ -34,7 +36,7 @@ def count_workers(device: str) -> int:
         return 1  # this worker has all GPUs
     if device.startswith("cuda"):
         return max(1, len(list_gpus()) if device == "cuda" else 1)
-    return count_cores()
+    return int(max(1, min(count_cores(), most)))
 
 
 def worker_environment(index: int, n_workers: int, device: str) -> dict[str, str]:

@@ -7,10 +7,11 @@ from typing import Any, cast
 
 import pytest
 
-from probes.engine.worker_resources import count_workers
+from probes.engine.work_queue import workers_that_fit
 from probes.errors import ProbesError
 from probes.pytest_plugin.items import RUN
 from probes.pytest_plugin.reporting import RowCollector
+from probes.run.grid import parse_models
 from probes.run.ini_options import complete
 from probes.run.listing import LIST_OPTIONS, listed_option, listing
 from probes.run.options import RUN_OPTIONS
@@ -59,7 +60,16 @@ def workers_asked(option: Any) -> int:
     asked = getattr(option, "numprocesses", None)
     if isinstance(asked, int):
         return max(1, asked)
-    return count_workers(option.device) if asked else 1
+    return auto_workers(option) if asked else 1
+
+
+def auto_workers(option: Any) -> int:
+    """Count the workers of ``-n auto``; those of any model if a name is wrong."""
+    try:
+        models = parse_models(option.models)
+    except ProbesError:  # the run itself reports it
+        models = ()
+    return workers_that_fit(models, option.device)
 
 
 def home_of(config: pytest.Config) -> Path:

@@ -9,9 +9,9 @@ from xdist.workermanage import parse_tx_spec_config
 
 from probes.engine.scheduling import ModelScheduling
 from probes.engine.work_queue import model_bytes_by_group, shared_model_limit
-from probes.engine.worker_resources import count_workers, worker_environment
+from probes.engine.worker_resources import worker_environment
 from probes.pytest_plugin.items import RUN
-from probes.pytest_plugin.start import fill
+from probes.pytest_plugin.start import auto_workers, fill
 from probes.run.grid import parse_models
 
 
@@ -19,7 +19,7 @@ from probes.run.grid import parse_models
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Choose the number of workers for ``-n auto``."""
     fill(config)  # xdist asks before the run starts
-    return count_workers(config.option.device)
+    return auto_workers(config.option)
 
 
 @pytest.hookimpl(optionalhook=True)

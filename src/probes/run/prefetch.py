@@ -13,7 +13,6 @@ from probes.engine.request_json import request_from_json, request_to_json
 from probes.engine.time_limit import TimeLimitedObserver
 from probes.engine.work_queue import in_plan_order, shard_of
 from probes.engine.worker import WorkerSettings
-from probes.engine.worker_resources import count_workers
 from probes.errors import EngineError, ProbesError
 from probes.observations.request import Request
 from probes.run.session import Run
@@ -168,7 +167,7 @@ def start_engine(run: Run) -> Engine:
     if choice.name == "ray":
         return _on_ray(choice, run, settings)
     return LocalPool(
-        choice.n_workers or count_workers(device),
+        choice.n_workers or run.auto_workers,
         settings=settings,
         logs=run.status_folder,
         device=device,

@@ -20,7 +20,7 @@ from probes.engine.requests_by_work import RequestsByWork
 from probes.engine.run_store import RunStore
 from probes.engine.store import Store
 from probes.engine.time_limit import TimeLimit, TimeLimitedObserver
-from probes.engine.worker_resources import count_workers
+from probes.engine.work_queue import workers_that_fit
 from probes.errors import OptionError
 from probes.observations.request import Request
 from probes.results.reading import read_results
@@ -151,7 +151,12 @@ class RunSetup:
         if engine is None:
             return getattr(self.option, "n_workers", 1)
         n_workers = parse_engine(engine).n_workers
-        return n_workers or count_workers(self.grid.settings.device)
+        return n_workers or self.auto_workers
+
+    @cached_property
+    def auto_workers(self) -> int:
+        """How many processes measure if no number is given."""
+        return workers_that_fit(self.grid.models, self.grid.settings.device)
 
     @cached_property
     def budget_choice(self) -> BudgetChoice:
@@ -240,7 +245,7 @@ class RunSetup:
             cells: Names of its cells.
         """
         work = plan_work(self.planned.values(), self.estimator)
-        n_workers = count_workers(self.grid.settings.device)
+        n_workers = self.auto_workers
         earlier = self.paths.reports / "results.jsonl"
         rows = read_results(earlier) if earlier.is_file() else []
         power = power_lines(rows, cells=cells, settings=self.grid.settings)
