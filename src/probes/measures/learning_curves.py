@@ -7,7 +7,7 @@ the whole vocabulary (see ``Observation.right_log_probs``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -111,8 +111,8 @@ def power_law_error(curve: Curve) -> Measurement:
         The form with an offset of Arora et al. 2024, arXiv:2410.16531, who compare it
         with Bayesian laws; there n counts from 1.
     """
-    starts = [[0.1, 1.0, 0.5]]
-    return _law_error("power law", _power_law, curve, starts, [0, 0, 0], [50, 50, 5])
+    starts, low, high = ((0.1, 1.0, 0.5),), (0, 0, 0), (50, 50, 5)
+    return _law_error("power law", _power_law, curve, starts, low, high)
 
 
 def bayesian_law_error(curve: Curve) -> Measurement:
@@ -129,8 +129,8 @@ def bayesian_law_error(curve: Curve) -> Measurement:
         Arora et al. 2024, arXiv:2410.16531: with M hypotheses, and with a free
         efficiency K in place of the 1 by which every demonstration counts here.
     """
-    starts = [[0.5, 1.0, -1.0], [0.5, 3.0, -0.3]]
-    low, high = [0, -20, -20], [50, 20, 0]
+    starts = ((0.5, 1.0, -1.0), (0.5, 3.0, -0.3))
+    low, high = (0, -20, -20), (50, 20, 0)
     return _law_error("Bayesian law", _bayesian_law, curve, starts, low, high)
 
 
@@ -150,9 +150,9 @@ def _law_error(
     name: str,
     law: Callable[[Array, Array], Array],
     curve: Curve,
-    starts: list[list[float]],
-    low: list[float],
-    high: list[float],
+    starts: Sequence[Sequence[float]],
+    low: Sequence[float],
+    high: Sequence[float],
 ) -> Measurement:
     """Fit a law with three free numbers to each set's mean losses."""
     from scipy.optimize import least_squares  # here, so that claims are listed fast
