@@ -21,13 +21,15 @@ from probes.learners import (
     RandomUpdate,
     UpdateDirections,
 )
+from probes.learners.rate_choice import RateChoice
 from probes.measurement import Array
 from probes.measures import jensen_shannon, subspace_overlap
+from probes.models.untrained import untrained_model
 from probes.observations.observation import Observation
 from probes.run.grid import dataset_named, model_named
 from probes.verdicts.equivalence import describe
 from probes.verdicts.judge import Judge
-from tests.support.tiny_models import ask
+from tests.support.tiny_models import HMM, ask
 
 SIZES = Settings(n_sets=3, n_queries=20, n_calibration=4)
 DISTILLED = Distilled(weights="lora@all", rate=1.0, passes=30)
@@ -55,6 +57,21 @@ def test_what_is_distilled_answers_as_icl_does(observer: Observer) -> None:
 def test_other_orders_of_demonstrations_are_other_answers() -> None:
     assert ask(DISTILLED, SIZES, order=1).order == 1
     assert ask(replace(DISTILLED, rate=None), SIZES).key != ask(DISTILLED, SIZES).key
+
+
+def test_both_halves_and_random_weights_have_the_rate_of_the_trained_network() -> None:
+    searched = replace(DISTILLED, rate=None)
+    random = untrained_model(HMM)
+    asked = [
+        ask(searched, SIZES),
+        ask(replace(searched, half="odd"), SIZES),
+        ask(replace(searched, chosen_on=HMM), SIZES, model=random),
+    ]
+    choices = {one.learner.needed(one)[1].key for one in asked}
+    assert len(choices) == 1
+    (own,) = (r for r in searched.needed(ask(searched, SIZES, model=random)) if
+              isinstance(r.learner, RateChoice))  # fmt: skip
+    assert own.key not in choices
 
 
 def test_an_update_of_low_rank_has_directions_in_every_matrix(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from probes.cards import ModelCard
 from probes.learners.gradient import GradientLearner
 from probes.learners.in_context import InContext
+from probes.learners.rate_choice import RateChoice
 from probes.observations.learner_cost import PromptSizes, TokenCount
 from probes.observations.likeliest_tokens import likeliest
 
@@ -15,9 +17,9 @@ if TYPE_CHECKING:
     from probes.data.prompt_encoding import EncodedPrompts
     from probes.data.text_tasks import Example
     from probes.models.training.trainer import Trainer
-    from probes.observations.request import LearnerContext, Request
+    from probes.observations.request import Learner, LearnerContext, Request
 
-N_TOKENS = 16
+N_TOKENS = 8
 """Likeliest next tokens of ICL that are learned; together they are scaled to 1."""
 
 
@@ -27,11 +29,14 @@ class Distilled(GradientLearner):
 
     Each demonstration set has an update of its own. It learns ICL's distribution over
     the next token after half of the cell's queries, and it sees no demonstration and no
-    label. The rate is chosen, as that of GD is, on calibration queries.
+    label. The rate is chosen, as that of GD is, on calibration queries; both halves
+    have the same.
 
     Attributes:
         half: Which queries are learned, by their places: those of another half make
             another update that reproduces the same ICL.
+        chosen_on: The model for which the rate is chosen; None is the request's own. A
+            network with random weights has next to no ICL by which to choose.
 
     Reference:
         Mishra et al. 2025, arXiv:2509.22621 (IA2), align activations before they train
@@ -39,11 +44,27 @@ class Distilled(GradientLearner):
     """
 
     half: Literal["even", "odd"] = "even"
+    chosen_on: ModelCard | None = None
 
     @property
     def has_no_order(self) -> bool:
         """Whether the order of demonstrations matters; it does to ICL's answers."""
         return False
+
+    @property
+    def choice(self) -> Learner:
+        """The learner that chooses the rate on calibration queries."""
+        one = replace(self, half="even", chosen_on=None, criterion=self.criteria[0])
+        return RateChoice(of=one)
+
+    def settings_in(self, context: LearnerContext) -> dict[str, Any]:
+        """Give the rate and the passes, and how they were chosen."""
+        if self.chosen_on is None or self.rate is not None:
+            return super().settings_in(context)
+        own = replace(context.request, model=self.chosen_on)
+        return dict(
+            context.answer(own.of_choice(self.choice)).facts[self.criterion.name]
+        )
 
     def prepare(
         self,
@@ -74,7 +95,8 @@ class Distilled(GradientLearner):
     def needed(self, request: Request) -> list[Request]:
         """List ICL's answers and the choice of the rate."""
         icl = replace(request, learner=InContext(), queries="verdict")
-        return [icl, *super().needed(request)]
+        asked = replace(request, model=self.chosen_on or request.model)
+        return [icl, *super().needed(asked)]
 
     def training_work(
         self, sizes: PromptSizes, n_sets: int, passes: float
