@@ -5,8 +5,8 @@ READY := .venv/.ready
 # Keep compiled modules: each run and each worker starts a second faster.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup claims sample natural test lint bench calibration calibration-full faults \
-  fuzz clean
+.PHONY: setup claims sample natural test lint docs bench calibration calibration-full \
+  faults fuzz clean
 
 setup: $(READY)
 
@@ -57,6 +57,15 @@ lint: $(READY)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+
+# Build README, docs/ and reports/ into static pages, build/site/index.html. They need no
+# server and no network. A link that leads nowhere is an error.
+docs: .venv/.docs
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet $(ARGS)
+
+.venv/.docs: $(READY)
+	PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip install --quiet -c constraints.txt -e '.[docs]'
+	@touch $@
 
 # Measure speed against peers, into reports/benchmarks. There are no workers, because
 # pytest-benchmark disables itself with them. PROBES_QUICK=1 makes a short trial run.

@@ -22,7 +22,7 @@ MATCHED = ("gd_at_equal_accuracy", "gd_at_equal_loss", "gd_at_equal_change")
     on="text",
     variants=("gd",),
     full_variants=MATCHED,
-    nearest_in="label_total_variation",
+    stand_in="label_total_variation",
     needs_labels=True,
     needs_icl=True,
 )

@@ -20,7 +20,7 @@ Asked = Mapping[str, Observation]
 KINDS = ("inner_product", "leave_one_out")
 
 of_several = partial(claim, needs_icl=True, least_demonstrations=2)
-on_text = partial(of_several, on="text", nearest_in="label_total_variation")
+on_text = partial(of_several, on="text", stand_in="label_total_variation")
 # In domain, and outside it; other inputs would say the same at more cost.
 TASKS = ("linear", "linear_skewed", "linear_5")
 in_regression = partial(of_several, on="regression", datasets=TASKS)

@@ -27,7 +27,7 @@ order_claim = partial(
 )
 
 
-@order_claim(on="text", variants=OPTIMISERS, nearest_in="jensen_shannon")
+@order_claim(on="text", variants=OPTIMISERS, stand_in="jensen_shannon")
 def test_same_order_sensitivity(
     icl_orders: list[Observation],
     untrained_icl_orders: list[list[Observation]],

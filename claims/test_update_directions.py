@@ -11,7 +11,7 @@ from probes.verdicts.judge import Judge
 from probes.verdicts.thresholds import TENTH
 
 
-@claim(on="text", nearest_in="jensen_shannon", needs_icl=True)
+@claim(on="text", stand_in="jensen_shannon", needs_icl=True)
 @pytest.mark.usefixtures("icl_is_reproduced")
 def test_update_that_reproduces_icl_is_gds(
     distilled_directions: Observation,

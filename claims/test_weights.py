@@ -18,6 +18,7 @@ from probes.measures import (
     sparsity,
     weight_drift,
 )
+from probes.measures.weight_sparsity import layer_sparsity
 from probes.observations.observation import Observation
 from probes.verdicts.judge import Judge
 from probes.verdicts.negative_controls import UNTRAINED
@@ -48,6 +49,7 @@ def test_weights_are_sparse_as_constructed(
     """
     arms = {"trained": weights, UNTRAINED: untrained_weights}
     judge.record(*sparsities(weights), constructed_sparsity(weights))
+    judge.record(layer_sparsity=layer_sparsity(weights))
     judge.record(**{UNTRAINED: sparsity(untrained_weights, below=1e-3)})
     judge.record(**{UNTRAINED: sparsity(untrained_weights, below=1e-4)})
     judge.record(**{name: gaussian_sparsity(arm) for name, arm in arms.items()})
@@ -84,6 +86,7 @@ def test_weights_are_sparse_as_constructed_in_regression(
         Gaussians of the same scale; products of matrices
     """
     judge.record(*sparsities(weights), product_sparsity(weights))
+    judge.record(layer_sparsity=layer_sparsity(weights))
     judge.record(gaussian_sparsity(weights), hoyer(weights), participating(weights))
     judge.exceeds_in_whole(
         hoyer(weights).minus(gaussian_hoyer(weights)), margin=SPARSER

@@ -31,13 +31,16 @@ from probes.models.files.safetensors_headers import require_loadable
 from probes.observations.observation import Observation
 from probes.report.changes import RunComparison, changes_page
 from probes.report.curves import PLANS, panels_of
+from probes.report.forest import forest_of
+from probes.report.latex_table import latex_tables
 from probes.report.markdown import matrix_markdown
+from probes.report.matrix import arrange
 from probes.report.page import matrix_page
 from probes.report.short_summary import short_summary
 from probes.report.step_maps import maps_of
 from probes.report.terminal import matrix_lines
 from probes.results.comparison import CellResult, compare_cells, comparison_lines
-from probes.results.reading import read_results
+from probes.results.reading import complete_row, read_results
 from probes.results.record import Record, differences
 from probes.results.row_shape import CELL
 from probes.results.rows import row_id
@@ -324,12 +327,14 @@ def test_results_and_everything_that_is_drawn_of_them(
     changes = compare_cells({row_id(FULL): CellResult.of(FULL)}, cell_results)
     comparison_lines(changes)
     compared = RunComparison(
-        before="a",
-        after="b",
-        changes=changes,
-        rows={row_id(one): one for one in found},
+        names=["a", "b"],
+        changes=[changes],
+        sides=[{row_id(one): one for one in rows} for rows in ([FULL], found)],
         differs=differences([FULL], found),
     )
+    matrix = arrange(map(complete_row, found))
+    forest_of(matrix)
+    latex_tables(matrix)
     drawn = [changes_page(compared), catalogue_page([], found)]
     maps_of(found)
     for plan in PLANS:

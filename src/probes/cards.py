@@ -234,8 +234,8 @@ class TextRows:
     """Where labelled rows are, and how they become prompts.
 
     Attributes:
-        location: A folder with train and test files, or one .jsonl or .csv file. A
-            relative path is looked up in ``--data-dir``.
+        location: A folder with train and test files, or one file (.jsonl, .csv, .tsv or
+            .json). A relative path is looked up in ``--data-dir``.
         description: A TOML file with columns, template and verbalizer; None for the
             one beside the rows, or the defaults.
         templates: Names of descriptions, each with its TOML file. ``--template``

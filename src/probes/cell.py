@@ -28,6 +28,10 @@ class Settings:
             which all demonstrations and the query divide equally. "error" keeps them,
             and the cell is an error if its prompts do not fit. "drop" draws from the
             other rows only, which are an easier population.
+        chat: Whether prompts are turns of a chat, as the tokenizer's template writes
+            them (see ``data.chat``).
+        unused_tensors: What happens to a checkpoint with tensors that its configuration
+            does not use: "error" refuses it; "allow" leaves them out, and says so.
         effort: How much the search for GD's rate and passes may cost, and which arms
             there are: one of ``EFFORTS``.
 
@@ -44,6 +48,8 @@ class Settings:
     dtype: str = "float32"
     data_dir: str | None = None
     long_rows: str = "error"
+    chat: bool = False
+    unused_tensors: str = "error"
     effort: str = "standard"
 
     def __post_init__(self) -> None:
@@ -79,7 +85,7 @@ class Cell:
         settings: The sizes that all cells of a run share.
         variant: The claim's variant, or None.
         nearest_in: The criterion by which GD's rate and passes are chosen, if the claim
-            is one of likeness (see ``ClaimCard.nearest_in``); else empty.
+            is one of likeness (see ``ClaimCard.nearest_by``); else empty.
     """
 
     model: ModelCard

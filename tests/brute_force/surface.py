@@ -16,7 +16,7 @@ from probes.engine.store import Store
 from probes.learners import GradientLearner
 from probes.learners.criterion import LABEL_LOSS
 from probes.learners.gradient_walks import GradientWalks
-from probes.learners.rate_search import lattice_rate, nearest_step
+from probes.learners.rate_lattice import lattice_rate, nearest_step
 from probes.learners.search_effort import STANDARD
 from probes.observations.request import LearnerContext, Request
 from probes.run.grid import dataset_named, model_named

@@ -19,7 +19,8 @@ from probes.calibration.search_worlds import (
 from probes.verdicts.judge import Judge
 
 RUNS = 8
-FAR = {"1,000,000,000 times too high", "the optimum needs more passes than the budget"}
+BEYOND = "the optimum needs more passes than the budget"
+WITHIN = [one.name for one in WORLDS if one.name != BEYOND]
 
 
 def world(name: str) -> SearchWorld:
@@ -55,7 +56,7 @@ def counts(monkeypatch: pytest.MonkeyPatch, *worlds: SearchWorld) -> Any:
 def test_a_search_beyond_its_budget_says_so_and_refutes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for count in counts(monkeypatch, *map(world, FAR)).values():
+    for count in counts(monkeypatch, world(BEYOND)).values():
         assert (count.open, count.right, count.wrong) == (RUNS, 0, 0)
         assert "open, refuted" not in count.verdicts
 
@@ -64,18 +65,17 @@ def test_without_the_judges_caution_an_unfinished_search_refutes_what_is_true(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Judge, "chance_left", lambda self: "")
-    found = counts(monkeypatch, world("1,000,000,000 times too high"))
-    assert found["1,000,000,000 times too high", "nearest to ICL"].verdicts == {
-        "open, refuted": RUNS
-    }
+    found = counts(monkeypatch, world(BEYOND))[BEYOND, "nearest to ICL"]
+    assert found.verdicts.get("open, refuted", 0) > RUNS / 2
 
 
-@pytest.mark.parametrize("name", ["the first rate is right", "100 times too high"])
-def test_a_search_that_begins_near_finds_the_gd_that_icl_is(
+@pytest.mark.parametrize("name", WITHIN)
+def test_a_search_finds_the_gd_that_icl_is_wherever_it_begins(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     found = counts(monkeypatch, world(name))[name, "nearest to ICL"]
-    assert found.right + found.open >= RUNS - 1
+    assert found.right >= RUNS - 1
+    assert found.open == 0
     assert not any(verdict.endswith("refuted") for verdict in found.verdicts)
 
 

@@ -48,13 +48,17 @@ def curve(*shares: float) -> dict[str, Observation]:
     return {f"{n}": following(p) for n, p in zip(NUMBERS, shares, strict=True)}
 
 
-def verdict(icl: dict[str, Observation], gd: dict[str, Observation]) -> str:
+def verdict(
+    icl: dict[str, Observation],
+    gd: dict[str, Observation],
+    nearest: dict[str, Observation] | None = None,
+) -> str:
     claim: Any = claimed.test_labels_win_over_priors
     judge = Judge(claim.claim, CELL)
     bare = {"ICL": curve(0, 0, 0, 0), "GD": curve(0, 0, 0, 0)}
     named = (
         {f"{arm} after {n}": point for n, point in points.items()}
-        for arm, points in (("ICL", icl), ("GD", gd))
+        for arm, points in (("ICL", icl), ("best", gd), ("GD", nearest or gd))
     )
     claim(*named, bare, following(0.0), judge)
     assert judge.judgement is not None
@@ -76,6 +80,11 @@ def test_another_draw_of_the_same_curve_is_supported() -> None:
 def test_icl_that_stays_behind_its_priors_is_refuted() -> None:
     assert verdict(BEHIND, CROSSING) == "refuted"
     assert verdict(CROSSING, BEHIND) == "refuted"
+
+
+def test_some_gd_that_is_as_icl_is_enough() -> None:
+    assert verdict(BEHIND, CROSSING, nearest=BEHIND) == "supported"
+    assert verdict(BEHIND, BEHIND, nearest=CROSSING) == "inconclusive"
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ BAD = {
     "store": ("--store", "nowhere", "list"),
     "compare": ("nowhere.jsonl", "nowhere.jsonl"),
     "report": ("figures", "nowhere.jsonl", "figures"),
+    "prompt": ("nowhere", "antonym"),
     "models": ("fetch", "nowhere"),
     "calibrate": ("--redraw", "--folder", "nowhere"),
     "catalogue": ("nowhere.py",),

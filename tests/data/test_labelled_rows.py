@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from probes.cards import DatasetCard, TextRows
 from probes.cell import Settings
-from probes.data import row_files
+from probes.data import record_files
 from probes.data.datasets import locate, read_rows
 from probes.data.labelled_rows import LabelledRows
 from probes.data.template import Description, Row
@@ -58,8 +58,9 @@ def jsonl(path: Path, records: Sequence[Any]) -> Path:
 
 
 def table(path: Path, records: Sequence[dict[str, str]]) -> Path:
+    between = "\t" if path.suffix == ".tsv" else ","
     with path.open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.DictWriter(handle, list(records[0]))
+        writer = csv.DictWriter(handle, list(records[0]), delimiter=between)
         writer.writeheader()
         writer.writerows(records)
     return path
@@ -87,12 +88,69 @@ def test_folder_has_its_own_splits(tmp_path: Path) -> None:
     assert found.labels == ("bad", "good")
 
 
-def test_csv_and_jsonl_hold_the_same_rows(tmp_path: Path) -> None:
-    tricky = [{"text": 'one, "two"\nthree — ü', "label": "good"}, BAD]
-    one = jsonl(tmp_path / "a.jsonl", tricky), table(tmp_path / "b.csv", tricky)
-    found = [read(path) for path in one]
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".json"])
+def test_files_of_every_kind_hold_the_same_rows(tmp_path: Path, suffix: str) -> None:
+    tricky = [{"text": 'one, "two"\nthree\t— ü', "label": "good"}, BAD]
+    other = tmp_path / f"b{suffix}"
+    if suffix == ".json":
+        other.write_text(json.dumps(tricky, indent=1), "utf-8")
+    else:
+        table(other, tricky)
+    found = [read(path) for path in (jsonl(tmp_path / "a.jsonl", tricky), other)]
     fields = [[(r.fields, r.label) for r in f.train + f.test] for f in found]
     assert fields[0] == fields[1]
+
+
+def test_a_folder_may_hold_splits_of_every_kind(tmp_path: Path) -> None:
+    table(tmp_path / "train.tsv", [GOOD])
+    (tmp_path / "test.json").write_text(json.dumps([BAD]))
+    assert [row.where for row in read(tmp_path).test] == ["test.json row 1"]
+
+
+@pytest.mark.parametrize(
+    ("content", "wording"),
+    [
+        ('{"text": "x"}', r"a.json holds \{'text': 'x'\}\. Expected one list of JSON"),
+        ('[\n{"text": }]', r"a.json line 2 cannot be read: .* at column 10\. Expected"),
+        ('[{"text": "x"}]', r"a.json row 1 has no 'label'"),
+        ("[" * 100, r"a.json line 1 cannot be read"),
+        ("[" * 50 + "]" * 50, r"a.json cannot be read: it is nested more than"),
+    ],
+)
+def test_json_that_is_no_list_of_rows_is_refused_in_words(
+    tmp_path: Path, content: str, wording: str
+) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(content, "utf-8")
+    with pytest.raises(DataError, match=wording):
+        read(path)
+
+
+def test_json_that_is_too_large_is_sent_to_json_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record_files, "LARGEST_JSON", 10)
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([GOOD, BAD]))
+    with pytest.raises(DataError, match=r"more than 10\. .* save the rows as \.jsonl"):
+        read(path)
+
+
+def test_columns_that_nobody_uses_may_hold_anything(tmp_path: Path) -> None:
+    strange = {"extra": None, "is_it": True, "spans": [1, [2]], "more": {"a": 1}}
+    plain = read(jsonl(tmp_path / "a.jsonl", [GOOD, BAD]))
+    found = read(jsonl(tmp_path / "b.jsonl", [{**GOOD, **strange}, BAD]))
+    fields = [[r.fields for r in f.train + f.test] for f in (plain, found)]
+    assert fields[0] == fields[1]
+
+
+def test_a_column_that_the_template_uses_must_hold_text(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text('[template]\nquery = "{text} {extra}"')
+    path = jsonl(tmp_path / "a.jsonl", [{**GOOD, "extra": "x"}, {**BAD, "extra": None}])
+    with pytest.raises(DataError, match="a.jsonl line 2 has no value for 'extra'"):
+        read(path)
+    with pytest.raises(DataError, match=r"has 'group' = \[1\]"):
+        read(jsonl(tmp_path / "b.jsonl", [GOOD, {**BAD, "group": [1]}]))
 
 
 def test_splits_may_be_of_different_kinds(tmp_path: Path) -> None:
@@ -237,7 +295,7 @@ def test_relative_place_without_a_folder_says_so() -> None:
 def test_folder_without_a_split_names_it(tmp_path: Path, missing: str) -> None:
     other = {"train": "test", "test": "train"}[missing]
     jsonl(tmp_path / f"{other}.jsonl", [GOOD])
-    wording = rf"has no {missing} split\. Expected {missing}.jsonl or {missing}.csv"
+    wording = rf"has no {missing} split\. Expected a file {missing} that ends"
     with pytest.raises(DataError, match=wording):
         read(tmp_path)
 
@@ -305,7 +363,8 @@ def test_row_that_is_none_is_refused_in_words(tmp_path: Path, case: str) -> None
 @pytest.mark.parametrize(
     ("content", "wording"),
     [
-        ("text,label\nfine\n", r"a.csv line 2 has no value for 'label'"),
+        ("text,label\nfine\n", r"a.csv line 2 cannot be read: it has no value"),
+        ("text,label,id\nfine,good\n", r"line 2 cannot .* no value for 'id'\."),
         ("text,label\nfine,good,more\n", r"a.csv line 2 has 1 more values than"),
         ('text,label\nx,y\n"fine,good\n', r"a.csv line 3 cannot be read: "),
         ("text\nfine\n", r"a.csv line 2 has no 'label'"),
@@ -331,7 +390,7 @@ def test_file_in_another_encoding_is_refused_by_name(tmp_path: Path) -> None:
 def test_line_that_is_too_long_names_its_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(row_files, "LONGEST_LINE", 50)
+    monkeypatch.setattr(record_files, "LONGEST_LINE", 50)
     path = jsonl(tmp_path / "a.jsonl", [GOOD, {**GOOD, "text": "x" * 60}])
     with pytest.raises(DataError, match=r"a.jsonl line 2 is longer than 50 characters"):
         read(path)
@@ -340,7 +399,7 @@ def test_line_that_is_too_long_names_its_number(
 def test_file_with_too_many_lines_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(row_files, "MOST_ROWS", 3)
+    monkeypatch.setattr(record_files, "MOST_ROWS", 3)
     with pytest.raises(DataError, match=r"a.jsonl has more than 3 lines\. Expected"):
         read(jsonl(tmp_path / "a.jsonl", numbered(4)))
 

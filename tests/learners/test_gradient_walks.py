@@ -13,19 +13,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from probes_fixtures.matching import gd_matches, require_match
-from probes_fixtures.variants import CRITERIA
+from probes_fixtures.variants import CRITERIA, CRITERIA_INSIDE
 
 from probes.cell import Cell, Settings
 from probes.claims import ClaimCard
 from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.errors import NumericsError, OptionError
-from probes.learners import GradientLearner, InContext
+from probes.learners import Activations, GradientLearner, InContext
 from probes.learners.criterion import LABEL_LOSS
 from probes.learners.gradient_walks import GradientWalks, half_octaves
 from probes.learners.rate_choice import FAILED, RateChoice
 from probes.learners.search_effort import SearchEffort
 from probes.measures import Equal, Nearest, gap_after_matching, total_variation
+from probes.models.training.llama_backend import LlamaBackend
 from probes.models.training.training_loop import TrainingLoop
 from probes.models.training.training_runs import TrainedWeights
 from probes.observations.observation import Observation
@@ -38,6 +39,8 @@ SIZES = Settings(n_sets=3, n_queries=4, n_calibration=8)
 EFFORT = SearchEffort(n_sets=2, passes=64, total=512)
 LIKE = tuple(criterion for name, criterion in CRITERIA.items() if name != "loss")
 SEARCHED = GradientLearner(criterion=LIKE[0], criteria=LIKE, effort=EFFORT)
+LIKE_INSIDE = tuple(CRITERIA_INSIDE.values())
+INSIDE = replace(SEARCHED, criterion=LIKE_INSIDE[0], criteria=LIKE_INSIDE)
 
 
 @pytest.fixture(scope="module")
@@ -56,15 +59,19 @@ def asked(learner: Any, **changes: Any) -> Request:
     )
 
 
-def planted(observer: Observer, truth: GradientLearner) -> LearnerContext:
+def planted(
+    observer: Observer, truth: GradientLearner, searched: GradientLearner = SEARCHED
+) -> LearnerContext:
     """Give a context in which GD answers where ICL would."""
 
     class WithICL(LearnerContext):
         def observe(self, learner: Any, **changes: Any) -> Observation:
             one = truth if isinstance(learner, InContext) else learner
+            if learner == Activations(of=InContext()):
+                one = Activations(of=truth)
             return super().observe(one, **changes)
 
-    request = asked(SEARCHED.choice, queries="calibration")
+    request = asked(searched.choice, queries="calibration")
     return WithICL(**vars(observer.context(request)))
 
 
@@ -76,6 +83,17 @@ def test_every_criterion_finds_the_gd_that_icl_is(
     facts = SEARCHED.choice.observe(context).facts
     for criterion in LIKE:
         assert facts[criterion.name]["value"] <= 0.02, (criterion, facts)
+
+
+@pytest.mark.parametrize("rate", [0.001, 0.01, 0.1])
+def test_every_criterion_of_activations_finds_the_gd_that_icl_is(
+    observer: Observer, rate: float
+) -> None:
+    truth = GradientLearner(rate=rate, passes=16)
+    facts = INSIDE.choice.observe(planted(observer, truth, INSIDE)).facts
+    for criterion in LIKE_INSIDE:
+        found = facts[criterion.name]
+        assert found["value"] <= 0.02 * found["before"], (criterion, found)
 
 
 def test_a_rate_between_those_of_the_lattice_is_come_near(observer: Observer) -> None:
@@ -114,6 +132,35 @@ def test_a_walk_that_fails_is_infinite_and_no_candidate(observer: Observer) -> N
     for column in range(2):
         assert math.isinf(walks.curve(1e12, column)[2])
         assert math.isfinite(walks.starts[column])
+
+
+def test_a_rate_at_which_no_weight_moves_has_vanished(observer: Observer) -> None:
+    learner = GradientLearner(effort=EFFORT)
+    context = observer.context(asked(learner.choice, queries="calibration"))
+    walks = GradientWalks(context, learner)
+    for rate in (1e-30, 0.01, 1e12):
+        walks.walk(rate, 1)
+    assert math.isinf(walks.curve(1e-30, 0)[1])
+    vanished = map(walks.has_vanished, (1e-30, 0.01, 1e12, 1e-40))
+    assert list(vanished) == [True, False, False, False]
+
+
+def test_threads_that_train_do_not_mix_up_what_is_read(
+    observer: Observer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model answers with one set's weights at a time, whatever trains meanwhile."""
+    learner = replace(SEARCHED, effort=SearchEffort(n_sets=3))
+    context = observer.context(asked(learner.choice, queries="calibration"))
+
+    def points() -> Any:
+        walks = GradientWalks(context, learner)
+        walks.walk(0.1, 8)
+        return np.stack(list(walks.points.values()))
+
+    stacked = points()
+    monkeypatch.setattr(LlamaBackend, "n_threads", 3)
+    for _ in range(3):
+        np.testing.assert_allclose(points(), stacked, atol=1e-4)
 
 
 def test_where_every_rate_fails_the_error_names_the_rates(

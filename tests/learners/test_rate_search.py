@@ -11,17 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probes.learners.gradient_walks import half_octaves
-from probes.learners.rate_search import (
-    TOLERANCE,
-    Curve,
-    Optimum,
-    RateSearch,
-    lattice_rate,
-    nearest_step,
-)
+from probes.learners.rate_bracket import MOST_STRIDES
+from probes.learners.rate_lattice import Curve, lattice_rate, nearest_step
+from probes.learners.rate_search import FIRST_PASSES, TOLERANCE, Optimum, RateSearch
 from probes.learners.search_effort import SearchEffort, SearchLimits
 
 Surface = Callable[[float, int], float]
+MOST_AT_FIRST = 2 * MOST_STRIDES + 1
+"""Rates at which a search looks for a place to begin."""
 LIMITS = SearchLimits(passes=256, total=2048)
 
 
@@ -32,13 +29,20 @@ def search(
     start: float = 1.5,
     limits: SearchLimits = LIMITS,
     resolution: float = 0.0,
+    vanishes_below: float = 0.0,
 ) -> tuple[Optimum, RateSearch]:
     """Search on a surface as if each of its points were a training."""
 
     def walk(rate: float, passes: int) -> Curve:
         return {n: surface(rate, n) for n in half_octaves(passes)}
 
-    found = RateSearch(walk=walk, start=start, limits=limits, resolution=resolution)
+    found = RateSearch(
+        walk=walk,
+        start=start,
+        limits=limits,
+        resolution=resolution,
+        has_vanished=lambda rate: rate < vanishes_below,
+    )
     return found.find(centre), found
 
 
@@ -91,11 +95,55 @@ def test_where_training_only_harms_the_optimum_is_hardly_to_train() -> None:
     assert len(found.curves) < LIMITS.rates
 
 
-def test_where_training_does_nothing_lower_rates_are_not_tried() -> None:
+def test_where_training_does_nothing_at_any_rate_no_optimum_is_interior() -> None:
     optimum, found = search(lambda *_: 1.5, 0.1)
     assert (optimum.passes, optimum.value) == (1, 1.5)
-    assert optimum.is_interior
+    assert not optimum.is_interior
+    assert optimum.edge.startswith("training changes nothing up to rate")
     assert min(found.rates) >= 0.01
+    assert max(found.rates) > 1e20
+
+
+def test_not_to_train_is_an_optimum_where_higher_rates_harm() -> None:
+    optimum, _ = search(lambda rate, n: 1.5 + 1e4 * rate * n, 1e-9)
+    assert optimum.is_interior
+    assert optimum.value <= 1.5 * (1 + TOLERANCE)
+    assert 1e-9 < optimum.rate <= 1e-6
+
+
+@pytest.mark.parametrize("off", [1e-12, 1e-9, 1e-6, 1e-4, 1e4, 1e6, 1e9, 1e12])
+def test_a_search_that_begins_far_off_finds_where_training_acts(off: float) -> None:
+    optimum, found = search(valley(0.02, most=0.1), 0.02 * off)
+    assert optimum.is_interior, optimum
+    assert optimum.value <= 1.01 * brute_force(valley(0.02, most=0.1))
+    assert sum(map(max, found.curves.values())) < 12 * 256 / 3
+
+
+def test_rates_whose_updates_vanish_are_too_low_although_they_fail() -> None:
+    """No weight changes below .01, so the criterion is infinite there."""
+    seen = valley(0.1)
+
+    def surface(rate: float, n: int) -> float:
+        return math.inf if rate < 0.01 else seen(rate, n)
+
+    optimum, _ = search(surface, 1e-6, vanishes_below=0.01)
+    assert optimum.is_interior
+    assert optimum.value <= 1.01 * brute_force(seen)
+
+
+def test_where_lower_rates_are_as_good_they_are_not_followed() -> None:
+    """The direction of an update does not depend on a small rate."""
+    optimum, found = search(lambda rate, n: 0.3 + rate * n, 1e-4, start=1.0)
+    assert optimum.is_interior
+    assert optimum.value <= 0.3 * (1 + 2 * TOLERANCE)
+    assert len(found.rates) < LIMITS.rates
+
+
+def test_where_broken_weights_are_as_good_as_none_low_rates_are_chosen() -> None:
+    """Neither the model nor a model that is broken corrects an answer."""
+    optimum, _ = search(lambda rate, n: float(1e-3 < rate < 10), 0.1, start=0.0)
+    assert optimum.is_interior
+    assert optimum.rate <= 1e-3
 
 
 def test_an_optimum_beyond_the_most_passes_is_not_interior() -> None:
@@ -109,8 +157,9 @@ def test_an_optimum_beyond_the_most_passes_is_not_interior() -> None:
 
 
 def test_an_optimum_beyond_the_most_rates_names_the_side() -> None:
+    """The lower the rate the better, and no rate is without effect."""
     limits = SearchLimits(passes=4, total=2048, rates=4)
-    optimum, _ = search(valley(1e-9), 1.0, limits=limits)
+    optimum, _ = search(lambda rate, n: 1 + 0.01 * math.log10(rate), 1.0, limits=limits)
     assert not optimum.is_interior
     assert "a lower rate may be better than" in optimum.edge
 
@@ -139,7 +188,7 @@ def test_fixed_passes_are_neither_exceeded_nor_undercut(passes: int) -> None:
 def test_where_every_rate_fails_the_value_is_infinite() -> None:
     optimum, found = search(lambda *_: math.inf, 0.1)
     assert math.isinf(optimum.value)
-    assert len(found.curves) <= LIMITS.rates
+    assert len(found.curves) <= MOST_AT_FIRST + LIMITS.rates
 
 
 def test_a_gap_is_followed_to_where_it_crosses_zero() -> None:
@@ -204,8 +253,9 @@ def test_any_search_ends_within_its_limits_at_a_point_that_it_walked(
     walked = dict(found.walked())
     assert dict(walked[optimum.rate])[optimum.passes] == optimum.value
     assert optimum.passes <= passes
-    assert len(walked) <= n_rates
+    assert len(walked) <= MOST_AT_FIRST + 2 * n_rates
     done = [max(curve) for curve in found.curves.values()]
-    assert sum(done) < total + 3 * passes
+    at_first = (MOST_AT_FIRST + n_rates) * min(FIRST_PASSES, passes)
+    assert sum(done) < total + 3 * passes + at_first
     assert optimum.is_interior == (not optimum.edge)
     assert optimum.gain >= 0

@@ -39,11 +39,13 @@ from probes.measures import (
     sparsity,
     weight_drift,
 )
+from probes.measures.weight_sparsity import layer_sparsity
 from probes.models import attention_weights as m
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.untrained import untrained_model
 from probes.observations.observation import Observation
 from probes.observations.request import Request
+from probes.results.row_shape import LAYER_SPARSITY
 from probes.run.grid import MODELS, dataset_named
 from probes.verdicts.judge import Judge
 from probes.verdicts.negative_controls import UNTRAINED
@@ -119,6 +121,19 @@ def test_signs_do_not_count() -> None:
     for measure in (m.hoyer_sparsity, m.participation, m.typical_size):
         assert float(measure(drawn)) == pytest.approx(float(measure(drawn.abs())))
     assert torch.equal(m.shares_below(drawn), m.shares_below(-drawn))
+
+
+def test_the_layers_of_a_row_hold_each_matrix_in_the_shape_of_rows() -> None:
+    shares = np.arange(2 * 5 * 5).reshape(2, 5, 5) / 50
+    read = Observation(
+        arrays={"shares": shares, "hoyer": shares[:, :, 1]},
+        facts={"matrices": list(m.MATRICES), "thresholds": list(m.THRESHOLDS)},
+    )
+    found = layer_sparsity(read)
+    assert found["shares"] == {"W_Q": [0, 0.5], "W_K": [0.1, 0.6], "W_V": [0.2, 0.7]}
+    assert found["hoyer"]["W_V"] == [0.22, 0.72]
+    assert found["below"] == 0.01
+    assert LAYER_SPARSITY.fits(json.loads(json.dumps(found)))
 
 
 # ------------------------------------------------------------ which matrices are read

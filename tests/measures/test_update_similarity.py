@@ -33,6 +33,7 @@ from probes.measures import (
     attention_cosine,
     attention_rank_correlation,
     corrected,
+    corrections_apart,
     coverage,
     coverage_elsewhere,
     normalised_update_cosine,
@@ -195,6 +196,16 @@ def test_one_demonstration_has_no_ranking() -> None:
     )
     with pytest.raises(ShapeError, match="--demos 2 or more"):
         attention_rank_correlation(one, one)
+
+
+def test_corrections_apart_are_a_share_of_those_that_either_makes() -> None:
+    base = answered([0, 0, 0, 0, 1, 0])
+    icl, gd = answered([1, 1, 0, 0, 0, 0]), answered([0, 1, 1, 1, 1, 0])
+    assert corrections_apart(icl, gd, base).mean == pytest.approx(3 / 4)
+    assert corrections_apart(gd, icl, base).mean == pytest.approx(3 / 4)
+    assert corrections_apart(icl, icl, base).mean == 0
+    assert corrections_apart(icl, base, base).mean == 1
+    assert corrections_apart(base, base, base).mean == 0
 
 
 def test_coverage_and_its_base_rate_are_ratios_of_counts() -> None:

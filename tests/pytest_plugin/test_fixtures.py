@@ -12,7 +12,7 @@ from probes.cell import Cell, Settings
 from probes.learners import GradientLearner
 from probes.observations.observation import Observation
 from probes.observations.request import Request
-from probes.pytest_plugin.fixtures import _note_search
+from probes.pytest_plugin.fixtures import _note_facts
 from probes.pytest_plugin.items import JUDGE
 from tests.support.cards import dataset, model
 
@@ -22,13 +22,33 @@ CELL = Cell(
 OWN = Request.of(CELL, GradientLearner())
 
 
+def heard(cell: Cell, request: Request, **facts: Any) -> dict[str, list[Any]]:
+    """Collect what a judge hears: searches that decide, weights, what is left out."""
+    told: dict[str, list[Any]] = {"decides": [], "moved": [], "left_out": []}
+    judge = SimpleNamespace(
+        note_search=lambda _, decides: told["decides"].append(decides),
+        note_weights=told["moved"].append,
+        note_left_out=told["left_out"].extend,
+    )
+    item: Any = SimpleNamespace(stash={JUDGE: judge})
+    _note_facts(item, cell, request, Observation(arrays={}, facts=facts))
+    return told
+
+
 def noted(cell: Cell, request: Request, **facts: Any) -> list[bool]:
     """Collect whether each search that is noted decides."""
-    heard: list[bool] = []
-    judge = SimpleNamespace(note_search=lambda _, decides: heard.append(decides))
-    item: Any = SimpleNamespace(stash={JUDGE: judge})
-    _note_search(item, cell, request, Observation(arrays={}, facts=facts))
-    return heard
+    return heard(cell, request, **facts)["decides"]
+
+
+def test_the_weights_that_move_are_those_of_the_cells_own_model() -> None:
+    assert heard(CELL, OWN, moved="W: 6 weights")["moved"] == ["W: 6 weights"]
+    control = replace(OWN, model=model("other"))
+    assert heard(CELL, control, moved="W: 6 weights")["moved"] == []
+
+
+def test_what_any_answer_does_without_is_noted() -> None:
+    control = replace(OWN, model=model("other"))
+    assert heard(CELL, control, left_out=["2 rows"])["left_out"] == ["2 rows"]
 
 
 @pytest.mark.parametrize(
@@ -46,13 +66,15 @@ def test_in_a_claim_of_likeness_the_nearest_gd_decides(
     assert noted(cell, OWN, is_interior=False, criterion=criterion) == [decides]
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [{"model": model("other")}, {"labels": "shuffled"}, {"wording": "unrelated"}],
-)
-def test_searches_of_controls_are_not_noted(changed: Any) -> None:
-    request = replace(OWN, **changed)
+def test_searches_on_other_models_are_not_noted() -> None:
+    request = replace(OWN, model=model("other"))
     assert noted(CELL, request, is_interior=False, criterion="loss") == []
+
+
+@pytest.mark.parametrize("changed", [{"labels": "flipped"}, {"wording": "unrelated"}])
+def test_gd_on_other_labels_rests_on_the_same_search(changed: Any) -> None:
+    request = replace(OWN, **changed)
+    assert noted(CELL, request, is_interior=False, criterion="loss") == [True]
 
 
 def test_learners_without_a_search_are_not_noted() -> None:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 
 from probes.cell import Settings
+from probes.cli.compare_command import compare_runs
 from probes.cli.main import main
 from probes.report.changes import PAGE, RunComparison, changes_page, write_changes
+from probes.report.effect_scatter import drawn_scatter, pairs_of
 from probes.report.interval_axis import WIDTH, place_intervals, zone_of
-from probes.results.comparison import CellResult, Change, compare_cells, effect_shift
+from probes.results.comparison import CellResult, Change, effect_shift
 from probes.results.record import Record
 from probes.results.rows import Row, row_id
 from tests.support.browser import (
@@ -32,15 +38,11 @@ from tests.support.rows import HOSTILE, Reader, effect, hostile_row, row, run_of
 __all__ = ["as_new", "browser"]  # fixtures, for pytest to find
 
 
-def compared(before: list[Row], after: list[Row]) -> RunComparison:
-    sides = [{row_id(r): CellResult.of(r) for r in rows} for rows in (before, after)]
-    return RunComparison(
-        before="old/results.jsonl",
-        after="new/results.jsonl",
-        changes=compare_cells(*sides),
-        rows={row_id(r): r for r in (*before, *after)},
-        differs={"seed": ("0", "1")},
-    )
+def compared(*runs: list[Row]) -> RunComparison:
+    names = ["old/results.jsonl", "new/results.jsonl", "newest/results.jsonl"]
+    sides = [{row_id(r): r for r in rows} for rows in runs]
+    found = compare_runs(names[: len(runs)], sides)
+    return replace(found, differs={"n_orders": ("0", "1", "2")[: len(runs)]})
 
 
 def two_runs() -> tuple[list[Row], list[Row]]:
@@ -95,12 +97,80 @@ def test_the_first_line_says_what_closes_the_gate() -> None:
     assert said in first
     text = changes_page(compared(before[3:], before[3:]))
     assert "No verdict became its opposite, and no cell was lost: 0 of 3" in text
-    assert "<script>" not in text
+    assert 'id="filters"' not in text
 
 
 def test_settings_that_differ_are_shown_with_the_names_of_the_runs() -> None:
     texts = [t for _, t in Reader(changes_page(compared(*two_runs()))).texts]
-    assert {"old/results.jsonl", "new/results.jsonl", "0 → 1"} <= set(texts)
+    assert {"old/results.jsonl", "new/results.jsonl", "orders", "0 → 1"} <= set(texts)
+    same = replace(compared(*two_runs()), differs={})
+    assert "All recorded settings and versions are the same." in changes_page(same)
+
+
+def test_three_runs_stand_side_by_side_and_the_gravest_change_counts() -> None:
+    wide = effect(value=0.4, low=0.3, high=0.5)
+    refuted = row(verdict="refuted", effects=[wide])
+    back = refuted | {"model": "there_and_back"}
+    runs = (
+        [row(), row(model="gone"), row(model="same"), row(model="there_and_back")],
+        [row(effects=[wide]), row(model="same"), row(model="late"), back],
+        [refuted, row(model="same"), row(model="late"), row(model="there_and_back")],
+    )
+    text = changes_page(compared(*runs))
+    lines = fold_variants(text)
+    assert [line.split()[0] for line in lines] == [
+        *("opposite", "opposite", "lost", "new")
+    ]
+    assert "S supported 0.2 [0.1, 0.3] nats S supported 0.4" in lines[0]
+    assert "R refuted 0.4 [0.3, 0.5] nats +0.2 (2 half-widths) +0.2" in lines[0]
+    assert "there_and_back" in lines[1]
+    assert "no cell no cell" in lines[2]
+    assert "no cell S supported 0.2 [0.1, 0.3] nats S supported" in lines[3]
+    shown = [t for _, t in Reader(text).texts]
+    assert (
+        "2 verdicts became their opposites, 1 cell lost: 4 of 5 cells changed." in shown
+    )
+    assert {"run 1", "run 2", "run 3", "newest/results.jsonl", "0 → 1 → 2"} <= set(
+        shown
+    )
+    assert text.count('class="scatter"') == 2
+
+
+def test_dots_stand_at_both_effects_in_margins_the_farthest_first() -> None:
+    def one(value: float, **given: Any) -> Row:
+        shown = effect(value=value, margin=0.1, has_two_sides=True)
+        return row(effects=[shown], **given)
+
+    first = [one(0.2), one(0.05, model="b"), one(0.1, model="c", verdict="error")]
+    other = [one(0.2), one(0.4, model="b", verdict="refuted"), one(0.1, model="c")]
+    other.append(row(model="d"))
+    sides = [{row_id(r): r for r in rows} for rows in (first, other)]
+    pairs = pairs_of(*sides)
+    assert [pair.row["model"] for pair in pairs] == ["b", "llama"]
+    assert [pair.first.value for pair in pairs] == pytest.approx([-0.5, 1])
+    assert [pair.other.value for pair in pairs] == pytest.approx([3, 1])
+    assert [pair.crosses for pair in pairs] == [True, False]
+    drawn = drawn_scatter(*sides, {row_id(other[1]): "opposite"})
+    assert drawn["summary"] == (
+        "2 cells with a margin in both runs; 1 lies on the other side of the margin."
+    )
+    moved, still = drawn["dots"]
+    at = {label: (x, y) for x, y, label in drawn["ticks"]}
+    assert at["0"][0] < at["32×"][0]
+    assert at["0"][1] > at["32×"][1]  # up
+    assert (moved["x"], moved["y"]) == (at["½"][0], at["4×"][1])
+    assert (still["x"], still["y"]) == at["2×"]
+    assert (moved["kind"], moved["tone"]) == ("opposite", "R")
+    assert ".5 → 4 margins, supported → refuted" in moved["text"]
+
+
+def test_only_so_many_dots_are_drawn_and_the_page_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("probes.report.effect_scatter.MOST_DOTS", 2)
+    text = changes_page(compared(*two_runs()))
+    assert text.count('<circle class="dot') == 2 + text.count(' r="5"')
+    assert "The 2 that moved farthest are drawn." in text
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -149,21 +219,23 @@ def test_a_span_stays_in_its_drawing_and_open_ends_reach_its_edge() -> None:
         verdict="refuted", effect=0.2, low=None, high=0.3, unit="nats"
     )
     closed = CellResult(verdict="refuted", effect=0.9, low=0.8, high=1.0, unit="nats")
-    span = place_intervals(open_end, closed, row())
+    span = place_intervals([open_end, None, closed], row())
     assert span is not None
-    assert span.before is not None
-    assert span.after is not None
-    assert (span.before.low, len(span.before.caps)) == (0, 1)
-    assert 0 < span.before.at < span.after.at < span.after.high < WIDTH
-    assert place_intervals(None, CellResult(verdict="error"), row()) is None
+    first, lacking, last = span.bars
+    assert lacking is None
+    assert first is not None
+    assert last is not None
+    assert (first.low, len(first.caps)) == (0, 1)
+    assert 0 < first.at < last.at < last.high < WIDTH
+    assert place_intervals([None, CellResult(verdict="error")], row()) is None
 
 
 def test_tiny_and_large_errors_share_a_logarithmic_axis() -> None:
     sides = [CellResult(verdict="refuted", effect=x, unit="nats") for x in (1e-15, 0.1)]
-    span = place_intervals(*sides, {})
+    span = place_intervals(sides, {})
     assert span is not None
     assert span.is_log
-    assert place_intervals(sides[1], sides[1], row()).is_log is False  # type: ignore[union-attr]
+    assert place_intervals([sides[1]] * 2, row()).is_log is False  # type: ignore[union-attr]
 
 
 def test_the_zone_of_a_claim_is_where_its_rows_scale_says() -> None:
@@ -196,10 +268,31 @@ def test_the_command_draws_the_page_and_reports_other_settings(
     ]
     out = tmp_path / "new" / "page.html"
     assert main(["compare", *paths, "--page", str(out)]) == 1
-    assert capsys.readouterr().out.startswith("1 opposite, 1 lost")
+    printed = capsys.readouterr().out
+    assert printed.startswith("1 opposite, 1 lost")
+    assert "the runs differ in: seed 0 → 7" in printed
     assert "0 → 7" in out.read_text("utf-8")
     (tmp_path / "file").touch()
     assert main(["compare", *paths, "--page", str(tmp_path / "file" / "x.html")]) == 4
+
+
+def test_the_command_takes_folders_and_several_runs_but_not_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = []
+    for name, value in (("a", 0.2), ("b", 0.25), ("c", 0.4)):
+        (tmp_path / name).mkdir()
+        rows = [row(effects=[effect(value=value)])]
+        written(tmp_path / name / "results.jsonl", rows)
+        runs.append(str(tmp_path / name))
+    assert main(["compare", *runs]) == 0
+    printed = capsys.readouterr().out
+    assert f"{runs[1]} against {runs[0]}:\n0 opposite" in printed
+    assert f"{runs[2]} against {runs[0]}:" in printed
+    assert "drift: same_answer · llama · sst2 · 4" in printed
+    assert "the runs differ" not in printed
+    assert main(["compare", runs[0]]) == 4
+    assert "Expected two or more" in capsys.readouterr().err
 
 
 def test_a_run_that_was_compared_has_the_page_and_other_runs_do_not(
@@ -238,10 +331,54 @@ def test_the_page_opens_alone_filters_and_links_to_what_is_shown(
 
 
 @needs_browser
+def test_keys_walk_through_the_dots_and_lead_to_the_line_of_a_cell(
+    browser: Any, tmp_path: Path
+) -> None:
+    address = show_text(browser, tmp_path, changes_page(compared(*two_runs())))
+    assert sent_addresses(browser) == {address}
+    (figure,) = find(browser, ".scatter")
+    after, before, line = figure.find_elements(By.TAG_NAME, "button")
+    told = figure.find_element(By.TAG_NAME, "output")
+    after.send_keys(Keys.ENTER)
+    first = told.text
+    assert "→" in first
+    assert "margins" in first
+    assert len(find(browser, ".dot.chosen")) == 1
+    after.send_keys(Keys.SPACE)
+    assert told.text != first
+    before.send_keys(Keys.ENTER)
+    assert told.text == first
+    browser.find_element(By.ID, "by-kind").send_keys("new")  # hides the line
+    line.send_keys(Keys.ENTER)
+    focused = "return document.activeElement.dataset.cell || ''"
+    WebDriverWait(browser, 5).until(lambda b: b.execute_script(focused))
+    claim = first.partition(" on ")[0]
+    assert browser.execute_script(focused).startswith(f"{claim}|")
+    assert browser.get_log("browser") == []
+
+
+@needs_browser
+def test_filters_hide_dots_too_and_a_click_chooses_one(
+    browser: Any, tmp_path: Path
+) -> None:
+    show_text(browser, tmp_path, changes_page(compared(*two_runs())))
+
+    def shown() -> list[Any]:
+        return [dot for dot in find(browser, ".scatter .dot") if dot.is_displayed()]
+
+    n_dots = len(shown())
+    browser.find_element(By.ID, "by-kind").send_keys("drift")
+    assert len(shown()) == 1 < n_dots
+    ActionChains(browser).move_to_element(shown()[0]).click().perform()
+    assert find(browser, ".scatter output")[0].text.startswith("claim_drift[gd]")
+
+
+@needs_browser
 def test_the_page_is_legible_in_both_themes_and_on_a_phone(
     browser: Any, tmp_path: Path
 ) -> None:
-    text = changes_page(compared(*two_runs()))
+    before, after = two_runs()
+    text = changes_page(compared(before, after, before[:2]))
     show_text(browser, tmp_path, text)
     unfold = "document.querySelectorAll('details').forEach((d) => (d.open = true))"
     browser.execute_script(unfold)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -16,6 +17,7 @@ from probes.report.figures import draw_figures
 from probes.report.step_maps import STEP_MATCHING, Best, maps_of
 from probes.results.reading import read_results
 from probes.results.rows import Row
+from probes.verdicts.negative_controls import UNTRAINED
 from tests.support.rows import HOSTILE, effect, row
 from tests.support.running import ROOT
 
@@ -42,18 +44,29 @@ def test_every_figure_is_drawn_from_the_sample_as_svg_and_pdf(tmp_path: Path) ->
     few = {("hmm_llama", "hmm"), ("learned_lsa_2_looped", "linear")}  # all take minutes
     rows = read_results(SAMPLE)
     rows = [found for found in rows if (found["model"], found["dataset"]) in few]
-    drawn, lacking = draw_figures([*rows, *matched()], tmp_path)
-    assert lacking == []
-    assert {p.name for p in drawn} == {
-        f"{plan.name}.{kind}"
-        for plan in (*PLANS, STEP_MATCHING)
-        for kind in ("svg", "pdf")
-    }
-    for path in drawn:
+    drawn = draw_figures([*rows, *matched(), *sparse_layers()], tmp_path)
+    assert drawn.lacking == {}
+    names = ["forest", "matrix", *(p.name for p in PLANS), STEP_MATCHING.name]
+    assert [p.name for p in drawn.files] == [
+        *(f"{name}.{kind}" for name in names for kind in ("svg", "pdf")),
+        "verdicts_pretrained.tex",
+        "verdicts_learned.tex",
+    ]
+    for path in drawn.files:
         if path.suffix == ".svg":
             ElementTree.parse(path)
-        else:
+        elif path.suffix == ".pdf":
             assert path.read_bytes().startswith(b"%PDF")
+
+
+def sparse_layers(**given: Any) -> list[Row]:
+    shares = {"W_Q": [0.3, 0.33], "W_K": [0.31, 0.35], "W_V": [0.4, 0.41]}
+    held = {"below": 0.01, "shares": shares, "hoyer": shares} | given
+    claim = "weights_are_sparse_as_constructed"
+    return [
+        row(claim=claim, effects=[effect(sets=[0.02, 0.05])])
+        | {"details": {"layer_sparsity": held}}
+    ]
 
 
 def matched(**given: Any) -> list[Row]:
@@ -108,8 +121,10 @@ def test_a_map_of_exact_matches_and_one_of_a_single_step_are_drawn(
     exact = matched(algorithms={"gd": [[0.0] * 7] * 3})
     single = matched(steps=[1], algorithms={"gd": [[0.5]] * 3}, best={})
     for rows in (exact, single):
-        drawn, _ = draw_figures(rows, tmp_path)
-        assert [p.name for p in drawn] == ["step_matching.svg", "step_matching.pdf"]
+        files = draw_figures(rows, tmp_path).files
+        assert [p.name for p in files if "step" in p.name] == [
+            *("step_matching.svg", "step_matching.pdf")
+        ]
 
 
 def test_a_curve_holds_the_numbers_of_the_rows() -> None:
@@ -124,8 +139,9 @@ def test_a_curve_holds_the_numbers_of_the_rows() -> None:
 
 
 def test_the_same_rows_give_the_same_files(tmp_path: Path) -> None:
-    first, _ = draw_figures(accuracy_rows(), tmp_path / "a")
-    second, _ = draw_figures(accuracy_rows()[::-1], tmp_path / "b")
+    rows = [*accuracy_rows(), *accuracy_rows(model="other", kind="learned")]
+    first = draw_figures(rows, tmp_path / "a").files
+    second = draw_figures(rows[::-1], tmp_path / "b").files
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
 
 
@@ -139,26 +155,81 @@ def test_hostile_names_show_as_text_and_break_no_figure(
     rows[0]["effects"].append(effect(name=r"label accuracy: $\frac$"))  # no formula
     held = matched(unit=text, algorithms={text: [[0.1] * 7] * 3})
     rows += [found | {"model": text} for found in held]
-    drawn, _ = draw_figures(rows, tmp_path)
-    assert drawn[-2].name == "step_matching.svg"
-    ElementTree.parse(drawn[-2])
-    tags = {e.tag.partition("}")[2] for e in ElementTree.parse(drawn[0]).iter()}
-    assert "script" not in tags
-    texts = [e.text or "" for e in ElementTree.parse(drawn[0]).iter(TEXT)]
-    if name == "script":
-        assert any(text in shown for shown in texts)
-    assert drawn[1].read_bytes().startswith(b"%PDF")
+    files = {p.name: p for p in draw_figures(rows, tmp_path).files}
+    for shown in ("step_matching", "accuracy", "matrix", "forest"):
+        tree = ElementTree.parse(files[f"{shown}.svg"])
+        assert "script" not in {e.tag.partition("}")[2] for e in tree.iter()}
+        if name == "script" and shown in ("accuracy", "matrix"):
+            texts = [e.text or "" for e in tree.iter(TEXT)]
+            assert any(text in found for found in texts)
+    assert files["accuracy.pdf"].read_bytes().startswith(b"%PDF")
 
 
-def test_rows_without_the_claims_are_refused_in_one_sentence(
+def test_what_a_run_lacks_is_named_in_a_line_for_each_figure(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(OptionError, match="None of the 1 rows can be drawn"):
-        draw_figures([row()], tmp_path)
-    assert (
-        main(["report", "figures", str(tmp_path / "nowhere.jsonl"), str(tmp_path)]) == 4
-    )
+    run = tmp_path / "run"
+    run.mkdir()
+    bare = [row(), row(claim="same_accuracy", effects=[])]
+    needed = ("claim", "model", "dataset", "n_demonstrations", "verdict", "effects")
+    kept = [{k: r[k] for k in (*needed, "provenance")} for r in bare]
+    (run / "results.jsonl").write_text("".join(json.dumps(r) + "\n" for r in kept))
+    assert main(["report", "figures", str(run), str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert "not drawn: drift (no rows of icl_survives_training_drift)" in printed
+    assert "not drawn: accuracy (the rows of same_accuracy have no such" in printed
+    assert "verdicts_unknown.tex" in printed
+    nowhere = str(tmp_path / "nowhere.jsonl")
+    assert main(["report", "figures", nowhere, str(tmp_path)]) == 4
     assert "is not a record of verdicts" in capsys.readouterr().err
+
+
+def searched(*searches: Any, claim: str = "same_top_tokens[gd_deep_W_V]") -> list[Row]:
+    return [row(claim=claim) | {"details": {"searches": [*searches]}}]
+
+
+SEARCHED = {"criterion": "token_overlap", "rate": 0.1, "passes": 2, "value": 0.3}
+SEARCHED |= {"curves": [[0.1, [[1, 0.4], [2, 0.3], [4, None]]], [1.0, [[1, 0.9]]]]}
+
+
+def test_passes_are_drawn_at_the_rate_that_was_chosen_and_as_the_measure() -> None:
+    plan = next(plan for plan in PLANS if plan.name == "token_overlap_over_passes")
+    loss = SEARCHED | {"criterion": "loss", "curves": [[0.1, [[1, 5.0]]]]}
+    found = panels_of(plan, searched(loss, SEARCHED))
+    assert [*found] == ["llama on sst2, 4 demonstrations"]
+    (lines,) = found.values()
+    assert [*lines] == ["gd_deep_W_V, rate 0.1"]
+    points = [(p.x, p.value) for p in lines["gd_deep_W_V, rate 0.1"]]
+    assert points == [(1, pytest.approx(0.6)), (2, pytest.approx(0.7))]
+
+
+@pytest.mark.parametrize(
+    "held", [None, "x", 3, {}, {"criterion": "token_overlap"}, SEARCHED | {"curves": 3}]
+)
+def test_a_search_that_another_version_wrote_is_left_out(held: Any) -> None:
+    plan = next(plan for plan in PLANS if plan.name == "token_overlap_over_passes")
+    assert panels_of(plan, searched(held)) == {}
+
+
+def test_layers_are_drawn_by_matrix_and_drift_over_the_way_of_the_weights() -> None:
+    by_name = {plan.name: plan for plan in PLANS}
+    (lines,) = panels_of(by_name["sparsity_by_layer"], sparse_layers()).values()
+    assert [(p.x, p.value) for p in lines["W_V"]] == [(1, 0.4), (2, 0.41)]
+    (lines,) = panels_of(by_name["hoyer_by_layer"], sparse_layers()).values()
+    assert [p.value for p in lines["W_Q, W_K, W_V"]] == [0.02, 0.05]
+    assert panels_of(by_name["sparsity_by_layer"], sparse_layers(shares=[1])) == {}
+    arms = {"m@1": (0.5, 0.0), "m": (0.7, 0.4), f"{UNTRAINED}, anew": (0.2, 0.6)}
+    beside = [
+        effect(name=f"{measure}: {arm}", value=values[i])
+        for arm, values in arms.items()
+        for i, measure in enumerate(
+            ("label accuracy", "relative distance of parameters")
+        )
+    ]
+    rows = [row(claim="icl_survives_training_drift", effects=[effect(), *beside])]
+    (lines,) = panels_of(by_name["drift"], rows).values()
+    assert [(p.x, p.value) for p in lines["4 demonstrations"]] == [(0, 0.5), (0.4, 0.7)]
+    assert [p.x for p in lines[f"{UNTRAINED}, anew"]] == [0.6]
 
 
 def test_without_matplotlib_the_extra_is_named(

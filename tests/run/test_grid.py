@@ -19,6 +19,7 @@ from probes.cards import (
 )
 from probes.cell import Settings
 from probes.claims import ClaimCard
+from probes.data.record_files import SUFFIXES
 from probes.errors import ModelError, OptionError, UnknownNameError
 from probes.models.files.packaged_checkpoint import PackagedCheckpoint
 from probes.models.untrained import untrained_model
@@ -61,10 +62,15 @@ def names(cards: tuple[Any, ...]) -> list[str]:
 # --------------------------------------------------------------------------- models
 
 
-@pytest.mark.parametrize("text", [None, ""])
-def test_without_names_what_ships_is_run(text: str | None) -> None:
-    assert names(parse_models(text)) == ["hmm", "gd_1"]
-    assert names(parse_datasets(text)) == ["hmm", "linear"]
+def test_without_names_what_ships_is_run() -> None:
+    assert names(parse_models(None)) == ["hmm", "gd_1"]
+    assert names(parse_datasets(None)) == ["hmm", "linear"]
+
+
+@pytest.mark.parametrize("parse", [parse_models, parse_datasets, parse_demonstrations])
+def test_an_empty_text_is_not_everything(parse: Any) -> None:
+    with pytest.raises(OptionError, match=r" is ''\. Expected names separated by"):
+        parse("")
 
 
 def test_what_is_in_the_full_grid_only_is_run_there_or_by_name() -> None:
@@ -179,10 +185,47 @@ def test_hub_id_may_be_untrained() -> None:
 
 @pytest.mark.parametrize("given", ["org/name,other/name", "org/a-b,org/a.b"])
 def test_two_places_of_one_name_are_refused(given: str) -> None:
-    with pytest.raises(
-        OptionError, match="Two different models or datasets are both called"
-    ):
+    wording = "Two different entries of --models are both called .* --models first="
+    with pytest.raises(OptionError, match=wording):
         parse_models(given)
+
+
+def two_folders(folder: Path, name: str = "checkpoint-1000") -> tuple[str, str]:
+    for home in ("a", "b"):
+        (folder / home / name).mkdir(parents=True)
+    return str(folder / "a" / name), str(folder / "b" / name)
+
+
+def test_two_folders_of_one_name_are_told_apart_by_aliases(tmp_path: Path) -> None:
+    first, second = two_folders(tmp_path)
+    with pytest.raises(OptionError, match="both called 'checkpoint_1000'"):
+        parse_models(f"{first},{second}")
+    early, late = parse_models(f"early={first}, late=untrained:{second}")
+    assert (early.name, late.name) == ("early", "late")
+    assert early.weights == Checkpoint(location=first)
+    assert late.weights == Untrained(of=Checkpoint(location=second))
+    assert names(parse_datasets(f"x={first},y={second}")) == ["x", "y"]
+    with pytest.raises(OptionError, match=r"entries of --models are both called 'x'"):
+        parse_models(f"x={first},x={second}")
+
+
+@pytest.mark.parametrize("given", ["llama=org/name", "mine="])
+def test_an_alias_stands_for_nothing_else_and_names_something(given: str) -> None:
+    wording = rf"--models has '{given}', but .*Expected a new name and a path"
+    with pytest.raises(OptionError, match=wording):
+        parse_models(given)
+
+
+@pytest.mark.parametrize("name", ["rate=0.1", "a.b=c"])
+def test_a_path_with_an_equals_sign_is_a_path(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    for given in (name, f"./{name}", str(tmp_path / name)):
+        assert parse_models(given)[0].weights == Checkpoint(
+            location=str(tmp_path / name)
+        )
 
 
 @pytest.mark.parametrize("given", ["lama", "Llama", "llama_7b"])
@@ -214,7 +257,7 @@ def test_empty_name_is_refused(given: str) -> None:
 # ------------------------------------------------------------------------- datasets
 
 
-@pytest.mark.parametrize("name", ["my-rows.jsonl", "my-rows.csv", "my-rows"])
+@pytest.mark.parametrize("name", [f"my-rows{suffix}" for suffix in (*SUFFIXES, "")])
 def test_file_or_folder_is_a_dataset(tmp_path: Path, name: str) -> None:
     place = tmp_path / name
     place.write_text("") if place.suffix else place.mkdir()
@@ -230,6 +273,15 @@ def test_file_that_is_not_there_is_refused_without_the_hub(name: str) -> None:
     assert "Hub" not in str(said.value)
 
 
+def test_file_of_another_kind_is_told_the_kinds(tmp_path: Path) -> None:
+    (tmp_path / "rows.parquet").write_text("")
+    wording = (
+        r"rows are of no known kind\. Expected \.jsonl, \.csv, \.tsv or \.json, or "
+    )
+    with pytest.raises(OptionError, match=wording):
+        dataset_named(str(tmp_path / "rows.parquet"))
+
+
 def test_unknown_dataset_suggests_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match=r"No dataset .*Did you mean sst2\?"):
         parse_datasets("sst")
@@ -240,7 +292,7 @@ def test_unknown_dataset_suggests_the_nearest() -> None:
 
 @pytest.mark.parametrize(
     ("text", "numbers"),
-    [(None, ()), ("", ()), ("4", (4,)), ("1, 2,8", (1, 2, 8)), ("8,8,1", (8, 1))],
+    [(None, ()), ("4", (4,)), ("1, 2,8", (1, 2, 8)), ("8,8,1", (8, 1))],
 )
 def test_demonstrations_are_numbers(text: str | None, numbers: tuple[int, ...]) -> None:
     assert parse_demonstrations(text) == numbers
@@ -269,7 +321,7 @@ def ids(
     card: ClaimCard,
     models: str,
     datasets: str,
-    demos: str = "4",
+    demos: str | None = "4",
     size: GridSize = "default",
 ) -> list[str]:
     made = Grid(
@@ -318,14 +370,14 @@ def test_every_variant_and_number_is_a_cell() -> None:
 
 
 def test_without_numbers_a_dataset_has_its_own() -> None:
-    found = ids(claim(on="regression"), *ALL, demos="")
+    found = ids(claim(on="regression"), *ALL, demos=None)
     assert found == ["gd_1-linear-10", "gd_1-linear-20"]
 
 
 def test_full_grid_adds_variants_and_numbers() -> None:
     card = claim(variants=("gd",), full_variants=("adam",))
-    assert ids(card, "llama", "sst2", demos="") == ["llama-sst2-2-gd"]
-    assert ids(card, "llama", "sst2", demos="", size="full") == [
+    assert ids(card, "llama", "sst2", demos=None) == ["llama-sst2-2-gd"]
+    assert ids(card, "llama", "sst2", demos=None, size="full") == [
         "llama-sst2-1-gd", "llama-sst2-1-adam", "llama-sst2-2-gd", "llama-sst2-2-adam"
     ]  # fmt: skip
 

@@ -6,7 +6,9 @@ import re
 
 import pytest
 
+from probes.pytest_plugin.start import pytest_addoption
 from probes.run.listing import LIST_OPTIONS
+from probes.run.option_help import options_in_full
 from probes.run.options import RUN_OPTIONS, RunOption
 from tests.support.running import ROOT
 
@@ -39,6 +41,28 @@ def test_the_manual_has_no_option_that_there_is_not() -> None:
     known = {option.name for option in RUN_OPTIONS} | LIST_OPTIONS.keys()
     named = {name for row in ROWS for name in re.findall(r"`(--[a-z-]+)", row)}
     assert named <= known
+
+
+@pytest.mark.parametrize("option", RUN_OPTIONS, ids=lambda option: option.name)
+def test_the_short_help_is_one_clause(option: RunOption) -> None:
+    assert len(option.short_help) < 200
+    assert option.help.startswith(option.short_help.partition(" (default")[0])
+
+
+def test_the_full_help_explains_every_option() -> None:
+    text = " ".join(options_in_full().split())
+    for option in RUN_OPTIONS:
+        assert f"{option.name} " in text
+        assert option.full_help in text
+
+
+def test_help_begins_with_the_options_of_a_run() -> None:
+    from _pytest.config.argparsing import Parser
+
+    parser = Parser(_ispytest=True)
+    parser.getgroup("general").addoption("--other", help="of pytest")
+    pytest_addoption(parser)
+    assert parser._groups[0].name == "probes"
 
 
 def test_keys_of_the_configuration_file_follow_the_names() -> None:

@@ -91,3 +91,16 @@ def test_regression_tasks_have_no_template() -> None:
 def test_a_row_says_which_template_its_run_was_given() -> None:
     assert options_of_rerun(options(template="zhao"))["--template"] == "zhao"
     assert "--template" not in options_of_rerun(options())
+
+
+@pytest.mark.parametrize("given", [None, False])
+def test_a_row_says_whether_its_prompts_were_a_chat(given: bool | None) -> None:
+    assert options_of_rerun(options(chat=True))["--chat"] == ""
+    assert "--chat" not in options_of_rerun(options(chat=given))
+    assert grid_of(options(models="org/name", datasets="one", chat=True)).settings.chat
+
+
+def test_a_row_says_that_unused_tensors_were_allowed() -> None:
+    given = options(unused_tensors="allow", models="org/name", datasets="one")
+    assert options_of_rerun(given)["--unused-tensors"] == "allow"
+    assert grid_of(given).settings.unused_tensors == "allow"

@@ -323,12 +323,22 @@ def test_what_is_known_whole_is_judged_by_its_mean_however_few(
 
 
 @pytest.mark.parametrize("judge", JUDGES)
-@pytest.mark.parametrize("margin", [0.0, -0.1, math.nan, math.inf, "0.1", None])
+@pytest.mark.parametrize("margin", [0.0, -0.1, math.nan, math.inf, True, "0.1", None])
 def test_margins_that_decide_nothing_are_refused(judge: str, margin: float) -> None:
     what = "tolerance" if judge == "exactly" else "margin"
     wording = rf"The {what} is .*\. Expected a positive number, .* Pass {what}=…\."
     with pytest.raises(ClaimError, match=wording):
         JUDGES[judge](margin)
+
+
+@pytest.mark.parametrize("judge", JUDGES)
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.float16])
+def test_a_margin_may_be_a_numpy_scalar_and_is_kept_as_a_plain_one(
+    judge: str, kind: type
+) -> None:
+    effect = JUDGES[judge](kind(0.25)).effect
+    assert type(effect.margin) is float
+    assert effect.margin == 0.25
 
 
 @pytest.mark.parametrize("margin", [1.0, 1.5])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from probes.errors import ClaimError
 from probes.measurement import Measurement
 from probes.observations.observation import Observation
 from probes.verdicts.secondary_results import SecondaryResults
@@ -39,6 +41,24 @@ def test_an_illustration_gives_the_example_and_a_mapping_gives_details() -> None
     assert results.example == [{"query": "x"}]
     assert results.details == {"steps": {"unit": "answer size"}}
     assert not results.secondary_effects
+
+
+def test_a_number_is_refused_in_words() -> None:
+    results = SecondaryResults(alpha=0.05)
+    with pytest.raises(ClaimError, match=r"given k=.*3.*\. Expected a measurement, or"):
+        results.record(k=np.int64(3))  # type: ignore[arg-type]
+
+
+def test_what_was_left_out_is_remarked_on_and_kept_once() -> None:
+    results = SecondaryResults(alpha=0.05)
+    for _ in range(2):
+        results.note_left_out(["2 rows", "1 tensor"])
+        results.note_weights("W: 6 weights")
+    assert results.note == "2 rows; 1 tensor"
+    assert results.details == {
+        "left_out": ["2 rows", "1 tensor"],
+        "moved": ["W: 6 weights"],
+    }
 
 
 def test_a_note_says_how_far_the_numbers_may_lie_from_the_truth() -> None:

@@ -22,7 +22,8 @@ from probes.calibration.whole_instrument import CLAIM, MARGIN, TASKS, surrogates
 from probes.cell import Cell, Settings
 from probes.hashing import seed_of
 from probes.learners.gradient_walks import half_octaves
-from probes.learners.rate_search import Curve, Optimum, RateSearch
+from probes.learners.rate_lattice import Curve
+from probes.learners.rate_search import Optimum, RateSearch
 from probes.learners.search_effort import STANDARD
 from probes.measurement import Array, Measurement
 from probes.measures.likeness import RESOLUTION

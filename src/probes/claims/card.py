@@ -36,6 +36,9 @@ class ClaimCard:
             trained model's arms without learning get the same rate and passes; networks
             with random weights are trained at their best at the task. Empty: GD is at
             its best at the task too.
+        stand_in: The same for a claim whose own measure needs more trainings than a
+            search makes, such as those on changed labels: another measure of the
+            answers in its place. The row says so.
         needs_pairs: Whether it is only about linear self-attention on tokens (x, y).
         needs_labels: Whether it is only about a closed set of labels.
         measured: What is measured, in symbols or words.
@@ -57,11 +60,17 @@ class ClaimCard:
     identity: bool = False
     needs_pairs: bool = False
     nearest_in: str = ""
+    stand_in: str = ""
     needs_labels: bool = False
     measured: str = ""
     refuted_if: str = ""
     controls: str = ""
     reported: str = ""
+
+    @property
+    def nearest_by(self) -> str:
+        """The criterion by which GD comes nearest to ICL; empty if it need not."""
+        return self.nearest_in or self.stand_in
 
     def applies_to(self, model: ModelCard, dataset: DatasetCard) -> bool:
         """Say whether the claim is about this model and this dataset."""

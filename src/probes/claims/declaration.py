@@ -27,6 +27,7 @@ class ClaimOptions(TypedDict, total=False):
     identity: bool
     needs_pairs: bool
     nearest_in: str
+    stand_in: str
     needs_labels: bool
 
 

@@ -1,4 +1,4 @@
-"""Compare the results of two runs, cell by cell.
+"""Compare the results of two or more runs, cell by cell, with those of the first.
 
 Exit status: 1 if a verdict became its opposite or a cell was lost, 4 if a file cannot
 be read or written, and otherwise 0.
@@ -9,22 +9,21 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from probes.report.changes import RunComparison, changes_page
+from probes.errors import OptionError
+from probes.report.changes import RunComparison, changes_page, setting_name
 from probes.report.matrix import plain
 from probes.results.comparison import (
     CHANGE_KINDS,
     GRAVE,
     LINE_LIMIT,
     CellResult,
-    Change,
     compare_cells,
     comparison_lines,
 )
-from probes.results.reading import read_results
+from probes.results.reading import read_results, results_of
 from probes.results.record import differences
-from probes.results.rows import row_id, write_text
+from probes.results.rows import Row, row_id, write_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,13 +33,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"  {kind:<{width}}  {text}" for kind, text in CHANGE_KINDS.items()
     )
     parser.epilog = f"Kinds of change:\n{kinds}"
-    parser.add_argument("before", type=Path, help="results.jsonl of the earlier run")
-    parser.add_argument("after", type=Path, help="results.jsonl of the later run")
+    parser.add_argument(
+        "runs",
+        type=Path,
+        nargs="+",
+        metavar="RUN",
+        help="the report folder of a run, or its results.jsonl; the earliest first",
+    )
     parser.add_argument(
         "--page",
         type=Path,
         metavar="FILE",
-        help="also write the changes as an HTML page",
+        help="also write an HTML page: what changed first, and effects against effects",
     )
 
 
@@ -51,36 +55,53 @@ def run(given: argparse.Namespace) -> int:
         The exit status: 1 if a verdict became its opposite or a cell was lost, else 0.
 
     Raises:
-        ProbesError: A file cannot be read or written.
+        ProbesError: There is only one run, or a file cannot be read or written.
     """
-    before, after = (
-        {row_id(row): row for row in read_results(path)}
-        for path in (given.before, given.after)
-    )
-    changes = compare_cells(
-        *(
-            {cell: CellResult.of(row) for cell, row in rows.items()}
-            for rows in (before, after)
+    if len(given.runs) < 2:
+        raise OptionError(
+            f"Only one run is given, {given.runs[0]}. Expected two or more. Name the "
+            f"earlier run first, as in probes compare BEFORE AFTER."
         )
-    )
+    sides = [
+        {row_id(row): row for row in read_results(results_of(path))}
+        for path in given.runs
+    ]
+    compared = compare_runs([str(path) for path in given.runs], sides)
     if given.page is not None:
-        _draw(given, changes, before, after)
+        write_text(changes_page(compared), given.page)
     # Rows may come from strangers: remove whatever could control the terminal.
-    print("\n".join(plain(line, LINE_LIMIT) for line in comparison_lines(changes)))
-    return int(any(change.kind in GRAVE for change in changes))
+    print("\n".join(plain(line, LINE_LIMIT) for line in _lines(compared)))
+    found = (change.kind for changes in compared.changes for change in changes)
+    return int(any(kind in GRAVE for kind in found))
 
 
-def _draw(
-    given: argparse.Namespace,
-    changes: Sequence[Change],
-    before: Mapping[str, Mapping[str, Any]],
-    after: Mapping[str, Mapping[str, Any]],
-) -> None:
-    compared = RunComparison(
-        before=str(given.before),
-        after=str(given.after),
-        changes=changes,
-        rows={cell: dict(row) for cell, row in {**before, **after}.items()},
-        differs=differences(before.values(), after.values()),
+def compare_runs(
+    names: Sequence[str], sides: Sequence[Mapping[str, Row]]
+) -> RunComparison:
+    """Compare the rows of runs, by cell, with those of the first run."""
+    first, *others = (
+        {cell: CellResult.of(row) for cell, row in rows.items()} for rows in sides
     )
-    write_text(changes_page(compared), given.page)
+    return RunComparison(
+        names=names,
+        changes=[compare_cells(first, other) for other in others],
+        sides=sides,
+        differs=differences(*(rows.values() for rows in sides)),
+    )
+
+
+def _lines(compared: RunComparison) -> list[str]:
+    """Write what changed in each later run, and the settings that differ."""
+    lines: list[str] = []
+    first, *others = compared.names
+    for name, changes in zip(others, compared.changes, strict=True):
+        lines += [f"{name} against {first}:"] if others[1:] else []
+        lines += comparison_lines(changes)
+    differing = [
+        f"{setting_name(name)} {' → '.join(values)}"
+        for name, values in compared.differs.items()
+    ]
+    return [
+        *lines,
+        *([f"the runs differ in: {'; '.join(differing)}"] * bool(differing)),
+    ]

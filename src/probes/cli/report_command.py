@@ -9,7 +9,7 @@ from pathlib import Path
 from probes.report import write_report
 from probes.report.figures import draw_figures
 from probes.results.joining import join_runs
-from probes.results.reading import read_results
+from probes.results.reading import read_results, results_of
 from probes.results.row_shape import schema_text
 from probes.results.rows import write_rows, write_text
 
@@ -17,10 +17,17 @@ from probes.results.rows import write_rows, write_text
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the actions of ``probes report``."""
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    text = "draw every figure that the rows allow, as SVG and PDF"
+    text = "draw every figure that the rows allow, as SVG and PDF, and LaTeX tables"
     figures = actions.add_parser("figures", help=text, description=text)
-    figures.add_argument("results", type=Path, help="the results.jsonl of a run")
-    figures.add_argument("folder", type=Path, help="where the SVG and PDF files go")
+    figures.add_argument(
+        "results",
+        type=Path,
+        metavar="RUN",
+        help="the report folder of a run, or its results.jsonl",
+    )
+    figures.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="where the files go"
+    )
     figures.set_defaults(do=_figures)
     text = "write one report of several runs, corrected over all their cells"
     join = actions.add_parser("join", help=text, description=text)
@@ -45,12 +52,12 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _figures(given: argparse.Namespace) -> None:
-    """Draw the figures, and name those for which the run has no rows."""
-    drawn, lacking = draw_figures(read_results(given.results), given.folder)
-    for path in drawn:
+    """Draw the figures, and say what the run lacks for the others."""
+    drawn = draw_figures(read_results(results_of(given.results)), given.folder)
+    for path in drawn.files:
         print(path)
-    for plan in lacking:
-        print(f"not drawn: {plan.name} (no rows of {' or '.join(plan.claims)})")
+    for name, lack in drawn.lacking.items():
+        print(f"not drawn: {name} ({lack})")
 
 
 def _join(given: argparse.Namespace) -> None:

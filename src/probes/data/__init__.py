@@ -2,7 +2,7 @@
 
 Rows
     ``template``: a row, and the template that turns it into a prompt.
-    ``row_files``, ``hub``: rows of local files and of the Hugging Face Hub.
+    ``row_files``, ``record_files``, ``hub``: rows of local files and of the Hub.
     ``datasets``: finds a dataset and reads it once. ``labelled_rows`` holds it.
     ``label_counts``: how many rows each label has.
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from probes.cards import DatasetCard, TextRows
 from probes.data.labelled_rows import LabelledRows, assemble
-from probes.data.row_files import SUFFIXES, read_labelled, split_files
+from probes.data.record_files import KINDS, SUFFIXES
+from probes.data.row_files import read_labelled, split_files
 from probes.data.template import Description, Row, read_description
 from probes.errors import DataError
 from probes.hashing import digest, seed_of
@@ -80,7 +81,7 @@ def locate(name: str, source: TextRows, data_dir: str | None) -> Path | None:
         fix = "Check --data-dir, or omit it to read the Hub (the extra 'hub')."
     raise DataError(
         f"The dataset {name!r} was not found (looked in: {looked}). Expected a folder "
-        f"with train and test files, or one .jsonl or .csv file. {fix}"
+        f"with train and test files, or one file of rows ({KINDS}). {fix}"
     )
 
 

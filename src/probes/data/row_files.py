@@ -1,34 +1,19 @@
-"""Files of labelled rows: JSON Lines and CSV, read line by line.
+"""Labelled rows: which files hold them, and what a record must have to be one.
 
-Every error names the file and the line.
+``record_files`` reads the files. Every error names the file and the line.
 """
 
 from __future__ import annotations
 
-import csv
-import json
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from probes.bounded_io import (
-    UnreadableError,
-    brief,
-    parse_json,
-    require_inside,
-    require_small,
-)
+from probes.bounded_io import brief, require_inside
+from probes.data.record_files import KINDS, MOST_COLUMNS, SUFFIXES, read_records
 from probes.data.right_answers import listed_answers, require_answers
 from probes.data.template import Description, Row
 from probes.errors import DataError
-
-SUFFIXES = (".jsonl", ".csv")
-LONGEST_LINE = 1_000_000
-MOST_ROWS = 1_000_000
-LARGEST = 256_000_000
-"""Bytes of a file of rows. As text, with up to four bytes a letter, this is 1 GB."""
-MOST_COLUMNS = 1000
 
 
 def split_files(place: Path) -> tuple[Path, Path]:
@@ -46,8 +31,8 @@ def split_files(place: Path) -> tuple[Path, Path]:
         ]
         if not paths:
             raise DataError(
-                f"{place} has no {split} split. Expected {split}.jsonl or {split}.csv. "
-                f"Add it, or name a single file, which is halved."
+                f"{place} has no {split} split. Expected a file {split} that ends "
+                f"in {KINDS}. Add it, or name a single file, which is halved."
             )
         try:
             require_inside(paths[0], place)
@@ -60,30 +45,14 @@ def split_files(place: Path) -> tuple[Path, Path]:
     return found["train"], found["test"]
 
 
-def require_readable(path: Path) -> None:
-    """Refuse a file that cannot hold rows, before reading any of it.
-
-    Raises:
-        DataError: It is not a regular file, or it is too large.
-    """
-    try:
-        require_small(path, limit=LARGEST)
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path} cannot be read: {error}. Expected a file of rows that fit into "
-            f"memory. Check the path, or split the file."
-        ) from error
-
-
 def read_labelled(path: Path, description: Description) -> Iterator[Row]:
     """Read the rows of a file.
 
     Raises:
         DataError: The file or one of its rows is malformed.
     """
-    require_readable(path)
-    for number, record in _records(path):
-        yield labelled_row(record, description, f"{path.name} line {number}")
+    for place, record in read_records(path):
+        yield labelled_row(record, description, f"{path.name} {place}")
 
 
 def labelled_row(record: Any, description: Description, where: str) -> Row:
@@ -91,7 +60,7 @@ def labelled_row(record: Any, description: Description, where: str) -> Row:
 
     Raises:
         DataError: The record is not an object, has no label, or has a value that is not
-            text or a number.
+            text or a number in a column that is used.
     """
     label_column = description.label_column
     if not isinstance(record, dict):
@@ -117,7 +86,7 @@ def labelled_row(record: Any, description: Description, where: str) -> Row:
     texts = {
         column: _text(column, value, where)
         for column, value in record.items()
-        if column != label_column
+        if column != label_column and _is_kept(column, value, description)
     }
     return Row(
         fields=texts,
@@ -126,6 +95,12 @@ def labelled_row(record: Any, description: Description, where: str) -> Row:
         group=texts.get(description.group_column, ""),
         where=where,
     )
+
+
+def _is_kept(column: str | None, value: Any, description: Description) -> bool:
+    """Say whether a value belongs to the row: what nobody uses may be anything."""
+    is_text = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return is_text or column is None or column in description.columns
 
 
 def _text(column: str | None, value: Any, where: str) -> str:
@@ -145,98 +120,3 @@ def _text(column: str | None, value: Any, where: str) -> str:
             f"Mend or remove the row."
         )
     return str(value)
-
-
-def _records(path: Path) -> Iterator[tuple[int, Any]]:
-    """Yield (line number, record); refuse lines and files that cannot be rows."""
-    with path.open(encoding="utf-8-sig", newline="") as handle:
-        lines = _bounded(handle, path)
-        try:
-            yield from (_table(lines) if path.suffix == ".csv" else _json(lines))
-        except _LineError as error:
-            raise DataError(
-                f"{path.name} line {error.number} cannot be read: {error}. Expected "
-                f"one JSON object a line (.jsonl), or a header and one row a line "
-                f"(.csv). Mend or remove the line."
-            ) from error
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"{path.name} line {_undecodable_line(path)} is not UTF-8: "
-                f"{error.reason}. Expected UTF-8 text. Save the file as UTF-8."
-            ) from error
-
-
-class _LineError(Exception):
-    """A line that is not a row; the message says why."""
-
-    def __init__(self, number: int, why: str) -> None:
-        super().__init__(why)
-        self.number = number
-
-
-def _json(lines: Iterator[str]) -> Iterator[tuple[int, Any]]:
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            record = parse_json(line)
-        except UnreadableError as error:
-            raise _LineError(number, str(error)) from error
-        except json.JSONDecodeError as error:
-            raise _LineError(number, f"{error.msg} at column {error.colno}") from error
-        except ValueError as error:  # a number too long
-            raise _LineError(number, str(error)) from error
-        yield number, record
-
-
-def _table(lines: Iterator[str]) -> Iterator[tuple[int, Any]]:
-    reader = csv.DictReader(lines, strict=True)
-    _require_columns(reader)
-    while True:
-        try:
-            record = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            # The row began after the last line of the one before.
-            raise _LineError(reader.line_num + 1, str(error)) from error
-        yield reader.line_num, record
-
-
-def _require_columns(reader: csv.DictReader[str]) -> None:
-    """Refuse a header with too many columns, or two columns of one name."""
-    try:
-        n_columns = len(reader.fieldnames or ())
-    except csv.Error as error:
-        raise _LineError(1, str(error)) from error
-    if n_columns > MOST_COLUMNS:
-        raise _LineError(1, f"it has {n_columns} columns, more than {MOST_COLUMNS}")
-    for name, n in Counter(reader.fieldnames or ()).items():
-        if n > 1:
-            raise _LineError(1, f"{n} columns are named {brief(name)}")
-
-
-def _undecodable_line(path: Path) -> int:
-    content = path.read_bytes()
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return content.count(b"\n", 0, error.start) + 1
-    return 0  # the file has changed in the meantime
-
-
-def _bounded(handle: Any, path: Path) -> Iterator[str]:
-    for number in range(1, MOST_ROWS + 1):
-        line = handle.readline(LONGEST_LINE + 1)
-        if not line:
-            return
-        if len(line) > LONGEST_LINE:
-            raise DataError(
-                f"{path.name} line {number} is longer than {LONGEST_LINE} characters. "
-                f"Expected one row a line. Mend the file."
-            )
-        yield line
-    raise DataError(
-        f"{path.name} has more than {MOST_ROWS} lines. Expected rows that fit into "
-        f"memory. Split the file."
-    )

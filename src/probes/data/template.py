@@ -8,6 +8,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from string import Formatter
 from typing import Any, get_args
@@ -79,6 +80,15 @@ class Description:
     def is_open(self) -> bool:
         """Whether the answers are open words rather than a closed set of labels."""
         return self.answers == "open"
+
+    @cached_property
+    def columns(self) -> frozenset[str]:
+        """The columns that prompts and groups are made of, besides the label's."""
+        try:
+            named = {column for _, column in self._parts() if column}
+        except ValueError:  # whoever fills the template reports it
+            named = set()
+        return frozenset({*named, self.group_column})
 
     def word_for(self, label: str, where: str = "") -> str:
         """Verbalize a label.

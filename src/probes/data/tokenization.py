@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from probes.bounded_io import brief
-from probes.data.labelled_rows import LabelledRows
-from probes.data.template import Row
 from probes.data.text_tasks import Example, TextTask
 from probes.errors import DataError
 
@@ -90,8 +88,8 @@ def verbalize(tokenizer: Tokenizer, task: TextTask) -> Verbalized:
     asked = _asked_for_each_answer(task)
     prompts = [task.alone(example) for example in asked]
     texts = [p + a for p, a in zip(prompts, task.answers, strict=True)]
-    joint = _encode(tokenizer, texts)
-    alone = _encode(tokenizer, prompts)
+    joint = encode(tokenizer, texts)
+    alone = encode(tokenizer, prompts)
     parts = zip(alone, joint, asked, task.answers, strict=True)
     tails = [_after_prompt(*part) for part in parts]
     _require_different(tails, task.answers)
@@ -102,7 +100,7 @@ def verbalize(tokenizer: Tokenizer, task: TextTask) -> Verbalized:
     if not task.is_open and len(set(labels.first_tokens)) == len(tails):
         return labels
     following = task.description.separator + task.queries[0][0].ask
-    whole = _encode(tokenizer, [text + following for text in texts])
+    whole = encode(tokenizer, [text + following for text in texts])
     ends = map(_end_of_answer, joint, whole, asked, task.answers)
     return replace(labels, ends=tuple(ends))
 
@@ -200,7 +198,7 @@ def encode_checked(
     Raises:
         DataError: A prompt is too long; the message names the row and both lengths.
     """
-    encoded = _encode(tokenizer, [text for text, _ in prompts])
+    encoded = encode(tokenizer, [text for text, _ in prompts])
     for tokens, (_, where) in zip(encoded, prompts, strict=True):
         require_fitting(len(tokens) + room, where, context=context)
         _require_one_beginning(tokenizer, tokens, where)
@@ -232,11 +230,13 @@ def require_fitting(n_tokens: int, where: str, *, context: int) -> None:
         raise DataError(
             f"The prompt that asks {where} has {n_tokens} tokens, and the model reads "
             f"{context}. Expected it to fit; nothing is cut off silently. Pass smaller "
-            f"--demos, shorter rows, or a model with a longer context."
+            f"--demos, --long-rows drop to leave out long rows, or a model with a "
+            f"longer context."
         )
 
 
-def _encode(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
+def encode(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
+    """Tokenise texts, each once, without a token that ends every text."""
     unique = list(dict.fromkeys(texts))
     of_unique = map(list, tokenizer(unique)["input_ids"])
     encoded = dict(zip(unique, of_unique, strict=True))
@@ -246,29 +246,3 @@ def _encode(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
             if tokens[-1:] == [end] and not text.endswith(word):
                 tokens.pop()  # the tokenizer ends every text; a prompt goes on
     return [list(encoded[text]) for text in texts]
-
-
-def without_long_rows(
-    rows: LabelledRows, tokenizer: Tokenizer, longest: int
-) -> LabelledRows:
-    """Remove the rows that have more tokens than their share of the context.
-
-    Raises:
-        DataError: No row of a split is short enough.
-    """
-    described = rows.description
-    extra = described.instruction + described.separator
-
-    def short(split: tuple[Row, ...]) -> tuple[Row, ...]:
-        texts = [extra + described.demonstrate(row) for row in split]
-        lengths = map(len, _encode(tokenizer, texts))
-        fitting = tuple(r for r, n in zip(split, lengths, strict=True) if n <= longest)
-        if not fitting:
-            raise DataError(
-                f"{rows.name} has no row of at most {longest} tokens, which is one "
-                f"demonstration's share of the model's context. Expected some short "
-                f"rows. Pass smaller --demos, or a model with a longer context."
-            )
-        return fitting
-
-    return replace(rows, train=short(rows.train), test=short(rows.test))

@@ -9,6 +9,11 @@ from typing import Any
 
 SIDES = {"cuda": 8192, "cpu": 1024}  # of the square matrices that are multiplied
 ROUNDS = 4
+SMALL = 4
+"""How many times smaller the sides of the first matrices are, 64 times less work."""
+SLOW = 0.02
+"""Seconds of a small product from which on no larger one is tried. Without instructions
+for bfloat16, large products of a CPU would take three seconds each."""
 COPIED = 1 << 26
 """Bytes that are copied to measure the bandwidth; more than caches hold."""
 
@@ -17,11 +22,21 @@ COPIED = 1 << 26
 def matmul_peak(device: str, dtype: str) -> float:
     """Measure the fastest of a few large matrix products, in FLOP/s.
 
-    Each process measures it once, with its own number of threads.
+    Each process measures it once, with its own number of threads. If small matrices are
+    slow already, larger ones are not multiplied.
     """
     import torch
 
-    side = SIDES.get(torch.device(device).type, 1024)
+    side = SIDES.get(torch.device(device).type, 1024) // SMALL
+    seconds = _fastest(side, device, dtype)
+    if seconds < SLOW:
+        side *= SMALL
+        seconds = _fastest(side, device, dtype)
+    return float(2 * side**3 / seconds)
+
+
+def _fastest(side: int, device: str, dtype: str) -> float:
+    """Time the fastest product of two square matrices, in seconds."""
     best = float("inf")
     for product in products(side, device, dtype):
         for _ in range(ROUNDS):
@@ -30,7 +45,7 @@ def matmul_peak(device: str, dtype: str) -> float:
             product()
             _wait(device)
             best = min(best, time.perf_counter() - began)
-    return float(2 * side**3 / best)
+    return best
 
 
 @cache

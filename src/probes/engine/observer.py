@@ -56,6 +56,7 @@ class Observer:
         self._memory: OrderedDict[str, Observation] = OrderedDict()
         self._held = 0  # bytes
         self._spent = 0.0  # seconds of measuring
+        self._left_out: dict[str, dict[str, None]] = {}
 
     @property
     def models(self) -> ModelCache:
@@ -78,7 +79,13 @@ class Observer:
             load=lambda card: self.models.get(card, request.settings),
             answer=self.observe,
             report=lambda words: self.report(request, words),
+            leave_out=lambda words: self._leave_out(request, words),
         )
+
+    def _leave_out(self, request: Request, words: str) -> None:
+        """Keep what the answer to a request does without, for its facts."""
+        if words:
+            self._left_out.setdefault(request.key, {})[words] = None
 
     def observe(self, request: Request) -> Observation:
         """Return the observation of a request, and measure it if it is not stored.
@@ -172,6 +179,8 @@ class Observer:
             "n_sets": request.n_sets,
             **self._speed(request, answer),
         }
+        if left_out := self._left_out.pop(request.key, None):
+            facts["left_out"] = list(left_out)
         observation = replace(answer, key=request.key, facts=facts)
         self.store.put(observation)
         self.measured.add(request.key)

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from probes.learners.activations_of_weights import ActivationsOfWeights
-from probes.learners.gradient import GradientLearner, MovesWeights
 from probes.learners.in_context import InContext, reads_queries, reads_whole
 from probes.learners.shared_training import (
+    MovesWeights,
+    ReadsTraining,
     WeightsReader,
     observe_training,
     observe_trainings,
@@ -61,9 +62,9 @@ class Activations:
     model_needs: ClassVar[tuple[str, ...]] = ("attention",)
 
     @property
-    def trained(self) -> GradientLearner | None:
+    def trained(self) -> Any:
         """The learner that trains; None if the learner's weights do not move."""
-        return self.of if isinstance(self.of, GradientLearner) else None
+        return self.of.trained if isinstance(self.of, ReadsTraining) else None
 
     def observe(self, context: LearnerContext) -> Observation:
         """Run every set's prompts whole, with the learner's final weights.
@@ -114,7 +115,7 @@ class Activations:
         if isinstance(self.of, InContext):
             return []
         if self.trained is not None:
-            return self.trained.needed(request)
+            return list(self.trained.needed(request))
         return [replace(request, learner=self.of)]
 
     def _weights(self, context: LearnerContext) -> Iterator[dict[str, Any]]:

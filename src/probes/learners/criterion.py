@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 import numpy as np
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 Read = Callable[["Observation"], Array]
 """Reads a criterion of a learner's answers: the mean over each set's queries, shape
 (n_sets,)."""
+
+Reads = Literal["answers", "activations"]
+"""What a criterion is read of."""
 
 
 class Criterion(Protocol):
@@ -43,8 +46,12 @@ class Criterion(Protocol):
     def compares_with_icl(self) -> bool:
         """Whether it reads ICL's answers; see ``probes.measures.likeness``."""
 
+    @property
+    def reads(self) -> Reads:
+        """Whether it reads answers, or activations (see ``learners.activations``)."""
+
     def reader(self, icl: Observation, base: Observation) -> Read:
-        """Return what reads the criterion of a learner's answers.
+        """Return what reads the criterion of a learner's answers, or its activations.
 
         Args:
             icl: ICL's answers to the same queries after the same demonstrations. A
@@ -68,6 +75,7 @@ class LabelLoss:
     resolution: float = 0.0
     is_gap: bool = False
     compares_with_icl: bool = False
+    reads: ClassVar[Reads] = "answers"
 
     def reader(self, icl: Observation, base: Observation) -> Read:
         """Return what averages the loss over each set's queries."""

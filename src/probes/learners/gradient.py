@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal
 
 from probes.errors import OptionError
 from probes.learners.answers_of_weights import AnswersOfWeights
@@ -40,21 +40,6 @@ if TYPE_CHECKING:
 
 TYPICAL_PASSES = 4
 """Passes that are usually chosen, to count the cost beforehand."""
-
-
-@runtime_checkable
-class MovesWeights(Protocol):
-    """A learner that answers with other weights than the model's."""
-
-    def trained_weights(
-        self, context: LearnerContext, facts: Mapping[str, Any]
-    ) -> Iterator[dict[str, Any]]:
-        """Yield, for each demonstration set, the weights with which it answers.
-
-        Args:
-            context: The cell.
-            facts: Those of the learner's observation, such as the chosen rate.
-        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,8 +154,12 @@ class GradientLearner:
         return observe_training(context)
 
     def work(self, request: Request) -> Request:
-        """Name the training; see ``shared_work.SharesWork``."""
-        return replace(request, learner=replace(self, criterion=self.criteria[0]))
+        """Name the training; see ``shared_work.SharesWork``.
+
+        It does not depend on what the rate and the passes are chosen by.
+        """
+        plain = replace(self, criterion=LABEL_LOSS, criteria=(LABEL_LOSS,))
+        return replace(request, learner=plain)
 
     def observe_together(self, contexts: Sequence[LearnerContext]) -> list[Answer]:
         """Train once for all; see ``shared_work.SharesWork``."""
@@ -183,7 +172,7 @@ class GradientLearner:
     def trained_weights(
         self, context: LearnerContext, facts: Mapping[str, Any]
     ) -> Iterator[dict[str, Any]]:
-        """Train again, which is deterministic; see :class:`MovesWeights`.
+        """Train again, which is deterministic; see ``MovesWeights``.
 
         Raises:
             NumericsError: The chosen rate diverges, or its update vanishes in rounding.

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import math
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache, cached_property
-from typing import TYPE_CHECKING, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from probes.errors import NumericsError
-from probes.learners.criterion import Criterion
-from probes.learners.in_context import Base, InContext, ask_stack, text_observation
+from probes.learners.criterion import Criterion, Read, Reads
 from probes.learners.search_effort import SearchEffort
 from probes.learners.training_trials import trials_of
+from probes.learners.walk_readings import READINGS
 from probes.measurement import Array
 from probes.observations.observation import Observation
 
@@ -70,22 +71,33 @@ class GradientWalks:
         self.prompts = context.prompts()
         task = self.prompts.task
         demonstrations = task.demonstrations[: learner.effort.n_sets]
-        self.queries = task.queries[: learner.effort.n_sets]
         self.n_sets = len(demonstrations)
         self.trainer = learner.prepare(context, self.prompts, demonstrations)
         self.walks = Walks(self.trainer)
         self.points: dict[Place, Array] = {}
         self.failures: list[str] = []
         self._passes: dict[float, int] = {}
-        self._asking = cache(self._asked)  # what prompts know of the model is kept
-        base = context.observe(Base())
-        compares = any(c.compares_with_icl for c in self.criteria)
-        icl = context.observe(InContext()) if compares else base
-        self.icl, self.base = (of_sets(o, range(self.n_sets)) for o in (icl, base))
+        self._moved: set[float] = set()
+        self._reading = threading.Lock()  # a model answers with one set's weights
+        self.readings = {
+            reads: READINGS[reads](context, compares=compares)
+            for reads, compares in comparisons(self.criteria).items()
+        }
         self._readers = [
-            [c.reader(self.icl.of_set(i), self.base.of_set(i)) for c in self.criteria]
+            [self._reader(c, slice(i, i + 1)) for c in self.criteria]
             for i in range(self.n_sets)
         ]
+
+    def _reader(self, criterion: Criterion, sets: slice) -> Read:
+        """Return what reads a criterion of some sets' answers or activations."""
+        return criterion.reader(*self._compared(criterion, sets))
+
+    def _compared(
+        self, criterion: Criterion, sets: slice
+    ) -> tuple[Observation, Observation]:
+        """Give ICL and the model alone on some sets, as a criterion reads them."""
+        reading = self.readings[criterion.reads]
+        return of_sets(reading.icl, sets), of_sets(reading.base, sets)
 
     def scale(self) -> float:
         """Find a rate near the largest useful one: the sets' mean of Polyak's."""
@@ -96,12 +108,17 @@ class GradientWalks:
     @cached_property
     def starts(self) -> list[float]:
         """The criteria before training."""
-        of_sets = [self._values(i, self.base.of_set(i)) for i in range(self.n_sets)]
-        return list(map(self.mean, np.transpose(of_sets), range(len(self.criteria))))
+        all_sets = slice(self.n_sets)
+        values = [
+            self._reader(c, all_sets)(of_sets(self.readings[c.reads].base, all_sets))
+            for c in self.criteria
+        ]
+        return [self.mean(value, column) for column, value in enumerate(values)]
 
     def facts(self, column: int) -> Mapping[str, float]:
         """Say what a report of a choice needs besides the criterion's curves."""
-        return self.criteria[column].facts(self.icl, self.base)
+        criterion = self.criteria[column]
+        return criterion.facts(*self._compared(criterion, slice(self.n_sets)))
 
     def walk(self, rate: float, passes: int) -> None:
         """Train every set at a rate up to a number of passes, and read on the way."""
@@ -122,6 +139,10 @@ class GradientWalks:
         """The rates walked so far."""
         return list(self._passes)
 
+    def has_vanished(self, rate: float) -> bool:
+        """Say whether a rate has been walked and has changed no weight of any set."""
+        return rate in self._passes and rate not in self._moved
+
     def curve(self, rate: float, column: int) -> dict[int, float]:
         """Give the mean of a criterion over the sets, by the number of passes."""
         return {
@@ -137,33 +158,44 @@ class GradientWalks:
 
     def _read(self, runs: Runs, passes: int, trained: TrainedWeights) -> None:
         """Read every criterion of the runs that have not failed."""
+        rate = runs[0].rate
         usable = [i for i, failure in enumerate(trained.failures) if not failure]
         self.failures += filter(None, trained.failures)
+        if usable or not self._stand_still(trained.weights):
+            self._moved.add(rate)
         if not usable:
             return
         weights = trained.weights
         if len(usable) < len(runs):  # else there is nothing to copy
             weights = {name: w[usable] for name, w in weights.items()}
         sets = [runs[i].index for i in usable]
-        at = self.points[runs[0].rate, passes]
-        with contextlib.suppress(NumericsError):  # diverged
-            model, prompts = self.context.model, self._asking(tuple(sets))
-            answers = ask_stack(model, prompts, weights, list(range(len(sets))))
-            for i, index in enumerate(sets):
-                own = {name: array[i : i + 1] for name, array in answers.items()}
-                asked = self._asking((index,))
-                learned = text_observation(asked, own, first_set=index)
-                at[index] = self._values(index, learned)
+        at = self.points[rate, passes]
+        with self._reading, contextlib.suppress(NumericsError):  # diverged
+            read = {k: one.read(weights, sets) for k, one in self.readings.items()}
+            for place, index in enumerate(sets):
+                of_set = {reads: learned[place] for reads, learned in read.items()}
+                at[index] = self._values(index, of_set)
 
-    def _values(self, index: int, learned: Observation) -> Array:
-        """Read every criterion of the answers to one set's queries, (n_criteria,)."""
-        values = np.array([read(learned)[0] for read in self._readers[index]])
+    def _stand_still(self, weights: Mapping[str, Any]) -> bool:
+        """Check that the weights of all runs are the model's own."""
+        start = self.trainer.start
+        return all(bool((weights[name] == was).all()) for name, was in start.items())
+
+    def _values(self, index: int, learned: Mapping[Reads, Observation]) -> Array:
+        """Read every criterion of one set's queries, shape (n_criteria,)."""
+        readers = zip(self.criteria, self._readers[index], strict=True)
+        with np.errstate(all="ignore"):  # activations may have diverged
+            values = np.array([read(learned[c.reads])[0] for c, read in readers])
         return np.where(np.isfinite(values), values, np.inf)
 
-    def _asked(self, sets: tuple[int, ...]) -> EncodedPrompts:
-        """Give the prompts of some sets' calibration queries."""
-        queries = tuple(self.queries[index] for index in sets)
-        return replace(self.prompts, task=replace(self.prompts.task, queries=queries))
+
+def comparisons(criteria: Sequence[Criterion]) -> dict[Reads, bool]:
+    """Say what criteria read, and for each whether any compares it with ICL's."""
+    compared: dict[Reads, bool] = {}
+    for one in criteria:
+        before = compared.get(one.reads, False)
+        compared[one.reads] = before or one.compares_with_icl
+    return compared
 
 
 def half_octaves(most: int) -> list[int]:
@@ -172,8 +204,7 @@ def half_octaves(most: int) -> list[int]:
     return sorted({n for n in powers if n < most} | {most})
 
 
-def of_sets(observation: Observation, sets: Sequence[int]) -> Observation:
+def of_sets(observation: Observation, sets: slice) -> Observation:
     """Select a text learner's answers to some demonstration sets' queries."""
-    rows = list(sets)
-    arrays = {name: array[rows] for name, array in observation.arrays.items()}
+    arrays = {name: array[sets] for name, array in observation.arrays.items()}
     return replace(observation, arrays=arrays)

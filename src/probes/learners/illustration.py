@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from probes.data.token_words import token_word
 from probes.learners.in_context import InContext
 from probes.observations.learner_cost import LearnerCost, PromptSizes, TokenCount
 from probes.observations.likeliest_tokens import likeliest
@@ -73,4 +74,4 @@ def _likeliest(
 
 
 def _words(tokenizer: Any, tokens: list[int]) -> list[str]:
-    return [str(word) for word in tokenizer.convert_ids_to_tokens(tokens)]
+    return [token_word(tokenizer, token) for token in tokens]

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from probes.errors import NumericsError
-from probes.learners.gradient_walks import GradientWalks, Trainable
-from probes.learners.in_context import Base, InContext
-from probes.learners.rate_search import Curve, RateSearch, step_of
+from probes.learners.gradient_walks import GradientWalks, Trainable, comparisons
+from probes.learners.rate_lattice import Curve, step_of
+from probes.learners.rate_search import RateSearch
 from probes.learners.search_effort import SearchLimits
+from probes.learners.walk_readings import learners_compared
 from probes.observations.learner_cost import LearnerCost, PromptSizes, TokenCount
 from probes.observations.observation import Observation
 
 if TYPE_CHECKING:
-    from probes.observations.request import Learner, LearnerContext, Request
+    from probes.observations.request import LearnerContext, Request
 
 FAILED = 1e30
 """Instead of infinity, which no observation may hold."""
@@ -112,14 +113,23 @@ class RateChoice:
 
     def needed(self, request: Request) -> list[Request]:
         """List what answers are compared with: the model's alone, and maybe ICL's."""
-        compares = any(c.compares_with_icl for c in self.of.criteria)
-        others: list[Learner] = [InContext(), Base()] if compares else [Base()]
-        return [replace(request, learner=other) for other in others]
+        return [
+            replace(request, learner=other)
+            for reads, compares in comparisons(self.of.criteria).items()
+            for other in learners_compared(reads, compares=compares)
+        ]
 
     def _searched(self, sizes: PromptSizes, passes: int, n_places: int) -> TokenCount:
         n_sets = min(self.of.effort.n_sets, sizes.n_sets)
-        read = self.of.asking(sizes, n_sets, sizes.n_calibration, n_places)
-        return self.of.training_work(sizes, n_sets, passes).plus(read)
+        work = self.of.training_work(sizes, n_sets, passes)
+        if "answers" in comparisons(self.of.criteria):
+            asked = self.of.asking(sizes, n_sets, sizes.n_calibration, n_places)
+            work = work.plus(asked)
+        if "activations" in comparisons(self.of.criteria):
+            alone = sizes.n_calibration * sizes.query_tokens
+            tokens = alone + sizes.demonstration_tokens
+            work = work.plus(TokenCount(read=n_places * n_sets * tokens))
+        return work
 
 
 def _choose(
@@ -140,6 +150,7 @@ def _choose(
         start=walks.starts[column],
         resolution=walks.criteria[column].resolution * walks.starts[column],
         limits=limits,
+        has_vanished=walks.has_vanished,
         curves={step_of(rate): walk(rate, limits.fewest) for rate in walks.rates},
     )
     best = search.find(centre)

@@ -8,13 +8,19 @@ constant rate are not searched.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from probes.learners.rate_bracket import Effect, begin_where_training_acts
+from probes.learners.rate_lattice import (
+    COARSE,
+    FINE,
+    Curve,
+    lattice_rate,
+    nearest_step,
+    value_at,
+)
 from probes.learners.search_effort import SearchLimits
-
-Curve = Mapping[int, float]
-"""A criterion by the number of passes done; infinite where training has failed."""
 
 TOLERANCE = 0.002
 """A share of the criterion. Points that differ by less are equally good; of these the
@@ -24,8 +30,6 @@ FIRST_PASSES = 4
 NEGLIGIBLE, GROWING = 1e-4, 1.5
 """A walk has only begun if its last doubling gained this share of the criterion, and
 so many times what the doubling before it gained."""
-COARSE, FINE = 2, 1
-"""Steps on the lattice of rates, in quarters of a decade."""
 FEW_PASSES = 8
 """With an optimum at fewer passes, the next number of passes is a large step. Then the
 rate is searched in fine steps."""
@@ -53,22 +57,6 @@ class Optimum:
     gain: float
 
 
-def lattice_rate(step: int) -> float:
-    """Return the rate at a step of a quarter of a decade: 1, 1.8, 3, 5.6, 10."""
-    decade, quarter = divmod(step, 4)
-    return float(f"{(1.0, 1.8, 3.0, 5.6)[quarter]}e{decade}")
-
-
-def step_of(rate: float) -> int:
-    """Find the step of a rate on the lattice."""
-    return round(4 * math.log10(rate))
-
-
-def nearest_step(rate: float) -> int:
-    """Find the coarse step on the lattice that is nearest to a rate."""
-    return 2 * round(2 * math.log10(rate))
-
-
 @dataclass(kw_only=True)
 class RateSearch:
     """A best-first search over a lattice of rates.
@@ -87,6 +75,8 @@ class RateSearch:
         limits: Where the search ends.
         resolution: The largest difference of the criterion that does not matter,
             besides the share ``TOLERANCE``.
+        has_vanished: Whether a rate is so low that no weight has changed. Its criterion
+            is infinite, so that it is not chosen.
         curves: The curve of each lattice step walked so far. Walks of earlier searches
             cost nothing.
     """
@@ -95,6 +85,7 @@ class RateSearch:
     start: float
     limits: SearchLimits
     resolution: float = 0.0
+    has_vanished: Callable[[float], bool] = lambda rate: False
     curves: dict[int, Curve] = field(default_factory=dict)
 
     def find(self, centre: float) -> Optimum:
@@ -104,13 +95,50 @@ class RateSearch:
             centre: A rate near the largest useful one, such as Polyak's.
         """
         self.curves = {step: self._usable(c) for step, c in self.curves.items()}
+        first = nearest_step(centre)
+        self._middle = self._climbed(
+            begin_where_training_acts(self._effect_at, first, coarse=COARSE)
+        )
         self._spent = self._walked()
-        middle = nearest_step(centre)
-        for step in (middle, middle - COARSE, middle + COARSE):
-            self._walk_to(step, FIRST_PASSES)
+        for offset in (0, -COARSE, COARSE):
+            self._walk_to(self._middle + offset, FIRST_PASSES)
         while (pending := self._next_walk()) and not self._is_spent():
             self._walk_to(*pending)
         return self._optimum()
+
+    def _effect_at(self, step: int) -> Effect:
+        """Train at a rate for a few passes, unless it has been walked; see its effect.
+
+        A gain or a harm that does not matter is no effect.
+        """
+        if step not in self.curves:
+            self._walk_to(step, FIRST_PASSES)
+        if self.has_vanished(lattice_rate(step)):
+            return "nothing"
+        if any(self._is_better(v, self.start) for v in self.curves[step].values()):
+            return "better"
+        return "worse" if self._has_effect(step) else "nothing"
+
+    def _climbed(self, step: int) -> int:
+        """Raise a rate that helps while a few passes at the next one help more."""
+        for _ in range(self.limits.rates):
+            higher = step + COARSE
+            if self._effect_at(step) != "better" or self._effect_at(higher) != "better":
+                break
+            if not self._is_better(self._at_first(higher), self._at_first(step)):
+                break
+            step = higher
+        return step
+
+    def _at_first(self, step: int) -> float:
+        """Return the least criterion after a few passes at a rate."""
+        curve = self.curves[step]
+        few = max(FIRST_PASSES, min(curve))
+        return min(value for n, value in curve.items() if n <= few)
+
+    def _does_nothing(self) -> bool:
+        """Check that training changes nothing at any rate walked."""
+        return all(self._effect_at(step) == "nothing" for step in self.curves)
 
     @property
     def rates(self) -> list[float]:
@@ -142,7 +170,9 @@ class RateSearch:
         return passes >= self.limits.total or rates >= self.limits.rates
 
     def _next_walk(self) -> tuple[int, int] | None:
-        """Choose the rate to walk on, and how far; None if the optimum is interior."""
+        """Choose the rate to walk on, and how far; None if none can be better."""
+        if self._does_nothing():
+            return None
         best = self._best_step()
         open_steps = self._open_steps()
         promising = min(open_steps, key=self._promise, default=None)
@@ -188,7 +218,7 @@ class RateSearch:
         done = max(curve)
         if done * ratio >= self._fewest(best) * (2 if ratio > 1 else 1):
             return False
-        there = _value_at(other, done * ratio, self.start)
+        there = value_at(other, done * ratio, self.start)
         return self._is_better(curve[done], there)
 
     def _open_steps(self) -> list[int]:
@@ -212,16 +242,22 @@ class RateSearch:
         """
         curve = self.curves[step]
         done = max(curve)
-        quarter, half = (_value_at(curve, done / n, self.start) for n in (4, 2))
+        quarter, half = (value_at(curve, done / n, self.start) for n in (4, 2))
         gain = half - curve[done]
         matters = gain > NEGLIGIBLE * abs(curve[done])
         return gain, matters and gain > GROWING * (quarter - half)
 
     def _best_step(self) -> int:
-        """Find the rate with the least value; of equals, that with fewest passes."""
+        """Find the rate with the least value; of equals, that with fewest passes.
+
+        Of those, the nearest to where the search began. Far from there a criterion may
+        not change any more, as the direction of a small update does not.
+        """
         least = min(map(self._least, self.curves))
         equal = [s for s in self.curves if self._least(s) <= self._within(least)]
-        return min(equal, key=lambda s: (self._fewest(s, least), s))
+        return min(
+            equal, key=lambda s: (self._fewest(s, least), abs(s - self._middle), s)
+        )
 
     def _least(self, step: int) -> float:
         return min(self.curves[step].values())
@@ -254,6 +290,8 @@ class RateSearch:
         least = min(map(self._least, self.curves))
         passes, curve = self._fewest(best, least), self.curves[best]
         edges = [*self._edges_in_passes(best), *self._edges_in_rate(best)]
+        if self._does_nothing():
+            edges = [f"training changes nothing up to rate {max(self.rates):g}"]
         last = max(curve)
         earlier = min(v for n, v in {0: self.start, **curve}.items() if n <= last / 2)
         return Optimum(
@@ -279,14 +317,3 @@ class RateSearch:
                 step in self._open_steps() and self._is_ahead(step, best)
             ):
                 yield f"a {word} rate may be better than {lattice_rate(best):g}"
-
-
-def _value_at(curve: Curve, passes: float, start: float) -> float:
-    """Interpolate a curve in the number of passes; ``start`` is its value at 0."""
-    known = {0: start, **curve}
-    below = max(n for n in known if n <= passes)
-    above = min((n for n in known if n >= passes), default=below)
-    if above == below:
-        return known[below]
-    share = (passes - below) / (above - below)
-    return known[below] + share * (known[above] - known[below])

@@ -7,7 +7,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from probes.errors import ProbesError, StoreError
 from probes.learners.training_trials import trials_of
@@ -62,6 +62,22 @@ class Trains(Protocol):
         """Set up the training on sets of demonstrations."""
 
 
+@runtime_checkable
+class MovesWeights(Protocol):
+    """A learner that answers with other weights than the model's."""
+
+    def trained_weights(
+        self, context: LearnerContext, facts: Mapping[str, Any]
+    ) -> Iterator[dict[str, Any]]:
+        """Yield, for each demonstration set, the weights with which it answers.
+
+        Args:
+            context: The cell.
+            facts: Those of the learner's observation, such as the chosen rate.
+        """
+
+
+@runtime_checkable
 class ReadsTraining(Protocol):
     """A learner whose answers follow from the weights that gradient descent trains."""
 
@@ -137,6 +153,7 @@ class _Reading:
 
     def __init__(self, context: LearnerContext, training: Trainer) -> None:
         self.context, self.own_passes = context, 0
+        self._moved = training.moved
         self.error: ProbesError | None = None
         self._of_sets: dict[int, Arrays] = {}
         learner = cast("ReadsTraining", context.request.learner)
@@ -164,6 +181,7 @@ class _Reading:
                 of_sets = [self._of_sets[index] for index in sorted(self._of_sets)]
                 found = self._reader.observation(of_sets, self.chosen)
                 facts = {**found.facts, "own_passes": self.own_passes}
+                facts["moved"] = self._moved
                 return replace(found, facts=facts)
         assert self.error is not None
         return self.error

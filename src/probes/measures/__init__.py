@@ -9,7 +9,12 @@ from probes.measures.calibration_errors import (
     label_loss,
     squared_calibration_error,
 )
-from probes.measures.coverage import corrected, coverage, coverage_elsewhere
+from probes.measures.coverage import (
+    corrected,
+    corrections_apart,
+    coverage,
+    coverage_elsewhere,
+)
 from probes.measures.demonstration_effects import (
     additivity_gap,
     influence_rank_correlation,
@@ -111,6 +116,7 @@ __all__ = [
     "change_size",
     "constructed_sparsity",
     "corrected",
+    "corrections_apart",
     "coverage",
     "coverage_elsewhere",
     "distance_reduction",

@@ -62,6 +62,33 @@ def coverage_elsewhere(
     return _ratio("Rec2FTP", _right(icl), ~_right(base) & ~_right(learner))
 
 
+def corrections_apart(
+    icl: Observation, learner: Observation, base: Observation
+) -> Measurement:
+    """Measure the share of corrected answers that only one of two learners corrects.
+
+    It is the Jaccard distance between what ICL and the learner correct. Where it is 0,
+    Rec2FTP is 1. A learner that corrects nothing is as far away as can be.
+
+    Returns:
+        For each set, values whose mean over queries is a fraction of the answers that
+        either of the two corrects; 0 if neither corrects any.
+
+    Raises:
+        ShapeError: They did not answer the same queries.
+    """
+    require_same_cells(icl, learner, base)
+    ours, theirs = (~_right(base) & _right(one) for one in (icl, learner))
+    either = (ours | theirs).mean(axis=1, keepdims=True)
+    return Measurement(
+        name="corrections apart",
+        values=(ours != theirs) / np.where(either > 0, either, 1.0),
+        unit="fraction",
+        zero="both correct the same answers",
+        one="no answer is corrected by both",
+    )
+
+
 def _right(answered: Observation) -> Mask:
     return answered.is_right.astype(bool)
 

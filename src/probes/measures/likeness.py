@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from probes.measurement import Array, Measurement
+from probes.measures.coverage import corrections_apart
 from probes.measures.distributions import (
     jensen_shannon,
     label_total_variation,
@@ -25,18 +26,37 @@ from probes.measures.token_ranks import (
     overlap_cosine,
     token_overlap,
 )
+from probes.measures.update_similarity import (
+    activation_cosine,
+    attention_change_cosine,
+    attention_rank_correlation,
+    update_cosine,
+)
 from probes.observations.observation import Observation
 
-Compare = Callable[[Observation, Observation], Measurement]
+Compare = Callable[..., Measurement]
+"""Takes ICL and a learner; those in ``FROM_BASE`` also the model before training."""
 
 SIMILARITIES: Mapping[str, Compare] = {
     "token_overlap": token_overlap,
     "overlap_cosine": overlap_cosine,
     "jensen_shannon": jensen_shannon,
 }
-"""Measures that are 1 where two learners answer alike."""
-DISTANCES: Mapping[str, Compare] = {"label_total_variation": label_total_variation}
-"""Measures that are 0 where two learners answer alike."""
+"""Measures of answers that are 1 where two learners answer alike."""
+DISTANCES: Mapping[str, Compare] = {
+    "label_total_variation": label_total_variation,
+    "corrections_apart": corrections_apart,
+}
+"""Measures of answers that are 0 where two learners answer alike."""
+INSIDE: Mapping[str, Compare] = {
+    "update_cosine": update_cosine,
+    "attention_change_cosine": attention_change_cosine,
+    "attention_rank_correlation": attention_rank_correlation,
+    "activation_cosine": activation_cosine,
+}
+"""Measures of activations that are 1 where two learners are alike."""
+FROM_BASE = frozenset({"corrections_apart", "update_cosine", "attention_change_cosine"})
+"""Measures of changes."""
 RESOLUTION = 0.005
 """A twentieth of the tenth of the way that claims of likeness leave open. The way leads
 from the model before training to ICL."""
@@ -47,7 +67,7 @@ class Nearest:
     """How far a learner is from ICL in a measure.
 
     Attributes:
-        measure: One of ``SIMILARITIES`` or ``DISTANCES``.
+        measure: One of ``SIMILARITIES``, ``DISTANCES`` or ``INSIDE``.
         resolution: The largest difference that does not matter, as a share of the way.
     """
 
@@ -61,17 +81,22 @@ class Nearest:
         """The name of the measure."""
         return self.measure
 
+    @property
+    def reads(self) -> Literal["answers", "activations"]:
+        """What the measure compares."""
+        return "activations" if self.measure in INSIDE else "answers"
+
     def reader(
         self, icl: Observation, base: Observation
     ) -> Callable[[Observation], Array]:
         """Return what averages the distance over each set's queries."""
-        del base
+        compare = {**SIMILARITIES, **DISTANCES, **INSIDE}[self.measure]
+        others = (base,) if self.measure in FROM_BASE else ()
 
         def distance(learned: Observation) -> Array:
-            if self.measure in DISTANCES:
-                far = DISTANCES[self.measure](icl, learned).values
-            else:
-                far = 1 - SIMILARITIES[self.measure](icl, learned).values
+            far = compare(icl, learned, *others).values
+            if self.measure not in DISTANCES:
+                far = 1 - far
             return np.asarray(far.mean(axis=1))
 
         return distance
@@ -96,6 +121,7 @@ class Equal:
     resolution: float = RESOLUTION
     is_gap: bool = True
     compares_with_icl: bool = True
+    reads: ClassVar[Literal["answers"]] = "answers"
 
     @property
     def name(self) -> str:

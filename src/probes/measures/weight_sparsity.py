@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -42,6 +43,37 @@ def sparsity(weights: Observation, *, below: float = 1e-2) -> Measurement:
 def sparsities(weights: Observation) -> list[Measurement]:
     """Measure :func:`sparsity` below every threshold of the observation."""
     return [sparsity(weights, below=below) for below in weights.facts["thresholds"]]
+
+
+def layer_sparsity(weights: Observation, *, below: float = 1e-2) -> dict[str, Any]:
+    """Put the sparsity of each layer's W_Q, W_K and W_V into plain values, for a row.
+
+    Args:
+        weights: The observation of ``learners.weight_statistics``.
+        below: δ, one of the thresholds in the observation.
+
+    Returns:
+        ``below``; ``shares``, the fraction of entries with |w| < δ, and ``hoyer``, each
+        by matrix: a list of layers, to four digits.
+
+    Raises:
+        ShapeError: The observation has no such threshold.
+
+    Reference:
+        Shen et al. 2024, Figure 1, which draws the shares of each layer.
+    """
+    names = weights.facts["matrices"][FACTORS]
+    by_part = {"shares": _shares(weights, below), "hoyer": hoyer(weights).values}
+    return {
+        "below": below,
+        **{
+            part: {
+                name: [float(f"{value:.4g}") for value in column]
+                for name, column in zip(names, values.T, strict=True)
+            }
+            for part, values in by_part.items()
+        },
+    }
 
 
 def product_sparsity(weights: Observation, *, below: float = 1e-2) -> Measurement:

@@ -10,8 +10,10 @@ from typing import Any, Protocol, TypeVar
 from probes.cards import DatasetCard, LinearTasks, ModelCard
 from probes.cell import Cell, Settings
 from probes.data.changed_labels import Labels
+from probes.data.chat import chat_description
 from probes.data.datasets import read_rows
 from probes.data.labelled_rows import LabelledRows
+from probes.data.long_rows import left_out_text, without_long_rows
 from probes.data.prompt_encoding import EncodedPrompts
 from probes.data.regression_tasks import RegressionTask, draw_nested_tasks, draw_tasks
 from probes.data.shown_subsets import (
@@ -21,7 +23,6 @@ from probes.data.shown_subsets import (
     sets_of_each,
 )
 from probes.data.text_tasks import Queries, TextTask, draw_text
-from probes.data.tokenization import without_long_rows
 from probes.data.unrelated_text import Wording
 from probes.hashing import canonical, digest_of_json, seed_of
 from probes.models.loaders import loader_path
@@ -46,6 +47,10 @@ class Learner(Protocol):
 
     def observe(self, context: LearnerContext) -> Observation:
         """Answer every query of the context's request."""
+
+
+IRRELEVANT = ("n_orders", "data_dir", "effort", "unused_tensors")
+"""Settings on which no answer depends; learners hold the effort."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +116,7 @@ class Request:
         if not isinstance(rows, LinearTasks):
             rows = read_rows(self.dataset, self.settings.data_dir).fingerprint
         sizes = canonical(self.settings)
-        for irrelevant in ("n_orders", "data_dir", "effort"):  # learners hold the last
+        for irrelevant in IRRELEVANT:
             del sizes[irrelevant]
         described = {
             "code": code_of(self.learner, self.model),
@@ -213,17 +218,21 @@ class LearnerContext:
         load: Loads the network of a card, on the request's device and in its precision.
         answer: Answers another request, from the store if possible.
         report: Says in a few words how far a long observation has come.
+        leave_out: Says in words what the answer does without; nothing if empty.
     """
 
     request: Request
     load: Callable[[ModelCard], Any]
     answer: Callable[[Request], Observation]
     report: Callable[[str], None] = lambda words: None
+    leave_out: Callable[[str], None] = lambda words: None
 
     @property
     def model(self) -> Any:
         """The loaded network of the request (see ``models.model_cache``)."""
-        return self.load(self.request.model)
+        model = self.load(self.request.model)
+        self.leave_out(getattr(model, "left_out", ""))
+        return model
 
     def text_task(self) -> TextTask:
         """Choose the rows that demonstrate and the queries.
@@ -232,12 +241,23 @@ class LearnerContext:
             DataError: There are too few rows, or they cannot be read.
         """
         request, model = self.request, self.model
+
+        def described(rows: LabelledRows) -> LabelledRows:
+            if not request.settings.chat:
+                return rows
+            chat = chat_description(rows.description, model.tokenizer)
+            return replace(rows, description=chat)
+
         if request.settings.long_rows == "error":
-            return request.text_task(lambda rows: rows)
+            return request.text_task(described)
         share = model.context // (request.n_demonstrations + 1)
-        return request.text_task(
-            lambda rows: without_long_rows(rows, model.tokenizer, share)
-        )
+
+        def short_rows(rows: LabelledRows) -> LabelledRows:
+            short = without_long_rows(described(rows), model.tokenizer, share)
+            self.leave_out(left_out_text(rows, short, share))
+            return short
+
+        return request.text_task(short_rows)
 
     def prompts(self) -> EncodedPrompts:
         """Draw the texts of the request and encode them for its model.

@@ -71,7 +71,7 @@ def observe(cell: Cell, request: pytest.FixtureRequest) -> Callable[[Any], Any]:
             return [answer(part) for part in asked]
         made = requests_of(cell, asked)
         observation = observer.observe(made)
-        _note_search(request.node, cell, made, observation)
+        _note_facts(request.node, cell, made, observation)
         if observation.key not in keys:
             keys.append(observation.key)
         return observation
@@ -79,14 +79,24 @@ def observe(cell: Cell, request: pytest.FixtureRequest) -> Callable[[Any], Any]:
     return answer
 
 
-def _note_search(
+def _note_facts(
     item: pytest.Item, cell: Cell, request: Request, observation: Observation
 ) -> None:
-    """Tell the judge how GD's rate and passes were chosen for the cell's own model."""
+    """Tell the judge how GD was trained on the cell's model, and what was left out.
+
+    GD on other labels or words has the rate and the passes that are chosen for the
+    rows' own (see ``Request.of_choice``). So its search is the same.
+    """
     facts = observation.facts
+    if JUDGE in item.stash:
+        item.stash[JUDGE].note_left_out(facts.get("left_out", ()))
     is_own = request.model == cell.model
+    if not (JUDGE in item.stash and is_own):
+        return
     is_gold = request.labels == "gold" and request.wording == "own"
-    if JUDGE in item.stash and "is_interior" in facts and is_own and is_gold:
+    if "moved" in facts and is_gold:
+        item.stash[JUDGE].note_weights(facts["moved"])
+    if "is_interior" in facts:
         decides = not cell.nearest_in or facts["criterion"] != "loss"
         item.stash[JUDGE].note_search(facts, decides=decides)
 

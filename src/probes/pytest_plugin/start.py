@@ -19,8 +19,11 @@ from probes.run.session import Run
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add all options of a run, under one heading."""
+    """Add all options of a run, under one heading that --help shows first."""
     group = parser.getgroup("probes", "is in-context learning gradient descent?")
+    groups = getattr(parser, "_groups", [])  # pytest has no other way to order them
+    if group in groups:
+        groups.insert(0, groups.pop(groups.index(group)))
     for each in RUN_OPTIONS:
         group.addoption(each.name, **each.command_line())
         ini_type = cast(Any, each.ini_type)

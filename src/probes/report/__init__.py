@@ -14,8 +14,12 @@
 | ``terminal``, ``terminal_matrix``, ``terminal_text`` | the end of a run |
 | ``markdown``, ``short_summary`` | ``matrix.md`` and ``summary.md`` |
 | ``page``, ``page_data`` | ``index.html`` and the rows inside it |
-| ``changes``, ``interval_axis`` | ``changes.html`` and its small pictures |
-| ``figures`` | pictures for papers, from ``curves``, ``step_maps`` and ``heatmaps`` |
+| ``changes``, ``change_lines`` | ``changes.html``: what changed between runs |
+| ``interval_axis``, ``effect_scatter`` | its pictures |
+| ``figures``, ``latex_table`` | pictures and tables for papers |
+| ``forest``, ``forest_plot``, ``matrix_plot`` | all claims in one picture |
+| ``curves``, ``curve_readers`` | curves of a claim's rows |
+| ``step_maps``, ``heatmaps`` | maps of layers against steps |
 
 Everything here is a pure function of rows and of ``run.json``; nothing needs a model.
 """

@@ -1,99 +1,103 @@
-"""Draw what changed between two runs as one self-contained HTML page.
+"""Draw what changed between runs as one self-contained HTML page.
 
-The page is readable without scripts; ``changes.js`` adds filters and links. Style,
-content policy and safety are those of :mod:`probes.report.page`.
+The page is readable without scripts; ``changes.js`` adds filters, links and a walk
+through the dots. Style, content policy and safety are those of
+:mod:`probes.report.page`.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from probes.report.interval_axis import place_intervals
-from probes.report.matrix import (
-    ID_LIMIT,
-    LETTERS,
-    plain,
-    several,
-    split_variant,
+from probes.report.change_lines import (
+    TONES,
+    ComparedCell,
+    change_line,
+    changes_by_claim,
+    compared_cells,
+    latest_rows,
 )
-from probes.report.number_text import interval_text, number
+from probes.report.effect_scatter import drawn_scatter
+from probes.report.interval_axis import WIDTH
+from probes.report.matrix import plain, several
 from probes.report.page import render
-from probes.report.rerun import rerun_command
-from probes.results.comparison import (
-    CHANGE_KINDS,
-    GRAVE,
-    CellResult,
-    Change,
-    count_changes,
-    effect_shift,
-)
+from probes.results.comparison import CHANGE_KINDS, GRAVE, Change
+from probes.results.reading import complete_row
 from probes.results.record import Record
-from probes.results.row_shape import CELL
 from probes.results.rows import Row, row_id, write_text
 
 PAGE = "changes.html"
 MOST_DRAWN = 600
 """Changes drawn on the page, the most serious first. With more, a browser takes seconds
 for each new layout."""
-TONES = {
-    "opposite": "R",
-    "lost": "E",
-    "weakened": "I",
-    "strengthened": "S",
-    "drift": "N",
-    "new": "N",
-    "same": "N",
-}
+BAR = 16
+"""Pixels between the effects of two runs in the drawing of a cell."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunComparison:
-    """Two runs, compared cell by cell.
+    """Two or more runs, compared cell by cell with the first.
 
     Attributes:
-        before: The name of the earlier run.
-        after: The name of the later run.
-        changes: Every cell, the most serious change first.
-        rows: The row of each cell, from the later run if it has one.
-        differs: Settings and versions that differ, as (before, after).
+        names: The names of the runs.
+        changes: For each run after the first, every cell against the first run.
+        sides: The rows of each run by cell; empty for a run of which only verdicts are
+            recorded.
+        differs: Settings and versions that differ, with the value of each run.
     """
 
-    before: str
-    after: str
-    changes: Sequence[Change]
-    rows: Mapping[str, Row] = field(default_factory=dict)
+    names: Sequence[str]
+    changes: Sequence[Sequence[Change]]
+    sides: Sequence[Mapping[str, Row]] = ()
     differs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> list[str]:
+        """What the page calls the runs."""
+        if len(self.names) == 2:
+            return ["before", "after"]
+        return [f"run {i}" for i, _ in enumerate(self.names, start=1)]
 
 
 def changes_page(compared: RunComparison) -> str:
-    """Draw counts by kind and by claim, and every cell that changed."""
-    changes = compared.changes
-    counts = count_changes(changes)
-    moved = [change for change in changes if change.kind != "same"]
+    """Draw counts by kind and by claim, every cell that changed, and the effects."""
+    cells = compared_cells(compared.changes)
+    counts = {kind: sum(c.kind == kind for c in cells) for kind in CHANGE_KINDS}
+    moved = [one for one in cells if one.kind != "same"]
     grave: dict[str, int] = {kind: counts[kind] for kind in GRAVE if counts[kind]}
+    rows = latest_rows(compared.sides)
+    lines = [change_line(one, rows.get(one.cell, {})) for one in moved[:MOST_DRAWN]]
     return render(
         "changes.html",
         scripts=("changes.js",),
-        headline=_headline(grave, len(moved), len(changes)),
+        styles=("page.css", "changes.css"),
+        headline=_headline(grave, len(moved), len(cells)),
         is_grave=bool(grave),
-        before=plain(compared.before),
-        after=plain(compared.after),
-        differs={plain(k, 80): [plain(v) for v in p] for k, p in _pairs(compared)},
+        runs=list(zip(compared.labels, map(plain, compared.names), strict=True)),
+        differs={setting_name(k): [plain(v) for v in p] for k, p in _facts(compared)},
         counts=counts,
         meanings=CHANGE_KINDS,
         tones=TONES,
-        claims=_claims(changes),
-        lines=[_line(c, compared.rows.get(c.cell, {})) for c in moved[:MOST_DRAWN]],
+        claims=changes_by_claim(cells),
+        lines=lines,
+        height=8 + BAR * len(compared.names),
+        width=WIDTH,
+        spacing=BAR,
         n_left_out=max(0, len(moved) - MOST_DRAWN),
+        scatters=_scatters(compared, cells),
     )
 
 
-def _pairs(compared: RunComparison) -> list[tuple[str, Sequence[str]]]:
+def _facts(compared: RunComparison) -> list[tuple[str, Sequence[str]]]:
     return list(compared.differs.items())
+
+
+def setting_name(name: str) -> str:
+    """Write the name of a setting for people: ``n_sets`` is "sets"."""
+    return plain(name, 80).removeprefix("n_").replace("_", " ")
 
 
 def _headline(grave: Mapping[str, int], n_moved: int, n_cells: int) -> str:
@@ -109,60 +113,23 @@ def _headline(grave: Mapping[str, int], n_moved: int, n_cells: int) -> str:
     return f"{', '.join(said)}: {n_moved} of {several(n_cells, 'cell')} changed."
 
 
-def _claims(changes: Sequence[Change]) -> list[tuple[str, list[int]]]:
-    """Count the kinds of change of each claim, over all its variants."""
-    by_claim: dict[str, Counter[str]] = {}
-    for change in changes:
-        claim = split_variant(change.cell.partition("|")[0])[0]
-        by_claim.setdefault(claim, Counter())[change.kind] += 1
-    return [
-        (plain(claim), [counts[kind] for kind in CHANGE_KINDS])
-        for claim, counts in sorted(by_claim.items())
+def _scatters(
+    compared: RunComparison, cells: Sequence[ComparedCell]
+) -> list[dict[str, Any]]:
+    """Draw the effects of each later run against those of the first."""
+    if len(compared.sides) < len(compared.names):
+        return []
+    kinds = {one.cell: one.kind for one in cells}
+    first, *others = (
+        {cell: complete_row(row) for cell, row in rows.items()}
+        for rows in compared.sides
+    )
+    labels = compared.labels
+    drawn = [
+        {"x": labels[0], "y": label, **drawn_scatter(first, rows, kinds)}
+        for label, rows in zip(labels[1:], others, strict=True)
     ]
-
-
-def _line(change: Change, row: Row) -> dict[str, Any]:
-    """Collect what the page shows of a changed cell."""
-    named = [row[k] for k in CELL] if row else change.cell.split("|")
-    claim, model, dataset, n = [*named, "", "", ""][:4]
-    return {
-        "kind": change.kind,
-        "tone": TONES[change.kind],
-        "claim": plain(claim),
-        "where": " · ".join(plain(part, 80) for part in (model, dataset, n)),
-        "model": plain(model, 80),
-        "before": _side(change.before),
-        "after": _side(change.after),
-        "moved": _moved(change),
-        "span": place_intervals(change.before, change.after, row),
-        "sentence": plain(row.get("sentence")),
-        "reason": plain(row.get("reason"), 2000, lines=True),
-        "command": rerun_command(row)[:ID_LIMIT] if "test" in row else "",
-    }
-
-
-def _side(result: CellResult | None) -> dict[str, str]:
-    if result is None:
-        return {"letter": "", "tone": "N", "verdict": "no cell", "effect": ""}
-    letter = LETTERS[result.verdict]
-    effect = number(result.effect)
-    if result.low is not None or result.high is not None:
-        effect += f" {interval_text(result.low, result.high)}"
-    return {
-        "letter": letter,
-        "tone": "N" if letter == "-" else letter,
-        "verdict": result.verdict.replace("_", " "),
-        "effect": f"{effect} {plain(result.unit, 40)}",
-    }
-
-
-def _moved(change: Change) -> str:
-    """Write how far an effect moved, also in half-widths of the earlier interval."""
-    difference, in_widths = effect_shift(change)
-    if difference is None:
-        return "–"
-    text = f"{difference:+.3g}".replace("-", "−")
-    return text if in_widths is None else f"{text} ({in_widths:.2g} half-widths)"
+    return [scatter for scatter in drawn if scatter["dots"]]
 
 
 def write_changes(
@@ -188,10 +155,9 @@ def write_changes(
         path.unlink(missing_ok=True)
         return None
     compared = RunComparison(
-        before=comparison["file"],
-        after=str(folder / "results.jsonl"),
-        changes=record.changes(rows, comparison["missing"]),
-        rows={row_id(row): row for row in rows},
+        names=[comparison["file"], str(folder / "results.jsonl")],
+        changes=[record.changes(rows, comparison["missing"])],
+        sides=[{row_id(row): row for row in rows}],
         differs=comparison["differs"],
     )
     write_text(changes_page(compared), path)

@@ -94,7 +94,7 @@ def excess_of(row: Row) -> Excess | None:
         return None
     effect = row["effects"][0]
     value, margin = effect["value"], effect["margin"]
-    if value is None or not math.isfinite(value):
+    if value is None or not math.isfinite(value) or not margin > 0:
         return None
     low, high = effect["low"], effect["high"]
     if kind == "within":

@@ -1,16 +1,26 @@
 """Gather curves from rows, for the figures of a paper.
 
-Pure: rows in, numbers out. A figure reads the effects that the rows of its claim report
-in addition to the verdict. So it needs only the results, and no model.
+Pure: rows in, numbers out. A figure reads what the rows of its claim report in addition
+to the verdict, with one of the functions of :mod:`probes.report.curve_readers`. So it
+needs only the results, and no model.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from probes.report.curve_readers import (
+    Reader,
+    over_demonstrations,
+    over_depth,
+    over_drift,
+    over_layers,
+    over_layers_of,
+    over_passes,
+    over_thresholds,
+)
 from probes.report.matrix import plain, split_variant
 from probes.results.rows import Row
 
@@ -27,7 +37,6 @@ class Point:
     high: float | None
 
 
-Reader = Callable[[Row], Iterable[tuple[str, float, Mapping[str, Any]]]]
 Panels = dict[str, dict[str, list[Point]]]
 
 
@@ -42,6 +51,7 @@ class CurveFigure:
         y: The label of the vertical axis.
         read: Maps a row to its (line, x, effect).
         is_log: Whether the horizontal axis is logarithmic.
+        splits_demonstrations: Whether each number of demonstrations has its own panel.
     """
 
     name: str
@@ -50,41 +60,14 @@ class CurveFigure:
     y: str
     read: Reader
     is_log: bool = False
+    splits_demonstrations: bool = False
 
 
-def over_demonstrations(*measures: str) -> Reader:
-    """Read the arms of a measure, named ``measure: arm``, over demonstrations."""
-
-    def read(row: Row) -> Iterable[tuple[str, float, Mapping[str, Any]]]:
-        variant = split_variant(row["claim"])[1]
-        for effect in row["effects"][1:]:
-            measure, _, arm = str(effect["name"]).partition(": ")
-            if measure in measures and arm:
-                own = arm in ("GD", "the learner")
-                line = variant or "GD" if own else arm
-                yield line, row["n_demonstrations"], effect
-
-    return read
-
-
-def over_thresholds(row: Row) -> Iterable[tuple[str, float, Mapping[str, Any]]]:
-    """Read the share of small weights over the threshold for small."""
-    for effect in row["effects"][1:]:
-        match = re.fullmatch(
-            r"share of weights below (\d[\d.e-]*)(?:: (.*))?", str(effect["name"])
-        )
-        if match is not None:
-            yield match[2] or "the network", float(match[1]), effect
-
-
-def over_layers(row: Row) -> Iterable[tuple[str, float, Mapping[str, Any]]]:
-    """Read the distance of each layer to GD after the same number of steps."""
-    layers = [e for e in row["effects"][1:] if e["name"] == "prediction distance"]
-    for depth, effect in enumerate(layers, start=1):
-        yield f"{row['n_demonstrations']} demonstrations", depth, effect
-
-
-DEMONSTRATIONS = "demonstrations"
+DEMONSTRATIONS, PASSES = "demonstrations", "passes over the demonstrations"
+SPARSE = (
+    "weights_are_sparse_as_constructed",
+    "weights_are_sparse_as_constructed_in_regression",
+)
 PLANS = (
     CurveFigure(
         name="order_sensitivity",
@@ -95,10 +78,7 @@ PLANS = (
     ),
     CurveFigure(
         name="sparsity",
-        claims=(
-            "weights_are_sparse_as_constructed",
-            "weights_are_sparse_as_constructed_in_regression",
-        ),
+        claims=SPARSE,
         x="threshold",
         y="share of weights below",
         read=over_thresholds,
@@ -130,7 +110,64 @@ PLANS = (
         claims=("depth_is_steps",),
         x="layer = GD step",
         y="prediction distance",
+        read=over_depth,
+    ),
+    CurveFigure(
+        name="accuracy_over_passes",
+        claims=("same_accuracy",),
+        x=PASSES,
+        y="label accuracy, distance from ICL's",
+        read=over_passes("equal accuracy"),
+        is_log=True,
+        splits_demonstrations=True,
+    ),
+    CurveFigure(
+        name="token_overlap_over_passes",
+        claims=("same_top_tokens",),
+        x=PASSES,
+        y="token overlap with ICL",
+        read=over_passes("token_overlap", is_similarity=True),
+        is_log=True,
+        splits_demonstrations=True,
+    ),
+    CurveFigure(
+        name="cosine_over_passes",
+        claims=("same_confidence",),
+        x=PASSES,
+        y="cosine with ICL on shared tokens",
+        read=over_passes("overlap_cosine", is_similarity=True),
+        is_log=True,
+        splits_demonstrations=True,
+    ),
+    CurveFigure(
+        name="loss_over_passes",
+        claims=("same_accuracy",),
+        x=PASSES,
+        y="cross-entropy of the label (nats)",
+        read=over_passes("loss"),
+        is_log=True,
+        splits_demonstrations=True,
+    ),
+    CurveFigure(
+        name="sparsity_by_layer",
+        claims=SPARSE,
+        x="layer",
+        y="share of weights below .01",
+        read=over_layers_of("shares"),
+    ),
+    CurveFigure(
+        name="hoyer_by_layer",
+        claims=SPARSE,
+        x="layer",
+        y="Hoyer's sparsity − its reference",
         read=over_layers,
+    ),
+    CurveFigure(
+        name="drift",
+        claims=("icl_survives_training_drift",),
+        x="relative distance of the weights from the first checkpoint",
+        y="label accuracy of ICL",
+        read=over_drift,
     ),
 )
 """Every figure that can be drawn."""
@@ -139,13 +176,15 @@ PLANS = (
 def panels_of(plan: CurveFigure, rows: Iterable[Row]) -> Panels:
     """Gather the curves of a figure: a panel for each model on a dataset.
 
+    Some figures have one for each number of demonstrations, too.
+
     Variants of a claim repeat the arms that they share. The first one counts.
     """
     seen: dict[tuple[str, str, float], Point] = {}
     for row in rows:
         if split_variant(row["claim"])[0] not in plan.claims:
             continue
-        panel = " on ".join(plain(row[k], NAME_LIMIT) for k in ("model", "dataset"))
+        panel = _panel_of(plan, row)
         for line, x, effect in plan.read(row):
             if effect["value"] is not None:
                 key = (panel, plain(line, NAME_LIMIT), x)
@@ -154,6 +193,12 @@ def panels_of(plan: CurveFigure, rows: Iterable[Row]) -> Panels:
     for (panel, line, _), point in sorted(seen.items(), key=_by_x):
         panels.setdefault(panel, {}).setdefault(line, []).append(point)
     return dict(sorted(panels.items()))
+
+
+def _panel_of(plan: CurveFigure, row: Row) -> str:
+    name = " on ".join(plain(row[k], NAME_LIMIT) for k in ("model", "dataset"))
+    n = row["n_demonstrations"]
+    return f"{name}, {n} demonstrations" if plan.splits_demonstrations else name
 
 
 def _by_x(item: tuple[tuple[str, str, float], Point]) -> tuple[float, str, str]:

@@ -208,6 +208,7 @@ function detail(row, room) {
     make("div", { class: "figures" }, drawn),
     shown.length ? make("div", { class: "figures" }, shown) : null,
     row.note === null ? null : make("p", { class: "said" }, "Note: " + text(row.note)),
+    row.moved === null ? null : make("p", { class: "said" }, "Weights that GD moved: " + text(row.moved)),
     effects.length ? make("details", {}, make("summary", {}, "All numbers (" + effects.length + ")"), numbers(effects)) : null, facts(row)];
 }
 

@@ -46,15 +46,20 @@ class EntrySummary:
         return f"{letters}{mark} {self.effect}".strip()
 
 
-def summarise_entry(rows: Sequence[Row]) -> EntrySummary:
-    """Sum up the cells of an entry; an entry without cells is empty."""
+def summarise_entry(rows: Sequence[Row], *, spread_digits: int = 1) -> EntrySummary:
+    """Sum up the cells of an entry; an entry without cells is empty.
+
+    Args:
+        rows: The cells.
+        spread_digits: Digits of the ends of the range.
+    """
     counts = count_verdicts(rows)
     told = {v: n for v, n in counts.items() if v != "not_applicable"}
     if not told:
         letters = (("not_applicable", NOTHING),) if counts else ()
         return EntrySummary(letters=letters)
     alone = len(told) == 1
-    effect, spread = _effects(rows)
+    effect, spread = _effects(rows, spread_digits)
     return EntrySummary(
         letters=tuple(
             (v, f"{LETTERS[v]}{'' if alone else n}") for v, n in told.items()
@@ -65,7 +70,7 @@ def summarise_entry(rows: Sequence[Row]) -> EntrySummary:
     )
 
 
-def _effects(rows: Sequence[Row]) -> tuple[str, str]:
+def _effects(rows: Sequence[Row], digits: int) -> tuple[str, str]:
     """Write the median and the range of the judged effects, if they are comparable."""
     judged = [
         row
@@ -81,6 +86,6 @@ def _effects(rows: Sequence[Row]) -> tuple[str, str]:
     values = [float(f"{value:.4g}") for value in known if value is not None]
     if not values:
         return "", ""
-    least, most = (short_number(x, digits=1) for x in (min(values), max(values)))
+    least, most = (short_number(x, digits=digits) for x in (min(values), max(values)))
     spread = f"{least}–{most}" if least != most else ""
     return short_number(median(values)), spread

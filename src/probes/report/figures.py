@@ -1,7 +1,7 @@
-"""Draw the figures of a paper as SVG and PDF, from the rows alone.
+"""Draw the figures of a paper as SVG and PDF, from the rows alone, and LaTeX tables.
 
 This needs matplotlib, the extra ``figures``. :mod:`probes.report.curves` says which
-effects each figure reads.
+numbers each figure of curves reads.
 """
 
 from __future__ import annotations
@@ -9,16 +9,23 @@ from __future__ import annotations
 import importlib.util
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from probes.errors import OptionError, StoreError
 from probes.report.curves import PLANS, CurveFigure, Panels, Point, panels_of
+from probes.report.forest import forest_of
+from probes.report.forest_plot import forest_plot, forest_size
 from probes.report.heatmaps import heat_maps, size_of
+from probes.report.latex_table import latex_tables
+from probes.report.matrix import arrange, split_variant
+from probes.report.matrix_plot import matrix_plot, matrix_size
 from probes.report.step_maps import STEP_MATCHING, MapFigure, maps_of
-from probes.results.rows import Row
+from probes.results.reading import complete_row
+from probes.results.rows import Row, row_id, write_text
 
 FORMATS = ("svg", "pdf")
 COLUMNS = 3
@@ -28,22 +35,31 @@ MARKERS = "os^Dv<>ph*Xd"
 """Colours repeat after ten lines; a colour with its marker does not."""
 MOST_LINES = len(MARKERS)
 """Further lines could not be distinguished. They are cut, and the title says so."""
+Size = tuple[float, float]
 
 
-def draw_figures(
-    rows: Sequence[Row], folder: Path
-) -> tuple[list[Path], list[CurveFigure | MapFigure]]:
-    """Draw every figure that the rows allow.
+@dataclass(frozen=True, kw_only=True)
+class DrawnFigures:
+    """What was written, and what the rows do not allow.
+
+    Attributes:
+        files: The files, in the order of the figures.
+        lacking: For each figure that was not drawn, what the run lacks.
+    """
+
+    files: Sequence[Path]
+    lacking: Mapping[str, str]
+
+
+def draw_figures(rows: Sequence[Row], folder: Path) -> DrawnFigures:
+    """Draw every figure that the rows allow, and write the tables of verdicts.
 
     Args:
-        rows: The rows of a run.
+        rows: The rows of a run, at least one.
         folder: Where the figures go.
 
-    Returns:
-        The files, and the figures for which there are no rows.
-
     Raises:
-        OptionError: matplotlib is not installed, or no figure can be drawn.
+        OptionError: matplotlib is not installed.
         StoreError: The folder cannot be written.
     """
     if importlib.util.find_spec("matplotlib") is None:
@@ -51,27 +67,53 @@ def draw_figures(
             "matplotlib is not installed. Expected it for drawing figures. Install it: "
             "pip install 'icl-gd-probes[figures]'"
         )
-    found = {plan: panels_of(plan, rows) for plan in PLANS}
+    rows = sorted(map(complete_row, rows), key=row_id)
+    files: list[Path] = []
+    lacking: dict[str, str] = {}
+    for name, plan in _planned(rows):
+        if isinstance(plan, str):
+            lacking[name] = plan
+        else:
+            files += _draw(name, *plan, folder)
+    for name, text in latex_tables(arrange(rows)).items():
+        write_text(text, folder / name)
+        files.append(folder / name)
+    return DrawnFigures(files=files, lacking=lacking)
+
+
+def _planned(
+    rows: Sequence[Row],
+) -> Iterator[tuple[str, str | tuple[Size, Callable[[Any], None]]]]:
+    """Plan every figure: its name, then its size and what fills it, or what lacks."""
+    matrix = arrange(rows)
+    forest = forest_of(matrix)
+    if forest.lines:
+        fill = partial(forest_plot, forest=forest)
+        yield "forest", (forest_size(forest), fill)
+    else:
+        yield "forest", "no judged cell has a margin"
+    yield "matrix", (matrix_size(matrix), partial(matrix_plot, matrix=matrix))
+    for plan in PLANS:
+        panels = panels_of(plan, rows)
+        yield plan.name, _curves(plan, panels) if panels else _lack(plan, rows)
     maps = maps_of(rows)
-    if not (any(found.values()) or maps):
-        plans = (*PLANS, STEP_MATCHING)
-        claims = ", ".join(name for plan in plans for name in plan.claims)
-        raise OptionError(
-            f"None of the {len(rows)} rows can be drawn. Expected rows of one "
-            f"of: {claims}. Run one of these claims and pass its results.jsonl."
-        )
-    drawn = [path for plan in PLANS for path in _curves(plan, found[plan], folder)]
-    lacking: list[CurveFigure | MapFigure] = [plan for plan in PLANS if not found[plan]]
-    if maps:
-        fill = partial(heat_maps, found=maps)
-        drawn += _draw(STEP_MATCHING.name, size_of(maps), fill, folder)
-    return drawn, lacking if maps else [*lacking, STEP_MATCHING]
+    fill = partial(heat_maps, found=maps)
+    lack = _lack(STEP_MATCHING, rows)
+    yield STEP_MATCHING.name, (size_of(maps), fill) if maps else lack
 
 
-def _curves(plan: CurveFigure, panels: Panels, folder: Path) -> list[Path]:
-    """Draw a figure of curves into its files; none without panels."""
-    if not panels:
-        return []
+def _lack(plan: CurveFigure | MapFigure, rows: Sequence[Row]) -> str:
+    claims = " or ".join(plan.claims)
+    ran = any(split_variant(row["claim"])[0] in plan.claims for row in rows)
+    return (
+        f"the rows of {claims} have no such numbers"
+        if ran
+        else (f"no rows of {claims}")
+    )
+
+
+def _curves(plan: CurveFigure, panels: Panels) -> tuple[Size, Callable[[Any], None]]:
+    """Plan a figure of curves: its size, and what fills it."""
     n_rows = math.ceil(len(panels) / COLUMNS)
     n_columns = min(COLUMNS, len(panels))
 
@@ -82,12 +124,11 @@ def _curves(plan: CurveFigure, panels: Panels, folder: Path) -> list[Path]:
         for axis in axes[len(panels) :]:
             axis.set_axis_off()
 
-    size = (INCHES[0] * n_columns, INCHES[1] * n_rows)
-    return _draw(plan.name, size, fill, folder)
+    return (INCHES[0] * n_columns, INCHES[1] * n_rows), fill
 
 
 def _draw(
-    name: str, size: tuple[float, float], fill: Callable[[Any], None], folder: Path
+    name: str, size: Size, fill: Callable[[Any], None], folder: Path
 ) -> list[Path]:
     """Draw one figure into its files."""
     import matplotlib as mpl
@@ -100,6 +141,9 @@ def _draw(
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasPdf(figure)
         fill(figure)
+        # Laid out once for all formats, since that takes most of the time.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
         for path in files:
             _save(figure, path)
     return files
@@ -128,11 +172,21 @@ def _panel(
         (plan.y, axis.set_ylabel),
     ):
         write(text, fontsize=8).set_parse_math(False)
-    if plan.is_log:
-        axis.set_xscale("log")
-    else:
-        axis.set_xticks(sorted({p.x for points in lines.values() for p in points}))
+    _scale(axis, plan, sorted({p.x for points in lines.values() for p in points}))
     _legend(axis, list(lines)[:MOST_LINES])
+
+
+def _scale(axis: Any, plan: CurveFigure, places: Sequence[float]) -> None:
+    """Put marks at whole numbers; on a logarithmic axis, at powers of 2 or 10."""
+    are_whole = all(float(place).is_integer() for place in places)
+    if plan.is_log and are_whole:
+        axis.set_xscale("log", base=2)
+        powers = [2**k for k in range(int(max(places)).bit_length())]
+        axis.set_xticks(powers, [str(power) for power in powers])
+    elif plan.is_log:
+        axis.set_xscale("log")
+    elif are_whole:
+        axis.set_xticks(places)
 
 
 def _legend(axis: Any, names: Sequence[str]) -> None:

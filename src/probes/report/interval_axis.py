@@ -1,4 +1,4 @@
-"""Place two effects with their intervals on one small axis, for the page of changes.
+"""Place effects with their intervals on one small axis, for the page of changes.
 
 Pure numbers: a template draws them as SVG attributes, so they contain no text of a row.
 """
@@ -6,7 +6,7 @@ Pure numbers: a template draws them as SVG attributes, so they contain no text o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,25 +41,21 @@ class Bar:
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """Two effects and the region of support; None for what is missing."""
+    """The effect of each run and the region of support; None for what is missing."""
 
-    before: Bar | None
-    after: Bar | None
+    bars: tuple[Bar | None, ...]
     zone: tuple[float, float] | None
     is_log: bool
 
 
-def place_intervals(
-    before: CellResult | None, after: CellResult | None, row: Row
-) -> Span | None:
-    """Place two effects on one axis; None if they cannot share one.
+def place_intervals(results: Sequence[CellResult | None], row: Row) -> Span | None:
+    """Place the effects of a cell on one axis; None if they cannot share one.
 
     Args:
-        before: The cell in the earlier run.
-        after: The cell in the later run.
+        results: The cell in each run; None where a run does not have it.
         row: A row of the cell, which says where the claim is supported.
     """
-    drawn = [s for s in (before, after) if s is not None and _finite(s.effect)]
+    drawn = [s for s in results if s is not None and _finite(s.effect)]
     if not drawn or len({s.unit for s in drawn}) > 1:
         return None
     zone = zone_of(row)
@@ -68,8 +64,7 @@ def place_intervals(
     is_log = min(known) > 0 and max(known) / min(known) > FAR
     place = _axis(known, is_log=is_log)
     return Span(
-        before=_bar(before, place),
-        after=_bar(after, place),
+        bars=tuple(_bar(result, place) for result in results),
         zone=_zone(zone, place),
         is_log=is_log,
     )

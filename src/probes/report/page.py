@@ -86,17 +86,24 @@ def matrix_page(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
     )
 
 
-def render(template: str, *, scripts: Sequence[str], **values: Any) -> str:
+def render(
+    template: str,
+    *,
+    scripts: Sequence[str],
+    styles: Sequence[str] = ("page.css",),
+    **values: Any,
+) -> str:
     """Fill in a template of this folder.
 
     Args:
         template: Its file name.
         scripts: The files of the page's script, in order.
+        styles: The files of the page's style, in order.
         values: The values that the template shows.
     """
     import markupsafe
 
-    style = _source("page.css")
+    style = "".join(map(_source, styles))
     script = "".join(map(_source, scripts))
     drawn: str = _template(template).render(
         values

@@ -132,6 +132,7 @@ def _values(row: Row, strings: SharedTexts) -> dict[str, Any]:
         "p_refuted": _round(row["p_refuted"]),
         "reason": strings.of(row["reason"]),
         "note": strings.of(row["note"]),
+        "moved": strings.of("; ".join(_moved(row))),
         "alone": VERDICTS.index(row["alone"]) if differs else None,
         "expected": VERDICTS.index(row["expected"]) if row["expected"] else None,
         "unexpected": 1 if is_unexpected(row) else None,
@@ -174,6 +175,12 @@ def _example(queries: Sequence[Mapping[str, Any]]) -> list[Any]:
 def _searches(row: Row) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = (row.get("details") or {}).get("searches") or []
     return found
+
+
+def _moved(row: Row) -> list[str]:
+    """Name the weights that GD moved; the details of a read row may be anything."""
+    found = (row.get("details") or {}).get("moved")
+    return list(map(str, found)) if isinstance(found, list) else []
 
 
 def _search(search: Mapping[str, Any]) -> list[Any]:

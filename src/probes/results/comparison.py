@@ -1,4 +1,4 @@
-"""Compare two runs, cell by cell."""
+"""Compare runs, cell by cell."""
 
 from __future__ import annotations
 
@@ -135,6 +135,11 @@ def compare_cells(
     ]
     order = list(CHANGE_KINDS)
     return sorted(changes, key=lambda change: order.index(change.kind))
+
+
+def gravest(changes: Iterable[Change]) -> ChangeKind:
+    """Return the most serious kind among the changes of a cell, at least one."""
+    return min((change.kind for change in changes), key=list(CHANGE_KINDS).index)
 
 
 def count_changes(changes: Iterable[Change]) -> dict[str, int]:

@@ -19,7 +19,24 @@ LARGEST = 256_000_000
 LONGEST_LINE = 4_000_000
 MOST_VALUES = 100_000
 """Values of one row; the shipped ones have at most a few thousand."""
+USUAL = {
+    "sentence": "",
+    "source": "",
+    "identity": False,
+    "kind": "unknown",
+    "expected": None,
+    "outcome": "passed",
+    "p_supported": None,
+    "p_refuted": None,
+    "reason": None,
+}
+"""What a field is taken to be where a row lacks it."""
 NEEDED = {name for name, field in ROW_FIELDS.items() if field.is_needed}
+
+
+def results_of(run: Path) -> Path:
+    """Name the results of a run: the file itself, or that of its report's folder."""
+    return run / "results.jsonl" if run.is_dir() else run
 
 
 def read_results(path: Path) -> list[Row]:
@@ -39,6 +56,11 @@ def read_results(path: Path) -> list[Row]:
             f"of a run, or a record that --update-expected wrote. Check the path."
         ) from error
     return rows
+
+
+def complete_row(row: Row) -> Row:
+    """Fill in the fields that rows of other versions may lack and drawings need."""
+    return {**USUAL, "alone": row["verdict"], **row}
 
 
 def _parsed(line: str, number: int) -> Row:

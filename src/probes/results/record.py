@@ -197,16 +197,18 @@ def _facts(provenance: Mapping[str, Any]) -> dict[str, str]:
     return {k: str(v) for k, v in {**named, **versions}.items()}
 
 
-def differences(
-    before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, Any]]
-) -> dict[str, tuple[str, str]]:
-    """Return the settings and versions in which two runs differ, as (before, after)."""
-    sides = [_facts_of_all(before), _facts_of_all(after)]
-    return {
-        fact: (was, now)
-        for fact in dict.fromkeys([*sides[0], *sides[1]])
-        if (was := sides[0].get(fact, "none")) != (now := sides[1].get(fact, "none"))
+def differences(*runs: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """Return the settings and versions in which runs differ, with each run's value.
+
+    Args:
+        runs: The rows of each run.
+    """
+    sides = [_facts_of_all(rows) for rows in runs]
+    found = {
+        fact: tuple(side.get(fact, "none") for side in sides)
+        for fact in dict.fromkeys(fact for side in sides for fact in side)
     }
+    return {fact: values for fact, values in found.items() if len({*values}) > 1}
 
 
 def _facts_of_all(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:

@@ -183,6 +183,20 @@ SEARCH = object_of(
         ),
     }
 )
+BY_MATRIX = mapping_to(list_of(NUMBER))
+LAYER_SPARSITY = object_of(
+    {
+        "below": Field(shape=NUMBER, meaning="The threshold of the shares."),
+        "shares": Field(
+            shape=BY_MATRIX,
+            meaning="For W_Q, W_K and W_V, the share of small weights in each layer.",
+        ),
+        "hoyer": Field(
+            shape=BY_MATRIX,
+            meaning="For W_Q, W_K and W_V, Hoyer's sparsity of each layer.",
+        ),
+    }
+)
 DETAILS = object_of(
     {
         "searches": Field(
@@ -195,6 +209,22 @@ DETAILS = object_of(
             is_optional=True,
             meaning="How far each layer is from each algorithm after each number of "
             "steps.",
+        ),
+        "layer_sparsity": Field(
+            shape=LAYER_SPARSITY,
+            is_optional=True,
+            meaning="How sparse the attention weights of each layer are.",
+        ),
+        "moved": Field(
+            shape=list_of(TEXT),
+            is_optional=True,
+            meaning="The tensors that GD moved, and the number of their weights.",
+        ),
+        "left_out": Field(
+            shape=list_of(TEXT),
+            is_optional=True,
+            meaning="Rows that were too long, or stored tensors that the configuration "
+            "does not use, with their number.",
         ),
     }
 )

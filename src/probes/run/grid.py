@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Container, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from probes.cards import (
     Checkpoint,
@@ -18,18 +15,18 @@ from probes.cards import (
 )
 from probes.cell import Cell, Settings
 from probes.claims import ClaimCard
+from probes.data.record_files import KINDS, SUFFIXES
 from probes.data.right_answers import answers_declared_in
-from probes.data.row_files import SUFFIXES
 from probes.errors import OptionError, UnknownNameError
 from probes.models.files.converted_models import fetched_folder
 from probes.models.files.gguf_conversion import converted_checkpoint
 from probes.models.files.packaged_checkpoint import PackagedCheckpoint
 from probes.models.untrained import UNTRAINED_PREFIXES, untrained_model
 from probes.registry import Registry
+from probes.run.named_cards import cards_named, entries_of, identifier_for
 
 MODELS: Registry[ModelCard] = Registry("model")
 DATASETS: Registry[DatasetCard] = Registry("dataset")
-Either = TypeVar("Either", ModelCard, DatasetCard)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +72,7 @@ class Grid:
                 n_demonstrations=n,
                 settings=self.settings,
                 variant=variant,
-                nearest_in=claim.nearest_in,
+                nearest_in=claim.nearest_by,
             )
             for model in self.models
             for dataset in self.datasets
@@ -90,16 +87,17 @@ def parse_models(text: str | None) -> tuple[ModelCard, ...]:
     """Read ``--models``.
 
     Args:
-        text: Names separated by commas; empty or None for every model that ships.
+        text: Names separated by commas, each perhaps as alias=name; None for every
+            model that ships.
 
     Raises:
         UnknownNameError: A name is not that of a model.
         OptionError: A name cannot be used.
         ModelError: A model has not been fetched, or a GGUF file cannot be converted.
     """
-    if not text:
+    if text is None:
         return tuple(card for card in MODELS if card.shipped)
-    return _distinct(model_named(name) for name in _names(text, "--models"))
+    return cards_named(text, "--models", registered=MODELS, find=model_named)
 
 
 def model_named(name: str) -> ModelCard:
@@ -147,7 +145,7 @@ def _path_of(name: str) -> Path:
 
 def _any_model(short: str, weights: Checkpoint, given: str) -> ModelCard:
     return ModelCard(
-        name=_identifier(short, given, MODELS),
+        name=identifier_for(short, given, MODELS),
         kind="pretrained",
         family="text",
         summary=f"Given as {given}.",
@@ -161,17 +159,18 @@ def parse_datasets(
     """Read ``--datasets``.
 
     Args:
-        text: Names separated by commas; empty or None for every dataset that ships.
+        text: Names separated by commas, each perhaps as alias=name; None for every
+            dataset that ships.
         size: The grid; the full one has more datasets.
 
     Raises:
         UnknownNameError: A name is neither registered nor a file nor a folder.
         OptionError: A file does not exist.
     """
-    if not text:
+    if text is None:
         shipped = (card for card in DATASETS if card.shipped)
         return tuple(c for c in shipped if size == "full" or not c.full_only)
-    return _distinct(dataset_named(name) for name in _names(text, "--datasets"))
+    return cards_named(text, "--datasets", registered=DATASETS, find=dataset_named)
 
 
 def dataset_named(name: str) -> DatasetCard:
@@ -186,13 +185,19 @@ def dataset_named(name: str) -> DatasetCard:
     path = _path_of(name)
     if path.suffix in SUFFIXES and not os.path.exists(path):
         raise OptionError(
-            f"--datasets has {name!r}, but there is no such file. Expected a .jsonl or "
-            f".csv file, or a folder with train and test files. Check the path."
+            f"--datasets has {name!r}, but there is no such file. Expected a file of "
+            f"rows ({KINDS}), or a folder with train and test files. Check the path."
+        )
+    if os.path.isfile(path) and path.suffix not in SUFFIXES:
+        raise OptionError(
+            f"--datasets has {name!r}, whose rows are of no known kind. Expected "
+            f"{KINDS}, or a folder with train and test files. Save the rows as one of "
+            f"these; a file that is one needs the ending."
         )
     if os.path.isdir(path) or path.suffix in SUFFIXES:
         full = path.resolve()
         return DatasetCard(
-            name=_identifier(full.stem, name, DATASETS),
+            name=identifier_for(full.stem, name, DATASETS),
             family="text",
             summary=f"Given as {name}.",
             rows=TextRows(location=str(full), answers=answers_declared_in(full)),
@@ -204,15 +209,15 @@ def parse_demonstrations(text: str | None) -> tuple[int, ...]:
     """Read ``--demos``.
 
     Args:
-        text: Numbers of at least 1, separated by commas; empty or None for none.
+        text: Numbers of at least 1, separated by commas; None for none.
 
     Raises:
         OptionError: A part of the text is no such number.
     """
-    if not text:
+    if text is None:
         return ()
     numbers = []
-    for part in _names(text, "--demos"):
+    for part in entries_of(text, "--demos"):
         if not part.isdecimal() or len(part) > 9 or int(part) < 1:
             raise OptionError(
                 f"--demos has {part!r}. Expected numbers of demonstrations of at least "
@@ -220,34 +225,3 @@ def parse_demonstrations(text: str | None) -> tuple[int, ...]:
             )
         numbers.append(int(part))
     return tuple(dict.fromkeys(numbers))
-
-
-def _names(text: str, option: str) -> list[str]:
-    names = [part.strip() for part in text.split(",")]
-    if not all(names) or any("\0" in name for name in names):
-        raise OptionError(
-            f"{option} is {text!r}. Expected names separated by commas, none of them "
-            f"empty. Pass for instance {option} first,second."
-        )
-    return names
-
-
-def _distinct(cards: Iterable[Either]) -> tuple[Either, ...]:
-    distinct: dict[str, Either] = {}
-    for card in cards:
-        known = distinct.setdefault(card.name, card)
-        if replace(known, summary="") != replace(card, summary=""):
-            raise OptionError(
-                f"Two different models or datasets are both called {card.name!r}. "
-                f"Expected different names, because the rows of a run contain them. "
-                f"Rename one of the two."
-            )
-    return tuple(distinct.values())
-
-
-def _identifier(short: str, given: str, registered: Container[object]) -> str:
-    kept = "".join(c if c.isalnum() and c.isascii() else "_" for c in short)
-    name = kept if kept[:1].isalpha() else f"m_{kept}"
-    if name in registered:
-        name += "_" + hashlib.sha256(given.encode()).hexdigest()[:4]
-    return name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -19,12 +20,21 @@ def complete(option: Any, configured: Callable[[str], Any]) -> None:
         configured: From a key to its value in the configuration file, or None.
 
     Raises:
-        OptionError: The configuration file has a value that cannot be used.
+        OptionError: The configuration file has a value that cannot be used, or an
+            option has an empty value.
     """
     for each in RUN_OPTIONS:
+        name = each.name
         if getattr(option, each.attribute) is None:
+            name = each.ini_key
             value = _configured_value(each, configured)
             setattr(option, each.attribute, each.default if value is None else value)
+        value = getattr(option, each.attribute)
+        if isinstance(value, str) and not value.strip():
+            raise OptionError(
+                f"{name} is empty. Expected {re.split('[:;]', each.help)[0]}. Give it "
+                f"a value, or leave it out ({each.without or each.default})."
+            )
 
 
 def _configured_value(option: RunOption, configured: Callable[[str], Any]) -> Any:

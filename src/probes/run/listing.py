@@ -14,11 +14,13 @@ from probes.data.label_counts import count_labels, label_count_lines
 from probes.errors import ClaimError, ProbesError
 from probes.models.parameter_count import describe_size
 from probes.run.grid import DATASETS, MODELS
+from probes.run.option_help import options_in_full
 from probes.run.parsed_options import datasets_of
 
 INDENT = " " * 4
 
 LIST_OPTIONS = {
+    "--help-all": "explain every option of a run in full and stop",
     "--list-claims": "print the catalogue of claims and stop",
     "--list-models": "print the registered models and stop",
     "--list-datasets": "print the registered datasets and stop; with --datasets, those "
@@ -30,7 +32,8 @@ def listing(asked: str, places: Sequence[str], option: Any) -> str:
     """Write the list that an option asks for.
 
     Args:
-        asked: ``--list-claims``, ``--list-models`` or ``--list-datasets``.
+        asked: ``--help-all``, ``--list-claims``, ``--list-models`` or
+            ``--list-datasets``.
         places: The files and folders given on the command line, for claims.
         option: Parsed options: ``--datasets`` narrows its list, and counts rows;
             ``--template`` chooses how they are read.
@@ -38,6 +41,8 @@ def listing(asked: str, places: Sequence[str], option: Any) -> str:
     Raises:
         ProbesError: A dataset or a file of claims cannot be read.
     """
+    if asked == "--help-all":
+        return options_in_full()
     if asked == "--list-models":
         return "\n".join(map(_model, MODELS))
     if asked == "--list-datasets":

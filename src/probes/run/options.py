@@ -6,6 +6,7 @@ Each is an option of pytest and, as ``probes_NAME``, a key of its configuration 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,9 +55,17 @@ class RunOption:
     @property
     def full_help(self) -> str:
         """The help with the default."""
+        return self._with_default(self.help)
+
+    @property
+    def short_help(self) -> str:
+        """The first clause of the help, with the default."""
+        return self._with_default(re.split(r"[:;]| \(", self.help)[0])
+
+    def _with_default(self, text: str) -> str:
         if self.kind is bool:
-            return self.help
-        return f"{self.help} (default: {self.without or self.default})"
+            return text
+        return f"{text} (default: {self.without or self.default})"
 
     def command_line(self) -> dict[str, Any]:
         """Give the arguments with which pytest's parser adds the option.
@@ -65,8 +74,8 @@ class RunOption:
         so that the configuration file can fill it.
         """
         if self.kind is bool:
-            return {"action": "store_true", "default": None, "help": self.full_help}
-        given = {"type": self.kind, "metavar": self.metavar, "help": self.full_help}
+            return {"action": "store_true", "default": None, "help": self.short_help}
+        given = {"type": self.kind, "metavar": self.metavar, "help": self.short_help}
         return given | ({"choices": self.choices} if self.choices else {})
 
 
@@ -77,14 +86,15 @@ GRID_OPTIONS = (
         help="models to judge, separated by commas: registered names, folders, Hub ids "
         "(org/name or org/name@revision), untrained:NAME (the architecture of NAME "
         "with random weights), or untrained_but_embeddings:NAME (the same, but with "
-        "the embeddings and norms of NAME)",
+        "the embeddings and norms of NAME); mine=path calls it mine",
         without="every model that ships",
     ),
     RunOption(
         name="--datasets",
         metavar="NAMES",
-        help="datasets to judge on, separated by commas: registered names, .jsonl or "
-        ".csv files, or folders that hold a train and a test file",
+        help="datasets to judge on, separated by commas: registered names, files of "
+        "rows (.jsonl, .csv, .tsv or .json), or folders that hold a train and a test "
+        "file; mine=path calls it mine",
         without="every dataset that ships",
     ),
     RunOption(
@@ -94,6 +104,12 @@ GRID_OPTIONS = (
         "dai or zhao for sst2; --list-datasets names them, and datasets without this "
         "one keep their own",
         without="each dataset's own",
+    ),
+    RunOption(
+        name="--chat",
+        kind=bool,
+        help="write prompts as a chat, with the chat template of the model's "
+        "tokenizer: queries are turns of the user, and answers those of the assistant",
     ),
     RunOption(
         name="--demos",
@@ -182,6 +198,13 @@ GRID_OPTIONS = (
         help="what to do with rows that exceed their share of the model's context: "
         "error stops the cell and names the row; drop leaves them out before anything "
         "is drawn",
+    ),
+    RunOption(
+        name="--unused-tensors",
+        default=DEFAULTS.unused_tensors,
+        choices=("error", "allow"),
+        help="what to do with a checkpoint that stores tensors which its configuration "
+        "does not use: error refuses it; allow leaves them out, and every row says so",
     ),
 )
 """Which cells there are, and how they are measured."""

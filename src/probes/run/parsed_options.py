@@ -76,6 +76,8 @@ def grid_of(option: Any) -> Grid:
         device=option.device,
         dtype=option.dtype,
         long_rows=option.long_rows,
+        chat=bool(option.chat),
+        unused_tensors=option.unused_tensors,
         effort=option.effort,
         data_dir=None if data_dir is None else str(Path(data_dir).resolve()),
     )
@@ -127,8 +129,9 @@ def options_of_rerun(option: Any) -> dict[str, str]:
     paths = ("--data-dir", "--store", "--expect")
     deciding = (*GRID_OPTIONS, *(each for each in PATH_OPTIONS if each.name in paths))
     values = {each.name: getattr(option, each.attribute) for each in deciding}
-    defaults = {each.name: (each.default, None) for each in deciding}
+    defaults = {each.name: (each.default, None, False) for each in deciding}
     needed = {n: str(v) for n, v in values.items() if v not in defaults[n]}
+    needed |= {n: "" for n, v in needed.items() if values[n] is True}
     if option.reports:
         needed["--reports"] = os.path.join(option.reports, "again")
     if option.raw:

@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from probes.data.label_counts import count_labels
 from probes.engine.engine_choice import parse_engine, parse_shard
 from probes.engine.machine_speed import MachineSpeed
 from probes.engine.progress import ProgressFile
@@ -38,6 +37,7 @@ from probes.run.interim_analysis import looks_of
 from probes.run.parsed_options import RunPaths, grid_of, paths_of
 from probes.run.plan import Estimator, content_key, look_lines, plan_work, work_lines
 from probes.run.planned_power import power_lines
+from probes.run.preconditions import require_needs
 from probes.run.unanswerable import UNANSWERABLE, unanswerable_lines
 from probes.verdicts.group_sequential import GroupSequentialDesign
 
@@ -189,8 +189,9 @@ class RunSetup:
         """Check every option before anything is collected.
 
         Raises:
-            ProbesError: An option cannot be used, the rows of a dataset cannot be read,
-                or no model of the grid reads any dataset of the grid.
+            ProbesError: An option, the device, a model or the report's folder cannot be
+                used, the rows of a dataset cannot be read, or no model of the grid
+                reads any dataset of the grid.
         """
         _ = self.grid, self.looks, self.paths, self.record
         if parse_budget(self.option.budget) and self.option.shard:
@@ -211,8 +212,7 @@ class RunSetup:
             parse_shard(self.option.shard)
         if self.is_narrowed and not self.grid.can_exist:
             raise OptionError(self.grid.no_cell)
-        for card in self.grid.datasets if self.option.datasets else ():
-            count_labels(card, self.grid.settings.data_dir)
+        require_needs(self.grid, self.option, self.paths.reports)
 
     @property
     def is_narrowed(self) -> bool:

@@ -32,6 +32,8 @@ from probes.run.listing import find_claim
 from probes.run.parsed_options import options_of_rerun
 from probes.run.run_setup import RunSetup
 
+MOST_LEFT_OUT = 5
+"""Counts of rows or tensors that were left out which the summary of a run repeats."""
 INTERRUPTED = "interrupted"
 """The sub-folder of a report that is incomplete, if there is a complete one."""
 
@@ -173,7 +175,11 @@ class Run(RunSetup):
             "datasets": counts_by_dataset(datasets, self.grid.settings.data_dir),
             "record": self.record and self._compared(self.record, rows),
             "speed": measured_throughput(self.observer.store, sorted(self.measured)),
-            "left_out": [*self.unanswerable, *self.budget_choice.lines],
+            "left_out": [
+                *self.unanswerable,
+                *self.budget_choice.lines,
+                *_left_out_lines(rows),
+            ],
             "seconds": round(time.perf_counter() - self.started, 3),
             "complete": is_complete,
             "provenance": self.provenance,
@@ -211,3 +217,12 @@ def _from_here(folder: Path) -> str:
         return os.path.relpath(folder)
     except ValueError:
         return str(folder)
+
+
+def _left_out_lines(rows: list[Row]) -> list[str]:
+    """Say which rows and tensors the cells did without, each once."""
+    found = [(row.get("details") or {}).get("left_out", []) for row in rows]
+    texts = list(dict.fromkeys(text for of_row in found for text in of_row))
+    rest = len(texts) - MOST_LEFT_OUT
+    more = [f"{rest} other counts are in the notes of their cells."] if rest > 0 else []
+    return [*(f"{text}." for text in texts[:MOST_LEFT_OUT]), *more]

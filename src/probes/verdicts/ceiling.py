@@ -48,7 +48,7 @@ def ceiling_test(
         ClaimError: The margin is no such share, or there is no floor.
         ShapeError: The arms were not measured on the same sets and queries.
     """
-    _require_share(margin)
+    margin = _require_share(margin)
     floor = _highest(similarity, floors)
     _require_shapes(similarity, *floors, ceiling)
     room = replace(ceiling, values=ceiling.values - floor.values, name="room")
@@ -150,13 +150,14 @@ def _highest(similarity: Measurement, floors: Sequence[Measurement]) -> Measurem
     return max(floors, key=lambda arm: arm.mean)
 
 
-def _require_share(margin: float) -> None:
-    require_margin(margin)
+def _require_share(margin: float) -> float:
+    margin = require_margin(margin)
     if margin >= 1:
         raise ClaimError(
             f"The margin is {margin!r}. Expected the share of the way from floor to "
             f"ceiling that may be missing, below 1. Pass margin=0.1, say."
         )
+    return margin
 
 
 def _require_shapes(similarity: Measurement, *arms: Measurement) -> None:

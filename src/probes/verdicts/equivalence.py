@@ -40,7 +40,7 @@ def equivalence_test(
     Raises:
         ClaimError: The margin is not a positive number.
     """
-    require_margin(margin)
+    margin = require_margin(margin)
     values, unit = measurement.values, measurement.unit_values
     inside, outside = p_values(values, margin, one_sided=one_sided, unit=unit)
     tested = values if unit is None else values - values.mean() * (unit - 1.0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from numbers import Real
 
 import numpy as np
 
@@ -23,7 +24,7 @@ def tolerance_test(measurement: Measurement, *, tolerance: float) -> Judgement:
         measurement: A distance, 0 when the claim holds.
         tolerance: The largest rounding error, with its reason in the claim.
     """
-    require_margin(tolerance, "tolerance")
+    tolerance = require_margin(tolerance, "tolerance")
     by_set = np.abs(measurement.values).max(axis=1, keepdims=True)
     largest = float(by_set.max())
     effect = Effect(
@@ -47,7 +48,7 @@ def census_test(advantage: Measurement, *, margin: float) -> Judgement:
         advantage: Of every part that there is; no part was sampled.
         margin: The mean advantage that it must exceed, in the same unit.
     """
-    require_margin(margin)
+    margin = require_margin(margin)
     effect = Effect(
         name=advantage.name,
         value=advantage.mean,
@@ -62,14 +63,16 @@ def census_test(advantage: Measurement, *, margin: float) -> Judgement:
     )
 
 
-def require_margin(margin: float, what: str = "margin") -> None:
-    """Refuse a margin that is not a positive number.
+def require_margin(margin: float, what: str = "margin") -> float:
+    """Refuse a margin that is not a positive number; return it as a plain one.
 
     Raises:
         ClaimError: It is not a positive finite number.
     """
-    if not (isinstance(margin, int | float) and math.isfinite(margin) and margin > 0):
+    is_number = isinstance(margin, Real) and not isinstance(margin, bool)
+    if not (is_number and math.isfinite(margin) and margin > 0):
         raise ClaimError(
             f"The {what} is {margin!r}. Expected a positive number, chosen before the "
             f"run, with a reason. Pass {what}=…."
         )
+    return float(margin)

@@ -271,6 +271,7 @@ class Judge(LikenessResults):
             )
         if judgement.verdict == "refuted" and (chance := self.chance_left()):
             judgement = replace(judgement, verdict="inconclusive", reason=chance)
+        self.note_stand_in(self.claim.stand_in)
         self.judgement = judgement.adjusted_for(self.design)
         if judgement.p_supported is not None:
             self.record(self.design.remark(self.cell.settings.n_sets, ALPHA))

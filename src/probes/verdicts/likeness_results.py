@@ -39,6 +39,19 @@ class LikenessResults(SecondaryResults):
             )
         return ""
 
+    def note_stand_in(self, criterion: str) -> None:
+        """Say so if GD was chosen by another measure than the claim's own.
+
+        Args:
+            criterion: The other measure's name; empty if the claim has none.
+        """
+        searches = self.details.get("searches", ())
+        if criterion and any(s["criterion"] == criterion for s in searches):
+            self.record(
+                f"GD's rate and passes were chosen by {criterion.replace('_', ' ')}, "
+                f"which stands in for this claim's own measure"
+            )
+
     def note_best(self, judgement: Judgement) -> None:
         """Show how GD at its best at the task would be judged."""
         self.best, effect = judgement, judgement.effect

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from probes.errors import ClaimError
 from probes.measurement import Measurement
 from probes.observations.observation import Observation
 from probes.verdicts.equivalence import describe
@@ -67,7 +68,11 @@ class SecondaryResults:
             named: Measurements, shown with the name of the arm that they belong to, as
                 in ``judge.record(ICL=accuracy(icl))``; mappings of plain values, from
                 which a report may draw a map.
+
+        Raises:
+            ClaimError: A named result is neither a measurement nor a mapping.
         """
+        _require_recordable(named)
         arms = {k: m for k, m in named.items() if isinstance(m, Measurement)}
         self.details |= {k: m for k, m in named.items() if k not in arms}
         for result in results:
@@ -75,7 +80,7 @@ class SecondaryResults:
                 self._add(result, result.name)
             elif isinstance(result, Observation):
                 self.example = result.facts["example"]
-            else:
+            elif str(result) not in self._remarks:
                 self._remarks.append(str(result))
         for arm, measurement in arms.items():
             self._add(measurement, f"{measurement.name}: {arm}")
@@ -93,6 +98,18 @@ class SecondaryResults:
             searches.append(search)
         if decides and not facts["is_interior"]:
             self.unfinished.append(facts["edge"])
+
+    def note_weights(self, moved: str) -> None:
+        """Show which weights a learner moved, in words."""
+        known = self.details.setdefault("moved", [])
+        known += [moved] if moved not in known else []
+
+    def note_left_out(self, left_out: Iterable[str]) -> None:
+        """Show, in words, which rows or tensors an observation did without."""
+        for text in left_out:
+            known = self.details.setdefault("left_out", [])
+            known += [text] if text not in known else []
+            self.record(text)
 
     def control(
         self, trained: Measurement, untrained: Iterable[Measurement], *, better: Better
@@ -114,3 +131,17 @@ class SecondaryResults:
     def _add(self, measurement: Measurement, name: str) -> None:
         self._measured.append(measurement)
         self.secondary_effects.append(describe(replace(measurement, name=name)))
+
+
+def _require_recordable(named: Mapping[str, object]) -> None:
+    """Refuse what a row cannot show under a name.
+
+    Raises:
+        ClaimError: It is neither a measurement nor a mapping.
+    """
+    for name, value in named.items():
+        if not isinstance(value, Measurement | Mapping):
+            raise ClaimError(
+                f"judge.record was given {name}={value!r}. Expected a measurement, or "
+                f"a mapping of plain values. To show a number in words, pass a text."
+            )

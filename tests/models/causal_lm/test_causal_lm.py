@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,6 +30,9 @@ from probes.run.grid import dataset_named, model_named
 from tests.support.tiny_models import GD, HMM, SETTINGS, ask, prompts, tiny
 
 FOLDER = Path(HMM.weights.location)  # type: ignore[union-attr]
+
+
+MIDDLE_W_V = "model.layers.2.self_attn.v_proj.weight"
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +150,21 @@ def test_training_gives_every_weight_back(observer: Observer) -> None:
 
 def test_a_submodel_moves_itself_alone(observer: Observer) -> None:
     part = GradientLearner(rate=0.2, passes=2, weights="W_V@middle")
-    assert observer.observe(ask(part))["update_norms"].shape == (4, 1)
+    found = observer.observe(ask(part))
+    assert found["update_norms"].shape == (4, 1)
+    size = observer.models.get(HMM, SETTINGS).model.get_parameter(MIDDLE_W_V).numel()
+    assert found.facts["moved"] == f"{MIDDLE_W_V}: {size:,} weights"
+
+
+def test_the_weights_of_a_whole_model_and_of_low_rank_changes_are_named(
+    observer: Observer,
+) -> None:
+    moved = [
+        observer.observe(ask(replace(GD, weights=weights))).facts["moved"]
+        for weights in ("all", "lora@all")
+    ]
+    assert "tensors, model.embed_tokens.weight to " in moved[0]
+    assert moved[1].endswith(" weights, by changes of rank 4")
 
 
 def test_gd_makes_the_right_answers_likelier(observer: Observer) -> None:
@@ -217,7 +236,7 @@ def copied(tmp_path: Path) -> Path:
     return Path(shutil.copytree(FOLDER, tmp_path / "copied", ignore=ignore))
 
 
-def load(folder: Path) -> CausalLM:
+def load(folder: Path, **changes: Any) -> CausalLM:
     card = ModelCard(
         name="copied",
         kind="pretrained",
@@ -226,7 +245,7 @@ def load(folder: Path) -> CausalLM:
         weights=Checkpoint(location=str(folder)),
         language="hmm",
     )
-    return load_causal_lm(card, SETTINGS)
+    return load_causal_lm(card, replace(SETTINGS, **changes))
 
 
 def test_a_missing_tensor_is_refused(copied: Path) -> None:
@@ -243,8 +262,12 @@ def test_a_tensor_that_the_architecture_does_not_use_is_refused(copied: Path) ->
     config["num_hidden_layers"] -= 1
     config.pop("layer_types", None)
     (copied / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ModelError, match="unused tensors, .* make another model"):
+    wording = "unused tensors, .* make another model.* or pass --unused-tensors allow"
+    with pytest.raises(ModelError, match=wording):
         load(copied)
+    found = load(copied, unused_tensors="allow").left_out
+    assert "stored tensors of copied, among them model.layers." in found
+    assert found.endswith("were left out (--unused-tensors allow)")
 
 
 @pytest.mark.parametrize(

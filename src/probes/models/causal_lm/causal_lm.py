@@ -29,11 +29,13 @@ class CausalLM(LibraryForward):
     Attributes:
         tokenizer: Its tokenizer.
         context: The longest input, in tokens.
+        left_out: What of the checkpoint is not in the model, in words; empty if
+            everything is.
     """
 
-    def __init__(self, model: Any, tokenizer: Any) -> None:
+    def __init__(self, model: Any, tokenizer: Any, *, left_out: str = "") -> None:
         super().__init__(model)
-        self.tokenizer = tokenizer
+        self.tokenizer, self.left_out = tokenizer, left_out
         config = model.config.get_text_config()
         self.context = int(getattr(config, "max_position_embeddings", 1 << 30))
 

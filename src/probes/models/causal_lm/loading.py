@@ -22,16 +22,15 @@ from probes.models.causal_lm.loading_checks import (
     first_sentence,
     require_fit,
     require_plain_decoder,
+    unused_text,
 )
 from probes.models.causal_lm.prefix_checks import require_causal
+from probes.models.causal_lm.tokenizers import read_tokenizer
 from probes.models.files.fingerprint import local_folder
 from probes.models.files.safetensors_headers import count_parameters, require_loadable
 from probes.models.quiet_transformers import quiet_transformers
+from probes.models.runtime.devices import SPREAD, require_accelerate
 from probes.models.runtime.memory import require_free_memory
-
-SPREAD = "auto"
-"""The value of --device that spreads a model over all GPUs."""
-
 
 HARM = {
     "missing": "fill the gap with random numbers",
@@ -61,10 +60,8 @@ def load_causal_lm(card: ModelCard, settings: Settings) -> CausalLM:
     require_plain_decoder(folder)
     _require_room(card, folder, settings)
     try:
-        tokenizer = quiet_transformers().AutoTokenizer.from_pretrained(
-            folder, trust_remote_code=False, local_files_only=True
-        )
-        model = _model(folder, source, settings)
+        tokenizer = read_tokenizer(folder)
+        model, unused = _model(folder, source, settings)
     except ModelError:
         raise
     except Exception as error:  # transformers and safetensors raise many kinds
@@ -84,28 +81,18 @@ def load_causal_lm(card: ModelCard, settings: Settings) -> CausalLM:
     elif not hasattr(model, "hf_device_map"):
         model = _spread(model)
     require_causal(model)
-    return CausalLM(model, tokenizer)
+    return CausalLM(model, tokenizer, left_out=unused_text(card.name, unused))
 
 
 def _spread(model: Any) -> Any:
     """Spread a model's layers over all GPUs, as the library does with a checkpoint."""
-    accelerate = _accelerate()
+    require_accelerate()
+    import accelerate
+
     device_map = accelerate.infer_auto_device_map(
         model, no_split_module_classes=list(model._no_split_modules or ())
     )
     return accelerate.dispatch_model(model, device_map=device_map)
-
-
-def _accelerate() -> Any:
-    try:
-        import accelerate
-    except ImportError as error:
-        raise ModelError(
-            f"--device {SPREAD} was asked for, and accelerate is not installed. "
-            f"Expected the extra large. Install it: pip install "
-            f"'icl-gd-probes[large]'."
-        ) from error
-    return accelerate
 
 
 def _require_room(card: ModelCard, folder: Path, settings: Settings) -> None:
@@ -157,28 +144,39 @@ def _count(folder: Path, *, held_twice: bool) -> tuple[int, int]:
     return n_parameters, n_others
 
 
-def _model(folder: Path, source: Checkpoint | Untrained, settings: Settings) -> Any:
-    dtype = getattr(torch, settings.dtype)
+def _model(
+    folder: Path, source: Checkpoint | Untrained, settings: Settings
+) -> tuple[Any, list[str]]:
+    """Load or draw a model; name the stored tensors that it does not use."""
+    dtype, allows = getattr(torch, settings.dtype), settings.unused_tensors == "allow"
     if isinstance(source, Checkpoint):
-        return _trained(folder, dtype, settings.device)
+        return _trained(folder, dtype, settings.device, allows_unused=allows)
+    unused: list[str] = []
     place = "cpu" if settings.device == SPREAD else settings.device
     kept = {}
     if source.keeps_trained_parts:
         # Copied before anything is drawn: two whole models would be twice the memory.
-        trained = embeddings_and_norms(_trained(folder, dtype))
+        whole, unused = _trained(folder, dtype, allows_unused=allows)
+        trained = embeddings_and_norms(whole)
         kept = {name: weight.detach().clone() for name, weight in trained.items()}
-        del trained
+        del trained, whole
     model = _random(folder, dtype, torch.device(place), source.seed)
     with torch.no_grad():
         for name, tensor in kept.items():
             model.get_parameter(name).copy_(tensor)
-    return model
+    return model, unused
 
 
-def _trained(folder: Path, dtype: torch.dtype, device: str = "cpu") -> Any:
+def _trained(
+    folder: Path,
+    dtype: torch.dtype,
+    device: str = "cpu",
+    *,
+    allows_unused: bool = False,
+) -> tuple[Any, list[str]]:
     spread = {}
     if device == SPREAD:
-        _accelerate()
+        require_accelerate()
         spread = {"device_map": SPREAD}
     model, info = quiet_transformers().AutoModelForCausalLM.from_pretrained(
         folder,
@@ -195,13 +193,15 @@ def _trained(folder: Path, dtype: torch.dtype, device: str = "cpu") -> Any:
         "unused": sorted(info["unexpected_keys"]),
         "mismatched": sorted(map(_mismatch, info["mismatched_keys"])),
     }
+    unused = wrong.pop("unused") if allows_unused else []
     for problem, names in wrong.items():
         if names:
+            go_on = ", or pass --unused-tensors allow" * (problem == "unused")
             raise ModelError(
                 f"{folder} has {len(names)} {problem} tensors, among them {names[0]}. "
                 f"Expected exactly the tensors of the architecture in their shapes; "
                 f"the loader would {HARM[problem]}. Save the checkpoint again, or mend "
-                f"its config.json."
+                f"its config.json{go_on}."
             )
     for name, tensor in model.named_parameters():
         if not torch.isfinite(tensor).all():
@@ -209,7 +209,7 @@ def _trained(folder: Path, dtype: torch.dtype, device: str = "cpu") -> Any:
                 f"{folder} has NaN or infinite weights in {name}. Expected finite "
                 f"numbers. Take another checkpoint."
             )
-    return model
+    return model, unused
 
 
 def _mismatch(key: Any) -> str:

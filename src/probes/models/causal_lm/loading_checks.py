@@ -55,3 +55,14 @@ def first_sentence(error: Exception) -> str:
     """Take the first sentence of a message that may have many lines."""
     first = " ".join(str(error).split())[:300].split(". ")[0]
     return first.removesuffix(".") + "."
+
+
+def unused_text(model: str, names: list[str]) -> str:
+    """Say which stored tensors a model does without; nothing if it uses all."""
+    if not names:
+        return ""
+    return (
+        f"{len(names)} stored {'tensor' if len(names) == 1 else 'tensors'} of "
+        f"{model}, among them {names[0]}, do not belong to its configuration and "
+        f"were left out (--unused-tensors allow)"
+    )

@@ -28,6 +28,7 @@ TEXTS = (
     "spiece.model",
     "vocab.json",
     "merges.txt",
+    "chat_template*",
 )
 
 

@@ -18,7 +18,7 @@ from probes.models.training.gradient_backend import GradientBackend
 from probes.models.training.label_batches import LabelBatches
 from probes.models.training.layerwise_loss import LayerwiseBackend, weights_in_layers
 from probes.models.training.llama_backend import LlamaBackend
-from probes.models.training.lora import PREFIX, LoRA
+from probes.models.training.lora import PREFIX, RANK, LoRA
 from probes.models.training.parametrization import (
     FullWeights,
     Parametrization,
@@ -30,7 +30,7 @@ from probes.models.training.training_loop import TrainingLoop
 from probes.models.training.training_runs import ReadWeights, TrainedWeights
 from probes.models.weights.parameter_groups import parameters_of
 from probes.models.weights.stacks import Weights
-from probes.models.weights.weight_parts import WeightPart, parts_of
+from probes.models.weights.weight_parts import WeightPart, parts_of, parts_text
 
 
 class Trainer:
@@ -64,6 +64,14 @@ class Trainer:
             batches=backend.record_frozen_layers(batches),
         )
         self.run_groups = RunGroups(loop=self.loop)
+
+    @property
+    def moved(self) -> str:
+        """The tensors that move and the number of their weights, in words."""
+        text = parts_text(self.parts, self.start)
+        if self.loop.settings.weights.startswith(PREFIX):
+            text += f", by changes of rank {RANK}"
+        return text
 
     def groups(self, runs: Runs) -> Iterator[Runs]:
         """Cut runs into groups that are trained at once, stacked or in threads."""

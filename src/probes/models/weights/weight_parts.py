@@ -6,6 +6,7 @@ that are meant.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -93,3 +94,16 @@ def _part(
         n_rows = parameter.shape[1 if turned else 0]
         rows = tuple(architecture.fused(config).rows(matrix, n_rows))
     return WeightPart(name=name, matrix=matrix, rows=rows, is_transposed=turned)
+
+
+def parts_text(parts: Sequence[WeightPart], weights: Mapping[str, Tensor]) -> str:
+    """Name parts of parameters, and count the numbers in them.
+
+    Args:
+        parts: At least one.
+        weights: The parameters, by name.
+    """
+    n_weights = sum(part.read(weights[part.name]).numel() for part in parts)
+    first, *others = [part.label for part in parts]
+    named = f"{len(parts)} tensors, {first} to {others[-1]}" if others else first
+    return f"{named}: {n_weights:,} weights"

@@ -1,0 +1,33 @@
+"""The peak is measured on large matrices, unless these would take long."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from probes.engine import matmul_peak as module
+
+measure = module.matmul_peak.__wrapped__
+
+
+@pytest.mark.parametrize(
+    ("seconds", "sides"), [(0.0, [256, 1024]), (2 * module.SLOW, [256])]
+)
+def test_large_products_are_made_only_if_small_ones_are_fast(
+    seconds: float, sides: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    def products(side: int, device: str, dtype: str) -> list[Callable[[], Any]]:
+        made.append(side)
+        return [lambda: time.sleep(seconds)]
+
+    monkeypatch.setattr(module, "products", products)
+    monkeypatch.setattr(module, "ROUNDS", 2)
+    peak = measure("cpu", "bfloat16")
+    assert made == sides
+    if seconds:
+        assert peak <= 2 * sides[-1] ** 3 / seconds
