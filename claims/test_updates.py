@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from probes.claims import claim
 from probes.measurement import Measurement
 from probes.measures import (
@@ -13,8 +15,10 @@ from probes.measures import (
     coverage,
     coverage_elsewhere,
     normalised_update_cosine,
+    representation_similarity,
     update_cosine,
 )
+from probes.measures.representation_geometry import labels_apart, similarity_by_layer
 from probes.observations.observation import Observation
 from probes.verdicts.judge import Judge
 from probes.verdicts.thresholds import TENTH
@@ -262,4 +266,53 @@ def test_same_activations(
         margin=TENTH,
         best=activation_cosine(inside_icl, inside_gd),
         other_ceiling=activation_cosine(inside_icl, inside_icl_other_demonstrations),
+    )
+
+
+@claim(
+    on="text",
+    variants=("gd", "gd_at_equal_accuracy"),
+    stand_in="jensen_shannon",
+    needs_icl=True,
+)
+@pytest.mark.usefixtures("gd_matches")
+def test_same_representations(
+    icl: Observation,
+    inside_icl: Observation,
+    inside_gd: Observation,
+    inside_gd_nearest: Observation,
+    inside_icl_reordered: Observation,
+    inside_icl_other_demonstrations: Observation,
+    inside_base: Observation,
+    without_learning: Arms,
+    judge: Judge,
+) -> None:
+    """After GD on the demonstrations, queries lie to each other as they do in ICL.
+
+    Source:
+        denied by Doimo et al. 2024, arXiv:2409.03662: fine-tuning collapses onto
+        labels, ICL keeps the inputs apart
+
+    Measured:
+        debiased linear CKA over a set's queries of self-attention's outputs at the last
+        token, the mean over layers; also each query's neighbours with its label
+
+    Reported:
+        not as CKA; the layers in which labels form clusters differ
+    """
+    arms = {name: arm[:2] for name, arm in without_learning.items()}
+    arms["the model that learned nothing"] = (inside_icl, inside_base)
+    judge.record(**similarity_by_layer(inside_icl, inside_gd_nearest))
+    judge.record(
+        **labels_apart(icl, ICL=inside_icl, GD=inside_gd_nearest, base=inside_base)
+    )
+    judge.reaches_ceiling(
+        representation_similarity(inside_icl, inside_gd_nearest),
+        floors={name: representation_similarity(*arm) for name, arm in arms.items()},
+        ceiling=representation_similarity(inside_icl, inside_icl_reordered),
+        margin=TENTH,
+        best=representation_similarity(inside_icl, inside_gd),
+        other_ceiling=representation_similarity(
+            inside_icl, inside_icl_other_demonstrations
+        ),
     )

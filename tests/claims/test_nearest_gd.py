@@ -15,8 +15,10 @@ from claims import (
     test_demonstrations,
     test_identities,
     test_labels,
+    test_learning_curve,
     test_order,
     test_output,
+    test_update_directions,
     test_updates,
     test_weights,
 )
@@ -33,8 +35,10 @@ MODULES: tuple[ModuleType, ...] = (
     test_demonstrations,
     test_identities,
     test_labels,
+    test_learning_curve,
     test_order,
     test_output,
+    test_update_directions,
     test_updates,
     test_weights,
 )
@@ -53,6 +57,7 @@ OTHERWISE = {
     "layer_causal_gd_is_closer": "of two kinds of GD, each at its best",
     "order_divides_icl_from_gd": "of ICL without order",
     "robust_to_weight_change": "of ICL alone",
+    "same_learning_curve": "of GD at its best; a stop at ICL's loss would always agree",
     "same_data_efficiency_with_more": "of GD on more demonstrations than ICL has",
     "weights_are_sparse_as_constructed": "of weights",
 }

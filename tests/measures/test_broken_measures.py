@@ -29,7 +29,8 @@ RANKED = "a factor, or turning both round, leaves how the two rankings compare"
 SMALLEST = "a factor leaves which is the smallest"
 ON_TEXT = ("total_variation", "label_total_variation", "token_overlap")
 INSIDE = ("update_cosine", "normalised_update_cosine", "activation_cosine",
-          "attention_cosine", "attention_change_cosine")  # fmt: skip
+          "attention_cosine", "attention_change_cosine",
+          "representation_similarity")  # fmt: skip
 DIVERGENCES = ("jensen_shannon", "label_jensen_shannon")
 OVERLAPS = ("overlap_cosine", "overlap_similarity")
 ORDERS = tuple(name for name in KNOWN if name.endswith("order_sensitivity"))
@@ -118,6 +119,16 @@ SAME: tuple[tuple[tuple[str, ...], str, str], ...] = (
         ("influence_rank_correlation",),
         "np.sign(differences).sum(axis=2)  →  np.sign(differences).mean(axis=2)",
         SCALED,
+    ),
+    (
+        ("loss_gap", "gaps_both_ways"),
+        "-answers.right_log_probs  →  answers.right_log_probs",
+        "the gap and its unit turn round together",
+    ),
+    (
+        ("bayesian_law_error",),
+        "odds + k * ratio  →  odds - k * ratio",
+        "the two hypotheses change places",
     ),
     (
         ("step_matching",),

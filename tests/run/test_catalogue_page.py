@@ -48,6 +48,9 @@ CATALOGUE = (
     "labels_win_over_priors",
     "which_mixture_of_algorithms",
     "preconditioned_gd",
+    "same_representations",
+    "same_learning_curve",
+    "update_that_reproduces_icl_is_gds",
 )
 """Every id of the catalogue, in its order."""
 
@@ -91,6 +94,7 @@ def test_what_is_said_of_several_demonstrations_is_not_asked_of_one() -> None:
         "same_order_sensitivity_in_regression",
         "order_divides_icl_from_gd",
         "same_attention_to_demonstrations",
+        "same_learning_curve",
         "demonstrations_add_up",
         "demonstrations_add_up_in_regression",
         "same_demonstration_influence",

@@ -65,6 +65,20 @@ def moved(*layers: object) -> Observation:
     return Observation(arrays={"outputs": np.array(layers, float)[None, None]})
 
 
+def placed(*layers: object) -> Observation:
+    """Put out numbers for the queries of one set, layer by layer."""
+    outputs = np.array(layers, float).T[None, ..., None]
+    return Observation(arrays={"outputs": outputs})
+
+
+def directed(*matrices: object) -> Observation:
+    """Move two matrices, of three and of two outputs, in two directions each."""
+    return Observation(
+        arrays={"directions": np.array([matrices], float)},
+        facts={"n_outputs": [3, 2]},
+    )
+
+
 def seen(*heads: object, length: int = 2) -> Observation:
     """Attend to a query's tokens, which come last; the places before are padding."""
     maps = np.array(heads, float)[None, None, None]
@@ -127,6 +141,39 @@ CONFIDENT = spread(  # errors −.05 .85 −.05 −.15 and .65 −.35 −.25 .75
     labels=(0, 1),
 )
 
+
+def halved(*times: int) -> Observation:
+    """Give the right answer of each query the probability ½, halved so many times."""
+    right = [2.0**-k for k in times]
+    return spread([[(p, (1 - p) / 2, (1 - p) / 2) for p in right]])
+
+
+def losing(*losses: float) -> Observation:
+    """Lose so many nats on the right answer, the mean of two queries of each set."""
+    right = np.exp([[-x - 0.1, 0.1 - x] for x in losses])
+    return spread(np.stack([right, 1 - right], axis=-1), labels=(0, 1))
+
+
+FALLING = {0: halved(3, 3), 1: halved(2, 3), 2: halved(1, 2)}
+SLOWER = {1: halved(3, 2), 2: halved(2, 2)}
+# c + a(n + 1)^−α, and P(1 + crⁿ⁺¹)/(1 + crⁿ); the second set rises instead
+POWER = {n: losing(0.2 + 1.5 * (n + 1) ** -0.7, 1 + n) for n in (0, 1, 2)}
+POWER |= {4: losing(0.2 + 1.5 * 5**-0.7, 2)}
+BAYES = {
+    n: losing(-math.log(0.8 * (1 + 3 * 0.2 ** (n + 1)) / (1 + 3 * 0.2**n)), 1 + n)
+    for n in (0, 1, 2)
+}
+BAYES |= {4: losing(-math.log(0.8 * (1 + 3 * 0.2**5) / (1 + 3 * 0.2**4)), 2)}
+# changes by (.2, −.2), (.1, −.1), (0, 0), (.3, −.3), and of another query by (−.1, .1)
+IMAGINED = Observation(
+    arrays={
+        "before": np.array([[(0.5, 0.5), (0.4, 0.6)]]),
+        "after": np.array(
+            [[[(0.7, 0.3), (0.6, 0.4), (0.5, 0.5), (0.8, 0.2)], [(0.3, 0.7)] * 4]]
+        ),
+    }
+)
+
 ORDERS = [
     spread([[first], [(0.3, 0.3, 0.4)]], labels=(0, 1))
     for first in ((0.5, 0.3, 0.2), (0.6, 0.3, 0.1), (0.7, 0.1, 0.2))
@@ -165,6 +212,21 @@ CHANGES = (
 INSIDE = (  # cosines from the base: 18/√360, and of unit vectors .56/√(.8 · .4)
     moved((3, 4), (3, 1)), moved((4, 3), (-4, 4)), moved((1, 0), (0, 1))
 )  # fmt: skip
+HALF = math.sqrt(1 / 2)
+LINE, MIXED, ONE = (0, 1, 2, 3, 5), (1, 0, 2, 4, 3), (1,) * 5
+CKA = [
+    35 / math.sqrt(55 * 31) * (1 - 5 * (ours * 3 / 275 + theirs * 3 / 155))
+    + 10 * both * 3 / math.sqrt(275 * 155)
+    for ours, theirs, both in zip(
+        (73 / 3, 17, 3, 59 / 3, 83 / 3),
+        (11, 43 / 3, 1, 43 / 3, 11),
+        (131 / 9, 44 / 3, -5 / 3, 134 / 9, 143 / 9),
+        strict=True,
+    )
+]
+APART = (0, 1, 2, 3, 10, 11, 12)
+FAR_OFF = Observation(arrays={"outputs": np.array([[[[x + 99, 7]] for x in APART]])})
+RIGHT = Observation(arrays={"gold": np.array([[0, 0, 0, 1, 1, 1, 1]])})
 READ = Observation(
     arrays={
         "shares": np.arange(20).reshape(2, 5, 2) / 20,
@@ -344,6 +406,29 @@ KNOWN: dict[str, Answer] = {
         ),
         [0.5, 0.5, 1, 1 / 3],
     ),
+    "answer_loss": (lambda m: m(RIGHT_AND_WRONG), [-math.log(0.4), -math.log(0.15)]),
+    "loss_over_numbers": (
+        lambda m: m(FALLING),
+        [1.5 * math.log(2), 2.5 * math.log(2)],
+    ),
+    "loss_fall": (lambda m: m(FALLING), [2 * math.log(2), math.log(2), 0]),
+    # in units of 1½ ln 2; then each answer's own fall
+    "loss_gap": (lambda m: m(FALLING, SLOWER, 1), [2 / 3, -2 / 3, 4 / 3, 2 / 3]),
+    "gaps_both_ways": (
+        lambda m: m(FALLING, SLOWER),
+        [
+            *(2 / 3, -2 / 3, 4 / 3, 2 / 3, 2 / 3, 0, 4 / 3, 2 / 3),
+            *(-2 / 3, 2 / 3, 4 / 3, 2 / 3, -2 / 3, 0, 4 / 3, 2 / 3),
+        ],
+    ),
+    # losses of 1, 2, 3 and 2 are nearest to a constant
+    "power_law_error": (lambda m: m(POWER), [0, math.sqrt(1 / 2)]),
+    "bayesian_law_error": (lambda m: m(BAYES), [0, math.sqrt(1 / 2)]),
+    # halves of the first: .1 and .2, twice, over a mean square of .28/4 and .02
+    "martingale_gap": (
+        lambda m: m(IMAGINED),
+        [0.04 / 0.045, 0.02 / 0.045, 0.07 / 0.045, 0.02 / 0.045],
+    ),
     # the worst of 1/10 and 3/2; a layer without an effect has no error
     "patch_error": (
         lambda m: m(
@@ -365,6 +450,37 @@ KNOWN: dict[str, Answer] = {
     "activation_cosine": (
         lambda m: m(*INSIDE[:2]),
         [(0.96 - 8 / math.sqrt(320)) / 2, 0],
+    ),
+    # 35/√(55 · 31) by eq. 5 of Song et al.; squares of the five rows of the centred
+    # matrices, and products. In the second layer one learner puts out 1 always.
+    "representation_similarity": (
+        lambda m: [
+            m(placed(LINE, LINE), placed(MIXED, ONE)),
+            m(placed(LINE, LINE), placed(ONE, MIXED), layer=-1),
+        ],
+        [*(value / 2 for value in CKA), 0, *CKA, 0],
+    ),
+    # the farthest of six does not count: 12, or 0 for the last three
+    "label_neighbours": (
+        lambda m: [
+            m(placed(APART), RIGHT),
+            m(placed(APART, (0,) * 7), RIGHT),  # the first five of those at distance 0
+            m(FAR_OFF, RIGHT),
+        ],
+        [
+            *(2 / 5, 2 / 5, 2 / 5, 2 / 5, 3 / 5, 3 / 5, 3 / 5, 3 / 7),
+            *(2 / 5, 2 / 5, 2 / 5, 2 / 5, 1 / 2, 1 / 2, 1 / 2, 3 / 7),
+            *(2 / 5, 2 / 5, 2 / 5, 2 / 5, 3 / 5, 3 / 5, 3 / 5, 3 / 7),
+        ],
+    ),
+    # in the first matrix e₁ has half of its square in the other space, e₂ all; in the
+    # second, with two outputs, one direction is missing
+    "subspace_overlap": (
+        lambda m: m(
+            directed([(1, 0, 0), (0, 1, 0)], [(1, 0, 0), (0, 1, 0)]),
+            directed([(0, 1, 0), (HALF, 0, HALF)], [(1, 0, 0), (0, 0, 0)]),
+        ),
+        [1 / 2, 1, 1, 0, (2 / 3 + 2 / 2) / 2],
     ),
     # ln 1 and ln √(32/10), and of two that are 0
     "activation_norm_ratio": (

@@ -4,10 +4,12 @@ In-context learning
     ``in_context``: answers from the prompt, and those of the base model.
     ``position_free``: demonstrations side by side, so that they have no order.
     ``task_vector``: demonstrations compressed into one hidden state.
+    ``imagined_demonstration``: before and after an answer that the learner draws.
 
 Learning by gradient
     ``gradient``: trains a text model's weights. ``random_update`` moves them randomly.
     ``layer_causal``: trains every layer by its own loss.
+    ``distilled``: trains queries alone towards ICL's answers.
     ``rate_choice``: its rate and passes. ``rate_search`` finds them by a ``criterion``
     that ``gradient_walks`` reads, within limits of ``search_effort``.
     ``training_trials`` lists the trainings.
@@ -25,6 +27,7 @@ Regression
 
 Baselines and diagnostics for text
     ``text_baselines``: the label prior and nearest neighbours.
+    ``update_directions``: the column space of an update.
     ``activations``, ``rank_one_patch``: looks inside the model while it answers.
     ``weight_statistics``: how sparse weights are, and answers with noisy weights.
     ``illustration``: the likeliest next tokens, in words.
@@ -36,8 +39,10 @@ from probes.learners.activations import Activations
 from probes.learners.algorithm_mixture import AlgorithmMixture
 from probes.learners.criterion import LabelLoss
 from probes.learners.discrete_bayes import DiscreteBayes
+from probes.learners.distilled import Distilled
 from probes.learners.gradient import GradientLearner
 from probes.learners.illustration import Illustration
+from probes.learners.imagined_demonstration import ImaginedDemonstration
 from probes.learners.in_context import Base, InContext
 from probes.learners.interpolation import Interpolated
 from probes.learners.layer_causal import LayerCausal
@@ -50,6 +55,7 @@ from probes.learners.regression_baselines import NearestNeighbours, OnePassSGD
 from probes.learners.task_vector import TaskVector
 from probes.learners.text_baselines import LabelPrior, RepresentationNeighbours
 from probes.learners.trajectories import AlgorithmTrajectory
+from probes.learners.update_directions import UpdateDirections
 from probes.learners.weight_statistics import Drift, NoisyWeights, WeightStatistics
 from probes.learners.worst_case import WorstCase
 
@@ -59,9 +65,11 @@ __all__ = [
     "AlgorithmTrajectory",
     "Base",
     "DiscreteBayes",
+    "Distilled",
     "Drift",
     "GradientLearner",
     "Illustration",
+    "ImaginedDemonstration",
     "InContext",
     "Interpolated",
     "LabelLoss",
@@ -77,6 +85,7 @@ __all__ = [
     "RankOnePatch",
     "RepresentationNeighbours",
     "TaskVector",
+    "UpdateDirections",
     "WeightStatistics",
     "WorstCase",
 ]

@@ -34,8 +34,18 @@ from probes.measures.label_changes import (
     flipped_accuracy,
     flipped_accuracy_over_numbers,
 )
+from probes.measures.learning_curves import (
+    answer_loss,
+    bayesian_law_error,
+    gaps_both_ways,
+    loss_fall,
+    loss_gap,
+    loss_over_numbers,
+    power_law_error,
+)
 from probes.measures.likeness import Equal, Nearest
 from probes.measures.linear_fits import linearity, weight_distance
+from probes.measures.martingale import martingale_gap
 from probes.measures.matched_gap import gap_after_matching
 from probes.measures.order_sensitivity import (
     answer_order_sensitivity,
@@ -51,7 +61,12 @@ from probes.measures.prediction_distances import (
     squared_distance,
     worst_disagreement,
 )
+from probes.measures.representation_geometry import (
+    label_neighbours,
+    representation_similarity,
+)
 from probes.measures.step_matching import step_matching
+from probes.measures.subspace_overlap import subspace_overlap
 from probes.measures.token_ranks import (
     accuracy,
     accuracy_over_numbers,
@@ -90,10 +105,12 @@ __all__ = [
     "activation_cosine",
     "activation_norm_ratio",
     "additivity_gap",
+    "answer_loss",
     "answer_order_sensitivity",
     "attention_change_cosine",
     "attention_cosine",
     "attention_rank_correlation",
+    "bayesian_law_error",
     "brier_score",
     "change_agreement",
     "change_size",
@@ -108,6 +125,7 @@ __all__ = [
     "flipped_accuracy",
     "flipped_accuracy_over_numbers",
     "gap_after_matching",
+    "gaps_both_ways",
     "gaussian_hoyer",
     "gaussian_sparsity",
     "gold_probability",
@@ -118,18 +136,25 @@ __all__ = [
     "label_accuracy",
     "label_jensen_shannon",
     "label_loss",
+    "label_neighbours",
     "label_order_sensitivity",
     "label_total_variation",
     "linearity",
+    "loss_fall",
+    "loss_gap",
+    "loss_over_numbers",
+    "martingale_gap",
     "normalised_update_cosine",
     "order_sensitivity",
     "overlap_cosine",
     "overlap_similarity",
     "participating",
     "patch_error",
+    "power_law_error",
     "prediction_distance",
     "product_sparsity",
     "relative_order_sensitivity",
+    "representation_similarity",
     "sensitivity_cosine",
     "sensitivity_distance",
     "sparsities",
@@ -137,6 +162,7 @@ __all__ = [
     "squared_calibration_error",
     "squared_distance",
     "step_matching",
+    "subspace_overlap",
     "token_overlap",
     "total_variation",
     "update_cosine",
