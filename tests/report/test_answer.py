@@ -263,9 +263,13 @@ def test_the_answer_begins_with_pretrained_networks_and_their_closest_claim() ->
         "On 1 pretrained network (llama), 0 of 1 decided claims hold, and 1 is "
         "undecided."
     )
+    assert answer.distance == (
+        "Of the 2 cells with a measured difference that are refuted (1) or undecided "
+        "(1), the median difference is 5.1 times what would have counted as equal."
+    )
     closest, farthest = answer.examples
     assert closest.startswith("Closest to holding: near on llama (sst2, 4 demonstr")
-    assert farthest.startswith("Farthest from it: far on llama")
+    assert farthest.startswith("Farthest of those decided: far on llama")
     assert answer.others == "Elsewhere: 1 of 1 hold on 1 constructed network."
 
 

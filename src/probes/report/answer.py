@@ -1,22 +1,25 @@
 """Write the answer of a run: a short paragraph, made from its rows.
 
-It says what was found on pretrained networks first, with the claim that comes closest
-and the one that is farthest off. The other kinds of network follow in one sentence.
+It says what was found on pretrained networks first, how far off the claims are, and
+which comes closest and which is farthest off. The other kinds of network follow in one
+sentence.
 """
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from probes.report.common_scale import excess_of
 from probes.report.headline import ClaimCounts, count_claims, models_by_kind
 from probes.report.matrix import Matrix, plain, several
+from probes.report.number_text import short_number
 from probes.report.verdict_words import verdict_in_words
 from probes.results.rows import Row
 
 MOST_NAMED = 4
-QUESTION = "Is in-context learning gradient descent?"
+QUESTION = "Is in-context learning (ICL) gradient descent (GD)?"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,18 +28,24 @@ class Answer:
 
     Attributes:
         lead: What was found on the first kind of network.
+        distance: How far off the cells that do not hold are there; empty without any.
         examples: The closest and the farthest claim there, in words.
         others: What was found on the other kinds; empty without any.
     """
 
     lead: str
-    examples: tuple[str, ...]
-    others: str
+    distance: str = ""
+    examples: tuple[str, ...] = ()
+    others: str = ""
 
     @property
     def sentences(self) -> list[str]:
         """All of it, in order."""
-        return [text for text in (self.lead, *self.examples, self.others) if text]
+        return [
+            text
+            for text in (self.lead, self.distance, *self.examples, self.others)
+            if text
+        ]
 
 
 def answer_of(matrix: Matrix) -> Answer:
@@ -47,7 +56,7 @@ def answer_of(matrix: Matrix) -> Answer:
     """
     kinds = models_by_kind(matrix)
     if not kinds:
-        return Answer(lead="Nothing was judged.", examples=(), others="")
+        return Answer(lead="Nothing was judged.")
     first, *rest = kinds
     lead = _lead(first, kinds[first], count_claims(matrix, kinds[first]))
     judged = [
@@ -62,7 +71,8 @@ def answer_of(matrix: Matrix) -> Answer:
     ]
     return Answer(
         lead=lead,
-        examples=tuple(_examples(judged)),
+        distance=_distance(placed := _placed(judged)),
+        examples=tuple(_examples(placed)),
         others=f"Elsewhere: {'; '.join(others)}." if others else "",
     )
 
@@ -88,21 +98,40 @@ def _lead(kind: str, models: Sequence[str], counts: ClaimCounts) -> str:
     return f"{where}, {said}{f', and {left} {is_are} undecided' if left else ''}."
 
 
-def _examples(rows: Sequence[Row]) -> list[str]:
-    """Describe the open or refuted cell that is closest, and the one farthest off."""
+def _placed(rows: Sequence[Row]) -> list[tuple[float, Row]]:
+    """Order undecided and refuted cells by their distance, in margins."""
     placed = [
-        (excess.value, row)
+        (1 + excess.value, row)
         for row in rows
         if row["verdict"] in ("refuted", "inconclusive")
         and (excess := excess_of(row)) is not None
     ]
+    return sorted(placed, key=lambda pair: pair[0])
+
+
+def _distance(placed: Sequence[tuple[float, Row]]) -> str:
+    """Say how far off the cells are that do not hold."""
+    if not placed:
+        return ""
+    median = short_number(statistics.median(distance for distance, _ in placed))
+    refuted = sum(row["verdict"] == "refuted" for _, row in placed)
+    return (
+        f"Of the {several(len(placed), 'cell')} with a measured difference that "
+        f"{'is' if len(placed) == 1 else 'are'} refuted ({refuted}) or undecided "
+        f"({len(placed) - refuted}), the median difference is {median} times what "
+        f"would have counted as equal."
+    )
+
+
+def _examples(placed: Sequence[tuple[float, Row]]) -> list[str]:
+    """Describe the open or refuted cell that is closest, and the one farthest off."""
     if not placed:
         return []
-    ordered = sorted(placed, key=lambda pair: pair[0])
-    said = [f"Closest to holding: {_described(ordered[0][1])}"]
-    refuted = [row for _, row in ordered if row["verdict"] == "refuted"]
-    if refuted and refuted[-1] is not ordered[0][1]:
-        said.append(f"Farthest from it: {_described(refuted[-1])}")
+    closest = placed[0][1]
+    said = [f"Closest to holding: {_described(closest)}"]
+    refuted = [row for _, row in placed if row["verdict"] == "refuted"]
+    if refuted and refuted[-1] is not closest:
+        said.append(f"Farthest of those decided: {_described(refuted[-1])}")
     return said
 
 

@@ -20,7 +20,8 @@ RADIUS, STEP, MOST_HIGH = 4, 9, 4
 FOOT = 18
 CAPTION = (
     "Each claim by its distance in margins, with the verdict, the number of cells, "
-    "their median effect and its range. Left of the line, the claim holds."
+    "their median effect and its range. A claim holds if its whole interval "
+    "lies left of the line."
 )
 COLUMNS = 46
 """Letters of the axis in the summary."""
