@@ -152,6 +152,6 @@ def test_the_command_runs_from_what_was_installed(
     env = environment(PYTHONPATH=str(installed))
     done = python("-m", "probes", "--help", cwd=tmp_path, env=env)
     assert done.returncode == 0, done.stderr
-    assert "compare the results of two runs" in done.stdout
+    assert "compare the results of two or more runs" in done.stdout
     scripts = next(installed.glob("*.dist-info")) / "entry_points.txt"
     assert "probes = probes.cli.main:main" in scripts.read_text()

@@ -36,6 +36,8 @@ sort, filter. [Open it alone](reports/sample/index.html), or learn
 <iframe class="report" src="reports/sample/index.html" title="Sample report"></iframe>
 """
 AS_TEXT = re.compile(r"\]\([\w./]*sample/matrix\.md\)")
+NATURAL_AS_TEXT = re.compile(r"(\]\([\w./]*natural)/matrix\.md\)")
+NETWORKS = "fixtures/checkpoints/*/README.md"
 FENCE = re.compile(r"^```(\w+) (\S+)=(\S+)$", flags=re.MULTILINE)
 
 
@@ -62,7 +64,8 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 def page_names() -> list[str]:
     """List the Markdown files that become pages, relative to the repository."""
     found = [path for folder in ("docs", "reports") for path in _pages_below(folder)]
-    return ["README.md", "CHANGELOG.md", *sorted(found)]
+    networks = [path.relative_to(ROOT).as_posix() for path in ROOT.glob(NETWORKS)]
+    return ["README.md", "CHANGELOG.md", *sorted(found), *sorted(networks)]
 
 
 def _pages_below(folder: str) -> list[str]:
@@ -75,10 +78,11 @@ def _held(config: MkDocsConfig, name: str, source: str) -> File:
 
 
 def on_page_markdown(markdown: str, *, page: Page, **given: Any) -> str:
-    """Adapt what GitHub shows otherwise: titles of examples, and the sample as text."""
+    """Adapt what GitHub shows otherwise: titles of examples, and reports as text."""
     # As a page, the sample's 600 kB of tables would be a poor copy of its report.
     sample = posixpath.relpath(SAMPLE, posixpath.dirname(page.file.src_uri))
-    return AS_TEXT.sub(f"]({sample})", FENCE.sub(_fence, markdown))
+    markdown = NATURAL_AS_TEXT.sub(r"\1/index.html)", FENCE.sub(_fence, markdown))
+    return AS_TEXT.sub(f"]({sample})", markdown)
 
 
 def _fence(match: re.Match[str]) -> str:

@@ -53,7 +53,9 @@ def test_a_comparison_prints_hostile_cells_without_steering_the_terminal(
     said = capsys.readouterr().out
     said.encode("utf-8")
     assert not STEERING.search(said.replace("\n", ""))
-    assert len(said.splitlines()) == 3
+    *_, differing = lines = said.splitlines()
+    assert len(lines) == 4
+    assert differing.startswith("the runs differ in: ")
     assert len(said) < 10_000
 
 

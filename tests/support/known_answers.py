@@ -330,6 +330,18 @@ KNOWN: dict[str, Answer] = {
         [1 - (1 / 3) / 5, 1],
     ),
     "corrected": (lambda m: m(GD, BASE), [0, 1, 1, 0, 0, 1, 0, 0]),
+    # 3 of the 4 in 6 that either corrects; nothing if neither corrects any
+    "corrections_apart": (
+        lambda m: [
+            m(
+                answered([1, 1, 0, 0, 0, 0]),
+                answered([0, 1, 1, 1, 1, 0]),
+                answered([0, 0, 0, 0, 1, 0]),
+            ),
+            m(*[answered([0, 1])] * 3),
+        ],
+        [1.5, 0, 1.5, 1.5, 0, 0, 0, 0],
+    ),
     # ratio 2/3 of 3 in 8: where it is a hit + (1 − 2/3)·8/3, a miss − (2/3)·8/3
     "coverage": (
         lambda m: m(ICL, GD, BASE),
