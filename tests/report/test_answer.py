@@ -264,8 +264,8 @@ def test_the_answer_begins_with_pretrained_networks_and_their_closest_claim() ->
         "undecided."
     )
     assert answer.distance == (
-        "Of the 2 cells with a measured difference that are refuted (1) or undecided "
-        "(1), the median difference is 5.1 times what would have counted as equal."
+        "Median of the refuted or undecided 2 cells: 5.1 times the difference that "
+        "counts as equal."
     )
     closest, farthest = answer.examples
     assert closest.startswith("Closest to holding: near on llama (sst2, 4 demonstr")

@@ -114,12 +114,10 @@ def _distance(placed: Sequence[tuple[float, Row]]) -> str:
     if not placed:
         return ""
     median = short_number(statistics.median(distance for distance, _ in placed))
-    refuted = sum(row["verdict"] == "refuted" for _, row in placed)
+    cells = "cell" if len(placed) == 1 else f"{len(placed)} cells"
     return (
-        f"Of the {several(len(placed), 'cell')} with a measured difference that "
-        f"{'is' if len(placed) == 1 else 'are'} refuted ({refuted}) or undecided "
-        f"({len(placed) - refuted}), the median difference is {median} times what "
-        f"would have counted as equal."
+        f"Median of the refuted or undecided {cells}: {median} times the difference that "
+        f"counts as equal."
     )
 
 
