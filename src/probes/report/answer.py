@@ -116,8 +116,8 @@ def _distance(placed: Sequence[tuple[float, Row]]) -> str:
     median = short_number(statistics.median(distance for distance, _ in placed))
     cells = "cell" if len(placed) == 1 else f"{len(placed)} cells"
     return (
-        f"Median of the refuted or undecided {cells}: {median} times the difference that "
-        f"counts as equal."
+        f"Median of the refuted or undecided {cells}: {median} times the difference "
+        f"that counts as equal."
     )
 
 
