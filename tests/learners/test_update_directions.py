@@ -69,8 +69,8 @@ def test_both_halves_and_random_weights_have_the_rate_of_the_trained_network() -
     ]
     choices = {one.learner.needed(one)[1].key for one in asked}
     assert len(choices) == 1
-    (own,) = (r for r in searched.needed(ask(searched, SIZES, model=random)) if
-              isinstance(r.learner, RateChoice))  # fmt: skip
+    needed = searched.needed(ask(searched, SIZES, model=random))
+    (own,) = (one for one in needed if isinstance(one.learner, RateChoice))
     assert own.key not in choices
 
 

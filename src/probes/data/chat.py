@@ -22,7 +22,7 @@ MARKS = tuple(f"mark{number}mark" for number in "12345")
 def chat_description(description: Description, tokenizer: Any) -> Description:
     """Put queries into the turns of a user, and answers into those of an assistant.
 
-    The instruction stands in the first turn of the user, before the first query. The
+    The instruction begins the first turn of the user, before the first query. The
     separator of the description is left out, and the answer begins without space.
 
     Args:
