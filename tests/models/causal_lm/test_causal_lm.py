@@ -300,6 +300,24 @@ def test_an_encoder_is_refused_when_it_is_loaded(copied: Path) -> None:
         load(copied)
 
 
+def test_a_model_that_cannot_answer_tokens_is_refused_in_a_sentence(
+    copied: Path,
+) -> None:
+    from transformers import FalconConfig, FalconForCausalLM
+
+    config = FalconConfig(
+        vocab_size=53,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        new_decoder_architecture=True,
+        parallel_attn=False,
+    )
+    FalconForCausalLM(config).save_pretrained(copied)
+    with pytest.raises(ModelError, match="does not answer a prompt of 9 tokens: "):
+        load(copied)
+
+
 def test_only_tokens_that_are_used_need_an_embedding(copied: Path) -> None:
     from transformers import AutoTokenizer
 
