@@ -27,7 +27,6 @@ from probes.models.causal_lm.hooks import (
 )
 from probes.models.causal_lm.library_forward import expanded
 
-
 EPS_LOST = 1e4
 """An effect below this many units of rounding of the output is none: sums over ten
 thousand numbers may lose four digits."""
@@ -220,8 +219,9 @@ def _mlps_after_attention(lm: CausalLM) -> list[nn.Module]:
     if reason:
         raise ModelError(
             f"{type(model).__name__} has no MLP that a rank-one patch could change: "
-            f"{reason}. Expected an MLP after attention in every layer, and cached keys "
-            f"and values. Leave the claim about rank-one patches out for this model."
+            f"{reason}. Expected an MLP after attention in every layer, and keys and "
+            f"values in a cache. Leave the claim about rank-one patches out for this "
+            f"model."
         )
     parts = [architecture.modules_of(model, path) for path in architecture.mlp]
     if len(parts) == 1:
