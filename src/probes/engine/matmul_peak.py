@@ -11,11 +11,12 @@ SIDES = {"cuda": 8192, "cpu": 1024}  # of the square matrices that are multiplie
 ROUNDS = 4
 SMALL = 4
 """How many times smaller the sides of the first matrices are, 64 times less work."""
-SLOW = 0.002
-"""Seconds of a small product from which on no larger one is tried. The large ones, 64
-times the work, two ways and four rounds, then take at most a second. Where PyTorch
-multiplies bfloat16 without oneDNN, a core makes about 2 GFLOP/s (measured: 2.2, and 85
-in float32). A small product takes 15 ms there, and the large ones would take 8 s."""
+SLOW = 0.02
+"""Seconds of a small product from which on no larger one is tried."""
+LONG = 1.0
+"""Seconds after which no product is repeated. Where PyTorch multiplies bfloat16 without
+oneDNN, a core makes 2 GFLOP/s (and 85 in float32): a large product takes a second, and
+two ways in four rounds would take eight."""
 COPIED = 1 << 26
 """Bytes that are copied to measure the bandwidth; more than caches hold."""
 
@@ -39,14 +40,16 @@ def matmul_peak(device: str, dtype: str) -> float:
 
 def _fastest(side: int, device: str, dtype: str) -> float:
     """Time the fastest product of two square matrices, in seconds."""
-    best = float("inf")
-    for product in products(side, device, dtype):
-        for _ in range(ROUNDS):
-            _wait(device)
-            began = time.perf_counter()
-            product()
-            _wait(device)
-            best = min(best, time.perf_counter() - began)
+    best, started = float("inf"), time.perf_counter()
+    for product in products(side, device, dtype) * ROUNDS:
+        _wait(device)
+        began = time.perf_counter()
+        product()
+        _wait(device)
+        ended = time.perf_counter()
+        best = min(best, ended - began)
+        if ended - started > LONG:
+            break
     return best
 
 
