@@ -256,6 +256,17 @@ def test_a_missing_tensor_is_refused(copied: Path) -> None:
         load(copied)
 
 
+def test_a_missing_shard_is_named_in_a_sentence(copied: Path) -> None:
+    shards = {"a": "model.safetensors", "b": "model-2.safetensors"}
+    index = json.dumps({"weight_map": shards})
+    (copied / "model.safetensors.index.json").write_text(index)
+    with pytest.raises(
+        ModelError, match=r"lacks 1 of the 2 files .* model-2"
+    ) as caught:
+        load(copied)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_tensor_that_the_architecture_does_not_use_is_refused(copied: Path) -> None:
     """Fewer layers are configured than were saved: another model."""
     config = json.loads((copied / "config.json").read_text())
