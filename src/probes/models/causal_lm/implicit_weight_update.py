@@ -149,7 +149,8 @@ def _compare(mlp: nn.Module, bare: Tensor, entering: Tensor) -> Tensor:
     error = functional_call(mlp, patched, inputs[1]) - wanted
     effect = (wanted - without).norm()
     rounding = EPS_LOST * torch.finfo(wanted.dtype).eps * wanted.norm()
-    return torch.stack([error.norm(), effect]) * (effect > rounding)
+    norms = torch.stack([error.norm(), effect])
+    return norms if effect > rounding else torch.zeros_like(norms)
 
 
 def _inputs(mlp: nn.Module, entering: Tensor) -> tuple[Tensor, ...]:
