@@ -65,6 +65,7 @@ CONTROLS: dict[str, tuple[str, ...]] = {
         "nearest neighbours",
     ),
     "step_runs": ("GD, GD++ and Newton after many numbers of steps",),
+    "untrained_all_layers_patch": (UNTRAINED_NETWORK,),
     "untrained_by_number": ("the untrained network's curves",),
     "untrained_context_patch": (UNTRAINED_NETWORK,),
     "untrained_curves": ("the untrained network's curves",),
