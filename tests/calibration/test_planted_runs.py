@@ -25,6 +25,7 @@ ONE_TEST = replace(
 )
 LATER = "of likeness, but not yet judged with planted truths"
 NO_LIKENESS = {
+    "cipher": "of ICL alone",
     "context_is_a_rank_one_patch": "an identity",
     "context_is_a_rank_one_patch_of_all_layers": "an identity",
     "all_demonstrations_count_alike": LATER,

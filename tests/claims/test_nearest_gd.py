@@ -12,6 +12,7 @@ from probes_fixtures.variants import CRITERIA, CRITERIA_INSIDE
 
 from claims import (
     test_calibration,
+    test_ciphers,
     test_demonstrations,
     test_identities,
     test_labels,
@@ -32,6 +33,7 @@ from tests.support.running import ROOT
 
 MODULES: tuple[ModuleType, ...] = (
     test_calibration,
+    test_ciphers,
     test_demonstrations,
     test_identities,
     test_labels,
@@ -52,6 +54,7 @@ OWN = {"equal accuracy": "accuracy", "corrections_apart": "coverage"}
 """Measures of claims whose criterion has another name: an equal accuracy is judged as a
 difference, and where no corrections are apart, all are covered."""
 OTHERWISE = {
+    "cipher": "of ICL alone",
     "context_is_a_rank_one_patch": "an identity",
     "context_is_a_rank_one_patch_of_all_layers": "an identity",
     "icl_survives_training_drift": "of ICL alone",

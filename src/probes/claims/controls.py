@@ -66,6 +66,7 @@ CONTROLS: dict[str, tuple[str, ...]] = {
     ),
     "step_runs": ("GD, GD++ and Newton after many numbers of steps",),
     "untrained_all_layers_patch": (UNTRAINED_NETWORK,),
+    "untrained_icl_enciphered": (UNTRAINED_NETWORK,),
     "untrained_by_number": ("the untrained network's curves",),
     "untrained_context_patch": (UNTRAINED_NETWORK,),
     "untrained_curves": ("the untrained network's curves",),

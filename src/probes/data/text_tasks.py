@@ -27,6 +27,7 @@ from probes.data.row_pools import RowPool, groups_of
 from probes.data.shown_subsets import Places
 from probes.data.template import Description, Row
 from probes.data.unrelated_text import Wording, with_unrelated_words, words_of
+from probes.data.word_ciphers import CIPHERS, enciphered_sets
 from probes.errors import DataError
 from probes.hashing import seed_of
 
@@ -167,7 +168,7 @@ def draw_text(
         draw: 0 draws the cell's sets. Another number draws other rows of the same group
             for each set, to compare ICL with ICL after other demonstrations.
         labels: The demonstrations' labels (see ``changed_labels``).
-        wording: The demonstrations' words (see ``unrelated_text``).
+        wording: The words of inputs (see ``unrelated_text``).
         queries: "calibration" asks train rows that never demonstrate.
 
     Raises:
@@ -191,6 +192,11 @@ def draw_text(
         pool.queries if queries == "verdict" else pool.calibration
         for pool in pool_of_set
     ]
+    if wording in CIPHERS:
+        seed = seed_of("cipher", settings.seed, draw)
+        sets, asked = enciphered_sets(
+            sets, asked, (*rows.train, *rows.test), seed=seed, wording=wording
+        )
     known = rows.labels or _answers_of([*sets, *asked])
     return TextTask(
         demonstrations=tuple(_examples(rows, chosen, known) for chosen in sets),

@@ -68,7 +68,7 @@ class Request:
         draw: 0 draws the cell's demonstration sets; other numbers draw other sets of
             the same size.
         labels: The demonstrations' labels (see ``changed_labels``).
-        wording: The demonstrations' words (see ``unrelated_text``).
+        wording: The words of inputs (see ``unrelated_text``).
         queries: "calibration" asks queries that no verdict sees.
         shown: Which demonstrations of each set the learner sees (see
             ``shown_subsets``); a view of single ones makes several sets of each set.
