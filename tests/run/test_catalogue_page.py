@@ -52,6 +52,7 @@ CATALOGUE = (
     "same_representations",
     "same_learning_curve",
     "update_that_reproduces_icl_is_gds",
+    "generalises_alike",
     "cipher",
 )
 """Every id of the catalogue, in its order."""
