@@ -243,6 +243,8 @@ class TextRows:
         hub: Hub id, and configuration, of rows that are not in the folder; empty for
             none.
         answers: "labels" of a closed set, or "open"; the TOML file says the same.
+        reversible: Whether rows can be asked in reverse, for the input given the
+            answer; the TOML file says how.
         keeps_repeats: Whether rows that ask the same are different rows, as samples of
             a process with few queries are. Otherwise only the first of them is read.
     """
@@ -252,6 +254,7 @@ class TextRows:
     templates: tuple[tuple[str, str], ...] = ()
     hub: str = ""
     answers: AnswerKind = "labels"
+    reversible: bool = False
     keeps_repeats: bool = False
 
 
@@ -290,6 +293,11 @@ class DatasetCard:
     def has_closed_labels(self) -> bool:
         """Whether every answer is one of a few labels; other answers are open words."""
         return isinstance(self.rows, TextRows) and self.rows.answers == "labels"
+
+    @property
+    def can_be_reversed(self) -> bool:
+        """Whether its rows can be asked for the input, given the answer."""
+        return isinstance(self.rows, TextRows) and self.rows.reversible
 
     @property
     def templates(self) -> tuple[str, ...]:

@@ -25,11 +25,14 @@ ONE_TEST = replace(
 )
 LATER = "of likeness, but not yet judged with planted truths"
 NO_LIKENESS = {
+    "cipher": "of ICL alone",
     "context_is_a_rank_one_patch": "an identity",
+    "context_is_a_rank_one_patch_of_all_layers": "an identity",
     "all_demonstrations_count_alike": LATER,
     "all_demonstrations_count_alike_in_regression": LATER,
     "demonstrations_add_up": LATER,
     "demonstrations_add_up_in_regression": LATER,
+    "generalises_alike": LATER,
     "icl_survives_training_drift": "of ICL alone",
     "labels_win_over_priors": LATER,
     "preconditioned_gd": "of an algorithm that is planted in its own tests",

@@ -12,12 +12,14 @@ from probes_fixtures.variants import CRITERIA, CRITERIA_INSIDE
 
 from claims import (
     test_calibration,
+    test_ciphers,
     test_demonstrations,
     test_identities,
     test_labels,
     test_learning_curve,
     test_order,
     test_output,
+    test_reversals,
     test_update_directions,
     test_updates,
     test_weights,
@@ -32,12 +34,14 @@ from tests.support.running import ROOT
 
 MODULES: tuple[ModuleType, ...] = (
     test_calibration,
+    test_ciphers,
     test_demonstrations,
     test_identities,
     test_labels,
     test_learning_curve,
     test_order,
     test_output,
+    test_reversals,
     test_update_directions,
     test_updates,
     test_weights,
@@ -52,7 +56,9 @@ OWN = {"equal accuracy": "accuracy", "corrections_apart": "coverage"}
 """Measures of claims whose criterion has another name: an equal accuracy is judged as a
 difference, and where no corrections are apart, all are covered."""
 OTHERWISE = {
+    "cipher": "of ICL alone",
     "context_is_a_rank_one_patch": "an identity",
+    "context_is_a_rank_one_patch_of_all_layers": "an identity",
     "icl_survives_training_drift": "of ICL alone",
     "layer_causal_gd_is_closer": "of two kinds of GD, each at its best",
     "order_divides_icl_from_gd": "of ICL without order",

@@ -421,6 +421,14 @@ def test_claim_about_labels_has_no_cell_of_open_answers() -> None:
     assert ids(claim(variants=("abstract",)), "llama", "words") == []
 
 
+def test_claim_about_reversals_has_cells_of_rows_that_can_be_reversed() -> None:
+    facts = TextRows(location="facts", answers="open", reversible=True)
+    for name, rows in (("facts", facts), ("others", replace(facts, reversible=False))):
+        grid.DATASETS.add(dataset(name, rows=rows))
+    needy = claim(needs_reversal=True)
+    assert ids(needy, "llama", "sst2,facts,others") == ["llama-facts-4"]
+
+
 # ------------------------------------------------------------------------- registry
 
 

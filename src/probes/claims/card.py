@@ -41,6 +41,7 @@ class ClaimCard:
             answers in its place. The row says so.
         needs_pairs: Whether it is only about linear self-attention on tokens (x, y).
         needs_labels: Whether it is only about a closed set of labels.
+        needs_reversal: Whether it is only about rows that can be asked in reverse.
         measured: What is measured, in symbols or words.
         refuted_if: What would refute it; read off the call of the judge.
         controls: What the measurement is compared with, so that it means something.
@@ -62,6 +63,7 @@ class ClaimCard:
     nearest_in: str = ""
     stand_in: str = ""
     needs_labels: bool = False
+    needs_reversal: bool = False
     measured: str = ""
     refuted_if: str = ""
     controls: str = ""
@@ -79,6 +81,8 @@ class ClaimCard:
         if self.needs_pairs and not model.attends_to_pairs:
             return False
         if self.needs_labels and not dataset.has_closed_labels:
+            return False
+        if self.needs_reversal and not dataset.can_be_reversed:
             return False
         if self.datasets and dataset.name not in self.datasets:
             return False

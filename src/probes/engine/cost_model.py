@@ -222,6 +222,8 @@ def _model_and_sizes(request: Request) -> tuple[ModelSize, PromptSizes] | None:
         return None
     if request.queries == "calibration":
         sizes = replace(sizes, n_queries=sizes.n_calibration)
+    if request.queries in ("demonstrated", "reversed"):
+        sizes = replace(sizes, n_queries=sizes.n_demonstrations)
     sizes = _in_view(sizes, request)
     size = ModelSize.of(total, _config_of(request.model))
     return size, replace(sizes, n_layers=size.n_layers)

@@ -16,13 +16,14 @@ from probes.data.labelled_rows import LabelledRows
 from probes.data.long_rows import left_out_text, without_long_rows
 from probes.data.prompt_encoding import EncodedPrompts
 from probes.data.regression_tasks import RegressionTask, draw_nested_tasks, draw_tasks
+from probes.data.row_pools import Queries
 from probes.data.shown_subsets import (
     Shown,
     is_relabelled,
     places_shown,
     sets_of_each,
 )
-from probes.data.text_tasks import Queries, TextTask, draw_text
+from probes.data.text_tasks import TextTask, draw_text
 from probes.data.unrelated_text import Wording
 from probes.hashing import canonical, digest_of_json, seed_of
 from probes.models.loaders import loader_path
@@ -68,8 +69,8 @@ class Request:
         draw: 0 draws the cell's demonstration sets; other numbers draw other sets of
             the same size.
         labels: The demonstrations' labels (see ``changed_labels``).
-        wording: The demonstrations' words (see ``unrelated_text``).
-        queries: "calibration" asks queries that no verdict sees.
+        wording: The words of inputs (see ``unrelated_text``).
+        queries: What is asked (see ``text_tasks``).
         shown: Which demonstrations of each set the learner sees (see
             ``shown_subsets``); a view of single ones makes several sets of each set.
     """
@@ -152,12 +153,14 @@ class Request:
 
         The choice is made on calibration queries, with the demonstrations' own labels
         and words. Learners that see other labels or words therefore have the same
-        settings.
+        settings. If the demonstrations themselves are asked, in reverse too, it is made
+        on their direct form.
         """
+        is_of_facts = self.queries in ("demonstrated", "reversed")
         return replace(
             self,
             learner=choice,
-            queries="calibration",
+            queries="demonstrated" if is_of_facts else "calibration",
             order=0,
             draw=0,
             labels="gold",

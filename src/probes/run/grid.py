@@ -16,7 +16,7 @@ from probes.cards import (
 from probes.cell import Cell, Settings
 from probes.claims import ClaimCard
 from probes.data.record_files import KINDS, SUFFIXES
-from probes.data.right_answers import answers_declared_in
+from probes.data.right_answers import description_beside
 from probes.errors import OptionError, UnknownNameError
 from probes.models.files.converted_models import fetched_folder
 from probes.models.files.gguf_conversion import converted_checkpoint
@@ -196,11 +196,16 @@ def dataset_named(name: str) -> DatasetCard:
         )
     if os.path.isdir(path) or path.suffix in SUFFIXES:
         full = path.resolve()
+        described = description_beside(full)
         return DatasetCard(
             name=identifier_for(full.stem, name, DATASETS),
             family="text",
             summary=f"Given as {name}.",
-            rows=TextRows(location=str(full), answers=answers_declared_in(full)),
+            rows=TextRows(
+                location=str(full),
+                answers=described.answers,
+                reversible=bool(described.reversed),
+            ),
         )
     raise UnknownNameError.of("dataset", name, (card.name for card in DATASETS))
 
