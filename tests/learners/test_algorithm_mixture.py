@@ -15,7 +15,7 @@ from probes_fixtures import observations as recipes
 
 import claims.test_mixture as claimed
 from probes.cell import Cell, Settings
-from probes.data.regression_tasks import RegressionTask
+from probes.data.regression_tasks import RegressionTask, teacher_pool
 from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.errors import OptionError
@@ -188,7 +188,7 @@ def test_dmmse_is_its_formula(tmp_path: Path, n_teachers: int) -> None:
     cell, learner = cell_of(), DiscreteBayes(n_teachers=n_teachers)
     request = Request.of(cell, learner)
     task = request.regression_task()
-    teachers = learner.teachers(cell.dataset.rows)  # type: ignore[arg-type]
+    teachers = teacher_pool(cell.dataset.rows, n_teachers, seed=0)  # type: ignore[arg-type]
     weights = posterior_mean(task, teachers, 0.5)
     found = Observer(Store(tmp_path)).observe(request).predictions
     expected = np.einsum("sqd,sd->sq", task.queries, weights)
@@ -200,7 +200,7 @@ def test_dmmse_finds_a_teacher_among_its_own(tmp_path: Path) -> None:
     cell = replace(cell_of(), n_demonstrations=200)
     request = Request.of(cell, learner)
     task = request.regression_task()
-    teacher = learner.teachers(cell.dataset.rows)[3]  # type: ignore[arg-type]
+    teacher = teacher_pool(cell.dataset.rows, 8, seed=0)[3]  # type: ignore[arg-type]
     task = replace(task, y=task.x @ teacher)
 
     class Fixed(Request):

@@ -151,7 +151,7 @@ def test_weights_that_do_not_fit_are_refused(
 )  # fmt: skip
 def test_configuration_that_is_none_is_refused(tmp_path: Path, config: Any) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
-    source = Learned(location=str(tmp_path), architecture="linear")
+    source = replace(source_of("learned_lsa_1"), location=str(tmp_path))
     with pytest.raises(
         ModelError, match=r"config.json says .*Expected the arch.*Write"
     ):
@@ -257,7 +257,7 @@ def test_training_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
         def loss_at(step: int) -> Any:
             if step == until:
                 raise InterruptedError
-            return tamed(losses(net, step, 4))
+            return tamed(losses(net, LinearTasks(), step, 4))
 
         train(net, loss_at, schedule, tmp_path / folder / "state.safetensors")
         return net.layers
@@ -358,7 +358,7 @@ def test_explained_share_knows_its_ends() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_learned_networks_learn_in_context_and_untrained_they_do_not(name: str) -> None:
     d = 5 if name == "learned_softmax" else 10
-    task = fresh(d, d, N_TASKS, use="gate")
+    task = fresh(LinearTasks(n_inputs=d), d, N_TASKS, use="gate")
     for who, learns in ((name, True), (f"untrained:{name}", False)):
         observed = regression_observation(task, *network(who).answer(task))
         gain = describe(explained_share(observed))
@@ -373,7 +373,9 @@ def test_learned_networks_learn_in_context_and_untrained_they_do_not(name: str) 
 def compared(name: str) -> dict[str, Any]:
     """Compare a linear network with GD and GD++ tuned on other tasks."""
     steps = MODELS.get(name.removeprefix("untrained:")).n_layers or 1
-    tuning, task = (fresh(10, 10, N_TASKS, use=use) for use in ("tune", "judge"))
+    tuning, task = (
+        fresh(LinearTasks(), 10, N_TASKS, use=use) for use in ("tune", "judge")
+    )
     predictions, sensitivities = network(name).answer(task)
     measured = {"sensitivities": sensitivities, "loss": loss(task, predictions)}
     for algorithm in ("gd", "gdpp"):
@@ -421,7 +423,7 @@ def test_two_looped_layers_are_gdpp_rather_than_gd() -> None:
 def test_softmax_network_comes_near_ols(name: str, near: bool) -> None:
     # without noise OLS errs by 0: 5 % of the answers' variance; with noise, twice it
     for noise, factor, spare in ((0.0, 0.0, 0.05), (0.5, 2.0, 0.0)):
-        task = fresh(5, 10, N_TASKS, use="judge", noise=noise)
+        task = fresh(LinearTasks(n_inputs=5, noise=noise), 10, N_TASKS, use="judge")
         size = np.mean(task.answers**2) / 2
         errors = loss(task, network(name).answer(task)[0]) / size
         ols = loss(task, predicted(task, solve(task, "ols", 1, ()))) / size
