@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from probes_fixtures import observations as recipes
 
 import claims.test_mixture as claimed
+from probes.cards import LinearTasks
 from probes.cell import Cell, Settings
-from probes.data.regression_tasks import RegressionTask, teacher_pool
+from probes.data.regression_tasks import TRAINED_POOL, RegressionTask, teacher_pool
 from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.errors import OptionError
@@ -142,6 +143,23 @@ def test_the_claim_is_supported_of_gd_alone(
     claim(*(observer.observe(Request.of(cell, one)) for one in asked), [], judge)
     assert judge.judgement is not None
     assert judge.judgement.verdict == verdict
+
+
+def test_a_network_of_few_teachers_has_their_dmmse_among_its_rivals() -> None:
+    cell = replace(cell_of(), model=model_named("learned_softmax_m8"))
+    own = dict(recipes.mixed_algorithms(cell))["dMMSE, its own 8 teachers"]
+    assert own == DiscreteBayes(n_teachers=8, seed=TRAINED_POOL)
+    others = replace(cell, model=model_named("learned_softmax_noisy"))
+    assert not [name for name, _ in recipes.mixed_algorithms(others) if "own" in name]
+
+
+@pytest.mark.parametrize(
+    ("name", "mean"), [("learned_lsa_1", 0.0), ("learned_lsa_1_shifted", 1.0)]
+)
+def test_gd_is_fitted_where_the_network_was_trained(name: str, mean: float) -> None:
+    cell = replace(cell_of(), model=model_named(name))
+    found: Any = recipes.gd_from_home.recipe(cell)
+    assert found.fitted_on == LinearTasks(teacher_mean=mean)
 
 
 def quadratic_loss(parts: Array, target: Array, weights: Array) -> float:
