@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +41,15 @@ from probes.models.files.fingerprint import fingerprint
 from probes.models.model_cache import ModelCache
 from probes.models.regression.checkpoints import (
     LinearShape,
+    read_shape,
     trained_network,
     untrained_network,
 )
-from probes.models.regression.softmax_attention import SoftmaxAttention, SoftmaxShape
+from probes.models.regression.softmax_attention import (
+    SoftmaxAttention,
+    SoftmaxShape,
+    interleave,
+)
 from probes.models.untrained import untrained_model
 from probes.observations.request import Request
 from probes.run.grid import DATASETS, MODELS, model_named
@@ -76,9 +81,9 @@ def network(name: str) -> Any:
     return ModelCache().get(model_named(name), Settings())
 
 
-def small_softmax() -> SoftmaxAttention:
+def small_softmax(**changes: Any) -> SoftmaxAttention:
     torch.manual_seed(0)
-    return SoftmaxAttention(SHAPE).requires_grad_(False)
+    return SoftmaxAttention(replace(SHAPE, **changes)).requires_grad_(False)
 
 
 def tasks(n: int = 4, d: int = 3) -> RegressionTask:
@@ -158,6 +163,19 @@ def test_configuration_that_is_none_is_refused(tmp_path: Path, config: Any) -> N
         trained_network(source)
 
 
+@pytest.mark.parametrize("given", [1, "true", None])
+def test_a_choice_that_is_no_boolean_is_refused(tmp_path: Path, given: Any) -> None:
+    config = {"architecture": "softmax", **asdict(SHAPE), "repeats_inputs": given}
+    source = replace(source_of("learned_softmax"), location=str(tmp_path))
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="repeats_inputs.*Expected the arch"):
+        read_shape(source)
+    (tmp_path / "config.json").write_text(
+        json.dumps({**config, "repeats_inputs": True})
+    )
+    assert read_shape(source) == replace(SHAPE, repeats_inputs=True)
+
+
 def test_folder_without_weights_is_refused(tmp_path: Path) -> None:
     source = source_of("learned_lsa_1")
     shutil.copy(Path(source.location) / "config.json", tmp_path)
@@ -202,14 +220,22 @@ def test_queries_side_by_side_are_answered_as_alone() -> None:
         assert model.answer(alone)[0][:, 0] == pytest.approx(together[:, q], abs=1e-6)
 
 
-def test_answer_is_the_prediction_that_was_trained() -> None:
-    model, task = small_softmax(), tasks()
+@pytest.mark.parametrize("repeats", [False, True])
+def test_answer_is_the_prediction_that_was_trained(repeats: bool) -> None:
+    model, task = small_softmax(repeats_inputs=repeats), tasks()
     x = np.concatenate([task.x, task.queries[:, :1]], axis=1)
     y = np.concatenate([task.y, [[7.0], [7.0]]], axis=1)  # is not to be seen
     trained = model(torch.tensor(x).float(), torch.tensor(y).float())
     assert model.answer(task)[0][:, 0] == pytest.approx(
         trained[:, -1].numpy(), abs=1e-6
     )
+
+
+def test_tokens_of_answers_may_repeat_the_inputs() -> None:
+    x, y = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]), torch.tensor([[5.0, 6.0]])
+    alone, repeated = (interleave(x, y, repeats_inputs=r) for r in (False, True))
+    assert alone.tolist() == [[[1, 2, 0], [0, 0, 5], [3, 4, 0], [0, 0, 6]]]
+    assert repeated.tolist() == [[[1, 2, 0], [1, 2, 5], [3, 4, 0], [3, 4, 6]]]
 
 
 def test_softmax_sensitivities_are_finite_differences() -> None:

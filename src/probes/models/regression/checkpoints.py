@@ -157,9 +157,10 @@ def read_shape(source: Learned) -> LinearShape | SoftmaxShape:
     )
     known = sorted(sizes.keys() - choices) == names
     if architecture != source.architecture or not known or not fits:
+        may_say = "".join(f" and true or false for {name}" for name in sorted(choices))
         raise ModelError(
             f"{path} says {config}. Expected the architecture {source.architecture!r} "
-            f"and positive integers for {', '.join(names)}. {MENDING}"
+            f"and positive integers for {', '.join(names)}{may_say}. {MENDING}"
         )
     shape: LinearShape | SoftmaxShape = kind(**sizes)
     return shape
