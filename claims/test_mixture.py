@@ -9,7 +9,15 @@ from probes.observations.observation import Observation
 from probes.verdicts.judge import Judge
 
 # In domain, and outside it in two ways; other inputs would say the same at more cost.
-TASKS = ("linear", "linear_skewed", "linear_noisy", "linear_5", "linear_5_noisy")
+# The last two are for networks that were trained with noise, one of them on 8 teachers.
+TASKS = (
+    "linear",
+    "linear_skewed",
+    "linear_noisy",
+    "linear_5",
+    "linear_5_noisy",
+    "linear_5_m8",
+)
 ROUNDING = 1e-12  # of distances; float64 keeps 16 digits, four are left for sums
 
 

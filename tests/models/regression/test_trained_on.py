@@ -40,7 +40,7 @@ from probes.models.model_cache import ModelCache
 from probes.run.grid import model_named
 
 N_TASKS = 2000
-FEW = ("learned_softmax_m2", "learned_softmax_m8", "learned_softmax_m64")
+FEW = ("learned_softmax_m8",)
 MANY = ("learned_softmax_m512",)
 CLOSE = 0.05  # the distance that does not matter in claims/
 NEAR = 0.05  # of squares, as for learned_softmax and OLS
