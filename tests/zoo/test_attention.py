@@ -185,6 +185,12 @@ def test_a_rank_one_patch_is_exact_and_has_an_effect_to_match(name: str) -> None
     assert (errors[..., 0] / errors[..., 1]).max() < 1e-10
 
 
+def test_rounding_is_no_effect_where_windows_hide_the_context() -> None:
+    """Every layer attends to 8 tokens, fewer than the query has of its own."""
+    with pytest.raises(ModelError, match="in no layer of Mistral"):
+        patch_errors(loaded("mistral"), PROMPTS[1:2], [10])
+
+
 @pytest.mark.parametrize("name", able("context patch"))
 def test_the_effect_is_that_of_reading_the_query_alone_at_its_place(name: str) -> None:
     """In the first layer, whose input knows no context yet."""
