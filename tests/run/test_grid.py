@@ -80,6 +80,21 @@ def test_what_is_in_the_full_grid_only_is_run_there_or_by_name() -> None:
     assert names(parse_datasets("large")) == ["large"]
 
 
+def test_a_network_for_some_claims_meets_all_where_it_is_named() -> None:
+    grid.MODELS.add(network("skewed", shipped=True, default_claims=("c",)))
+    claims = [
+        ClaimCard(name=name, sentence="s", source="s", on="regression")
+        for name in ("c", "d")
+    ]
+
+    def judging(models: tuple[ModelCard, ...]) -> list[str]:
+        skewed = next(card for card in models if card.name == "skewed")
+        return [claim.name for claim in claims if claim.applies_to(skewed, LINEAR)]
+
+    assert judging(parse_models(None)) == ["c"]
+    assert judging(parse_models("gd_1,skewed")) == ["c", "d"]
+
+
 def test_names_are_separated_by_commas() -> None:
     assert names(parse_models("gd_1, llama")) == ["gd_1", "llama"]
     assert names(parse_datasets("linear,sst2")) == ["linear", "sst2"]

@@ -78,6 +78,8 @@ class ClaimCard:
         """Say whether the claim is about this model and this dataset."""
         if dataset.family != self.on or not model.answers(dataset):
             return False
+        if model.default_claims and self.name not in model.default_claims:
+            return False
         if self.needs_pairs and not model.attends_to_pairs:
             return False
         if self.needs_labels and not dataset.has_closed_labels:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from probes.cards import (
@@ -97,7 +97,8 @@ def parse_models(text: str | None) -> tuple[ModelCard, ...]:
     """
     if text is None:
         return tuple(card for card in MODELS if card.shipped)
-    return cards_named(text, "--models", registered=MODELS, find=model_named)
+    named = cards_named(text, "--models", registered=MODELS, find=model_named)
+    return tuple(replace(card, default_claims=()) for card in named)
 
 
 def model_named(name: str) -> ModelCard:
