@@ -14,6 +14,8 @@ AnswerKind = Literal["labels", "open"]
 """A row's answer: one of a closed set of labels, or any words."""
 CHANGES_OF_A_CLOSED_SET = ("flipped", "abstract")
 """Changes of the demonstrations' labels that open answers do not allow."""
+NEEDING_CLOSED_LABELS = (*CHANGES_OF_A_CLOSED_SET, "gd_label_words")
+"""Variants of claims that open answers do not allow."""
 
 
 @dataclass(frozen=True, kw_only=True)
