@@ -3,9 +3,10 @@
 The loss is the cross-entropy of the label tokens only, over the whole vocabulary: the
 mean over an answer's tokens, or where whole answers are scored the sum over its tokens
 and the one that ends it, as demonstrations show it. Each demonstration is a prompt of
-its own. Two other losses are asked for by name. The learner then answers the query without demonstrations (Shen et al. 2024,
-arXiv:2310.08540). The rate and the number of passes are searched for on calibration
-queries.
+its own. Two other losses are asked for by name: among the label words alone, and with
+the other demonstrations before each one. The learner then answers the query without
+demonstrations (Shen et al. 2024, arXiv:2310.08540). The rate and the number of passes
+are searched for on calibration queries.
 """
 
 from __future__ import annotations
