@@ -19,9 +19,9 @@ def best_of_given(
     """Choose the rate and the number of passes with the least criterion.
 
     Of points that are equally good, the one with the fewest passes is chosen, and of
-    these the one with the lowest rate. It is interior only if a lower and a higher rate
-    and a larger number of passes were given too: where a study ends at an edge, GD may
-    be better beyond it.
+    these the one with the lowest rate. It is interior only if lower and higher rates
+    and numbers of passes were given too (no number is lower than 1): where a study ends
+    at an edge, GD may be better beyond it.
 
     Args:
         curves: The criterion by passes, for each given rate; infinite where training
@@ -42,8 +42,8 @@ def best_of_given(
     curve = curves[rate]
     earlier = min([start, *(v for n, v in curve.items() if n <= max(curve) / 2)])
     edges = list(_edges_in_rate(curves, rate))
-    if passes == max(curve) and not passes_are_fixed:
-        edges.append(f"{passes} passes are the most given")
+    if not passes_are_fixed:
+        edges += _edges_in_passes(curve, passes)
     return Optimum(
         rate=rate,
         passes=passes,
@@ -58,3 +58,10 @@ def _edges_in_rate(curves: Mapping[float, Curve], rate: float) -> Iterable[str]:
     for end, word in ((max(curves), "highest"), (min(curves), "lowest")):
         if rate == end:
             yield f"{rate:g} is the {word} rate given"
+
+
+def _edges_in_passes(curve: Curve, passes: int) -> Iterable[str]:
+    if passes == max(curve):
+        yield f"{passes} passes are the most given"
+    if passes == min(curve) > 1:
+        yield f"{passes} passes are the fewest given"

@@ -81,6 +81,18 @@ def require_free_memory(
     )
 
 
+def bytes_per_weight(own: int, optimizer: str) -> int:
+    """Count the bytes of a weight that is trained, besides the model's and a gradient.
+
+    Args:
+        own: Bytes of a number in the model's precision.
+        optimizer: "gd" or "adam".
+    """
+    wide = max(4, own)
+    working = own if own != wide else 0
+    return wide + working + (2 * wide if optimizer == "adam" else 0)
+
+
 def bytes_to_train(
     weights: Mapping[str, Tensor],
     *,
@@ -102,13 +114,10 @@ def bytes_to_train(
         gradients: Which gradients are held at a time: "all", or the "largest" and that
             of the embedding, which is complete only at the end.
     """
-    total = 0
-    for tensor in weights.values():
-        own = tensor.element_size()
-        wide = max(4, own)
-        working = own if own != wide else 0
-        moments = 2 * wide if optimizer == "adam" else 0
-        total += tensor.numel() * (wide + working + moments)
+    total = sum(
+        tensor.numel() * bytes_per_weight(tensor.element_size(), optimizer)
+        for tensor in weights.values()
+    )
     each = [tensor.numel() * tensor.element_size() for tensor in weights.values()]
     held = sum(each) if gradients == "all" else min(2 * max(each), sum(each))
     return n_runs * (total + held)
