@@ -53,6 +53,7 @@ OWN = {"equal accuracy": "accuracy", "corrections_apart": "coverage"}
 difference, and where no corrections are apart, all are covered."""
 OTHERWISE = {
     "context_is_a_rank_one_patch": "an identity",
+    "icl_survives_late_drift": "of ICL alone",
     "icl_survives_training_drift": "of ICL alone",
     "layer_causal_gd_is_closer": "of two kinds of GD, each at its best",
     "order_divides_icl_from_gd": "of ICL without order",

@@ -60,9 +60,10 @@ def gpu_lines(
     if not large:
         return []
     largest = max(sizes.values(), key=lambda size: size.total)
+    names = ", ".join(sorted(sizes))
     return [
-        f"On H200 GPUs in {settings.dtype}, a worker on each: {', '.join(sorted(sizes))} "
-        f"together take {_times(large, estimator, h200(settings.dtype))}.",
+        f"On H200 GPUs in {settings.dtype}, a worker on each: {names} together take "
+        f"{_times(large, estimator, h200(settings.dtype))}.",
         f"Each GPU needs {_memory(large, largest, settings)}.",
     ]
 

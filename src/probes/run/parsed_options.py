@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,7 @@ def grid_of(option: Any) -> Grid:
     models = parse_models(option.models)
     return Grid(
         models=models,
-        datasets=_readable(datasets_of(option), models, option),
+        datasets=datasets_of(option, models),
         demonstrations=parse_demonstrations(option.demos),
         settings=settings,
         size=option.grid,
@@ -98,29 +98,30 @@ def grid_of(option: Any) -> Grid:
 
 
 def _readable(
-    datasets: tuple[DatasetCard, ...], models: tuple[ModelCard, ...], option: Any
+    datasets: tuple[DatasetCard, ...], models: Sequence[ModelCard]
 ) -> tuple[DatasetCard, ...]:
-    """Leave out datasets of a set-up that no model reads, so that none is fetched.
-
-    Datasets that the user names stay, and all stay if no model reads any.
-    """
-    if "datasets" not in filled_by(option):
-        return datasets
+    """Leave out datasets that no model reads, unless no model reads any."""
     read = tuple(d for d in datasets if any(m.answers(d) for m in models))
     return read or datasets
 
 
-def datasets_of(option: Any) -> tuple[DatasetCard, ...]:
+def datasets_of(
+    option: Any, models: Sequence[ModelCard] = ()
+) -> tuple[DatasetCard, ...]:
     """Read which datasets a run has, and apply ``--template`` to those that have it.
 
     Args:
         option: Parsed options.
+        models: The models of the run. Datasets of a set-up that none of them reads are
+            left out, so that they need not be fetched.
 
     Raises:
         OptionError: A value cannot be used, or no dataset has the template.
         UnknownNameError: A dataset is not known.
     """
     cards, name = parse_datasets(option.datasets, option.grid), option.template
+    if "datasets" in filled_by(option):
+        cards = _readable(cards, models)
     if not name or why_no_template(option, cards):
         return cards
     if not any(name in card.templates for card in cards):
