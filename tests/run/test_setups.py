@@ -186,3 +186,19 @@ def test_the_list_explains_every_part_of_a_set_up() -> None:
         assert claim.source in text
         assert all(variant in text for variant in claim.variants)
     assert all(choice in text for choice in SHEN.choices)
+
+
+MANUAL = (ROOT / "docs" / "method.md").read_text("utf-8")
+SECTION = MANUAL.partition("## The set-up of Shen et al. 2024\n")[2].partition("\n## ")[
+    0
+]
+
+
+def test_the_manual_has_every_value_and_claim_with_its_source() -> None:
+    for value in SHEN.values:
+        assert f"| `{value.option}` | `{value.value}` | {value.source} |" in SECTION
+    for claim in SHEN.claims:
+        (line,) = (x for x in SECTION.splitlines() if x.startswith(f"| `{claim.name}`"))
+        assert line.endswith(f"| {claim.source} |")
+        for variant in claim.variants:
+            assert f"`{variant}`" in line or "the same" in line
