@@ -196,7 +196,7 @@ def width_of(settings: Settings) -> int:
     return WIDTHS.get(settings.dtype, 4)
 
 
-def size_of(model: ModelCard) -> ModelSize | None:
+def model_size_of(model: ModelCard) -> ModelSize | None:
     """Read how large a language model is; None if no local file tells.
 
     Raises:
@@ -231,7 +231,7 @@ def _model_and_sizes(request: Request) -> tuple[ModelSize, PromptSizes] | None:
     """Count the model's parameters and the tokens of its prompts."""
     if not request.model.answers_text:
         return None
-    size = size_of(request.model)
+    size = model_size_of(request.model)
     sizes = _prompt_sizes(
         request.model, request.dataset, request.n_demonstrations, request.settings
     )

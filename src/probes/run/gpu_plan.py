@@ -10,11 +10,11 @@ from collections.abc import Hashable, Iterable, Mapping
 from functools import cache
 
 from probes.cell import Settings
-from probes.engine.cost_model import ModelSize, cost_of, size_of, width_of
+from probes.engine.cost_model import ModelSize, cost_of, model_size_of, width_of
 from probes.engine.machine_speed import MachineSpeed
 from probes.engine.progress import duration
 from probes.learners import GradientLearner
-from probes.models.runtime.memory import GIB, bytes_per_weight
+from probes.models.runtime.bytes_per_weight import GIB, bytes_per_weight
 from probes.observations.learner_cost import NeedsOthers
 from probes.observations.request import Request
 from probes.observations.shared_work import work_of
@@ -53,7 +53,7 @@ def gpu_lines(
     sizes: dict[str, ModelSize] = {}
     for name, missing in missing_by_model(requests, estimator).items():
         model = next(iter(missing.values())).model
-        size = size_of(model) if model.answers_text else None
+        size = model_size_of(model) if model.answers_text else None
         if size is not None and (on_gpu or size.total >= LEAST_PARAMETERS):
             large |= missing
             sizes[name] = size

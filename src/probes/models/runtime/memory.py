@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from probes.errors import ModelError
+from probes.models.runtime.bytes_per_weight import GIB, bytes_per_weight
 from probes.models.runtime.free_memory import free_ram
 
 RESERVED = 0.05
 """Share of the free memory that is not planned for: activations of one prompt, and
 other programs."""
-GIB = 1 << 30
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
 RETAINED_BYTES = 1 << 30
@@ -79,18 +79,6 @@ def require_free_memory(
         f"{what} needs about {needed / GIB:.1f} GiB on {device}, and {free / GIB:.1f} "
         f"GiB are free. Expected enough for it and {RESERVED:.0%} more. {fix}"
     )
-
-
-def bytes_per_weight(own: int, optimizer: str) -> int:
-    """Count the bytes of a weight that is trained, besides the model's and a gradient.
-
-    Args:
-        own: Bytes of a number in the model's precision.
-        optimizer: "gd" or "adam".
-    """
-    wide = max(4, own)
-    working = own if own != wide else 0
-    return wide + working + (2 * wide if optimizer == "adam" else 0)
 
 
 def bytes_to_train(
