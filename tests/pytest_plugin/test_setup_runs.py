@@ -1,4 +1,4 @@
-"""A run with a published set-up, as a user starts it: what it judges, and what it says."""
+"""A run with a published set-up, as a user starts it: what it judges, what it says."""
 
 from __future__ import annotations
 
