@@ -110,3 +110,20 @@ def test_a_row_says_which_measure_stands_in_for_the_claims_own() -> None:
     assert said in judged("same_order_sensitivity", "jensen_shannon").note
     assert "stands in" not in judged("same_distribution", "jensen_shannon").note
     assert "stands in" not in judged("same_order_sensitivity", "loss").note
+
+
+def test_gd_at_an_edge_of_given_rates_is_not_refuted_and_the_reason_says_so() -> None:
+    cell = Cell(
+        model=model("m"), dataset=dataset("d"), n_demonstrations=4, settings=Settings()
+    )
+    judge = Judge(FUNCTIONS["same_accuracy"].claim, cell)
+    facts = {"criterion": "loss", "rate": 0.1, "passes": 4, "value": 0.1,
+             "is_interior": False, "edge": "0.1 is the highest rate given",
+             "gain": 0.0, "curves": []}  # fmt: skip
+    judge.note_search(facts, decides=True)
+    values = np.random.default_rng(0).normal(1, 0.1, (10, 40))
+    far = Measurement(name="difference", values=values, unit="1")
+    judge.agrees(far, margin=0.1, best=far)
+    assert judge.judgement is not None
+    assert judge.judgement.verdict == "inconclusive"
+    assert "rate given; other --rates or --passes may decide" in judge.judgement.reason
