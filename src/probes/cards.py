@@ -14,6 +14,8 @@ AnswerKind = Literal["labels", "open"]
 """A row's answer: one of a closed set of labels, or any words."""
 CHANGES_OF_A_CLOSED_SET = ("flipped", "abstract")
 """Changes of the demonstrations' labels that open answers do not allow."""
+NEEDING_CLOSED_LABELS = (*CHANGES_OF_A_CLOSED_SET, "gd_label_words")
+"""Variants of claims that open answers do not allow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +56,14 @@ class Checkpoint:
         quantisation: How the file that the folder was converted from stores the
             weights, such as "Q4_1"; empty if they were not quantised. The model
             computes with de-quantised weights.
+        n_updates: Updates of the training after which the weights were saved; None if
+            that is not known.
     """
 
     location: str
     revision: str = "main"
     quantisation: str = ""
+    n_updates: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

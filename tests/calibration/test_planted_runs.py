@@ -33,6 +33,7 @@ NO_LIKENESS = {
     "demonstrations_add_up": LATER,
     "demonstrations_add_up_in_regression": LATER,
     "generalises_alike": LATER,
+    "icl_survives_late_drift": "of ICL alone",
     "icl_survives_training_drift": "of ICL alone",
     "labels_win_over_priors": LATER,
     "preconditioned_gd": "of an algorithm that is planted in its own tests",

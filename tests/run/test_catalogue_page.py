@@ -28,6 +28,7 @@ CATALOGUE = (
     "weights_are_sparse_as_constructed",
     "robust_to_weight_change",
     "icl_survives_training_drift",
+    "icl_survives_late_drift",
     "same_accuracy",
     "same_top_tokens",
     "same_confidence",

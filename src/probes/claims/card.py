@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from probes.cards import (
-    CHANGES_OF_A_CLOSED_SET,
+    NEEDING_CLOSED_LABELS,
     DatasetCard,
     Family,
     GridSize,
@@ -93,16 +93,22 @@ class ClaimCard:
         return self.layers[0] <= (model.n_layers or 0) <= self.layers[1]
 
     def variants_of(
-        self, size: GridSize, dataset: DatasetCard
+        self, size: GridSize, dataset: DatasetCard, named: tuple[str, ...] = ()
     ) -> tuple[str | None, ...]:
         """List the variants in a grid of this size; (None,) if there are none.
 
-        Open answers have no variant that changes a closed set of labels.
+        Open answers have no variant that needs a closed set of labels.
+
+        Args:
+            size: The grid.
+            dataset: The dataset.
+            named: The only variants; empty for those of the grid.
         """
-        named = (*self.variants, *(self.full_variants if size == "full" else ()))
+        of_size = (*self.variants, *(self.full_variants if size == "full" else ()))
+        named = named or of_size
         if not named:
             return (None,)
-        left_out = () if dataset.has_closed_labels else CHANGES_OF_A_CLOSED_SET
+        left_out = () if dataset.has_closed_labels else NEEDING_CLOSED_LABELS
         return tuple(variant for variant in named if variant not in left_out)
 
     def id_of(self, variant: str | None) -> str:

@@ -120,10 +120,16 @@ class GradientWalks:
         criterion = self.criteria[column]
         return criterion.facts(*self._compared(criterion, slice(self.n_sets)))
 
-    def walk(self, rate: float, passes: int) -> None:
-        """Train every set at a rate up to a number of passes, and read on the way."""
+    def walk(self, rate: float, passes: int, read_at: Sequence[int] = ()) -> None:
+        """Train every set at a rate up to a number of passes, and read on the way.
+
+        Args:
+            rate: The rate.
+            passes: The number of passes.
+            read_at: Where to read, ascending; empty for :func:`half_octaves`.
+        """
         done = self._passes.get(rate, 0)
-        places = [n for n in half_octaves(passes) if n > done]
+        places = [n for n in read_at or half_octaves(passes) if n > done]
         if not places:
             return
         for n in places:

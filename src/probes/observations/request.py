@@ -50,8 +50,8 @@ class Learner(Protocol):
         """Answer every query of the context's request."""
 
 
-IRRELEVANT = ("n_orders", "data_dir", "effort", "unused_tensors")
-"""Settings on which no answer depends; learners hold the effort."""
+IRRELEVANT = ("n_orders", "data_dir", "effort", "unused_tensors", "rates", "passes")
+"""Settings on which no answer depends; learners hold the last two and the effort."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -312,7 +312,7 @@ def _words_of(learner: Any) -> Iterator[str]:
         elif name == "batch_size" and value is not None:
             yield f"batch {value}"
         elif name == "effort":
-            yield "x".join(map(str, astuple(value)))
+            yield "x".join(str(part) for part in astuple(value) if part != ())
 
 
 def _modules_of(value: Any) -> Iterator[str]:

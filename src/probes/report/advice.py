@@ -25,7 +25,8 @@ def advice_for(row: Row) -> str:
 def _for_undecided(row: Row) -> str:
     reason = plain(row["reason"], 2000)
     are_groups = row["effects"] and row["effects"][0].get("counts_groups")
-    if are_groups and "--effort" not in reason:
+    is_of_search = "--effort" in reason or "--rates" in reason
+    if are_groups and not is_of_search:
         return (
             "More groups of rows in the data, or a verdict on these groups alone "
             "(without --new-groups)."
@@ -37,6 +38,8 @@ def _for_undecided(row: Row) -> str:
         )
     if "--effort" in reason:
         return "A longer search for GD's rate and passes: a larger --effort."
+    if "--rates" in reason:
+        return "Other --rates or --passes; or neither, to search for the best of both."
     if "queries do" in reason:
         return "More queries (--queries); at this effect no number of sets does."
     if advised := SETS_ADVISED.search(reason):

@@ -24,6 +24,7 @@ from probes.models.files.packaged_checkpoint import PackagedCheckpoint
 from probes.models.untrained import UNTRAINED_PREFIXES, untrained_model
 from probes.registry import Registry
 from probes.run.named_cards import cards_named, entries_of, identifier_for
+from probes.run.setups import Setup
 
 MODELS: Registry[ModelCard] = Registry("model")
 DATASETS: Registry[DatasetCard] = Registry("dataset")
@@ -39,6 +40,8 @@ class Grid:
         demonstrations: Numbers of demonstrations; empty takes each dataset's own.
         settings: The sizes of every cell.
         size: "default", or "full" with every variant and number of demonstrations.
+        setup: The published set-up that names claims and their variants; None judges
+            every claim with the variants of ``size``.
     """
 
     models: tuple[ModelCard, ...]
@@ -46,6 +49,7 @@ class Grid:
     demonstrations: tuple[int, ...]
     settings: Settings
     size: GridSize = "default"
+    setup: Setup | None = None
 
     @property
     def can_exist(self) -> bool:
@@ -64,7 +68,15 @@ class Grid:
         )
 
     def cells(self, claim: ClaimCard) -> list[Cell]:
-        """List the cells of a claim, for the models and datasets that it applies to."""
+        """List the cells of a claim, for the models and datasets that it applies to.
+
+        A claim that is not among those of the set-up has none.
+        """
+        chosen = self.setup.claim_named(claim.name) if self.setup else None
+        if self.setup and chosen is None:
+            return []
+        named = chosen.variants if chosen else ()
+        numbers = (chosen.demonstrations if chosen else ()) or self.demonstrations
         return [
             Cell(
                 model=model,
@@ -77,9 +89,9 @@ class Grid:
             for model in self.models
             for dataset in self.datasets
             if claim.applies_to(model, dataset)
-            for n in self.demonstrations or dataset.demonstrations_of(self.size)
+            for n in numbers or dataset.demonstrations_of(self.size)
             if n >= claim.least_demonstrations
-            for variant in claim.variants_of(self.size, dataset)
+            for variant in claim.variants_of(self.size, dataset, named)
         ]
 
 
