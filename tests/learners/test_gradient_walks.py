@@ -6,6 +6,7 @@ import inspect
 import math
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,16 +20,18 @@ from probes.cell import Cell, Settings
 from probes.claims import ClaimCard
 from probes.engine.observer import Observer
 from probes.engine.store import Store
+from probes.engine.store_inventory import StoreFilter, list_described
 from probes.errors import NumericsError, OptionError
 from probes.learners import Activations, GradientLearner, InContext
 from probes.learners.criterion import LABEL_LOSS
-from probes.learners.gradient_walks import GradientWalks, half_octaves
-from probes.learners.rate_choice import FAILED, RateChoice
+from probes.learners.gradient_walks import FAILED, GradientWalks, half_octaves
+from probes.learners.rate_choice import RateChoice
 from probes.learners.search_effort import SearchEffort
 from probes.measures import Equal, Nearest, gap_after_matching, total_variation
 from probes.models.training.llama_backend import LlamaBackend
 from probes.models.training.training_loop import TrainingLoop
 from probes.models.training.training_runs import TrainedWeights
+from probes.models.training.walks import Walks
 from probes.observations.observation import Observation
 from probes.observations.request import LearnerContext, Request
 from probes.run.grid import dataset_named, model_named
@@ -271,3 +274,40 @@ def test_a_set_that_fails_is_infinite_and_the_others_are_read_as_before(
     failed, read = walks.points[0.01, 1]
     assert np.isinf(failed).all()
     np.testing.assert_allclose(read, whole.points[0.01, 1][1], atol=1e-6)
+
+
+class Interrupted(BaseException):
+    """Stands for Ctrl-C or a kill."""
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_search_that_was_interrupted_goes_on_where_it_stood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    learner = GradientLearner(effort=SearchEffort(n_sets=2, passes=16, total=96))
+    request = asked(learner.choice, queries="calibration")
+    trained: list[float] = []
+    advance, most = Walks.advance, math.inf
+
+    def counting(walks: Walks, runs: Any, places: Any, read: Any) -> None:
+        if len(trained) >= most:
+            raise Interrupted
+        trained.append(runs[0].rate)
+        if fails and len(trained) == 2:  # all runs of this walk fail
+            return
+        advance(walks, runs, places, read)
+
+    monkeypatch.setattr(Walks, "advance", counting)
+    whole = Observer(Store(tmp_path / "whole")).observe(request)
+    n_whole, most = len(trained), len(trained) // 2
+    trained.clear()
+    with pytest.raises(Interrupted):
+        Observer(Store(tmp_path / "store")).observe(request)
+    stored = Store(tmp_path / "store")
+    (left,) = list_described(stored, StoreFilter(learner="RateChoice"))
+    fails, most = False, math.inf
+    resumed = Observer(stored).observe(request)
+    assert len(trained) == n_whole
+    assert resumed.facts["loss"] == whole.facts["loss"]
+    np.testing.assert_array_equal(resumed["points"], whole["points"])
+    assert left.key not in stored

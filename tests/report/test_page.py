@@ -354,6 +354,29 @@ def test_one_screen_has_the_answer_the_chart_and_twenty_claims_on_all_models(
     for part in ("h1", ".answer", ".chart svg", "#filters"):
         found = browser.find_element(By.CSS_SELECTOR, part)
         assert browser.execute_script(bottom, found) <= 900
+    assert "Undecided: " in browser.find_element(By.CLASS_NAME, "answer").text
+
+
+CUT = """
+return [...document.querySelectorAll(arguments[0])].filter((part) => {
+  const range = document.createRange();
+  range.selectNodeContents(part);
+  const [own, text] = [part.getBoundingClientRect(), range.getBoundingClientRect()];
+  return text.right > own.right + 1 || text.bottom > own.bottom + 3;
+}).map((part) => part.textContent);
+"""
+
+
+@pytest.mark.parametrize(("width", "height"), [(1400, 900), (390, 844)])
+def test_no_name_and_no_effect_is_cut(
+    browser: Any, tmp_path: Path, width: int, height: int
+) -> None:
+    screen(browser, width, height)
+    show_text(browser, tmp_path, matrix_page(*sample()))
+    script = "document.querySelectorAll('td small').forEach((part) => part.remove())"
+    assert browser.execute_script(CUT, "button.claim, thead th") == []
+    browser.execute_script(script)  # a range may wrap out of sight
+    assert browser.execute_script(CUT, "td > button") == []
 
 
 def test_script_and_server_write_the_same_entries(browser: Any, tmp_path: Path) -> None:
