@@ -478,10 +478,11 @@ def test_a_dot_of_the_chart_opens_its_claim(browser: Any, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("n_claims", "n_models", "n_each"), [(25, 10, 20), (100, 50, 1)]
+    ("n_claims", "n_models", "n_each", "most"),
+    [(25, 10, 20, 1.0), (100, 50, 1, 1.5), (100, 10, 20, 3.0)],
 )
-def test_five_thousand_cells_open_and_filter_at_once(
-    browser: Any, tmp_path: Path, n_claims: int, n_models: int, n_each: int
+def test_thousands_of_cells_open_and_filter_at_once(
+    browser: Any, tmp_path: Path, n_claims: int, n_models: int, n_each: int, most: float
 ) -> None:
     rows = [
         row(
@@ -495,8 +496,9 @@ def test_five_thousand_cells_open_and_filter_at_once(
         for m in range(n_models)
         for n in range(n_each)
     ]
-    # The aim is 1 s; beside other work the second shape was seen to take 1.25.
-    assert opening_seconds(browser, tmp_path, rows) <= 2.0
+    # The aim for 5,000 cells is 1 s. Beside other work, 5,000 entries of one cell each
+    # took 0.8 to 1.25 s.
+    assert opening_seconds(browser, tmp_path, rows) <= most
     assert min(filter_seconds(browser, v) for v in ("refuted", "supported")) <= 0.3
 
 
