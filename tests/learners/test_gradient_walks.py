@@ -62,6 +62,12 @@ def asked(learner: Any, **changes: Any) -> Request:
     )
 
 
+def fresh(observer: Observer, request: Request) -> LearnerContext:
+    """Give a context that takes nothing up from another test's search."""
+    context = observer.context(request)
+    return replace(context, progress=lambda: None, keep=lambda progress: None)
+
+
 def planted(
     observer: Observer, truth: GradientLearner, searched: GradientLearner = SEARCHED
 ) -> LearnerContext:
@@ -75,7 +81,7 @@ def planted(
             return super().observe(one, **changes)
 
     request = asked(searched.choice, queries="calibration")
-    return WithICL(**vars(observer.context(request)))
+    return WithICL(**vars(fresh(observer, request)))
 
 
 @pytest.mark.parametrize("rate", [0.003, 0.01, 0.03, 0.1, 0.3])
@@ -129,7 +135,7 @@ def test_all_criteria_share_one_search() -> None:
 def test_a_walk_that_fails_is_infinite_and_no_candidate(observer: Observer) -> None:
     both = (LABEL_LOSS, Equal(quantity="loss"))
     learner = GradientLearner(criteria=both, effort=EFFORT)
-    context = observer.context(asked(learner.choice, queries="calibration"))
+    context = fresh(observer, asked(learner.choice, queries="calibration"))
     walks = GradientWalks(context, learner)
     walks.walk(1e12, 2)
     for column in range(2):
@@ -139,7 +145,7 @@ def test_a_walk_that_fails_is_infinite_and_no_candidate(observer: Observer) -> N
 
 def test_a_rate_at_which_no_weight_moves_has_vanished(observer: Observer) -> None:
     learner = GradientLearner(effort=EFFORT)
-    context = observer.context(asked(learner.choice, queries="calibration"))
+    context = fresh(observer, asked(learner.choice, queries="calibration"))
     walks = GradientWalks(context, learner)
     for rate in (1e-30, 0.01, 1e12):
         walks.walk(rate, 1)
@@ -153,7 +159,7 @@ def test_threads_that_train_do_not_mix_up_what_is_read(
 ) -> None:
     """A model answers with one set's weights at a time, whatever trains meanwhile."""
     learner = replace(SEARCHED, effort=SearchEffort(n_sets=3))
-    context = observer.context(asked(learner.choice, queries="calibration"))
+    context = fresh(observer, asked(learner.choice, queries="calibration"))
 
     def points() -> Any:
         walks = GradientWalks(context, learner)
@@ -170,7 +176,7 @@ def test_where_every_rate_fails_the_error_names_the_rates(
     observer: Observer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learner = GradientLearner(effort=SearchEffort(n_sets=1, passes=1, total=4))
-    context = observer.context(asked(learner.choice, queries="calibration"))
+    context = fresh(observer, asked(learner.choice, queries="calibration"))
     monkeypatch.setattr(GradientWalks, "_read", lambda *_: None)
     with pytest.raises(NumericsError, match="No learning rate from .* trains"):
         learner.choice.observe(context)
@@ -180,7 +186,7 @@ def test_where_every_rate_fails_the_error_names_the_rates(
 def test_gaps_count_by_their_mean_over_sets(observer: Observer) -> None:
     criteria = (Equal(quantity="loss"), Nearest(measure="jensen_shannon"))
     learner = replace(SEARCHED, criterion=criteria[0], criteria=criteria)
-    context = observer.context(asked(learner.choice, queries="calibration"))
+    context = fresh(observer, asked(learner.choice, queries="calibration"))
     walks = GradientWalks(context, learner)
     assert walks.mean(np.array([0.4, -0.6]), 0) == pytest.approx(0.1)
     assert walks.mean(np.array([0.4, 0.6]), 1) == pytest.approx(0.5)
@@ -258,7 +264,7 @@ def test_a_set_that_fails_is_infinite_and_the_others_are_read_as_before(
     observer: Observer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learner = replace(SEARCHED, criterion=LABEL_LOSS, criteria=(LABEL_LOSS, *LIKE))
-    context = observer.context(asked(learner.choice, queries="calibration"))
+    context = fresh(observer, asked(learner.choice, queries="calibration"))
     whole = GradientWalks(context, learner)
     whole.walk(0.01, 1)
     check = TrainingLoop.checked
