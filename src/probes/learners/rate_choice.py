@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
 from probes.errors import NumericsError
 from probes.learners.given_places import best_of_given
 from probes.learners.gradient_walks import GradientWalks, Trainable, comparisons
@@ -22,8 +20,6 @@ from probes.observations.observation import Observation
 if TYPE_CHECKING:
     from probes.observations.request import LearnerContext, Request
 
-FAILED = 1e30
-"""Instead of infinity, which no observation may hold."""
 TYPICAL_RATES, TYPICAL_WALK, TYPICAL_READINGS = 10, 10, 5
 """Rates that a search usually walks; at each of them passes, and places where criteria
 are read. On hmm_llama, searches walk 72 to 136 passes at 8 to 11 rates, and read 50 to
@@ -73,16 +69,9 @@ class RateChoice:
         choices = (
             self._from_given(walks) if self.of.effort.rates else self._found(walks)
         )
-        places = sorted(walks.points)
-        points = np.stack([walks.points[place] for place in places], axis=1)
-        return Observation(
-            arrays={"points": np.nan_to_num(points, posinf=FAILED)},
-            facts={
-                **choices,
-                "places": [list(place) for place in places],
-                "criteria": list(choices),
-            },
-        )
+        read = walks.readings_so_far()
+        facts = {"places": read.facts["places"], "criteria": list(choices)}
+        return Observation(arrays=read.arrays, facts={**choices, **facts})
 
     def _found(self, walks: GradientWalks) -> dict[str, dict[str, Any]]:
         """Search for the best rate and passes by each criterion."""

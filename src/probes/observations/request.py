@@ -222,6 +222,8 @@ class LearnerContext:
         answer: Answers another request, from the store if possible.
         report: Says in a few words how far a long observation has come.
         leave_out: Says in words what the answer does without; nothing if empty.
+        progress: Gives what an interrupted run kept of this request; None if nothing.
+        keep: Keeps how far the request has come, for a run after an interruption.
     """
 
     request: Request
@@ -229,6 +231,8 @@ class LearnerContext:
     answer: Callable[[Request], Observation]
     report: Callable[[str], None] = lambda words: None
     leave_out: Callable[[str], None] = lambda words: None
+    progress: Callable[[], Observation | None] = lambda: None
+    keep: Callable[[Observation], None] = lambda progress: None
 
     @property
     def model(self) -> Any:
