@@ -34,6 +34,7 @@ def test_same_order_sensitivity(
     icl_other_demonstrations: Observation,
     gd_orders: list[Observation],
     gd_other_demonstrations: Observation,
+    order_curve: dict[str, list[Observation]],
     judge: Judge,
 ) -> None:
     """ICL depends on the order of its demonstrations as much as gradient descent does.
@@ -49,7 +50,7 @@ def test_same_order_sensitivity(
         ICL .150; Adam .062 to .017; SGD .054 to .010; GD 0 (LLaMA-7B, AG News)
 
     Controls:
-        full-batch GD, which is 0; label-space Sen
+        full-batch GD, which is 0; label-space Sen; Sen over passes, in a few orders
     """
     judge.record(
         ICL=relative_order_sensitivity(icl_orders, icl_other_demonstrations),
@@ -59,6 +60,7 @@ def test_same_order_sensitivity(
     judge.record(GD=label_order_sensitivity(gd_orders))
     ours, theirs = order_sensitivity(icl_orders), order_sensitivity(gd_orders)
     judge.record(ICL=ours, GD=theirs)
+    judge.record(**{name: order_sensitivity(o) for name, o in order_curve.items()})
     bare = [order_sensitivity(orders) for orders in untrained_icl_orders]
     judge.control(ours, bare, better="higher")
     judge.agrees(ours.minus(theirs), margin=0.03)  # a fifth of ICL's .150 in the paper

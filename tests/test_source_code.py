@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from probes_fixtures.hmm_reference import HiddenMarkovPosterior
 
 from probes import source_code
 from probes.cards import ModelCard
-from probes.learners import Activations, GradientLearner, InContext, LinearLearner
-from probes.observations.request import Learner, code_of
+from probes.errors import OptionError
+from probes.hashing import seed_of
+from probes.learners import (
+    Activations,
+    GradientLearner,
+    Illustration,
+    InContext,
+    LinearLearner,
+)
+from probes.observations.learner_code import code_of
+from probes.observations.request import Learner
 from probes.source_code import code_digest, reached_from
 from tests.support.cards import model, network
 from tests.support.running import ROOT
@@ -52,7 +64,7 @@ def reached(learner: Learner, card: ModelCard) -> frozenset[str]:
     seen: list[frozenset[str]] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "probes.observations.request.code_digest",
+            "probes.observations.learner_code.code_digest",
             lambda roots: seen.append(roots) or "",
         )
         code_of(learner, card)
@@ -194,3 +206,82 @@ def test_a_module_without_a_spec_is_read_from_its_file(
 
 def test_what_keeps_a_model_is_reached() -> None:
     assert "probes.models.model_cache" in reached(InContext(), network("gd_1"))
+
+
+LEARNER = (
+    "from dataclasses import dataclass\n{line}\n\n"
+    "@dataclass(frozen=True, kw_only=True)\nclass Theirs:\n"
+    "    needs_model: bool = False\n\n"
+    "    def observe(self, context):\n        return size\n"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """Holds learners by name."""
+
+    of: dict[str, Any]
+    needs_model: bool = True
+
+
+WRAPPERS: dict[str, Callable[[Any], Any]] = {
+    "bare": lambda one: one,
+    "Activations": lambda one: Activations(of=one),
+    "Illustration": lambda one: Illustration(of=one),
+    "both": lambda one: Activations(of=Illustration(of=one)),
+    "by name": lambda one: Named(of={"theirs": one}),
+}
+
+
+@pytest.mark.parametrize(
+    ("line", "helper"),
+    [
+        ("from {x}_helper import size", "{x}_helper.py"),
+        ("from {x}_space.tools import size", "{x}_space/tools.py"),
+        ("from {x}_space import tools as size", "{x}_space/tools.py"),
+        ("import {x}_space.tools as size", "{x}_space/tools.py"),
+    ],
+    ids=["a module", "a name in a folder", "a module of a folder", "a dotted name"],
+)
+@pytest.mark.parametrize("wrap", WRAPPERS)
+def test_an_edit_of_a_learner_from_elsewhere_or_its_imports_changes_the_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, helper: str, wrap: str
+) -> None:
+    unique = f"theirs_{seed_of(line, helper, wrap)}"  # each is imported once
+    theirs, imported = tmp_path / f"{unique}.py", tmp_path / helper.format(x=unique)
+    imported.parent.mkdir(exist_ok=True)  # a folder without __init__
+    theirs.write_text(LEARNER.format(line=line.format(x=unique)))
+    imported.write_text("size = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    learner = WRAPPERS[wrap](importlib.import_module(unique).Theirs())
+    for edited in (theirs, imported):
+        forget_sources()
+        before = code_of(learner, model("llama"))
+        edited.write_text(edited.read_text() + "edited = 1\n")
+        forget_sources()
+        assert code_of(learner, model("llama")) != before, edited
+
+
+def test_a_learner_whose_module_has_lost_its_name_to_another_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learners = []
+    for folder in ("one", "two"):  # as pytest does with two files conftest.py
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "twice.py").write_text(LEARNER.format(line="size = 1"))
+        monkeypatch.delitem(sys.modules, "twice", raising=False)
+        monkeypatch.syspath_prepend(tmp_path / folder)
+        learners.append(importlib.import_module("twice").Theirs())
+    forget_sources()
+    code_of(learners[1], model("llama"))
+    with pytest.raises(OptionError, match=r"one/twice\.py.*'twice' is now .*two"):
+        code_of(Activations(of=learners[0]), model("llama"))
+    monkeypatch.delitem(sys.modules, "twice")
+    forget_sources()
+
+
+def test_a_learner_without_source_is_an_error() -> None:
+    held: dict[str, Any] = {"__name__": "typed_by_hand"}
+    exec(LEARNER.format(line="size = 1"), held)
+    with pytest.raises(OptionError, match="Theirs .* whose source is in no file"):
+        code_of(held["Theirs"](), model("llama"))

@@ -45,7 +45,7 @@ class Settings:
 
     n_sets: int = 10
     n_queries: int = 40
-    n_orders: int = 6
+    n_orders: int = 10
     n_calibration: int = 24
     seed: int = 0
     device: str = "cpu"

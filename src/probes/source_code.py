@@ -2,8 +2,8 @@
 
 Source is read as a syntax tree, without comments and docstrings. Nothing is run. The
 search follows modules of this project, modules in the packages of the roots, and
-modules that are not installed. It leaves out the standard library and all packages
-that pip installed.
+modules that are not installed. It stops at the standard library and at packages that
+pip installed; ``library_versions`` gives the versions of these.
 """
 
 from __future__ import annotations
@@ -11,12 +11,16 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import inspect
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+
+from probes.errors import OptionError
+from probes.library_versions import versions_of
 
 OURS = frozenset({"probes", "probes_fixtures"})
 STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
@@ -73,6 +77,56 @@ def reached_from(roots: Iterable[str]) -> frozenset[str]:
     return frozenset(reached)
 
 
+@lru_cache(maxsize=4096)
+def libraries_reached(roots: frozenset[str]) -> frozenset[str]:
+    """List the installed packages that are reached by import, by the name imported.
+
+    The standard library is left out. A root may itself be in such a package.
+    """
+    tops = {name.partition(".")[0] for name in roots}
+    for module in reached_from(roots):
+        source = _read(module)
+        assert source is not None
+        tops |= {home.partition(".")[0] for home, _ in source.imports}
+    tops -= {"", *OURS, *sys.stdlib_module_names}
+    return frozenset(top for top in tops if _is_installed(top))
+
+
+def require_source(kind: type) -> None:
+    """Make sure that the source of a class is what a digest of its module reads.
+
+    Raises:
+        OptionError: A class from elsewhere has no source, or another module has since
+            taken the name of its module.
+    """
+    module = kind.__module__
+    package = module.partition(".")[0]
+    if package in OURS:
+        return
+    path, defined = _file_of(module), _file_defining(kind)
+    if path is None:
+        why = "" if versions_of([package]) else "whose source is in no file"
+    elif defined is not None and path.resolve() != defined.resolve():
+        why = f"but the module {module!r} is now {path}"
+    else:
+        why = ""
+    if why:
+        raise OptionError(
+            f"The learner {kind.__qualname__} is defined in {defined or module}, "
+            f"{why}. Expected one file, because the key of a stored answer covers the "
+            f"learner's code. Put it into a module whose name no other has."
+        )
+
+
+def _file_defining(kind: type) -> Path | None:
+    """Find the file in which a class was written, by the code of its methods."""
+    for member in vars(kind).values():
+        code = getattr(inspect.unwrap(member), "__code__", None)
+        if code is not None and not code.co_filename.startswith("<"):
+            return Path(code.co_filename)
+    return None
+
+
 def imported_names(
     tree: ast.Module, module: str, *, is_package: bool, with_types: bool = False
 ) -> Iterator[tuple[str, str]]:
@@ -107,7 +161,8 @@ def _defining(home: str, name: str) -> str | None:
     """Find the module that defines a name, through packages that export it."""
     source = _read(home)
     if source is None:
-        return None
+        is_module = bool(name and _folders_of(home)) and _read(f"{home}.{name}")
+        return f"{home}.{name}" if is_module else None
     # Only a package can have modules inside; find_spec would import a plain module.
     if source.is_package and name and _read(f"{home}.{name}") is not None:
         return f"{home}.{name}"
@@ -181,10 +236,28 @@ def _is_installed(package: str) -> bool:
     less: ``pip install --target`` takes any, and environments share folders.
     """
     path = _file_of(package)
-    if path is None or path.is_relative_to(STANDARD_LIBRARY):
+    if path is None:
+        homes = [folder.parent for folder in _folders_of(package)]
+        return not homes or any(map(_holds_installed, homes))
+    if path.is_relative_to(STANDARD_LIBRARY):
         return True
-    home = path.parents[1] if path.name == "__init__.py" else path.parent
-    return next(home.glob("*.dist-info"), None) is not None
+    return _holds_installed(
+        path.parents[1] if path.name == "__init__.py" else path.parent
+    )
+
+
+def _holds_installed(folder: Path) -> bool:
+    return next(folder.glob("*.dist-info"), None) is not None
+
+
+def _folders_of(package: str) -> list[Path]:
+    """List the folders of a namespace package, which has no ``__init__``."""
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError, AttributeError):
+        return []
+    places = None if spec is None else spec.submodule_search_locations
+    return [Path(place) for place in places or ()]
 
 
 def _drop_docstrings(tree: ast.Module) -> None:

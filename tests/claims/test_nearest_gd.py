@@ -52,7 +52,11 @@ FUNCTIONS: dict[str, Any] = {
     for function in vars(module).values()
     if getattr(getattr(function, "claim", None), "on", "") == "text"
 }
-OWN = {"equal accuracy": "accuracy", "corrections_apart": "coverage"}
+OWN = {
+    "equal accuracy": "accuracy",
+    "equal accuracy over the vocabulary": "accuracy",
+    "corrections_apart": "coverage",
+}
 """Measures of claims whose criterion has another name: an equal accuracy is judged as a
 difference, and where no corrections are apart, all are covered."""
 OTHERWISE = {

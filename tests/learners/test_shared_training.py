@@ -135,3 +135,36 @@ def test_a_full_batch_has_no_order() -> None:
     one_by_one = replace(VARIANTS[0], batch_size=1)
     assert asked(one_by_one, order=3).order == 3
     assert asked(InContext(), order=3).order == 3
+
+
+CHOSEN = {
+    "rate": 0.1,
+    "passes": 2,
+    "curves": [[0.01, [[1, 3.0]]], [0.1, [[1, 2.0], [2, 1.0], [8, 1.5], [16, None]]]],
+}
+
+
+class Chosen:
+    """A context in which a search has ended."""
+
+    def choose(self, choice: Any) -> dict[str, Any]:
+        return {"loss": CHOSEN}
+
+
+@pytest.mark.parametrize(
+    ("read_after", "passes"), [(None, 2), (1, 1), (2, 2), (4, 2), (8, 8), (256, 8)]
+)
+def test_weights_are_read_on_the_way_as_far_as_the_search_has_walked(
+    read_after: int | None, passes: int
+) -> None:
+    learner = replace(SEARCHED, read_after=read_after)
+    settings = learner.settings_in(Chosen())  # type: ignore[arg-type]
+    assert (settings["rate"], settings["passes"]) == (0.1, passes)
+    assert ("curves" in settings) == (read_after is None)  # else it is no choice
+
+
+def test_what_is_read_on_the_way_shares_the_training_and_its_choice() -> None:
+    on_the_way = asked(replace(SEARCHED, read_after=4))
+    assert work_of(on_the_way) == work_of(asked(SEARCHED))
+    assert on_the_way.learner.choice == SEARCHED.choice
+    assert on_the_way.key != asked(SEARCHED).key

@@ -58,6 +58,7 @@ def drawn_numbers(seed: int) -> Observation:
             "predictions": drawn(seed, 3, 4),
             "sensitivities": drawn(seed + 1, 3, 4, 5),
             "answers": drawn(0, 3, 4),
+            "queries": drawn(1, 3, 4, 5),
         }
     )
 
@@ -98,7 +99,6 @@ TEXT_ORDERS: dict[str, Orders] = {
 }
 DISTANCES = {"total_variation", *REGRESSION_PAIRS} - {"sensitivity_cosine"}
 SYMMETRIC = {**TEXT_PAIRS, **REGRESSION_PAIRS}
-del SYMMETRIC["sensitivity_distance"]  # in units of the second's size
 ON_TEXT: dict[str, Callable[[Sequence[Observation]], Measurement]] = {
     **{name: lambda o, m=m: m(o[0], o[1]) for name, m in TEXT_PAIRS.items()},
     **{name: lambda o, m=m: m(o[0]) for name, m in ONES.items()},

@@ -18,8 +18,12 @@ from probes.measures import (
     label_jensen_shannon,
     label_order_sensitivity,
     label_total_variation,
+    overlap_cosine,
+    overlap_similarity,
+    token_overlap,
     total_variation,
 )
+from probes.measures.token_ranks import number_compared
 from probes.observations.mixture import averaged
 from probes.observations.observation import Observation
 
@@ -131,3 +135,33 @@ def test_labels_that_begin_alike_are_compared_by_whole_answers() -> None:
     assert np.exp(mixed.answer_log_probs[0, 0, 0]) == pytest.approx(
         (np.exp(-1) + np.exp(-3)) / 2
     )
+
+
+@pytest.mark.parametrize(
+    ("n_vocab", "k"), [(1, 1), (6, 1), (53, 5), (99, 9), (100, 10), (49_152, 10)]
+)
+def test_as_many_tokens_are_compared_as_leave_chance_at_a_tenth(
+    n_vocab: int, k: int
+) -> None:
+    assert number_compared(n_vocab) == k
+    assert k / n_vocab <= 0.1 or k == 1
+
+
+@pytest.mark.parametrize("compare", [token_overlap, overlap_cosine, overlap_similarity])
+def test_a_small_vocabulary_is_compared_at_its_own_number_of_tokens(
+    compare: Any,
+) -> None:
+    rng = np.random.default_rng(0)
+    ours, theirs = (
+        Observation(
+            arrays={
+                "log_probs": np.log(rng.dirichlet(np.ones(53), size=(2, 30))),
+                "gold": np.zeros((2, 30), dtype=int),
+            },
+            facts={"label_tokens": [0, 1]},
+        )
+        for _ in range(2)
+    )
+    found = compare(ours, theirs)
+    np.testing.assert_array_equal(found.values, compare(ours, theirs, k=5).values)
+    assert (found.values != compare(ours, theirs, k=10).values).any()

@@ -12,6 +12,7 @@ import pytest
 
 from probes.cli.main import main
 from probes.errors import OptionError
+from probes.report.curve_readers import after_passes
 from probes.report.curves import PLANS, panels_of
 from probes.report.figures import draw_figures
 from probes.report.step_maps import STEP_MATCHING, Best, maps_of
@@ -246,3 +247,37 @@ def test_a_folder_that_cannot_be_written_is_an_error_in_words(
     (tmp_path / "file").write_text("")
     assert main(["report", "figures", str(SAMPLE), str(tmp_path / "file")]) == 4
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_order_sensitivity_over_passes_is_drawn_beside_icl_and_nowhere_else() -> None:
+    values = {"ICL": 0.1, "GD": 0.02, "ICL in 3 orders": 0.09}
+    values |= {after_passes(1): 0.05, after_passes(4): 0.03}
+    beside = [
+        effect(name=f"order sensitivity: {k}", value=v) for k, v in values.items()
+    ]
+    claim = "same_order_sensitivity[adam]"
+    rows = [row(claim=claim, effects=[effect(), *beside])]
+    by_name = {plan.name: plan for plan in PLANS}
+    (lines,) = panels_of(by_name["order_sensitivity_over_passes"], rows).values()
+    assert [(p.x, p.value) for p in lines["adam"]] == [(1, 0.05), (4, 0.03)]
+    assert [(p.x, p.value) for p in lines["ICL in 3 orders"]] == [(1, 0.09), (4, 0.09)]
+    (lines,) = panels_of(by_name["order_sensitivity"], rows).values()
+    assert {*lines} == {"ICL", "adam"}
+
+
+def test_losses_are_drawn_over_the_scales_of_inputs_and_of_teachers() -> None:
+    names = ("inputs × 0.5", "inputs × 2", "teachers × 3", "laplace inputs")
+    beside = [
+        effect(name=f"squared error: {who}, {where}", value=0.5)
+        for who in ("ICL", "GD")
+        for where in names
+    ]
+    rows = [row(claim="same_loss_elsewhere", effects=[effect(), *beside])]
+    by_name = {plan.name: plan for plan in PLANS}
+    (lines,) = panels_of(by_name["loss_over_input_scale"], rows).values()
+    assert {k: [p.x for p in v] for k, v in lines.items()} == {
+        "ICL": [0.5, 2],
+        "GD": [0.5, 2],
+    }
+    (lines,) = panels_of(by_name["loss_over_teacher_scale"], rows).values()
+    assert [p.x for p in lines["GD"]] == [3]

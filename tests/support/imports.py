@@ -13,7 +13,7 @@ SOURCE = ROOT / "src"
 Arrows = dict[str, set[str]]
 
 LAYERS = (
-    ("errors", "hashing", "bounded_io", "source_code"),
+    ("errors", "hashing", "bounded_io", "library_versions", "source_code"),
     ("cards",),
     ("cell", "registry", "measurement", "claims"),
     ("data",),

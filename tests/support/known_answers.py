@@ -195,6 +195,16 @@ SLOPES = (
     numbers([0] * 4, [[3, 4], [0, 3], [0, 0], [0, 0]]),
     numbers([0] * 4, [[4, 3], [0, -1], [0, 0], [1, 0]]),
 )
+SLOPED = tuple(  # mean squares of answers and of queries' norms: 9/4 and 10/4
+    Observation(
+        arrays={
+            **o.arrays,
+            "answers": np.array([[0.0, 1, 2, 2]]),
+            "queries": np.array([[[1.0, 1], [0, 1], [1, 1], [1, 2]]]),
+        }
+    )
+    for o in SLOPES
+)
 FIVE = (spread((0.4, 0.3, 0.15, 0.1, 0.05)), spread((0.4, 0.3, 0.05, 0.15, 0.1)))
 RIGHT_AND_WRONG = spread([[OURS, OURS]], [[0, 1]])
 BASE, GD, ICL = map(
@@ -312,10 +322,43 @@ KNOWN: dict[str, Answer] = {
     "explained_share": (lambda m: m(POINTS[0]), [0.4, 0.96, 0.72, 1.28]),
     # 24/25; opposite; 0 agrees with 0, and with nothing else
     "sensitivity_cosine": (lambda m: m(*SLOPES), [0.96, -1, 1, 0, 0]),
-    # (√2, 4, 0, 1) in units of (5 + 1 + 0 + 1)/4
+    # (√2, 4, 0, 1) in units of √(9/4 / (10/4)), the answers' over the queries'
     "sensitivity_distance": (
-        lambda m: m(*SLOPES),
-        [math.sqrt(2) * 4 / 7, 16 / 7, 0, 4 / 7, 20 / 7, 4 / 7, 0, 4 / 7],
+        lambda m: m(*SLOPED),
+        [
+            *(gap * math.sqrt(10) / 3 for gap in (math.sqrt(2), 4, 0, 1)),
+            *((1 + y * y / 2.25) / 2 for y in (0, 1, 2, 2)),
+        ],
+    ),
+    # (1 − 3)² and (2 − 4)² over 12.5
+    "squared_error": (lambda m: m(POINTS[0]), [0.32, 0.32, 0.72, 1.28]),
+    # (4 − 2.25, 4 − 16) over their mean 9.125
+    "loss_excess": (
+        lambda m: m(*POINTS),
+        [1.75 / 9.125, -12 / 9.125, 2.25 / 9.125, 16 / 9.125],
+    ),
+    "loss_gaps_both_ways": (
+        lambda m: m({"there": POINTS[0]}, {"there": POINTS[1]}),
+        [
+            1.75 / 9.125,
+            -12 / 9.125,
+            2.25 / 9.125,
+            16 / 9.125,
+            -1.75 / 9.125,
+            12 / 9.125,
+            2.25 / 9.125,
+            16 / 9.125,
+        ],
+    ),
+    # |1 − 4| − |1 − 0| and |2 − 8| − |2 − 1|, then |3 − 4| − |3 − 3| and
+    # |2 − 8| − |2 − 2|, the mean over two layers, in units of √2.5
+    "lead_of_equal_steps": (
+        lambda m: m(
+            [numbers(p, answers=[2, 1]) for p in ([1, 2], [3, 2])],
+            [numbers(p, answers=[2, 1]) for p in ([0, 1], [3, 2])],
+            [numbers(p, answers=[2, 1]) for p in ([4, 8], [4, 8])],
+        ),
+        [1.5 / math.sqrt(2.5), 5.5 / math.sqrt(2.5), 1.3, 0.7, 0],
     ),
     # (.5, 4) in units of max(1, 6, 4), and (.5, 0) in units of max(1, 2, 8)
     "worst_disagreement": (

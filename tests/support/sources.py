@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from probes import source_code
+from probes.observations import learner_code
 
 
 def forget_sources() -> None:
@@ -12,5 +13,7 @@ def forget_sources() -> None:
         source_code._file_of,
         source_code._is_installed,
         source_code.code_digest,
+        source_code.libraries_reached,
+        learner_code._versions_reached,
     ):
         cached.cache_clear()

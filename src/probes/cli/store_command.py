@@ -58,7 +58,8 @@ def _actions() -> tuple[tuple[str, Callable[..., int], str], ...]:
             "list",
             _list,
             "print what each observation answers (learner, model, dataset, number of "
-            "demonstrations), its size, its last use and its key, and sum up by model",
+            "demonstrations), its size, its last use and its key, and sum up by model "
+            "and by the versions of libraries",
         ),
         ("verify", _verify, "read every observation back and set damaged ones aside"),
         ("export", _export, "copy all undamaged observations into another store"),
@@ -116,10 +117,11 @@ def _list(store: Store, given: argparse.Namespace) -> int:
     for entry in held:
         used = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(entry.used))
         print(f"{_words(entry)}  {entry.n_bytes:>10}  {used}  {entry.key}")
-    models = {str(entry.request.get("model", UNKNOWN)) for entry in held}
-    for model in sorted(models) if len(models) > 1 else ():
-        of_model = [e for e in held if e.request.get("model", UNKNOWN) == model]
-        print(f"{model}: {_sum(of_model)}")
+    for part in ("model", "libraries"):
+        names = {str(entry.request.get(part, UNKNOWN)) for entry in held}
+        for name in sorted(names) if len(names) > 1 else ():
+            of_name = [e for e in held if e.request.get(part, UNKNOWN) == name]
+            print(f"{name}: {_sum(of_name)}")
     print(_sum(held))
     return 0
 

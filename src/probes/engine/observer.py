@@ -13,6 +13,7 @@ import numpy as np
 from probes.engine.store import Store
 from probes.errors import NumericsError, ProbesError, StoreError
 from probes.hashing import digest_of_json
+from probes.observations.learner_code import libraries_of
 from probes.observations.observation import Observation
 from probes.observations.request import LearnerContext, Request
 from probes.observations.shared_work import Answer, SharesWork, work_of
@@ -236,6 +237,10 @@ def description_of(request: Request) -> dict[str, str | int]:
         "dataset": request.dataset.name,
         "demonstrations": request.n_demonstrations,
         "view": " ".join(f"{name} {value}" for name, value in views.items() if value),
+        "libraries": ", ".join(
+            f"{name} {release}"
+            for name, release in libraries_of(learner, request.model).items()
+        ),
     }
 
 

@@ -61,6 +61,8 @@ class GradientLearner:
             the "label words" alone.
         rate: The learning rate; None searches for the best.
         passes: Passes over the demonstrations; None searches for the best number.
+        read_after: Read the weights after this many passes at the chosen rate, not
+            after the chosen number; at most as many as the search has walked there.
         criterion: What the rate and the passes minimise.
         criteria: All criteria that claims choose by in this cell. One search reads them
             all, so that none is trained for twice.
@@ -75,6 +77,7 @@ class GradientLearner:
     among: Literal["vocabulary", "label words"] = "vocabulary"
     rate: float | None = None
     passes: int | None = None
+    read_after: int | None = None
     criterion: Criterion = LABEL_LOSS
     criteria: tuple[Criterion, ...] = (LABEL_LOSS,)
     effort: SearchEffort = STANDARD
@@ -126,13 +129,20 @@ class GradientLearner:
     @property
     def choice(self) -> Learner:
         """The learner that chooses rate and passes on calibration queries."""
-        return RateChoice(of=replace(self, criterion=self.criteria[0]))
+        of = replace(self, criterion=self.criteria[0], read_after=None)
+        return RateChoice(of=of)
 
     def settings_in(self, context: LearnerContext) -> dict[str, Any]:
         """Give the rate and the passes, and how they were chosen."""
         if self.rate is not None:
             return {"rate": self.rate, "passes": self.passes}
-        return dict(context.choose(self.choice)[self.criterion.name])
+        chosen = dict(context.choose(self.choice)[self.criterion.name])
+        if self.read_after is None:
+            return chosen
+        (walked,) = (c for rate, c in chosen["curves"] if rate == chosen["rate"])
+        places = [n for n, value in walked if value is not None]
+        within = [n for n in places if n <= self.read_after]
+        return {"rate": chosen["rate"], "passes": max(within, default=min(places))}
 
     def prepare(
         self,
@@ -167,7 +177,9 @@ class GradientLearner:
 
         It does not depend on what the rate and the passes are chosen by.
         """
-        plain = replace(self, criterion=LABEL_LOSS, criteria=(LABEL_LOSS,))
+        plain = replace(
+            self, criterion=LABEL_LOSS, criteria=(LABEL_LOSS,), read_after=None
+        )
         return replace(request, learner=plain)
 
     def observe_together(self, contexts: Sequence[LearnerContext]) -> list[Answer]:

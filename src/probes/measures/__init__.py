@@ -55,17 +55,20 @@ from probes.measures.order_sensitivity import (
 )
 from probes.measures.prediction_distances import (
     explained_share,
+    loss_excess,
+    loss_gaps_both_ways,
     prediction_distance,
     sensitivity_cosine,
     sensitivity_distance,
     squared_distance,
+    squared_error,
     worst_disagreement,
 )
 from probes.measures.representation_geometry import (
     label_neighbours,
     representation_similarity,
 )
-from probes.measures.step_matching import step_matching
+from probes.measures.step_matching import lead_of_equal_steps, step_matching
 from probes.measures.subspace_overlap import subspace_overlap
 from probes.measures.token_ranks import (
     accuracy,
@@ -140,9 +143,12 @@ __all__ = [
     "label_neighbours",
     "label_order_sensitivity",
     "label_total_variation",
+    "lead_of_equal_steps",
     "linearity",
+    "loss_excess",
     "loss_fall",
     "loss_gap",
+    "loss_gaps_both_ways",
     "loss_over_numbers",
     "martingale_gap",
     "normalised_update_cosine",
@@ -162,6 +168,7 @@ __all__ = [
     "sparsity",
     "squared_calibration_error",
     "squared_distance",
+    "squared_error",
     "step_matching",
     "subspace_overlap",
     "token_overlap",

@@ -22,6 +22,7 @@ from probes.measures.distributions import (
     total_variation,
 )
 from probes.measures.token_ranks import (
+    accuracy,
     label_accuracy,
     overlap_cosine,
     token_overlap,
@@ -111,13 +112,14 @@ class Equal:
     """How much more a learner has learned than ICL: 0 where it has learned as much.
 
     Attributes:
-        quantity: "accuracy" among the labels; "loss", the right label's cross-entropy
-            over the whole vocabulary in nats; or "change", the total variation between
-            the answer and the base model's.
+        quantity: "accuracy" among the labels; "accuracy over the vocabulary", where the
+            likeliest of all tokens must be right; "loss", the right label's
+            cross-entropy over the whole vocabulary in nats; or "change", the total
+            variation between the answer and the base model's.
         resolution: The largest difference that does not matter, as a share of the way.
     """
 
-    quantity: Literal["accuracy", "loss", "change"]
+    quantity: Literal["accuracy", "accuracy over the vocabulary", "loss", "change"]
     resolution: float = RESOLUTION
     is_gap: bool = True
     compares_with_icl: bool = True
@@ -139,6 +141,8 @@ class Equal:
         """Average the quantity over each set's queries, shape (n_sets,)."""
         if self.quantity == "accuracy":
             values = label_accuracy(learned).values
+        elif self.quantity == "accuracy over the vocabulary":
+            values = accuracy(learned).values
         elif self.quantity == "change":
             values = total_variation(learned, base).values
         else:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 
 from probes.measurement import Array, Measurement
 from probes.observations.observation import Observation, require_same_cells
+
+DIVERGED = 1e3
+"""The largest prediction that counts in a loss, in answer sizes. What diverges is wrong
+everywhere, and it does not matter how far."""
 
 
 def prediction_distance(ours: Observation, theirs: Observation) -> Measurement:
@@ -81,25 +88,90 @@ def sensitivity_cosine(ours: Observation, theirs: Observation) -> Measurement:
 
 
 def sensitivity_distance(ours: Observation, theirs: Observation) -> Measurement:
-    """Measure ‖∂ŷ/∂x − ∂ŷ'/∂x‖₂ relative to the mean norm of the second's.
+    """Measure ‖∂ŷ/∂x − ∂ŷ'/∂x‖₂ in units of a teacher's standard deviation.
+
+    Returns:
+        In the paper's unit, where teachers are drawn from N(0, I): the root mean square
+        of the answers over that of the queries' norms, so that a larger teacher does
+        not count as a larger distance. 0 is agreement.
 
     Raises:
         ShapeError: The two did not answer the same queries.
 
     Reference:
-        von Oswald et al. 2022, arXiv:2212.07677, "model diff", there in raw units.
+        von Oswald et al. 2022, arXiv:2212.07677, "model diff", there in raw units for
+        teachers from N(0, I); the scale for other teachers is ours.
     """
     require_same_cells(ours, theirs)
-    norms = np.linalg.norm(theirs.sensitivities, axis=-1)
-    scale = float(norms.mean()) or 1.0
     gap = np.linalg.norm(ours.sensitivities - theirs.sensitivities, axis=-1)
+    squares = (ours["queries"].astype(np.float64) ** 2).sum(axis=-1)
+    teacher = answer_size(ours) / (float(np.sqrt(squares.mean())) or 1.0)
     return Measurement(
         name="sensitivity distance",
-        values=gap / scale,
-        unit="sensitivity size",
+        values=gap / teacher,
+        unit="teacher deviation",
         zero="the same sensitivities",
-        unit_values=norms / scale if norms.any() else None,
+        unit_values=parts_of_answer_size(ours),
     )
+
+
+def squared_error(ours: Observation) -> Measurement:
+    """Measure (ŷ − y)² in units of the mean square of the teacher's answers.
+
+    Returns:
+        0 is without error; 1 is as wrong as the answer 0. Predictions beyond
+        ``DIVERGED`` count as that far.
+
+    Reference:
+        von Oswald et al. 2022, arXiv:2212.07677, whose loss is half of it, raw.
+    """
+    return Measurement(
+        name="squared error",
+        values=_squared_errors(ours),
+        unit="answer variance",
+        zero="without error",
+        one="as wrong as the answer 0",
+        unit_values=_parts_of_answer_variance(ours),
+    )
+
+
+def loss_excess(ours: Observation, theirs: Observation) -> Measurement:
+    """Measure (ŷ − y)² − (ŷ' − y)², over the mean of the second.
+
+    Returns:
+        0 where losses coincide; .1 is a loss that is a tenth larger. Predictions beyond
+        ``DIVERGED`` count as that far, so two that diverge have the same loss.
+
+    Raises:
+        ShapeError: The two did not answer the same queries.
+    """
+    require_same_cells(ours, theirs)
+    own, other = _squared_errors(ours), _squared_errors(theirs)
+    scale = float(other.mean()) or 1.0
+    return Measurement(
+        name="excess loss",
+        values=(own - other) / scale,
+        unit="GD's loss",
+        zero="the same loss",
+        unit_values=other / scale if other.any() else None,
+    )
+
+
+def _squared_errors(ours: Observation) -> Array:
+    size = answer_size(ours)
+    kept = np.clip(ours.predictions / size, -DIVERGED, DIVERGED)
+    return np.asarray((kept - ours["answers"] / size) ** 2)
+
+
+def loss_gaps_both_ways(
+    ours: Mapping[str, Observation], theirs: Mapping[str, Observation]
+) -> list[Measurement]:
+    """Measure excess losses at several points, each with either sign.
+
+    All are small only if the losses agree at every point.
+    """
+    gaps = [loss_excess(ours[point], theirs[point]) for point in ours]
+    return [*gaps, *(replace(gap, values=-gap.values) for gap in gaps)]
 
 
 def worst_disagreement(hunted: Observation) -> Measurement:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from probes.errors import ShapeError
-from probes.measurement import Array
+from probes.measurement import Array, Measurement
+from probes.measures.prediction_distances import prediction_distance
 from probes.observations.observation import Observation
 
 RESAMPLES = 400
@@ -84,6 +85,50 @@ def step_matching(layers: Sequence[Observation], run: Observation) -> StepMatchi
         best=tuple(counts[i] for i in distances.argmin(axis=-1)),
         low=tuple(ends[0].tolist()),
         high=tuple(ends[1].tolist()),
+    )
+
+
+def lead_of_equal_steps(
+    layers: Sequence[Observation],
+    equal: Sequence[Observation],
+    doubling: Sequence[Observation],
+) -> Measurement:
+    """Measure how much nearer layers are to equal steps than to doubling ones.
+
+    Args:
+        layers: A network's predictions after each layer.
+        equal: An algorithm after as many steps as layers, 1, 2, 3, …
+        doubling: The algorithm after 1, 3, 7, … steps. Both end where the last layer
+            does, each at a rate of its own.
+
+    Returns:
+        The mean over layers of |ŷ_layer − ŷ_doubling| − |ŷ_layer − ŷ_equal|, over the
+        root mean square of the answers; above 0, depth grows linearly in steps, and
+        below 0 exponentially.
+
+    Raises:
+        ShapeError: There is no layer or step, or they answered other queries.
+
+    Reference:
+        Fu et al. 2023, arXiv:2310.17086: layers advance linearly in Newton's steps and
+        exponentially in GD's. After k steps Newton's iterate is a polynomial of degree
+        2^k − 1 in XᵀX, as GD's is after as many steps; hence the doubling.
+    """
+    rows = list(zip(layers, equal, doubling, strict=False))
+    if not rows:
+        raise ShapeError(
+            f"{len(layers)} layers were compared with {len(equal)} and {len(doubling)} "
+            f"numbers of steps. Expected at least one of each. Pass observations."
+        )
+    leads = [
+        prediction_distance(layer, double).minus(prediction_distance(layer, same))
+        for layer, same, double in rows
+    ]
+    return replace(
+        leads[0],
+        name="lead of equal steps over doubling ones",
+        values=np.mean([lead.values for lead in leads], axis=0),
+        zero="as near to either",
     )
 
 

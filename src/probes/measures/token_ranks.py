@@ -13,6 +13,18 @@ from probes.measurement import Array, Measurement
 from probes.observations.likeliest_tokens import likeliest, paired
 from probes.observations.observation import Observation, require_same_cells
 
+MOST_COMPARED = 10
+"""K of Shen et al. 2024, whose vocabulary has 32,000 tokens."""
+SHARE_COMPARED = 0.1
+"""The largest share of a vocabulary that K may be. K tokens of n_vocab overlap by
+K / n_vocab by chance, so chance is a tenth at most: the share of the way from floor to
+ceiling that claims of similarity leave open."""
+
+
+def number_compared(n_vocab: int) -> int:
+    """Give K: 10, or a tenth of the vocabulary if that is less; at least 1."""
+    return max(1, min(MOST_COMPARED, int(SHARE_COMPARED * n_vocab)))
+
 
 def accuracy(ours: Observation) -> Measurement:
     """Measure how often the likeliest of all tokens begins a right answer.
@@ -101,14 +113,15 @@ def gold_probability(ours: Observation) -> Measurement:
 
 
 def token_overlap(
-    ours: Observation, theirs: Observation, *, k: int = 10
+    ours: Observation, theirs: Observation, *, k: int | None = None
 ) -> Measurement:
     """Measure the share of the k likeliest next tokens that two learners share.
 
     Args:
         ours: Log-probabilities, shape (n_sets, n_queries, n_vocab).
         theirs: Log-probabilities of another learner for the same cells. Same shape.
-        k: Tokens compared for each query, 1 <= k <= n_vocab.
+        k: Tokens compared for each query, 1 <= k <= n_vocab; None takes
+            ``number_compared``.
 
     Returns:
         A fraction in [0, 1]; 1 means the same k tokens, k / n_vocab is chance.
@@ -117,8 +130,10 @@ def token_overlap(
         ShapeError: The two did not answer the same queries, or k is out of range.
 
     Reference:
-        Shen et al. 2024, arXiv:2310.08540, "token overlap", K = 10.
+        Shen et al. 2024, arXiv:2310.08540, "token overlap", K = 10. A smaller K where a
+        vocabulary has fewer than 100 tokens is ours.
     """
+    k = number_compared(ours.n_vocab) if k is None else k
     shared = _first(ours, theirs, k)[-1]
     return Measurement(
         name="token overlap",
@@ -131,13 +146,13 @@ def token_overlap(
 
 
 def overlap_similarity(
-    ours: Observation, theirs: Observation, *, k: int = 10
+    ours: Observation, theirs: Observation, *, k: int | None = None
 ) -> Measurement:
     """Measure the overlap cosine similarity (OCS).
 
     Σ_O p·q / √(Σ_O p² · Σ_O q² · (K − |O|)) over the tokens O that are among the K
     likeliest of both; the factor K − |O| is dropped if it is 0. The result is 0 if
-    O is empty.
+    O is empty. K is as in :func:`token_overlap`.
 
     Raises:
         ShapeError: The two did not answer the same queries, or k is out of range.
@@ -145,6 +160,7 @@ def overlap_similarity(
     Reference:
         Shen et al. 2024, arXiv:2310.08540. The product form is capped at 1/√(K − |O|).
     """
+    k = number_compared(ours.n_vocab) if k is None else k
     cosine, shared = _cosine(ours, theirs, k)
     outside = k - shared.sum(axis=-1)
     return Measurement(
@@ -157,7 +173,7 @@ def overlap_similarity(
 
 
 def overlap_cosine(
-    ours: Observation, theirs: Observation, *, k: int = 10
+    ours: Observation, theirs: Observation, *, k: int | None = None
 ) -> Measurement:
     """Measure the cosine of probabilities on the shared likeliest tokens.
 
@@ -167,6 +183,7 @@ def overlap_cosine(
     Raises:
         ShapeError: The two did not answer the same queries, or k is out of range.
     """
+    k = number_compared(ours.n_vocab) if k is None else k
     return Measurement(
         name="cosine on shared tokens",
         values=_cosine(ours, theirs, k)[0],

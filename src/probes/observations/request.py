@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import astuple, dataclass, fields, is_dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
@@ -26,9 +26,8 @@ from probes.data.shown_subsets import (
 from probes.data.text_tasks import TextTask, draw_text
 from probes.data.unrelated_text import Wording
 from probes.hashing import canonical, digest_of_json, seed_of
-from probes.models.loaders import loader_path
+from probes.observations.learner_code import code_of, libraries_of
 from probes.observations.observation import Observation
-from probes.source_code import code_digest
 
 AnyTask = TypeVar("AnyTask", RegressionTask, TextTask)
 
@@ -121,6 +120,7 @@ class Request:
             del sizes[irrelevant]
         described = {
             "code": code_of(self.learner, self.model),
+            "libraries": libraries_of(self.learner, self.model),
             "learner": canonical(self.learner),
             "model": fingerprint(self.model) if self.learner.needs_model else None,
             "declared": canonical(self.model.declared),
@@ -292,19 +292,6 @@ class LearnerContext:
         return dict(self.answer(self.request.of_choice(choice)).facts)
 
 
-def code_of(learner: Learner, model: ModelCard) -> str:
-    """Hash the code between a request and its answer.
-
-    This is the code of the learner and of the learners in its fields, the code that
-    draws its rows or tasks, the code that loads and keeps its model, and everything
-    that these reach by import. The observer only hands the answer on; it is left out.
-    """
-    roots = {__name__, *_modules_of(learner)}
-    if learner.needs_model:
-        roots |= {loader_path(model)[0], "probes.models.model_cache"}
-    return code_digest(frozenset(roots))
-
-
 def _words_of(learner: Any) -> Iterator[str]:
     """Name what decides how long a learner takes, with the learners in its fields."""
     yield type(learner).__name__
@@ -317,14 +304,3 @@ def _words_of(learner: Any) -> Iterator[str]:
             yield f"batch {value}"
         elif name == "effort":
             yield "x".join(str(part) for part in astuple(value) if part != ())
-
-
-def _modules_of(value: Any) -> Iterator[str]:
-    """Name the modules of a dataclass and of the dataclasses in its fields."""
-    if isinstance(value, tuple | list):
-        for part in value:
-            yield from _modules_of(part)
-    elif is_dataclass(value):
-        yield type(value).__module__
-        for field in fields(value):
-            yield from _modules_of(getattr(value, field.name))

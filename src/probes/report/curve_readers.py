@@ -26,10 +26,54 @@ def over_demonstrations(*measures: str) -> Reader:
         variant = split_variant(row["claim"])[1]
         for effect in row["effects"][1:]:
             measure, _, arm = str(effect["name"]).partition(": ")
-            if measure in measures and arm:
+            is_of_passes = _IN_ORDERS.fullmatch(arm) or _AFTER_PASSES.fullmatch(arm)
+            if measure in measures and arm and not is_of_passes:
                 own = arm in ("GD", "the learner")
                 line = variant or "GD" if own else arm
                 yield line, row["n_demonstrations"], effect
+
+    return read
+
+
+def after_passes(n: int) -> str:
+    """Name the arm of a learner that was read after some passes."""
+    return f"GD after {n} pass{'es' if n > 1 else ''}"
+
+
+_AFTER_PASSES = re.compile(r"GD after (\d+) pass(?:es)?")
+_IN_ORDERS = re.compile(r"ICL in \d+ orders")
+
+
+def over_passes_recorded(measure: str) -> Reader:
+    """Read a measure of arms named by :func:`after_passes`, and ICL's beside them."""
+
+    def read(row: Row) -> Iterable[tuple[str, float, Mapping[str, Any]]]:
+        variant = split_variant(row["claim"])[1] or "GD"
+        arms = {
+            arm: effect
+            for effect in row["effects"][1:]
+            for name, _, arm in [str(effect["name"]).partition(": ")]
+            if name == measure
+        }
+        for arm, effect in arms.items():
+            if match := _AFTER_PASSES.fullmatch(arm):
+                yield variant, int(match[1]), effect
+                for icl in filter(_IN_ORDERS.fullmatch, arms):
+                    yield icl, int(match[1]), arms[icl]
+
+    return read
+
+
+def over_scales(measure: str, what: str) -> Reader:
+    """Read arms such as "ICL, inputs × 2" over the scale of inputs or teachers."""
+    named = re.compile(rf"(\w+), {what} × (\d+(?:\.\d+)?)")
+
+    def read(row: Row) -> Iterable[tuple[str, float, Mapping[str, Any]]]:
+        for effect in row["effects"][1:]:
+            name, _, arm = str(effect["name"]).partition(": ")
+            match = named.fullmatch(arm)
+            if name == measure and match:
+                yield match[1], float(match[2]), effect
 
     return read
 

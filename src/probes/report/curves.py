@@ -19,6 +19,8 @@ from probes.report.curve_readers import (
     over_layers,
     over_layers_of,
     over_passes,
+    over_passes_recorded,
+    over_scales,
     over_thresholds,
 )
 from probes.report.matrix import plain, split_variant
@@ -75,6 +77,33 @@ PLANS = (
         x=DEMONSTRATIONS,
         y="order sensitivity",
         read=over_demonstrations("order sensitivity"),
+    ),
+    CurveFigure(
+        name="order_sensitivity_over_passes",
+        claims=("same_order_sensitivity",),
+        x=PASSES,
+        y="order sensitivity",
+        read=over_passes_recorded("order sensitivity"),
+        is_log=True,
+        splits_demonstrations=True,
+    ),
+    CurveFigure(
+        name="loss_over_input_scale",
+        claims=("same_loss_elsewhere",),
+        x="scale of the inputs, over that of training",
+        y="squared error (answer variance)",
+        read=over_scales("squared error", "inputs"),
+        is_log=True,
+        splits_demonstrations=True,
+    ),
+    CurveFigure(
+        name="loss_over_teacher_scale",
+        claims=("same_loss_elsewhere",),
+        x="scale of the teachers, over that of training",
+        y="squared error (answer variance)",
+        read=over_scales("squared error", "teachers"),
+        is_log=True,
+        splits_demonstrations=True,
     ),
     CurveFigure(
         name="sparsity",

@@ -18,6 +18,7 @@ from probes.engine.progress import ProgressFile
 from probes.engine.requests_by_work import RequestsByWork
 from probes.engine.run_store import RunStore
 from probes.engine.store import Store
+from probes.engine.store_versions import note_upgrades
 from probes.engine.time_limit import TimeLimit, TimeLimitedObserver
 from probes.engine.work_queue import workers_that_fit
 from probes.errors import OptionError
@@ -215,7 +216,7 @@ class RunSetup:
             Store(self.paths.store)  # raises now if the folder cannot be made
         if self.worker is not None:
             return
-        _ = self.store  # warns now if the folder cannot be written
+        note_upgrades(self.store)  # warns now, also if the folder cannot be written
         if self.option.engine is not None:
             parse_engine(self.option.engine)
         if self.option.shard is not None:
