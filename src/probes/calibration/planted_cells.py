@@ -70,8 +70,10 @@ TEXT = PlantedCells(
             ("icl_covers_gd", "same_update", "same_attention_change",
              "same_attention_to_demonstrations", "same_activations"),
         ),
+        *_tests(UPDATES, ("same_representations",), _HMM, "gd"),
         *_tests("claims/test_labels.py", ("labels_move_icl_as_they_move_gd",)),
         *_tests("claims/test_order.py", ("same_order_sensitivity",), _HMM, "gd"),
+        *_tests("claims/test_calibration.py", ("same_calibration",), _HMM, "gd"),
     ),
 )  # fmt: skip
 TEXT_BY_NUMBER = PlantedCells(
