@@ -94,7 +94,7 @@ calibration: $(READY)
 # The same with planted truths on twenty seeds. It takes hours; a second call goes on
 # where the first one stopped.
 calibration-full: $(READY)
-	$(PY) -m probes calibrate --seeds 20 --by-number $(ARGS)
+	$(PY) -m probes calibrate --seeds 20 --long $(ARGS)
 
 # Feed at least 12,000 damaged inputs to each of the seven parsers.
 fuzz: $(READY)

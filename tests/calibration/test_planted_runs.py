@@ -23,21 +23,9 @@ ONE_TEST = replace(
     datasets=("linear",),
     tests=("claims/test_construction.py::test_one_layer_is_one_step",),
 )
-LATER = "of likeness, but not yet judged with planted truths"
 NO_LIKENESS = {
     "context_is_a_rank_one_patch": "an identity",
-    "all_demonstrations_count_alike": LATER,
-    "all_demonstrations_count_alike_in_regression": LATER,
-    "demonstrations_add_up": LATER,
-    "demonstrations_add_up_in_regression": LATER,
     "icl_survives_training_drift": "of ICL alone",
-    "labels_win_over_priors": LATER,
-    "preconditioned_gd": "of an algorithm that is planted in its own tests",
-    "same_demonstration_influence": LATER,
-    "same_demonstration_influence_in_regression": LATER,
-    "same_learning_curve": LATER,
-    "update_that_reproduces_icl_is_gds": LATER,
-    "which_mixture_of_algorithms": "of the weights of several algorithms",
     "layer_causal_gd_is_closer": "of a rival of GD",
     "order_divides_icl_from_gd": "of ICL without order",
     "robust_to_weight_change": "of ICL alone",
@@ -109,6 +97,17 @@ def test_every_finished_run_is_read_back(
     )
 
 
+def test_a_plant_without_a_learner_for_the_tasks_is_left_out(
+    tmp_path: Path, judged: list[tuple[str, int]]
+) -> None:
+    plants = ("majority label", "label prior")
+    study(tmp_path, n_seeds=1, plants=plants).run(processes=1)
+    assert judged == [("label prior", 1)]
+    judged.clear()
+    study(tmp_path, n_seeds=1, plants=plants, parts=(TEXT,)).run(processes=1)
+    assert judged == [(plant, 1) for plant in plants]
+
+
 def test_a_run_that_fails_keeps_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,4 +152,12 @@ def test_every_claim_of_likeness_is_judged_with_planted_truths() -> None:
 
 
 def test_text_is_judged_where_the_gate_opens() -> None:
-    assert (TEXT.models, TEXT.n_demonstrations) == (("hmm_llama",), 16)
+    of_text = [part for part in PARTS.values() if part.family == "text"]
+    assert {(part.models, part.n_demonstrations) for part in of_text} == {
+        (("hmm_llama",), 16)
+    }
+
+
+def test_what_takes_long_is_text_alone() -> None:
+    assert not TEXT.takes_long
+    assert {p.family for p in PARTS.values() if p.takes_long} == {"text"}

@@ -101,6 +101,8 @@ class PlantedStudy:
         """Run the plants of one seed; they share what does not depend on the plant."""
         stores = self.folder / "stores" / f"{cells.name.replace(' ', '_')}-{seed}"
         for number, plant in enumerate(self.plants):
+            if not PLANTS[plant].can_answer(cells.family):
+                continue
             path = self.path(cells.name, plant, seed)
             if path.is_file():
                 continue

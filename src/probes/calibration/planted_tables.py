@@ -46,9 +46,7 @@ class PlantedCount:
     @property
     def expected(self) -> str:
         """What is not to happen; empty if nothing is expected of this claim."""
-        plant = PLANTS[self.plant]
-        is_open = self.claim.partition("[")[0] in plant.open_in
-        return "" if is_open else plant.expected
+        return PLANTS[self.plant].expected_of(self.claim)
 
     @property
     def n_wrong(self) -> int:

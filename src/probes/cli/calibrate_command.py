@@ -6,7 +6,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from probes.calibration.planted_cells import PARTS, TEXT_BY_NUMBER
+from probes.calibration.planted_cells import PARTS
 from probes.calibration.planted_report import PlantedResults
 from probes.calibration.planted_runs import PlantedStudy, finished_runs
 from probes.calibration.search_worlds import search_counts
@@ -66,10 +66,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: 2)",
     )
     parser.add_argument(
-        "--by-number",
+        "--long",
         action="store_true",
-        help="judge with planted truths also the claim that trains after every number "
-        "of demonstrations, which takes as long as all others together",
+        help="judge with planted truths also the claims that train once for each "
+        "demonstration, or after every number of them, which takes much longer",
     )
     parser.add_argument(
         "--planted-runs",
@@ -124,7 +124,7 @@ def _with_planted(
         part
         for name, part in PARTS.items()
         if given.only in f"planted truths: {name}"
-        and (given.by_number or part is not TEXT_BY_NUMBER)
+        and (given.long or not part.takes_long)
     )
     study = PlantedStudy(folder=given.planted_runs, n_seeds=given.seeds, parts=parts)
     if not (given.seeds and parts):
