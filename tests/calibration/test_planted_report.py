@@ -14,7 +14,12 @@ from tests.support.running import ROOT
 COMMITTED = ROOT / "reports" / "calibration"
 ROW = {"claim": "same_update", "verdict": "refuted", "alone": "refuted"}
 RUN = PlantedRun(
-    part="text", plant="GD at rate 0.01", seed=4, commit="f" * 40, rows=(ROW,)
+    part="text",
+    plant="GD at rate 0.01",
+    seed=4,
+    commit="f" * 40,
+    machine="a machine, torch 2",
+    rows=(ROW,),
 )
 SEARCH = SearchCount(
     world="w", criterion="best at the task", runs=2, right=2, wrong=0, open=0,
@@ -42,7 +47,7 @@ def test_results_are_read_back_as_written(tmp_path: Path) -> None:
 
 def test_the_page_names_the_code_and_what_was_not_expected() -> None:
     page = PlantedResults().with_runs([RUN]).page()
-    assert f"Code: {'f' * 12}." in page
+    assert f"Code: {'f' * 12}. Machine: a machine, torch 2." in page
     assert '`same_update` with the plant "GD at rate 0.01": refuted in 1 of 1' in page
     assert "## Regression" not in page
 

@@ -36,6 +36,8 @@ NO_LIKENESS = {
     "weights_are_the_construction": "of weights",
 }
 
+PROVENANCE = {"commit": "abc", "machine": "m", "versions": {"torch": "2", "numpy": "1"}}
+
 
 def study(folder: Path, **changes: Any) -> PlantedStudy:
     given = {"n_seeds": 2, "parts": (REGRESSION,), "plants": PLANTED, **changes}
@@ -45,7 +47,7 @@ def study(folder: Path, **changes: Any) -> PlantedStudy:
 def row(verdict: str = "supported") -> dict[str, Any]:
     names = {"claim": "c", "model": "m", "dataset": "d", "note": "", "details": None}
     return {**names, "verdict": verdict, "alone": verdict,
-            "provenance": {"commit": "abc"}}  # fmt: skip
+            "provenance": PROVENANCE}  # fmt: skip
 
 
 @pytest.fixture
@@ -91,6 +93,7 @@ def test_every_finished_run_is_read_back(
         (plant, seed) for plant in PLANTED for seed in range(1, 12)
     ]
     assert {run.commit for run in runs} == {"abc"}
+    assert {run.machine for run in runs} == {"m, torch 2, numpy 1"}
     assert runs[0].rows[0]["verdict"] == "supported"
     assert not (tmp_path / "stores").exists() or not any(
         (tmp_path / "stores").iterdir()

@@ -32,11 +32,13 @@ class PlantedResults:
     Attributes:
         counts: Verdicts with planted truths.
         commits: The versions of the code that judged them.
+        machines: The machines, with versions of libraries.
         searches: What became of searches for GD's rate.
     """
 
     counts: tuple[PlantedCount, ...] = ()
     commits: tuple[str, ...] = ()
+    machines: tuple[str, ...] = ()
     searches: tuple[SearchCount, ...] = ()
 
     def with_runs(self, runs: Sequence[PlantedRun]) -> PlantedResults:
@@ -44,10 +46,12 @@ class PlantedResults:
         renewed = {run.part for run in runs}
         kept = [count for count in self.counts if count.part not in renewed]
         commits = {run.commit or "unknown" for run in runs}
+        machines = {run.machine for run in runs}
         return replace(
             self,
             counts=(*kept, *count_planted(runs)),
             commits=tuple(sorted(commits.union(self.commits if kept else ()))),
+            machines=tuple(sorted(machines.union(self.machines if kept else ()))),
         )
 
     @classmethod
@@ -60,6 +64,7 @@ class PlantedResults:
         return cls(
             counts=tuple(PlantedCount(**count) for count in kept["counts"]),
             commits=tuple(kept["commits"]),
+            machines=tuple(kept["machines"]),
             searches=tuple(SearchCount(**count) for count in kept["searches"]),
         )
 
@@ -71,7 +76,7 @@ class PlantedResults:
 
     def page(self) -> str:
         """Write the tables of every part, and what contradicts the expectations."""
-        lines = [*_introduction(self.counts, self.commits)]
+        lines = [*_introduction(self.counts, self.commits, self.machines)]
         for part in PARTS.values():
             of_part = [count for count in self.counts if count.part == part.name]
             if of_part:
@@ -82,7 +87,7 @@ class PlantedResults:
 
 
 def _introduction(
-    counts: Sequence[PlantedCount], commits: Sequence[str]
+    counts: Sequence[PlantedCount], commits: Sequence[str], machines: Sequence[str]
 ) -> Iterable[str]:
     versions = ", ".join(commit[:12] for commit in commits)
     rates = ", ".join(f"{rate:g}" for rate in RATES)
@@ -102,7 +107,7 @@ def _introduction(
     yield ""
     yield (
         "Verdicts are counted before the correction over a matrix, which can only "
-        f"weaken them. Code: {versions}."
+        f"weaken them. Code: {versions}. Machine: {'; '.join(machines)}."
     )
     yield ""
     yield "## What was not expected"
