@@ -13,6 +13,7 @@ from typing import Any, Literal
 from probes.calibration.answer_noise import WithNoise
 from probes.calibration.label_rules import LastAnswer, MajorityLabel
 from probes.calibration.plant_expectations import (
+    ADDS_UP,
     AT_ITS_BEST,
     DROWNED_BY_ANY_NOISE,
     KEEP_GD,
@@ -162,7 +163,7 @@ _MAJORITY: dict[str, Any] = {"text": MajorityLabel(), "regression": None}
 _COPY: dict[str, Any] = {"text": LastAnswer(), "regression": LastAnswer()}
 _RULE: dict[str, Any] = {
     "replaces": "GD",
-    "open_in": ONE_NUMBER | ORDERLESS | KEEP_GD,
+    "open_in": ONE_NUMBER | ORDERLESS | ADDS_UP | KEEP_GD,
     **_NEVER_SUPPORTED,
 }
 _LOUD: dict[str, Any] = {"noise": "large", **_NEVER_SUPPORTED}
@@ -215,7 +216,7 @@ PLANTS = {
         Plant(
             name="untouched model in place of GD",
             replaces="GD",
-            open_in=ORDERLESS | KEEP_GD,
+            open_in=ORDERLESS | ADDS_UP | KEEP_GD,
             **_UNTOUCHED,
             **_NEVER_SUPPORTED,
         ),
