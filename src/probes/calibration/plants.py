@@ -251,3 +251,12 @@ PLANTS = {
     )
 }
 """Every plant by its name, in the order of the tables."""
+MAIN = (
+    "GD at rate 0.01",
+    "GD at rate 0.1",
+    "GD and large noise",
+    "untouched model in place of GD",
+    "last demonstration's label in place of GD",
+    "ICL in place of GD",
+)
+"""The plants of ``make calibration``; ``make calibration-full`` has all of them."""
