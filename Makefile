@@ -87,12 +87,12 @@ bench: .venv/.bench
 	@touch $@
 
 # Measure how often verdicts are wrong: on simulated data, and with the main planted
-# truths on two seeds. It takes less than twenty minutes on two cores.
+# truths on two seeds. By the time of its parts, less than twenty minutes on two cores.
 calibration: $(READY)
 	$(PY) -m probes calibrate $(ARGS)
 
-# The same with all planted truths and claims on twenty seeds. It takes a day on two
-# cores; a second call goes on where the first one stopped.
+# The same with all planted truths and claims on twenty seeds. By the time of its parts,
+# about a day on two cores; a second call goes on where the first one stopped.
 calibration-full: $(READY)
 	$(PY) -m probes calibrate --seeds 20 --long $(ARGS)
 
