@@ -93,7 +93,7 @@ def test_what_was_not_expected_is_listed_the_worst_first() -> None:
 
 
 def test_plants_leave_open_only_what_they_say() -> None:
-    rules = ("label prior", "majority label", "last demonstration's label")
+    rules = ("label prior", "majority label", "label of the last demonstration")
     for plant in PLANTS.values():
         allowed = AT_ITS_BEST if "GD at" in plant.name or plant.noise else frozenset()
         if plant.replaces == "GD":

@@ -207,7 +207,7 @@ PLANTS = {
         Plant(name="label prior", replaces="ICL", **_PRIOR),
         Plant(name="majority label", replaces="ICL", **_MAJORITY),
         Plant(
-            name="last demonstration's label",
+            name="label of the last demonstration",
             replaces="ICL",
             open_in=ONE_NUMBER | UNMOVED_BY_NOISE - NEVER_ASKED_IN_ORDER,
             **_COPY,
@@ -222,7 +222,7 @@ PLANTS = {
         ),
         Plant(name="label prior in place of GD", **_PRIOR, **_RULE),
         Plant(name="majority label in place of GD", **_MAJORITY, **_RULE),
-        Plant(name="last demonstration's label in place of GD", **_COPY, **_RULE),
+        Plant(name="label of the last demonstration in place of GD", **_COPY, **_RULE),
         Plant(
             name="ICL in place of GD",
             replaces="GD",
@@ -256,7 +256,7 @@ MAIN = (
     "GD at rate 0.1",
     "GD and large noise",
     "untouched model in place of GD",
-    "last demonstration's label in place of GD",
+    "label of the last demonstration in place of GD",
     "ICL in place of GD",
 )
 """The plants of ``make calibration``; ``make calibration-full`` has all of them."""
