@@ -243,7 +243,8 @@ def test_prior_mean(icl: Observation, gd_from_home: Observation, judge: Judge) -
         broken for learned networks, unless W₀ carries the mean
 
     Controls:
-        constructions of GD, whose W₀ is 0 and which know no mean
+        constructions of GD, whose W₀ is 0 and which know no mean; a layer that was
+        trained on such teachers
     """
     judge.vanishes(
         prediction_distance(icl, gd_from_home), tolerance=ROUNDING, margin=CLOSE

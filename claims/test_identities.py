@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from probes.claims import claim
-from probes.measures import patch_error
+from probes.measures import context_effect, patch_error
 from probes.observations.observation import Observation
 from probes.verdicts.judge import Judge
 
@@ -28,4 +30,29 @@ def test_context_is_a_rank_one_patch(
     """
     judge.record(untrained=patch_error(untrained_context_patch))
     error = patch_error(context_patch)
+    judge.vanishes(error, tolerance=ROUNDING, margin=ROUNDING)
+
+
+@claim(on="text", identity=True)
+@pytest.mark.usefixtures("context_acts")
+def test_context_is_a_rank_one_patch_of_all_layers(
+    all_layers_patch: Observation,
+    untrained_all_layers_patch: Observation,
+    judge: Judge,
+) -> None:
+    """The context's effect on a network is that of rank-one changes of all layers.
+
+    Source:
+        Goldwaser et al. 2025, arXiv:2511.17864, on gated MLPs behind RMS norms
+
+    Measured:
+        ‖y_{W+ΔW}(x) − y_W(C, x)‖ over ‖y_W(C, x) − y_W(x)‖, y the output of each layer
+        and the logits; ΔW_G = W_G Δz z₀ᵀ/‖z₀‖², ΔW_U alike, ΔW_D = Δh mᵀ/‖m‖²
+
+    Reported:
+        exact, by algebra
+    """
+    judge.record(context=context_effect(all_layers_patch))
+    judge.record(untrained=patch_error(untrained_all_layers_patch))
+    error = patch_error(all_layers_patch)
     judge.vanishes(error, tolerance=ROUNDING, margin=ROUNDING)

@@ -9,7 +9,15 @@ from probes.observations.observation import Observation
 from probes.verdicts.judge import Judge
 
 # In domain, and outside it in two ways; other inputs would say the same at more cost.
-TASKS = ("linear", "linear_skewed", "linear_noisy", "linear_5")
+# The last two are for networks that were trained with noise, one of them on 8 teachers.
+TASKS = (
+    "linear",
+    "linear_skewed",
+    "linear_noisy",
+    "linear_5",
+    "linear_5_noisy",
+    "linear_5_m8",
+)
 ROUNDING = 1e-12  # of distances; float64 keeps 16 digits, four are left for sums
 
 
@@ -37,7 +45,7 @@ def test_which_mixture_of_algorithms(
 
     Controls:
         the weights of GD, ridge, one-pass SGD, nearest neighbours and dMMSE of 8 and of
-        512 teachers
+        512 teachers; of a network's own teachers, if it was trained on few
     """
     judge.record(mixture_remark(mixture))
     distance = squared_distance(icl, gd)

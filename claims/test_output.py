@@ -36,6 +36,8 @@ SWEEP = (
     "sgd_batch_2",
     "sgd_batch_4",
     "gd_lora",
+    "gd_label_words",
+    "gd_after_others",
     *(
         f"gd_{place}_{role}"
         for place in ("first", "middle", "deep", "last")

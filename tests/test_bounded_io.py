@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from probes.bounded_io import UnreadableError, parse_json, require_inside
-from probes.cards import Learned
+from probes.cards import Learned, LinearTasks
 from probes.cell import Settings
 from probes.data.row_files import read_labelled, split_files
 from probes.data.template import read_description
@@ -57,7 +57,10 @@ def rows_of(path: Path) -> Any:
 
 
 def learned(path: Path) -> Any:
-    return read_shape(Learned(location=str(path.parent), architecture="linear"))
+    source = Learned(
+        location=str(path.parent), architecture="linear", trained_on=LinearTasks()
+    )
+    return read_shape(source)
 
 
 READERS: dict[str, Callable[[Path], Any]] = {

@@ -14,6 +14,8 @@ AnswerKind = Literal["labels", "open"]
 """A row's answer: one of a closed set of labels, or any words."""
 CHANGES_OF_A_CLOSED_SET = ("flipped", "abstract")
 """Changes of the demonstrations' labels that open answers do not allow."""
+NEEDING_CLOSED_LABELS = (*CHANGES_OF_A_CLOSED_SET, "gd_label_words")
+"""Variants of claims that open answers do not allow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +56,43 @@ class Checkpoint:
         quantisation: How the file that the folder was converted from stores the
             weights, such as "Q4_1"; empty if they were not quantised. The model
             computes with de-quantised weights.
+        n_updates: Updates of the training after which the weights were saved; None if
+            that is not known.
     """
 
     location: str
     revision: str = "main"
     quantisation: str = ""
+    n_updates: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearTasks:
+    """A distribution of linear-regression tasks y = w·x + noise.
+
+    Attributes:
+        n_inputs: Dimension d.
+        input_scale: Uniform inputs are in [−scale, scale]^d; other distributions have
+            the same mean square.
+        inputs: The distribution of inputs: "uniform", "normal", "laplace", or
+            "exponential", which is positive.
+        condition: Largest divided by smallest standard deviation of the coordinates;
+            1 is isotropic.
+        noise: Standard deviation of the noise on the demonstrations' answers.
+        teacher_mean: Mean of each coordinate of w.
+        teacher_scale: Standard deviation of each coordinate of w.
+        n_teachers: M, if tasks share a pool of M teachers, drawn once (see
+            ``regression_tasks.teacher_pool``); 0 gives every task a teacher of its own.
+    """
+
+    n_inputs: int = 10
+    input_scale: float = 1.0
+    inputs: Inputs = "uniform"
+    condition: float = 1.0
+    noise: float = 0.0
+    teacher_mean: float = 0.0
+    teacher_scale: float = 1.0
+    n_teachers: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +104,12 @@ class Learned:
     Attributes:
         location: Absolute path of a folder with config.json and model.safetensors.
         architecture: "linear" self-attention, or a causal "softmax" transformer.
+        trained_on: The tasks of its training.
     """
 
     location: str
     architecture: Literal["linear", "softmax"]
+    trained_on: LinearTasks
 
 
 TrainedWeights = Checkpoint | Learned
@@ -130,6 +166,8 @@ class ModelCard:
         weights: Where its weights come from.
         language: What it reads: "english", or a name such as "hmm" or "linear_10".
         shipped: Part of the default run; needs no download.
+        default_claims: Names of the only claims that the default run judges on it;
+            empty for all that apply. A run with ``--models`` judges all.
         n_layers: Attention layers that may be steps of an algorithm; None for text.
         declared: For an algorithm that the weights are said to implement, its name and
             its settings: ``(("gd", (rate,)),)``. Other settings are fitted.
@@ -147,6 +185,7 @@ class ModelCard:
     language: str = "english"
     n_layers: int | None = None
     shipped: bool = False
+    default_claims: tuple[str, ...] = ()
     declared: tuple[tuple[str, tuple[float, ...]], ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
     n_parameters: int | None = None
@@ -193,6 +232,11 @@ class ModelCard:
         return isinstance(source, Learned) and source.architecture == "linear"
 
     @property
+    def trained_on(self) -> LinearTasks | None:
+        """The regression tasks of its training; None if it had no such training."""
+        return self.weights.trained_on if isinstance(self.weights, Learned) else None
+
+    @property
     def n_setup_layers(self) -> int:
         """Layers before the first step: Newton's first layer writes its start, M_0."""
         source = self.weights
@@ -201,32 +245,6 @@ class ModelCard:
     def settings_for(self, algorithm: str) -> tuple[float, ...] | None:
         """Return the declared settings of an algorithm, or None."""
         return dict(self.declared).get(algorithm)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LinearTasks:
-    """A distribution of linear-regression tasks y = w·x + noise.
-
-    Attributes:
-        n_inputs: Dimension d.
-        input_scale: Uniform inputs are in [−scale, scale]^d; other distributions have
-            the same mean square.
-        inputs: The distribution of inputs: "uniform", "normal", "laplace", or
-            "exponential", which is positive.
-        condition: Largest divided by smallest standard deviation of the coordinates;
-            1 is isotropic.
-        noise: Standard deviation of the noise on the demonstrations' answers.
-        teacher_mean: Mean of each coordinate of w.
-        teacher_scale: Standard deviation of each coordinate of w.
-    """
-
-    n_inputs: int = 10
-    input_scale: float = 1.0
-    inputs: Inputs = "uniform"
-    condition: float = 1.0
-    noise: float = 0.0
-    teacher_mean: float = 0.0
-    teacher_scale: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,6 +261,8 @@ class TextRows:
         hub: Hub id, and configuration, of rows that are not in the folder; empty for
             none.
         answers: "labels" of a closed set, or "open"; the TOML file says the same.
+        reversible: Whether rows can be asked in reverse, for the input given the
+            answer; the TOML file says how.
         keeps_repeats: Whether rows that ask the same are different rows, as samples of
             a process with few queries are. Otherwise only the first of them is read.
     """
@@ -252,6 +272,7 @@ class TextRows:
     templates: tuple[tuple[str, str], ...] = ()
     hub: str = ""
     answers: AnswerKind = "labels"
+    reversible: bool = False
     keeps_repeats: bool = False
 
 
@@ -290,6 +311,11 @@ class DatasetCard:
     def has_closed_labels(self) -> bool:
         """Whether every answer is one of a few labels; other answers are open words."""
         return isinstance(self.rows, TextRows) and self.rows.answers == "labels"
+
+    @property
+    def can_be_reversed(self) -> bool:
+        """Whether its rows can be asked for the input, given the answer."""
+        return isinstance(self.rows, TextRows) and self.rows.reversible
 
     @property
     def templates(self) -> tuple[str, ...]:

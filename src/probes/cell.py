@@ -34,9 +34,13 @@ class Settings:
             does not use: "error" refuses it; "allow" leaves them out, and says so.
         effort: How much the search for GD's rate and passes may cost, and which arms
             there are: one of ``EFFORTS``.
+        rates: The only learning rates of GD, ascending; empty searches for the best.
+        passes: The only numbers of passes (epochs) after which GD is read, ascending;
+            empty searches for the best.
 
     Raises:
-        OptionError: A size is too small, or the dtype or the effort is not known.
+        OptionError: A size is too small, the dtype or the effort is not known, or only
+            one of rates and passes is given.
     """
 
     n_sets: int = 10
@@ -51,6 +55,8 @@ class Settings:
     chat: bool = False
     unused_tensors: str = "error"
     effort: str = "standard"
+    rates: tuple[float, ...] = ()
+    passes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         least = {"n_sets": 1, "n_queries": 1, "n_orders": 2, "n_calibration": 1}
@@ -71,6 +77,12 @@ class Settings:
             raise OptionError(
                 f"--effort is {self.effort!r}. Expected one of {', '.join(EFFORTS)}. "
                 f"Pass one of these."
+            )
+        if bool(self.rates) != bool(self.passes):
+            given, other = ("rates", "passes") if self.rates else ("passes", "rates")
+            raise OptionError(
+                f"--{given} is given without --{other}. Expected both, or neither to "
+                f"search for the best of both. Pass --{other} too."
             )
 
 

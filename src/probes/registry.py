@@ -1,4 +1,4 @@
-"""Registries map names to cards. There are two, for models and for datasets."""
+"""Registries map names to cards. One each for models, datasets and set-ups."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Registry(Generic[Card]):
     """Cards by name.
 
     Args:
-        what: What it registers, for messages: "model" or "dataset".
+        what: What it registers, for messages: "model", "dataset" or "setup".
     """
 
     def __init__(self, what: str) -> None:

@@ -24,7 +24,11 @@ ONE_TEST = replace(
     tests=("claims/test_construction.py::test_one_layer_is_one_step",),
 )
 NO_LIKENESS = {
+    "cipher": "of ICL alone",
     "context_is_a_rank_one_patch": "an identity",
+    "context_is_a_rank_one_patch_of_all_layers": "an identity",
+    "generalises_alike": "of facts in natural words, which no planted model reads",
+    "icl_survives_late_drift": "of ICL alone",
     "icl_survives_training_drift": "of ICL alone",
     "layer_causal_gd_is_closer": "of a rival of GD",
     "order_divides_icl_from_gd": "of ICL without order",

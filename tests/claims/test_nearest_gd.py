@@ -12,12 +12,14 @@ from probes_fixtures.variants import CRITERIA, CRITERIA_INSIDE
 
 from claims import (
     test_calibration,
+    test_ciphers,
     test_demonstrations,
     test_identities,
     test_labels,
     test_learning_curve,
     test_order,
     test_output,
+    test_reversals,
     test_update_directions,
     test_updates,
     test_weights,
@@ -32,12 +34,14 @@ from tests.support.running import ROOT
 
 MODULES: tuple[ModuleType, ...] = (
     test_calibration,
+    test_ciphers,
     test_demonstrations,
     test_identities,
     test_labels,
     test_learning_curve,
     test_order,
     test_output,
+    test_reversals,
     test_update_directions,
     test_updates,
     test_weights,
@@ -52,7 +56,10 @@ OWN = {"equal accuracy": "accuracy", "corrections_apart": "coverage"}
 """Measures of claims whose criterion has another name: an equal accuracy is judged as a
 difference, and where no corrections are apart, all are covered."""
 OTHERWISE = {
+    "cipher": "of ICL alone",
     "context_is_a_rank_one_patch": "an identity",
+    "context_is_a_rank_one_patch_of_all_layers": "an identity",
+    "icl_survives_late_drift": "of ICL alone",
     "icl_survives_training_drift": "of ICL alone",
     "layer_causal_gd_is_closer": "of two kinds of GD, each at its best",
     "order_divides_icl_from_gd": "of ICL without order",
@@ -109,3 +116,20 @@ def test_a_row_says_which_measure_stands_in_for_the_claims_own() -> None:
     assert said in judged("same_order_sensitivity", "jensen_shannon").note
     assert "stands in" not in judged("same_distribution", "jensen_shannon").note
     assert "stands in" not in judged("same_order_sensitivity", "loss").note
+
+
+def test_gd_at_an_edge_of_given_rates_is_not_refuted_and_the_reason_says_so() -> None:
+    cell = Cell(
+        model=model("m"), dataset=dataset("d"), n_demonstrations=4, settings=Settings()
+    )
+    judge = Judge(FUNCTIONS["same_accuracy"].claim, cell)
+    facts = {"criterion": "loss", "rate": 0.1, "passes": 4, "value": 0.1,
+             "is_interior": False, "edge": "0.1 is the highest rate given",
+             "gain": 0.0, "curves": []}  # fmt: skip
+    judge.note_search(facts, decides=True)
+    values = np.random.default_rng(0).normal(1, 0.1, (10, 40))
+    far = Measurement(name="difference", values=values, unit="1")
+    judge.agrees(far, margin=0.1, best=far)
+    assert judge.judgement is not None
+    assert judge.judgement.verdict == "inconclusive"
+    assert "rate given; other --rates or --passes may decide" in judge.judgement.reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -115,3 +116,9 @@ def test_a_template_that_cannot_be_cut_into_turns_is_refused(
 ) -> None:
     with pytest.raises(DataError, match=wording):
         chat_description(PLAIN, Chatting(template))
+
+
+def test_a_question_in_reverse_is_a_turn_too() -> None:
+    chat = chat_description(replace(PLAIN, reversed="Whose? {label}"), Chatting(CHATML))
+    assert chat.reversed == "Whose? {label}" + chat.query.removeprefix(PLAIN.query)
+    assert chat_description(PLAIN, Chatting(CHATML)).reversed == ""

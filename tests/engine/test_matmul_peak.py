@@ -31,3 +31,13 @@ def test_large_products_are_made_only_if_small_ones_are_fast(
     assert made == sides
     if seconds:
         assert peak <= 2 * sides[-1] ** 3 / seconds
+
+
+def test_no_product_is_repeated_after_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    monkeypatch.setattr(module, "products", lambda *_: [lambda: made.append(1)] * 2)
+    measure("cpu", "bfloat16")
+    assert len(made) == 2 * 2 * module.ROUNDS  # small and large, two ways
+    monkeypatch.setattr(module, "LONG", 0.0)
+    measure("cpu", "bfloat16")
+    assert len(made) == 2 * 2 * module.ROUNDS + 2

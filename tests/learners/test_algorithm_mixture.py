@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from probes_fixtures import observations as recipes
 
 import claims.test_mixture as claimed
+from probes.cards import LinearTasks
 from probes.cell import Cell, Settings
-from probes.data.regression_tasks import RegressionTask
+from probes.data.regression_tasks import TRAINED_POOL, RegressionTask, teacher_pool
 from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.errors import OptionError
@@ -144,6 +145,23 @@ def test_the_claim_is_supported_of_gd_alone(
     assert judge.judgement.verdict == verdict
 
 
+def test_a_network_of_few_teachers_has_their_dmmse_among_its_rivals() -> None:
+    cell = replace(cell_of(), model=model_named("learned_softmax_m8"))
+    own = dict(recipes.mixed_algorithms(cell))["dMMSE, its own 8 teachers"]
+    assert own == DiscreteBayes(n_teachers=8, seed=TRAINED_POOL)
+    others = replace(cell, model=model_named("learned_softmax_noisy"))
+    assert not [name for name, _ in recipes.mixed_algorithms(others) if "own" in name]
+
+
+@pytest.mark.parametrize(
+    ("name", "mean"), [("learned_lsa_1", 0.0), ("learned_lsa_1_shifted", 1.0)]
+)
+def test_gd_is_fitted_where_the_network_was_trained(name: str, mean: float) -> None:
+    cell = replace(cell_of(), model=model_named(name))
+    found: Any = recipes.gd_from_home.recipe(cell)
+    assert found.fitted_on == LinearTasks(teacher_mean=mean)
+
+
 def quadratic_loss(parts: Array, target: Array, weights: Array) -> float:
     return float(np.sum((parts @ weights - target) ** 2))
 
@@ -188,7 +206,7 @@ def test_dmmse_is_its_formula(tmp_path: Path, n_teachers: int) -> None:
     cell, learner = cell_of(), DiscreteBayes(n_teachers=n_teachers)
     request = Request.of(cell, learner)
     task = request.regression_task()
-    teachers = learner.teachers(cell.dataset.rows)  # type: ignore[arg-type]
+    teachers = teacher_pool(cell.dataset.rows, n_teachers, seed=0)  # type: ignore[arg-type]
     weights = posterior_mean(task, teachers, 0.5)
     found = Observer(Store(tmp_path)).observe(request).predictions
     expected = np.einsum("sqd,sd->sq", task.queries, weights)
@@ -200,7 +218,7 @@ def test_dmmse_finds_a_teacher_among_its_own(tmp_path: Path) -> None:
     cell = replace(cell_of(), n_demonstrations=200)
     request = Request.of(cell, learner)
     task = request.regression_task()
-    teacher = learner.teachers(cell.dataset.rows)[3]  # type: ignore[arg-type]
+    teacher = teacher_pool(cell.dataset.rows, 8, seed=0)[3]  # type: ignore[arg-type]
     task = replace(task, y=task.x @ teacher)
 
     class Fixed(Request):

@@ -6,6 +6,7 @@ import inspect
 import math
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,16 +20,18 @@ from probes.cell import Cell, Settings
 from probes.claims import ClaimCard
 from probes.engine.observer import Observer
 from probes.engine.store import Store
+from probes.engine.store_inventory import StoreFilter, list_described
 from probes.errors import NumericsError, OptionError
 from probes.learners import Activations, GradientLearner, InContext
 from probes.learners.criterion import LABEL_LOSS
-from probes.learners.gradient_walks import GradientWalks, half_octaves
-from probes.learners.rate_choice import FAILED, RateChoice
+from probes.learners.gradient_walks import FAILED, GradientWalks, half_octaves
+from probes.learners.rate_choice import RateChoice
 from probes.learners.search_effort import SearchEffort
 from probes.measures import Equal, Nearest, gap_after_matching, total_variation
 from probes.models.training.llama_backend import LlamaBackend
 from probes.models.training.training_loop import TrainingLoop
 from probes.models.training.training_runs import TrainedWeights
+from probes.models.training.walks import Walks
 from probes.observations.observation import Observation
 from probes.observations.request import LearnerContext, Request
 from probes.run.grid import dataset_named, model_named
@@ -59,6 +62,12 @@ def asked(learner: Any, **changes: Any) -> Request:
     )
 
 
+def fresh(observer: Observer, request: Request) -> LearnerContext:
+    """Give a context that takes nothing up from another test's search."""
+    context = observer.context(request)
+    return replace(context, progress=lambda: None, keep=lambda progress: None)
+
+
 def planted(
     observer: Observer, truth: GradientLearner, searched: GradientLearner = SEARCHED
 ) -> LearnerContext:
@@ -72,7 +81,7 @@ def planted(
             return super().observe(one, **changes)
 
     request = asked(searched.choice, queries="calibration")
-    return WithICL(**vars(observer.context(request)))
+    return WithICL(**vars(fresh(observer, request)))
 
 
 @pytest.mark.parametrize("rate", [0.003, 0.01, 0.03, 0.1, 0.3])
@@ -126,7 +135,7 @@ def test_all_criteria_share_one_search() -> None:
 def test_a_walk_that_fails_is_infinite_and_no_candidate(observer: Observer) -> None:
     both = (LABEL_LOSS, Equal(quantity="loss"))
     learner = GradientLearner(criteria=both, effort=EFFORT)
-    context = observer.context(asked(learner.choice, queries="calibration"))
+    context = fresh(observer, asked(learner.choice, queries="calibration"))
     walks = GradientWalks(context, learner)
     walks.walk(1e12, 2)
     for column in range(2):
@@ -136,7 +145,7 @@ def test_a_walk_that_fails_is_infinite_and_no_candidate(observer: Observer) -> N
 
 def test_a_rate_at_which_no_weight_moves_has_vanished(observer: Observer) -> None:
     learner = GradientLearner(effort=EFFORT)
-    context = observer.context(asked(learner.choice, queries="calibration"))
+    context = fresh(observer, asked(learner.choice, queries="calibration"))
     walks = GradientWalks(context, learner)
     for rate in (1e-30, 0.01, 1e12):
         walks.walk(rate, 1)
@@ -150,7 +159,7 @@ def test_threads_that_train_do_not_mix_up_what_is_read(
 ) -> None:
     """A model answers with one set's weights at a time, whatever trains meanwhile."""
     learner = replace(SEARCHED, effort=SearchEffort(n_sets=3))
-    context = observer.context(asked(learner.choice, queries="calibration"))
+    context = fresh(observer, asked(learner.choice, queries="calibration"))
 
     def points() -> Any:
         walks = GradientWalks(context, learner)
@@ -167,7 +176,7 @@ def test_where_every_rate_fails_the_error_names_the_rates(
     observer: Observer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learner = GradientLearner(effort=SearchEffort(n_sets=1, passes=1, total=4))
-    context = observer.context(asked(learner.choice, queries="calibration"))
+    context = fresh(observer, asked(learner.choice, queries="calibration"))
     monkeypatch.setattr(GradientWalks, "_read", lambda *_: None)
     with pytest.raises(NumericsError, match="No learning rate from .* trains"):
         learner.choice.observe(context)
@@ -177,7 +186,7 @@ def test_where_every_rate_fails_the_error_names_the_rates(
 def test_gaps_count_by_their_mean_over_sets(observer: Observer) -> None:
     criteria = (Equal(quantity="loss"), Nearest(measure="jensen_shannon"))
     learner = replace(SEARCHED, criterion=criteria[0], criteria=criteria)
-    context = observer.context(asked(learner.choice, queries="calibration"))
+    context = fresh(observer, asked(learner.choice, queries="calibration"))
     walks = GradientWalks(context, learner)
     assert walks.mean(np.array([0.4, -0.6]), 0) == pytest.approx(0.1)
     assert walks.mean(np.array([0.4, 0.6]), 1) == pytest.approx(0.5)
@@ -255,7 +264,7 @@ def test_a_set_that_fails_is_infinite_and_the_others_are_read_as_before(
     observer: Observer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learner = replace(SEARCHED, criterion=LABEL_LOSS, criteria=(LABEL_LOSS, *LIKE))
-    context = observer.context(asked(learner.choice, queries="calibration"))
+    context = fresh(observer, asked(learner.choice, queries="calibration"))
     whole = GradientWalks(context, learner)
     whole.walk(0.01, 1)
     check = TrainingLoop.checked
@@ -271,3 +280,40 @@ def test_a_set_that_fails_is_infinite_and_the_others_are_read_as_before(
     failed, read = walks.points[0.01, 1]
     assert np.isinf(failed).all()
     np.testing.assert_allclose(read, whole.points[0.01, 1][1], atol=1e-6)
+
+
+class Interrupted(BaseException):
+    """Stands for Ctrl-C or a kill."""
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_search_that_was_interrupted_goes_on_where_it_stood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    learner = GradientLearner(effort=SearchEffort(n_sets=2, passes=16, total=96))
+    request = asked(learner.choice, queries="calibration")
+    trained: list[float] = []
+    advance, most = Walks.advance, math.inf
+
+    def counting(walks: Walks, runs: Any, places: Any, read: Any) -> None:
+        if len(trained) >= most:
+            raise Interrupted
+        trained.append(runs[0].rate)
+        if fails and len(trained) == 2:  # all runs of this walk fail
+            return
+        advance(walks, runs, places, read)
+
+    monkeypatch.setattr(Walks, "advance", counting)
+    whole = Observer(Store(tmp_path / "whole")).observe(request)
+    n_whole, most = len(trained), len(trained) // 2
+    trained.clear()
+    with pytest.raises(Interrupted):
+        Observer(Store(tmp_path / "store")).observe(request)
+    stored = Store(tmp_path / "store")
+    (left,) = list_described(stored, StoreFilter(learner="RateChoice"))
+    fails, most = False, math.inf
+    resumed = Observer(stored).observe(request)
+    assert len(trained) == n_whole
+    assert resumed.facts["loss"] == whole.facts["loss"]
+    np.testing.assert_array_equal(resumed["points"], whole["points"])
+    assert left.key not in stored

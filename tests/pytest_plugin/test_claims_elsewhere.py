@@ -95,6 +95,12 @@ def test_the_command_that_judges_a_cell_again_runs_where_the_run_was_started(
     assert (tmp_path / "mine/results.jsonl").read_text("utf-8") == f"{row}\n"
 
 
+def test_pytests_summary_says_what_was_found(tmp_path: Path) -> None:
+    done = elsewhere(tmp_path, claim=claim_of().replace("margin=0.1", "margin=1e-30"))
+    (line,) = (x for x in done.stdout.splitlines() if x.startswith("REFUTED"))
+    assert line.partition(" - ")[2].startswith("refut"), line  # cut at 80 columns
+
+
 def test_the_command_line_beats_the_configuration_file(tmp_path: Path) -> None:
     done = elsewhere(tmp_path, "--demos", "2", "--sets", "10")  # 10 is the default
     row = row_in(tmp_path)

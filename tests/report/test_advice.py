@@ -20,6 +20,7 @@ STRADDLES = "the interval is neither wholly inside the margin nor clearly outsid
         ),
         (True, f"{STRADDLES}; about 30, 22 more", "More groups of rows in the data"),
         (True, "GD may still come nearer; a larger --effort may decide", "A longer"),
+        (True, "GD may still come nearer; other --rates or --passes may", "Other --ra"),
     ],
 )
 def test_an_undecided_cell_is_told_what_its_units_are(

@@ -263,14 +263,59 @@ def test_the_answer_begins_with_pretrained_networks_and_their_closest_claim() ->
         "On 1 pretrained network (llama), 0 of 1 decided claims hold, and 1 is "
         "undecided."
     )
-    assert answer.distance == (
-        "Median of the refuted or undecided 2 cells: 5.1 times the difference that "
-        "counts as equal."
-    )
     closest, farthest = answer.examples
-    assert closest.startswith("Closest to holding: near on llama (sst2, 4 demonstr")
-    assert farthest.startswith("Farthest of those decided: far on llama")
+    assert closest.startswith("Closest: near on llama (sst2, 4 demonstr")
+    assert farthest.startswith("Farthest: far on llama")
     assert answer.others == "Elsewhere: 1 of 1 hold on 1 constructed network."
+
+
+def test_the_answer_says_how_far_off_how_sure_and_why_undecided() -> None:
+    def missed(value: float, p: float | None) -> Row:
+        found = within(value, value, value, p_adjusted=p)
+        return row(claim=f"c{value}", verdict="refuted", effects=[found])
+
+    def open_cell(reason: str, **given: object) -> Row:
+        found = within(0.12, 0.05, 0.2, **given)
+        return row(
+            claim=reason,
+            verdict="inconclusive",
+            alone="inconclusive",
+            reason=reason,
+            effects=[found],
+        )
+
+    answer = answer_of(
+        arrange(
+            [
+                *(missed(value, p) for value, p in ((0.3, 0.01), (0.41, 0.025))),
+                missed(0.9, None),
+                *(open_cell(f"straddles; about {n}, 7 more") for n in (12, 20)),
+                open_cell("GD may still come nearer; a larger --effort may decide"),
+                open_cell("at this effect no number of sets decides, more queries do"),
+                open_cell("it is not clear whether there is a gain", margin=None),
+            ]
+        )
+    )
+    assert answer.refuted == (
+        "Refuted: 3 cells, off by 4.1 margins (median; within one margin counts as "
+        "equal), with p ≤ .025 after correction."
+    )
+    assert answer.undecided == (
+        "Undecided: 5 cells, off by 1.2 margins (median): too few sets (2), GD's "
+        "search unfinished (1), too few queries (1), ICL's gain unclear (1)."
+    )
+    assert answer.sentences[1:3] == answer.details
+
+
+def test_an_interval_has_the_sign_of_the_sentence_that_it_follows() -> None:
+    more = within(-0.033, -0.14, 0.069, **ACCURACY)
+    arms = [
+        effect(name="label accuracy: ICL", value=0.8, margin=None),
+        effect(name="label accuracy: GD", value=0.833, margin=None),
+    ]
+    said = verdict_in_words(row(verdict="inconclusive", effects=[more, *arms]))
+    assert "GD is right .033 more often than ICL" in said
+    assert "interval [−.069, .14]" in said
 
 
 def test_a_run_that_judged_nothing_says_so() -> None:
@@ -289,6 +334,9 @@ def test_an_entry_shows_median_and_range_of_its_judged_cells() -> None:
     mixed = summarise_entry([*cells, cell(0.01, "supported")])
     assert (mixed.short, mixed.spread) == ("S1R3 .2", "")
     assert summarise_entry([cell(9.0, "not_applicable")]).short == "–"
+    no_room = effect(floor=0.8, ceiling=0.81, level=None, value=0.7)
+    without_place = row(verdict="inconclusive", effects=[no_room])
+    assert summarise_entry([*cells, without_place]).short == "R3I1 .29"
     unlike = row(verdict="refuted", effects=[effect(unit="bits")])
     assert summarise_entry([*cells, unlike]).short == "R"
     assert summarise_entry([]).short == ""

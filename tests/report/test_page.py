@@ -354,6 +354,29 @@ def test_one_screen_has_the_answer_the_chart_and_twenty_claims_on_all_models(
     for part in ("h1", ".answer", ".chart svg", "#filters"):
         found = browser.find_element(By.CSS_SELECTOR, part)
         assert browser.execute_script(bottom, found) <= 900
+    assert "Undecided: " in browser.find_element(By.CLASS_NAME, "answer").text
+
+
+CUT = """
+return [...document.querySelectorAll(arguments[0])].filter((part) => {
+  const range = document.createRange();
+  range.selectNodeContents(part);
+  const [own, text] = [part.getBoundingClientRect(), range.getBoundingClientRect()];
+  return text.right > own.right + 1 || text.bottom > own.bottom + 3;
+}).map((part) => part.textContent);
+"""
+
+
+@pytest.mark.parametrize(("width", "height"), [(1400, 900), (390, 844)])
+def test_no_name_and_no_effect_is_cut(
+    browser: Any, tmp_path: Path, width: int, height: int
+) -> None:
+    screen(browser, width, height)
+    show_text(browser, tmp_path, matrix_page(*sample()))
+    script = "document.querySelectorAll('td small').forEach((part) => part.remove())"
+    assert browser.execute_script(CUT, "button.claim, thead th") == []
+    browser.execute_script(script)  # a range may wrap out of sight
+    assert browser.execute_script(CUT, "td > button") == []
 
 
 def test_script_and_server_write_the_same_entries(browser: Any, tmp_path: Path) -> None:
@@ -455,10 +478,11 @@ def test_a_dot_of_the_chart_opens_its_claim(browser: Any, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("n_claims", "n_models", "n_each"), [(25, 10, 20), (100, 50, 1)]
+    ("n_claims", "n_models", "n_each", "most"),
+    [(25, 10, 20, 1.0), (100, 50, 1, 1.5), (100, 10, 20, 3.0)],
 )
-def test_five_thousand_cells_open_and_filter_at_once(
-    browser: Any, tmp_path: Path, n_claims: int, n_models: int, n_each: int
+def test_thousands_of_cells_open_and_filter_at_once(
+    browser: Any, tmp_path: Path, n_claims: int, n_models: int, n_each: int, most: float
 ) -> None:
     rows = [
         row(
@@ -472,8 +496,9 @@ def test_five_thousand_cells_open_and_filter_at_once(
         for m in range(n_models)
         for n in range(n_each)
     ]
-    # The aim is 1 s; beside other work the second shape was seen to take 1.25.
-    assert opening_seconds(browser, tmp_path, rows) <= 2.0
+    # The aim for 5,000 cells is 1 s. Beside other work, 5,000 entries of one cell each
+    # took 0.8 to 1.25 s.
+    assert opening_seconds(browser, tmp_path, rows) <= most
     assert min(filter_seconds(browser, v) for v in ("refuted", "supported")) <= 0.3
 
 

@@ -110,3 +110,17 @@ def test_a_rerun_lists_only_what_the_cell_needs() -> None:
     assert aliased[aliased.index("--models") + 1] == "gpt=runs/a"
     unknown = rerun_words(row(provenance=made, model="runs_llama"))
     assert unknown[unknown.index("--models") + 1] == options["--models"]
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_names_that_begin_alike_stay_apart_in_a_narrow_terminal(width: int) -> None:
+    names = ("weights_are_sparse_as_constructed", "demonstrations_count_alike")
+    rows = [
+        row(claim=f"{name}{ending}", verdict="refuted")
+        for name in names
+        for ending in ("", "_in_regression")
+    ]
+    lines = matrix_lines(rows, run_of(rows), width=width)
+    drawn = [line.split()[0] for line in lines if " R .2" in line]
+    assert len(set(drawn)) == len(rows)
+    assert max(map(len, lines)) <= width

@@ -28,6 +28,7 @@ CATALOGUE = (
     "weights_are_sparse_as_constructed",
     "robust_to_weight_change",
     "icl_survives_training_drift",
+    "icl_survives_late_drift",
     "same_accuracy",
     "same_top_tokens",
     "same_confidence",
@@ -41,6 +42,7 @@ CATALOGUE = (
     "same_activations",
     "labels_move_icl_as_they_move_gd",
     "context_is_a_rank_one_patch",
+    "context_is_a_rank_one_patch_of_all_layers",
     "demonstrations_add_up",
     "same_demonstration_influence",
     "all_demonstrations_count_alike",
@@ -51,6 +53,8 @@ CATALOGUE = (
     "same_representations",
     "same_learning_curve",
     "update_that_reproduces_icl_is_gds",
+    "generalises_alike",
+    "cipher",
 )
 """Every id of the catalogue, in its order."""
 

@@ -80,6 +80,21 @@ def test_what_is_in_the_full_grid_only_is_run_there_or_by_name() -> None:
     assert names(parse_datasets("large")) == ["large"]
 
 
+def test_a_network_for_some_claims_meets_all_where_it_is_named() -> None:
+    grid.MODELS.add(network("skewed", shipped=True, default_claims=("c",)))
+    claims = [
+        ClaimCard(name=name, sentence="s", source="s", on="regression")
+        for name in ("c", "d")
+    ]
+
+    def judging(models: tuple[ModelCard, ...]) -> list[str]:
+        skewed = next(card for card in models if card.name == "skewed")
+        return [claim.name for claim in claims if claim.applies_to(skewed, LINEAR)]
+
+    assert judging(parse_models(None)) == ["c"]
+    assert judging(parse_models("gd_1,skewed")) == ["c", "d"]
+
+
 def test_names_are_separated_by_commas() -> None:
     assert names(parse_models("gd_1, llama")) == ["gd_1", "llama"]
     assert names(parse_datasets("linear,sst2")) == ["linear", "sst2"]
@@ -419,6 +434,14 @@ def test_claim_about_labels_has_no_cell_of_open_answers() -> None:
         "llama-sst2-4-shuffled", "llama-sst2-4-flipped", "llama-words-4-shuffled"
     ]  # fmt: skip
     assert ids(claim(variants=("abstract",)), "llama", "words") == []
+
+
+def test_claim_about_reversals_has_cells_of_rows_that_can_be_reversed() -> None:
+    facts = TextRows(location="facts", answers="open", reversible=True)
+    for name, rows in (("facts", facts), ("others", replace(facts, reversible=False))):
+        grid.DATASETS.add(dataset(name, rows=rows))
+    needy = claim(needs_reversal=True)
+    assert ids(needy, "llama", "sst2,facts,others") == ["llama-facts-4"]
 
 
 # ------------------------------------------------------------------------- registry

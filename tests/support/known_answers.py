@@ -453,6 +453,12 @@ KNOWN: dict[str, Answer] = {
         ),
         [1.5],
     ),
+    "context_effect": (
+        lambda m: m(
+            Observation(arrays={"context_effects": np.array([[[3.0, 7.0], [0, 0]]])})
+        ),
+        [7, 0],
+    ),
     # (2, 4)·(3, 3) and (3, 0)·(−4, 3) over their lengths
     "update_cosine": (lambda m: m(*INSIDE), [(18 / math.sqrt(360) - 0.8) / 2, 0]),
     # unit vectors: (−.4, .8)·(−.2, .6)/√(.8 · .4) = .9899495, and with (3, 1)/√10 and

@@ -23,6 +23,7 @@ COLUMNS = {
     "sparsity": ("attention matrices",),
     "no order": ("positions",),
     "patch": ("context patch",),
+    "all layers": ("all-layers patch",),
 }
 """What each column of the table needs of an architecture."""
 

@@ -19,6 +19,8 @@ from probes.models.capabilities import missing_capability
 from probes.models.causal_lm.causal_lm import CausalLM
 
 VOCABULARY, CONTEXT = 64, 128
+ORIGINAL_CONTEXT = 32
+"""Longer prompts have other rotary frequencies in Phi-3."""
 SIZES: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "hidden_size": 32,
@@ -78,7 +80,19 @@ ZOO: dict[str, tuple[str, Mapping[str, Any]]] = {
         {**GEMMA3_TEXT, "use_bidirectional_attention": True},
     ),
     "phi": ("phi", SIZES),
-    "phi3": ("phi3", GROUPED),
+    "phi3": (
+        "phi3",
+        {
+            **GROUPED,
+            "original_max_position_embeddings": ORIGINAL_CONTEXT,
+            "rope_parameters": {
+                "rope_type": "longrope",
+                "rope_theta": 10000.0,
+                "short_factor": [1.0, 1.1, 1.2, 1.3],
+                "long_factor": [1.0, 2.0, 3.0, 4.0],
+            },
+        },
+    ),
     "stablelm": ("stablelm", GROUPED),
     "olmo": ("olmo", SIZES),
     "olmo2": ("olmo2", GROUPED),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from probes.models.causal_lm.activation_patching import (
     log_probs_with,
     states_at_the_end,
 )
+from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.causal_lm.hooks import modules_at
 from probes.models.causal_lm.parallel_context_windows import (
     log_probs_after,
@@ -19,7 +22,9 @@ from probes.models.causal_lm.parallel_context_windows import (
 from probes.models.causal_lm.prefix_checks import require_causal
 from tests.support.zoo import (
     CAUSAL,
+    CONTEXT,
     ENCODERS,
+    ORIGINAL_CONTEXT,
     PROMPTS,
     able,
     built,
@@ -111,6 +116,33 @@ def test_states_are_those_of_the_plain_pass_and_can_be_put_back(name: str) -> No
         other = np.roll(state, 1)
         (changed,) = log_probs_with(lm, PROMPTS[1:2], layer, other, form="replaced")
         assert np.abs(changed - wanted).max() > 1e-3
+
+
+def test_a_prompt_is_no_longer_than_where_rotary_frequencies_change() -> None:
+    """Beyond, a short prompt's answer would depend on the longest one in its batch."""
+    lm, short = loaded("phi3"), PROMPTS[1]
+    assert lm.context == ORIGINAL_CONTEXT
+    assert loaded("llama").context == CONTEXT
+    for length, is_same in ((ORIGINAL_CONTEXT, True), (ORIGINAL_CONTEXT + 1, False)):
+        (beside, _) = lm.log_probs_by_library([short, (short * 2)[:length]])
+        alone = plainly("phi3", short)[-1]
+        assert np.allclose(beside, alone, atol=TOLERANCE) == is_same
+
+
+def test_logits_are_picked_from_a_model_that_forms_all_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As xLSTM does, whatever it is asked to keep."""
+    model = built("gpt2")
+    plain = model.forward
+
+    def forward(*args: Any, logits_to_keep: object = 0, **given: Any) -> Any:
+        return plain(*args, **given)
+
+    monkeypatch.setattr(model, "forward", forward)
+    wanted = [plainly("gpt2", prompt)[-1] for prompt in PROMPTS]
+    answers = CausalLM(model, None).next_token_log_probs(PROMPTS)
+    np.testing.assert_allclose(answers, wanted, atol=TOLERANCE)
 
 
 HEAD, WINDOWS, QUERY = PROMPTS[0][:1], [[5, 9], [7]], [11, 3]

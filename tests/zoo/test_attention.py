@@ -12,6 +12,7 @@ from torch import Tensor
 from probes.errors import ModelError, OptionError
 from probes.models.architecture_description import ATTENTION_MATRICES
 from probes.models.attention_weights import attention_matrices
+from probes.models.causal_lm.all_layers_patch import all_layers_patch_errors
 from probes.models.causal_lm.attention_hooks import AttentionRecorder
 from probes.models.causal_lm.implicit_weight_update import patch_errors
 from probes.models.weights.weight_parts import parts_of
@@ -185,6 +186,12 @@ def test_a_rank_one_patch_is_exact_and_has_an_effect_to_match(name: str) -> None
     assert (errors[..., 0] / errors[..., 1]).max() < 1e-10
 
 
+def test_rounding_is_no_effect_where_windows_hide_the_context() -> None:
+    """Every layer attends to 8 tokens, fewer than the query has of its own."""
+    with pytest.raises(ModelError, match="in no layer of Mistral"):
+        patch_errors(loaded("mistral"), PROMPTS[1:2], [10])
+
+
 @pytest.mark.parametrize("name", able("context patch"))
 def test_the_effect_is_that_of_reading_the_query_alone_at_its_place(name: str) -> None:
     """In the first layer, whose input knows no context yet."""
@@ -218,3 +225,17 @@ def test_the_effect_is_that_of_reading_the_query_alone_at_its_place(name: str) -
 def test_a_layer_without_context_before_its_mlp_is_refused(name: str) -> None:
     with pytest.raises(ModelError, match="rank-one patch|is not described"):
         patch_errors(loaded(name), PROMPTS, N_OWN)
+
+
+@pytest.mark.parametrize("name", able("all-layers patch"))
+def test_rank_one_patches_of_all_layers_are_exact(name: str) -> None:
+    pairs = [(prompt, prompt[-n:]) for prompt, n in zip(PROMPTS, N_OWN, strict=True)]
+    errors = all_layers_patch_errors(loaded(name, torch.float64), pairs)
+    assert errors[..., 1].min() > 1e-3
+    assert (errors[..., 0] / errors[..., 1]).max() < 1e-10
+
+
+@pytest.mark.parametrize("name", [n for n in CAUSAL if why_not(n, "all-layers patch")])
+def test_other_layers_are_refused_patches_of_all(name: str) -> None:
+    with pytest.raises(ModelError, match="gated MLPs behind RMS norms|not described"):
+        all_layers_patch_errors(loaded(name), [(PROMPTS[0], PROMPTS[0][-3:])])

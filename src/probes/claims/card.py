@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from probes.cards import (
-    CHANGES_OF_A_CLOSED_SET,
+    NEEDING_CLOSED_LABELS,
     DatasetCard,
     Family,
     GridSize,
@@ -41,6 +41,7 @@ class ClaimCard:
             answers in its place. The row says so.
         needs_pairs: Whether it is only about linear self-attention on tokens (x, y).
         needs_labels: Whether it is only about a closed set of labels.
+        needs_reversal: Whether it is only about rows that can be asked in reverse.
         measured: What is measured, in symbols or words.
         refuted_if: What would refute it; read off the call of the judge.
         controls: What the measurement is compared with, so that it means something.
@@ -62,6 +63,7 @@ class ClaimCard:
     nearest_in: str = ""
     stand_in: str = ""
     needs_labels: bool = False
+    needs_reversal: bool = False
     measured: str = ""
     refuted_if: str = ""
     controls: str = ""
@@ -76,9 +78,13 @@ class ClaimCard:
         """Say whether the claim is about this model and this dataset."""
         if dataset.family != self.on or not model.answers(dataset):
             return False
+        if model.default_claims and self.name not in model.default_claims:
+            return False
         if self.needs_pairs and not model.attends_to_pairs:
             return False
         if self.needs_labels and not dataset.has_closed_labels:
+            return False
+        if self.needs_reversal and not dataset.can_be_reversed:
             return False
         if self.datasets and dataset.name not in self.datasets:
             return False
@@ -87,16 +93,22 @@ class ClaimCard:
         return self.layers[0] <= (model.n_layers or 0) <= self.layers[1]
 
     def variants_of(
-        self, size: GridSize, dataset: DatasetCard
+        self, size: GridSize, dataset: DatasetCard, named: tuple[str, ...] = ()
     ) -> tuple[str | None, ...]:
         """List the variants in a grid of this size; (None,) if there are none.
 
-        Open answers have no variant that changes a closed set of labels.
+        Open answers have no variant that needs a closed set of labels.
+
+        Args:
+            size: The grid.
+            dataset: The dataset.
+            named: The only variants; empty for those of the grid.
         """
-        named = (*self.variants, *(self.full_variants if size == "full" else ()))
+        of_size = (*self.variants, *(self.full_variants if size == "full" else ()))
+        named = named or of_size
         if not named:
             return (None,)
-        left_out = () if dataset.has_closed_labels else CHANGES_OF_A_CLOSED_SET
+        left_out = () if dataset.has_closed_labels else NEEDING_CLOSED_LABELS
         return tuple(variant for variant in named if variant not in left_out)
 
     def id_of(self, variant: str | None) -> str:

@@ -25,6 +25,7 @@ UNTRAINED_NETWORKS = (
 CONTROLS: dict[str, tuple[str, ...]] = {
     "arms": (BASE, RANDOM_UPDATE, *UNTRAINED_NETWORKS),
     "base": (BASE,),
+    "base_reversed": (BASE,),
     "correcting_without_learning": (*OTHER_TRAINING, *UNTRAINED_NETWORKS),
     "directions_without_learning": (*OTHER_TRAINING, *UNTRAINED_NETWORKS),
     "distilled_again": ("an update that reproduces ICL on other queries",),
@@ -56,6 +57,7 @@ CONTROLS: dict[str, tuple[str, ...]] = {
         "ICL without order must itself gain over zero-shot and over redrawn labels",
     ),
     "relabelled_arms": (BASE, *UNTRAINED_NETWORKS),
+    "icl_reversed_reordered": (REORDERED,),
     "rivals": (
         "GD++",
         "Newton",
@@ -65,6 +67,8 @@ CONTROLS: dict[str, tuple[str, ...]] = {
         "nearest neighbours",
     ),
     "step_runs": ("GD, GD++ and Newton after many numbers of steps",),
+    "untrained_all_layers_patch": (UNTRAINED_NETWORK,),
+    "untrained_icl_enciphered": (UNTRAINED_NETWORK,),
     "untrained_by_number": ("the untrained network's curves",),
     "untrained_context_patch": (UNTRAINED_NETWORK,),
     "untrained_curves": ("the untrained network's curves",),
@@ -80,6 +84,7 @@ CONTROLS: dict[str, tuple[str, ...]] = {
     "untrained_icl_orders": (UNTRAINED_NETWORK,),
     "untrained_pairs": (UNTRAINED_NETWORK,),
     "untrained_relabelled_one_by_one": (UNTRAINED_NETWORK,),
+    "untrained_reversed": (UNTRAINED_NETWORK,),
     "untrained_weights": (UNTRAINED_NETWORK,),
     "without_learning": (*OTHER_TRAINING, *UNTRAINED_NETWORKS),
     "without_learning_from_order": (BASE, RANDOM_UPDATE),

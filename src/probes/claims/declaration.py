@@ -29,6 +29,7 @@ class ClaimOptions(TypedDict, total=False):
     nearest_in: str
     stand_in: str
     needs_labels: bool
+    needs_reversal: bool
 
 
 def claim(

@@ -38,6 +38,7 @@ def chat_description(description: Description, tokenizer: Any) -> Description:
         description,
         instruction=begin + description.instruction,
         query=description.query + between_in_braces,
+        reversed=description.reversed and description.reversed + between_in_braces,
         answer=description.answer.strip(),
         separator=after,
     )

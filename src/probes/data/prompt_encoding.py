@@ -106,7 +106,7 @@ class EncodedPrompts:
         Raises:
             DataError: A prompt with its answer is longer than the model's context.
         """
-        return self._paired(examples, self.labels.answers)
+        return self._paired(examples, self.alone(examples), self.labels.answers)
 
     def with_targets(
         self, examples: Sequence[Example]
@@ -116,13 +116,30 @@ class EncodedPrompts:
         Raises:
             DataError: A prompt with its answer is longer than the model's context.
         """
-        return self._paired(examples, self.labels.targets)
+        return self._paired(examples, self.alone(examples), self.labels.targets)
+
+    def with_targets_after_others(
+        self, shown: Sequence[Example]
+    ) -> list[tuple[Tokens, tuple[int, ...]]]:
+        """Do the same for a set's demonstrations, each after all the others.
+
+        Raises:
+            DataError: A prompt with its answer is longer than the model's context.
+        """
+        texts = [
+            (self.task.in_context([*shown[:i], *shown[i + 1 :]], one), one.where)
+            for i, one in enumerate(shown)
+        ]
+        return self._paired(shown, self._bridged(texts), self.labels.targets)
 
     def _paired(
-        self, examples: Sequence[Example], tokens: Sequence[tuple[int, ...]]
+        self,
+        examples: Sequence[Example],
+        prompts: Sequence[Tokens],
+        tokens: Sequence[tuple[int, ...]],
     ) -> list[tuple[Tokens, tuple[int, ...]]]:
         pairs = []
-        for example, prompt in zip(examples, self.alone(examples), strict=True):
+        for example, prompt in zip(examples, prompts, strict=True):
             answer = tokens[example.label]
             n_tokens = len(prompt) + len(answer)
             require_fitting(n_tokens, example.where, context=self.context)

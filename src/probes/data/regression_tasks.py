@@ -22,6 +22,8 @@ KURTOSIS = {"uniform": 9 / 5, "normal": 3.0, "laplace": 6.0}
 """E x⁴ over the squared variance, of the distributions that are centred."""
 SETS_PER_BLOCK = 10
 """Sets drawn at a time, so that a run with more sets begins with those of a smaller."""
+TRAINED_POOL = 1
+"""Seed of the pool of teachers that tasks share; a rival's pools have others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +108,11 @@ def draw_tasks(
     if query_inputs is None:
         query_inputs = _drawn(rng, tasks, (n_queries, d)) * spread
     queries = np.broadcast_to(query_inputs, (n_sets, n_queries, d)).copy()
-    teacher = rng.normal(tasks.teacher_mean, tasks.teacher_scale, (n_sets, d))
+    if tasks.n_teachers:
+        pool = teacher_pool(tasks, tasks.n_teachers, seed=TRAINED_POOL)
+        teacher = pool[rng.integers(tasks.n_teachers, size=n_sets)]
+    else:
+        teacher = rng.normal(tasks.teacher_mean, tasks.teacher_scale, (n_sets, d))
     noise = tasks.noise * rng.normal(size=(n_sets, n_demonstrations))
     return RegressionTask(
         x=x,
@@ -114,6 +120,25 @@ def draw_tasks(
         queries=queries,
         answers=np.einsum("sqd,sd->sq", queries, teacher),
     )
+
+
+def teacher_pool(tasks: LinearTasks, n_teachers: int, *, seed: int) -> Array:
+    """Draw the teachers that tasks share; a larger pool begins with a smaller one.
+
+    Args:
+        tasks: The distribution of teachers.
+        n_teachers: M, their number.
+        seed: Seed of the pool.
+
+    Returns:
+        The teachers, shape (n_teachers, n_inputs).
+
+    Reference:
+        Raventós et al. 2023, arXiv:2306.15063, §2, whose M is the task diversity.
+    """
+    rng = np.random.default_rng(seed_of("teachers", seed))
+    size = (n_teachers, tasks.n_inputs)
+    return np.asarray(rng.normal(tasks.teacher_mean, tasks.teacher_scale, size))
 
 
 def input_scales(tasks: LinearTasks) -> Array:

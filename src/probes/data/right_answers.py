@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from probes.bounded_io import brief
-from probes.cards import AnswerKind
 from probes.data.template import Description, read_description
 from probes.errors import DataError
 
@@ -14,12 +13,12 @@ MOST_ANSWERS = 10
 """Right answers of one row. A word with more of them asks for no particular answer."""
 
 
-def answers_declared_in(place: Path) -> AnswerKind:
-    """Read from the description of a folder or file of rows which answers it has."""
+def description_beside(place: Path) -> Description:
+    """Read the description of a folder or file of rows; the defaults if it fails."""
     try:
-        return read_description(place, None)[0].answers
+        return read_description(place, None)[0]
     except DataError:  # the dataset's own cells report it
-        return "labels"
+        return Description()
 
 
 def listed_answers(value: Any, description: Description) -> list[Any]:

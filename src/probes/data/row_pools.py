@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -11,6 +12,15 @@ from probes.data.labelled_rows import LabelledRows
 from probes.data.template import Row
 from probes.errors import DataError
 from probes.hashing import seed_of
+
+Queries = Literal["verdict", "calibration", "demonstrated", "reversed"]
+"""What is asked.
+
+- "verdict": test rows, on which claims are judged.
+- "calibration": train rows that never demonstrate, for choices.
+- "demonstrated": the set's own demonstrations: has their direct form been learned?
+- "reversed": the same in reverse: for the input, given the answer.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +64,17 @@ class RowPool:
             n_demonstrations=n,
             seed=settings.seed,
         )
+
+    def asked(self, queries: Queries, shown: tuple[Row, ...]) -> tuple[Row, ...]:
+        """Give the rows of which a set's queries are made.
+
+        Args:
+            queries: What is asked.
+            shown: The set's demonstrations.
+        """
+        if queries in ("demonstrated", "reversed"):
+            return shown
+        return self.queries if queries == "verdict" else self.calibration
 
     def demonstrations(self, index: int, draw: int) -> tuple[Row, ...]:
         """Take the demonstrations of a set of this group.

@@ -61,6 +61,8 @@ class Description:
         answer: Text of the answer, with ``{label}`` for the verbalized label.
         separator: Between two demonstrations, and before the query.
         instruction: Text before everything else.
+        reversed: Text that asks for the query's only column, with the label's column in
+            braces for the answer; empty if rows cannot be asked in reverse.
         label_column: Column of the label.
         group_column: Column of the group.
         verbalizer: Label to word; None uses the labels themselves.
@@ -71,6 +73,7 @@ class Description:
     answer: str = " {label}"
     separator: str = "\n\n"
     instruction: str = ""
+    reversed: str = ""
     label_column: str = "label"
     group_column: str = "group"
     verbalizer: dict[str, str] | None = None
@@ -89,6 +92,15 @@ class Description:
         except ValueError:  # whoever fills the template reports it
             named = set()
         return frozenset({*named, self.group_column})
+
+    @property
+    def input_column(self) -> str:
+        """The only column of the query; empty if there are none or several."""
+        try:
+            named = [column for _, column in self._parts() if column]
+        except ValueError:  # whoever fills the template reports it
+            return ""
+        return named[0] if len(named) == 1 else ""
 
     def word_for(self, label: str, where: str = "") -> str:
         """Verbalize a label.
@@ -213,7 +225,7 @@ def _description(table: dict[str, Any], path: Path) -> Description:
             )
     template, columns = table.get("template", {}), table.get("columns", {})
     known = {
-        "template": {"query", "answer", "separator", "instruction"},
+        "template": {"query", "answer", "separator", "instruction", "reversed"},
         "columns": {"label", "group"},
     }
     for section, values in (("template", template), ("columns", columns)):

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
@@ -23,14 +22,14 @@ from probes.data.changed_labels import (
     require_changeable,
 )
 from probes.data.labelled_rows import LabelledRows
-from probes.data.row_pools import RowPool, groups_of
+from probes.data.reversed_rows import reversed_description, reversed_rows
+from probes.data.row_pools import Queries, RowPool, groups_of
 from probes.data.shown_subsets import Places
 from probes.data.template import Description, Row
 from probes.data.unrelated_text import Wording, with_unrelated_words, words_of
+from probes.data.word_ciphers import CIPHERS, enciphered_sets
 from probes.errors import DataError
 from probes.hashing import seed_of
-
-Queries = Literal["verdict", "calibration"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,8 +166,8 @@ def draw_text(
         draw: 0 draws the cell's sets. Another number draws other rows of the same group
             for each set, to compare ICL with ICL after other demonstrations.
         labels: The demonstrations' labels (see ``changed_labels``).
-        wording: The demonstrations' words (see ``unrelated_text``).
-        queries: "calibration" asks train rows that never demonstrate.
+        wording: The words of inputs (see ``unrelated_text``).
+        queries: What is asked.
 
     Raises:
         DataError: There are too few rows; the message says how many are needed. Or
@@ -188,13 +187,24 @@ def draw_text(
         )
     ]
     asked = [
-        pool.queries if queries == "verdict" else pool.calibration
-        for pool in pool_of_set
+        pool.asked(queries, shown)
+        for pool, shown in zip(pool_of_set, sets, strict=True)
     ]
+    if wording in CIPHERS:
+        seed = seed_of("cipher", settings.seed, draw)
+        sets, asked = enciphered_sets(
+            sets, asked, (*rows.train, *rows.test), seed=seed, wording=wording
+        )
+    asking = rows
+    if queries == "reversed":
+        asking = replace(
+            rows, description=reversed_description(rows.name, rows.description)
+        )
+        asked = [reversed_rows(chosen, rows.description) for chosen in asked]
     known = rows.labels or _answers_of([*sets, *asked])
     return TextTask(
         demonstrations=tuple(_examples(rows, chosen, known) for chosen in sets),
-        queries=tuple(_examples(rows, chosen, known) for chosen in asked),
+        queries=tuple(_examples(asking, chosen, known) for chosen in asked),
         answers=tuple(_answer(rows, label) for label in known),
         description=rows.description,
     )

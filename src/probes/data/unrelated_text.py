@@ -1,6 +1,6 @@
 """The words of a demonstration: the row's own, or words unrelated to its label.
 
-Changed labels are in ``changed_labels``.
+Changed labels are in ``changed_labels``, substituted words in ``word_ciphers``.
 """
 
 from __future__ import annotations
@@ -15,8 +15,16 @@ import numpy as np
 
 from probes.data.template import Row
 
-Wording = Literal["own", "unrelated"]
-"""The words of demonstrations' inputs: their own, or words unrelated to the label."""
+Wording = Literal["own", "unrelated", "one_to_one", "not_one_to_one"]
+"""The words of inputs.
+
+- "own": the rows' own.
+- "unrelated": in demonstrations, words unrelated to the label.
+- "one_to_one": others for some words, by a substitution of each set's own for its
+  demonstrations and queries (see ``word_ciphers``).
+- "not_one_to_one": the same queries, but every occurrence of such a word in a
+  demonstration becomes another word.
+"""
 Words = Mapping[str, Sequence[str]]
 
 WORD = re.compile(r"\S+")

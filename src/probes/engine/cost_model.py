@@ -191,6 +191,23 @@ def flops_of(request: Request, facts: Mapping[str, Any]) -> float | None:
     return None if counted is None else counted.foreseen.flops or None
 
 
+def width_of(settings: Settings) -> int:
+    """Return the bytes of a number."""
+    return WIDTHS.get(settings.dtype, 4)
+
+
+def model_size_of(model: ModelCard) -> ModelSize | None:
+    """Read how large a language model is; None if no local file tells.
+
+    Raises:
+        ModelError: A local file is unreadable.
+    """
+    total = n_parameters(model)
+    if total is None or _tokenizer_file(model) is None:
+        return None
+    return ModelSize.of(total, _config_of(model))
+
+
 def _cost(request: Request, facts: Mapping[str, Any] | None) -> CostRange | None:
     """Compute the cost of an observation; None if it is unknown."""
     try:
@@ -203,7 +220,7 @@ def _cost(request: Request, facts: Mapping[str, Any] | None) -> CostRange | None
     counted = request.learner.cost(sizes, facts)
     if counted is None:
         return None
-    width = WIDTHS.get(request.settings.dtype, 4)
+    width = width_of(request.settings)
     return CostRange(
         foreseen=Cost.of(counted.observation, size, width=width),
         limit=Cost.of(counted.limit or counted.observation, size, width=width),
@@ -214,16 +231,17 @@ def _model_and_sizes(request: Request) -> tuple[ModelSize, PromptSizes] | None:
     """Count the model's parameters and the tokens of its prompts."""
     if not request.model.answers_text:
         return None
-    total = n_parameters(request.model)
+    size = model_size_of(request.model)
     sizes = _prompt_sizes(
         request.model, request.dataset, request.n_demonstrations, request.settings
     )
-    if total is None or sizes is None:
+    if size is None or sizes is None:
         return None
     if request.queries == "calibration":
         sizes = replace(sizes, n_queries=sizes.n_calibration)
+    if request.queries in ("demonstrated", "reversed"):
+        sizes = replace(sizes, n_queries=sizes.n_demonstrations)
     sizes = _in_view(sizes, request)
-    size = ModelSize.of(total, _config_of(request.model))
     return size, replace(sizes, n_layers=size.n_layers)
 
 

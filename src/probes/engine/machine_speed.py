@@ -25,10 +25,12 @@ class MachineSpeed:
     Attributes:
         peak: FLOP/s in a large matrix product, with all threads of this process.
         bandwidth: Bytes of memory read in a second.
+        share: The share of the peak that passes reach.
     """
 
     peak: float
     bandwidth: float
+    share: float = SHARE_OF_PEAK
 
     @classmethod
     def measure(cls, device: str, dtype: str) -> MachineSpeed:
@@ -49,9 +51,7 @@ class MachineSpeed:
             n_workers: Processes that share the machine. Products gain nothing by that,
                 because a single process has all threads; everything else is divided.
         """
-        products = (
-            cost.flops / (SHARE_OF_PEAK * self.peak) + cost.moved / self.bandwidth
-        )
+        products = cost.flops / (self.share * self.peak) + cost.moved / self.bandwidth
         rest = (
             cost.answered * SECONDS_AN_ANSWER
             + cost.steps * SECONDS_A_STEP

@@ -80,7 +80,15 @@ class Observer:
             answer=self.observe,
             report=lambda words: self.report(request, words),
             leave_out=lambda words: self._leave_out(request, words),
+            progress=lambda: self.store.get(progress_key(request)),
+            keep=lambda progress: self._keep(request, progress),
         )
+
+    def _keep(self, request: Request, progress: Observation) -> None:
+        """Store how far a request has come, until it is answered."""
+        facts = {**progress.facts, "request": description_of(request)}
+        key = progress_key(request)
+        self.store.put(replace(progress, key=key, facts=facts))
 
     def _leave_out(self, request: Request, words: str) -> None:
         """Keep what the answer to a request does without, for its facts."""
@@ -183,6 +191,7 @@ class Observer:
             facts["left_out"] = list(left_out)
         observation = replace(answer, key=request.key, facts=facts)
         self.store.put(observation)
+        self.store.remove(progress_key(request))
         self.measured.add(request.key)
         self._remember(observation)
         return observation
@@ -228,6 +237,11 @@ def description_of(request: Request) -> dict[str, str | int]:
         "demonstrations": request.n_demonstrations,
         "view": " ".join(f"{name} {value}" for name, value in views.items() if value),
     }
+
+
+def progress_key(request: Request) -> str:
+    """Name what is stored of a request that is not answered yet."""
+    return digest_of_json(["progress", request.key])
 
 
 def _n_bytes(observation: Observation) -> int:

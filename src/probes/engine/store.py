@@ -163,6 +163,11 @@ class Store:
                 f"Free space or pass --store FOLDER; what was stored before is safe."
             ) from error
 
+    def remove(self, key: str) -> None:
+        """Remove an observation, if there is one and it can be removed."""
+        with contextlib.suppress(OSError):
+            self.path(key).unlink()
+
 
 def warn_of_store(text: str) -> None:
     """Warn about the store in one line; filters never turn it into an error."""

@@ -49,7 +49,7 @@ from probes.learners.layer_causal import LayerCausal
 from probes.learners.position_free import PositionFree
 from probes.learners.preconditioned_gd import PreconditionedGD
 from probes.learners.random_update import RandomUpdate
-from probes.learners.rank_one_patch import RankOnePatch
+from probes.learners.rank_one_patch import RankOnePatch, RankOnePatches
 from probes.learners.regression_algorithms import LinearLearner
 from probes.learners.regression_baselines import NearestNeighbours, OnePassSGD
 from probes.learners.task_vector import TaskVector
@@ -83,6 +83,7 @@ __all__ = [
     "PreconditionedGD",
     "RandomUpdate",
     "RankOnePatch",
+    "RankOnePatches",
     "RepresentationNeighbours",
     "TaskVector",
     "UpdateDirections",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from probes.cards import LinearTasks
+from probes.data.regression_tasks import RegressionTask, teacher_pool
 from probes.errors import OptionError
-from probes.hashing import seed_of
 from probes.learners.regression_algorithms import linear_observation
 from probes.measurement import Array
 from probes.observations.observation import Observation
@@ -17,9 +17,9 @@ from probes.observations.observation import Observation
 if TYPE_CHECKING:
     from probes.observations.request import LearnerContext
 
-SMALLEST_NOISE = 0.5
+ASSUMED_NOISE = 0.5
 """The standard deviation that Raventós et al. give the noise; the estimator assumes it
-where tasks have less, since without noise one demonstration decides."""
+where tasks have none, since without noise one demonstration decides."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +32,9 @@ class DiscreteBayes:
 
     Attributes:
         n_teachers: M. They are drawn from the tasks' distribution of teachers.
-        seed: Seed of the draw. A network that was trained on M teachers has its own;
-            these are others, so here the estimator is a rival that should fail.
+        seed: Seed of the draw. ``regression_tasks.TRAINED_POOL`` gives the teachers on
+            which networks were trained. Others give teachers that no network has seen;
+            with them, the estimator is a rival that should fail.
 
     Raises:
         OptionError: There is no teacher.
@@ -57,16 +58,24 @@ class DiscreteBayes:
         """Weigh the teachers on every task of the context."""
         tasks, task = context.request.dataset.rows, context.request.regression_task()
         assert isinstance(tasks, LinearTasks)
-        teachers = self.teachers(tasks)
-        errors = task.y[:, None] - np.einsum("snd,md->smn", task.x, teachers)
-        noise = max(tasks.noise, SMALLEST_NOISE)
-        scores = -(errors**2).sum(axis=-1) / (2 * noise**2)  # (n_sets, n_teachers)
-        likelihoods = np.exp(scores - scores.max(axis=1, keepdims=True))
-        posterior = likelihoods / likelihoods.sum(axis=1, keepdims=True)
-        return linear_observation(task, posterior @ teachers)
+        teachers = teacher_pool(tasks, self.n_teachers, seed=self.seed)
+        noise = tasks.noise or ASSUMED_NOISE
+        return linear_observation(task, posterior_mean(task, teachers, noise))
 
-    def teachers(self, tasks: LinearTasks) -> Array:
-        """Draw the teachers, shape (n_teachers, n_inputs)."""
-        rng = np.random.default_rng(seed_of("teachers", self.seed))
-        size = (self.n_teachers, tasks.n_inputs)
-        return np.asarray(rng.normal(tasks.teacher_mean, tasks.teacher_scale, size))
+
+def posterior_mean(task: RegressionTask, teachers: Array, noise: float) -> Array:
+    """Average teachers by their probability after a task's demonstrations.
+
+    Args:
+        task: The tasks.
+        teachers: w_1 … w_M, shape (n_teachers, n_inputs).
+        noise: σ, above 0.
+
+    Returns:
+        w of each set, shape (n_sets, n_inputs).
+    """
+    errors = task.y[:, None] - np.einsum("snd,md->smn", task.x, teachers)
+    scores = -(errors**2).sum(axis=-1) / (2 * noise**2)  # (n_sets, n_teachers)
+    likelihoods = np.exp(scores - scores.max(axis=1, keepdims=True))
+    posterior = likelihoods / likelihoods.sum(axis=1, keepdims=True)
+    return np.asarray(posterior @ teachers)

@@ -3,9 +3,10 @@
 The loss is the cross-entropy of the label tokens only, over the whole vocabulary: the
 mean over an answer's tokens, or where whole answers are scored the sum over its tokens
 and the one that ends it, as demonstrations show it. Each demonstration is a prompt of
-its own. The learner then answers the query without demonstrations (Shen et al. 2024,
-arXiv:2310.08540). The rate and the number of passes are searched for on calibration
-queries.
+its own. Two other losses are asked for by name: among the label words alone, and with
+the other demonstrations before each one. The learner then answers the query without
+demonstrations (Shen et al. 2024, arXiv:2310.08540). The rate and the number of passes
+are searched for on calibration queries.
 """
 
 from __future__ import annotations
@@ -54,6 +55,10 @@ class GradientLearner:
         reshuffled: Draw a new order for each pass after the first.
         weights: "all", or a sub-model such as "W_V@middle" (see ``parameter_groups``);
             "lora@all" moves low-rank changes (see ``models.training.lora``).
+        after: What stands before a demonstration in the prompt that is learned:
+            "nothing", or "the others" in their order.
+        among: Which tokens share the probabilities of the loss: the "vocabulary", or
+            the "label words" alone.
         rate: The learning rate; None searches for the best.
         passes: Passes over the demonstrations; None searches for the best number.
         criterion: What the rate and the passes minimise.
@@ -66,6 +71,8 @@ class GradientLearner:
     batch_size: int | None = None
     reshuffled: bool = False
     weights: str = "all"
+    after: Literal["nothing", "the others"] = "nothing"
+    among: Literal["vocabulary", "label words"] = "vocabulary"
     rate: float | None = None
     passes: int | None = None
     criterion: Criterion = LABEL_LOSS
@@ -104,7 +111,7 @@ class GradientLearner:
     @property
     def has_no_order(self) -> bool:
         """Whether each step reads all demonstrations, so that none comes first."""
-        return self.batch_size is None
+        return self.batch_size is None and self.after == "nothing"
 
     @property
     def training(self) -> TrainingSettings:
@@ -137,7 +144,9 @@ class GradientLearner:
         from probes.models.training.label_batches import encode_label_batches
         from probes.models.training.trainer import trainer_for
 
-        batches = encode_label_batches(context.model, prompts, sets)
+        batches = encode_label_batches(
+            context.model, prompts, sets, after=self.after, among=self.among
+        )
         return trainer_for(context.model, self.training, batches)
 
     @property
@@ -193,11 +202,11 @@ class GradientLearner:
         Before the learner runs, the count is for as many passes as are usually chosen.
         Afterwards it leaves out those that another request has counted.
         """
-        usual = self.passes or min(TYPICAL_PASSES, self.effort.passes)
+        usual = self.passes or self.effort.usual_passes(TYPICAL_PASSES)
         passes = usual if facts is None else facts["own_passes"]
         asked = self.asking(sizes, sizes.n_sets, sizes.n_queries)
         longest = self.training_work(
-            sizes, sizes.n_sets, self.passes or self.effort.passes
+            sizes, sizes.n_sets, self.passes or self.effort.most_passes
         )
         return LearnerCost(
             observation=self.training_work(sizes, sizes.n_sets, passes).plus(asked),
@@ -218,9 +227,11 @@ class GradientLearner:
         """
         share = trained_share(self.weights, sizes.n_layers)
         moved = share if self.weights == "all" else share * 2 / 3
+        repeats = sizes.n_demonstrations if self.after == "the others" else 1
+        tokens = n_sets * sizes.demonstration_tokens * repeats
         return TokenCount(
-            read=n_sets * sizes.demonstration_tokens * (1 - share),
-            learned=passes * n_sets * sizes.demonstration_tokens * moved,
+            read=tokens * (1 - share),
+            learned=passes * tokens * moved,
             steps=passes * n_sets * self._steps_per_pass(sizes) * moved,
             answered=3 * passes * n_sets * sizes.n_demonstrations,
         )

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from probes.models.training.training_runs import TrainedWeights
     from probes.observations.request import LearnerContext
 
+FAILED = 1e30
+"""Instead of infinity, which no observation may hold."""
 Place = tuple[float, int]
 """A rate and a number of passes."""
 
@@ -79,6 +81,7 @@ class GradientWalks:
         self._passes: dict[float, int] = {}
         self._moved: set[float] = set()
         self._reading = threading.Lock()  # a model answers with one set's weights
+        self._resume(context.progress())
         self.readings = {
             reads: READINGS[reads](context, compares=compares)
             for reads, compares in comparisons(self.criteria).items()
@@ -120,10 +123,16 @@ class GradientWalks:
         criterion = self.criteria[column]
         return criterion.facts(*self._compared(criterion, slice(self.n_sets)))
 
-    def walk(self, rate: float, passes: int) -> None:
-        """Train every set at a rate up to a number of passes, and read on the way."""
+    def walk(self, rate: float, passes: int, read_at: Sequence[int] = ()) -> None:
+        """Train every set at a rate up to a number of passes, and read on the way.
+
+        Args:
+            rate: The rate.
+            passes: The number of passes.
+            read_at: Where to read, ascending; empty for :func:`half_octaves`.
+        """
         done = self._passes.get(rate, 0)
-        places = [n for n in half_octaves(passes) if n > done]
+        places = [n for n in read_at or half_octaves(passes) if n > done]
         if not places:
             return
         for n in places:
@@ -133,6 +142,41 @@ class GradientWalks:
         runs = trials_of(self.context, (rate,), self.n_sets)
         self.walks.advance(runs, places, self._read)
         self._passes[rate] = passes
+        self.context.keep(self.readings_so_far())
+
+    def readings_so_far(self) -> Observation:
+        """Give the points of all places, and what else an interrupted search needs.
+
+        Returns:
+            ``points``, shape (n_sets, n_places, n_criteria), ``FAILED`` where training
+            has failed. Its facts name the places.
+        """
+        places = sorted(self.points)
+        points = np.stack([self.points[place] for place in places], axis=1)
+        return Observation(
+            arrays={"points": np.nan_to_num(points, posinf=FAILED)},
+            facts={
+                "places": [list(place) for place in places],
+                "walked": [list(walked) for walked in self._passes.items()],
+                "moved": sorted(self._moved),
+                "failures": self.failures,
+            },
+        )
+
+    def _resume(self, earlier: Observation | None) -> None:
+        """Take up the readings of an interrupted search.
+
+        Its weights are not kept. A rate that is walked on is trained again from the
+        start, but read only at places that are new.
+        """
+        if earlier is None:
+            return
+        points, facts = earlier["points"], earlier.facts
+        points = np.where(points < FAILED, points, np.inf)
+        for at, (rate, passes) in enumerate(facts["places"]):
+            self.points[rate, passes] = points[:, at]
+        self._passes = {rate: passes for rate, passes in facts["walked"]}
+        self._moved, self.failures = set(facts["moved"]), list(facts["failures"])
 
     @property
     def rates(self) -> list[float]:

@@ -55,3 +55,43 @@ class RankOnePatch:
     ) -> LearnerCost:
         """Count whole prompts, and every layer again without the context."""
         return reads_whole(sizes, times=2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankOnePatches:
+    """Patch all layers of the bare query's network at once, each for its context.
+
+    ``models.causal_lm.all_layers_patch`` has the formula.
+
+    The observation has ``patch_errors`` and ``context_effects``, norms of shape
+    (n_sets, n_queries, n_layers + 1): after each layer, and in the logits.
+    """
+
+    needs_model: bool = True
+    model_needs: ClassVar[tuple[str, ...]] = ("all-layers patch",)
+
+    def observe(self, context: LearnerContext) -> Observation:
+        """Run every query after its context, alone, and alone with changed weights.
+
+        Raises:
+            DataError: A prompt is too long.
+            ModelError: The architecture cannot be patched.
+        """
+        from probes.models.causal_lm.all_layers_patch import all_layers_patch_errors
+
+        prompts = context.prompts().with_room_for_answers()
+        of_sets = []
+        for index, queries in enumerate(prompts.task.queries):
+            pairs = zip(prompts.in_context(index), prompts.alone(queries), strict=True)
+            found = all_layers_patch_errors(context.model, list(pairs))
+            of_sets.append(found.numpy())
+        norms = np.array(of_sets)  # (n_sets, n_queries, n_layers + 1, 2)
+        return Observation(
+            arrays={"patch_errors": norms[..., 0], "context_effects": norms[..., 1]}
+        )
+
+    def cost(
+        self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None
+    ) -> LearnerCost:
+        """Count whole prompts twice: the query alone is short, and read three times."""
+        return reads_whole(sizes, times=2)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
 from probes.errors import NumericsError
+from probes.learners.given_places import best_of_given
 from probes.learners.gradient_walks import GradientWalks, Trainable, comparisons
 from probes.learners.rate_lattice import Curve, step_of
-from probes.learners.rate_search import RateSearch
+from probes.learners.rate_search import Optimum, RateSearch
 from probes.learners.search_effort import SearchLimits
 from probes.learners.walk_readings import learners_compared
 from probes.observations.learner_cost import LearnerCost, PromptSizes, TokenCount
@@ -21,8 +20,6 @@ from probes.observations.observation import Observation
 if TYPE_CHECKING:
     from probes.observations.request import LearnerContext, Request
 
-FAILED = 1e30
-"""Instead of infinity, which no observation may hold."""
 TYPICAL_RATES, TYPICAL_WALK, TYPICAL_READINGS = 10, 10, 5
 """Rates that a search usually walks; at each of them passes, and places where criteria
 are read. On hmm_llama, searches walk 72 to 136 passes at 8 to 11 rates, and read 50 to
@@ -69,22 +66,33 @@ class RateChoice:
             NumericsError: No rate gives a finite loss.
         """
         walks = GradientWalks(context, self.of)
+        choices = (
+            self._from_given(walks) if self.of.effort.rates else self._found(walks)
+        )
+        read = walks.readings_so_far()
+        facts = {"places": read.facts["places"], "criteria": list(choices)}
+        return Observation(arrays=read.arrays, facts={**choices, **facts})
+
+    def _found(self, walks: GradientWalks) -> dict[str, dict[str, Any]]:
+        """Search for the best rate and passes by each criterion."""
         limits = self.of.effort.limits(self.of.passes)
         centre = walks.scale()
         choices = {}
         for _ in range(2):  # the second time, with the walks of all criteria
             for column, criterion in enumerate(self.of.criteria):
                 choices[criterion.name] = _choose(walks, column, centre, limits)
-        places = sorted(walks.points)
-        points = np.stack([walks.points[place] for place in places], axis=1)
-        return Observation(
-            arrays={"points": np.nan_to_num(points, posinf=FAILED)},
-            facts={
-                **choices,
-                "places": [list(place) for place in places],
-                "criteria": list(choices),
-            },
-        )
+        return choices
+
+    def _from_given(self, walks: GradientWalks) -> dict[str, dict[str, Any]]:
+        """Walk the given rates, and choose among the given numbers of passes."""
+        places = self.of.effort.given_places(self.of.passes)
+        is_fixed = self.of.passes is not None
+        for rate in self.of.effort.rates:
+            walks.walk(rate, places[-1], places)
+        return {
+            criterion.name: _chosen_from_given(walks, column, passes_are_fixed=is_fixed)
+            for column, criterion in enumerate(self.of.criteria)
+        }
 
     def cost(
         self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None
@@ -100,6 +108,11 @@ class RateChoice:
                 walked[rate] = max(walked.get(rate, 0), int(passes))
             n_places = len(facts["places"])
             work = self._searched(sizes, sum(walked.values()), n_places)
+            return LearnerCost(observation=work)
+        if rates := self.of.effort.rates:
+            given = self.of.effort.given_places(self.of.passes)
+            n = len(rates)
+            work = self._searched(sizes, n * given[-1], n * len(given))
             return LearnerCost(observation=work)
         limits = self.of.effort.limits(self.of.passes)
         usual = min(TYPICAL_WALK, limits.passes)
@@ -153,17 +166,56 @@ def _choose(
         has_vanished=walks.has_vanished,
         curves={step_of(rate): walk(rate, limits.fewest) for rate in walks.rates},
     )
-    best = search.find(centre)
+    return _described(walks, column, search.find(centre), search.walked())
+
+
+def _chosen_from_given(
+    walks: GradientWalks, column: int, *, passes_are_fixed: bool
+) -> dict[str, Any]:
+    """Choose among the given rates and passes by one criterion, in plain values.
+
+    Raises:
+        NumericsError: No rate gives a finite value.
+    """
+    curves = {
+        rate: _infinite(walks.curve(rate, column), where=walks.has_vanished(rate))
+        for rate in walks.rates
+    }
+    start = walks.starts[column]
+    resolution = walks.criteria[column].resolution * start
+    best = best_of_given(
+        curves, start=start, resolution=resolution, passes_are_fixed=passes_are_fixed
+    )
+    walked = ((rate, sorted(curve.items())) for rate, curve in curves.items())
+    return _described(walks, column, best, walked)
+
+
+def _infinite(curve: Curve, *, where: bool) -> Curve:
+    """Replace the values of a rate that has changed no weight, so none is chosen."""
+    return dict.fromkeys(curve, math.inf) if where else curve
+
+
+def _described(
+    walks: GradientWalks,
+    column: int,
+    best: Optimum,
+    walked: Iterable[tuple[float, list[tuple[int, float]]]],
+) -> dict[str, Any]:
+    """Describe a choice in plain values.
+
+    Raises:
+        NumericsError: No rate gives a finite value.
+    """
     if not math.isfinite(best.value):
         request = walks.context.request
         raise NumericsError(
-            f"No learning rate from {min(search.rates):g} to {max(search.rates):g} "
+            f"No learning rate from {min(walks.rates):g} to {max(walks.rates):g} "
             f"trains {request.model.name}. Expected one that neither diverges nor "
             f"vanishes. {next(iter(walks.failures), '')}".rstrip()
         )
     curves = [
-        [rate, [[n, value if math.isfinite(value) else None] for n, value in walked]]
-        for rate, walked in search.walked()
+        [rate, [[n, value if math.isfinite(value) else None] for n, value in points]]
+        for rate, points in walked
     ]
     return {
         "criterion": walks.criteria[column].name,

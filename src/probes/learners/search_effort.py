@@ -37,11 +37,35 @@ class SearchEffort:
         n_sets: Demonstration sets that are trained.
         passes: The most passes at one rate.
         total: The most passes at all rates together, for each criterion.
+        rates: The only rates that are tried, ascending; empty searches for the best.
+        places: The only numbers of passes that may be chosen, ascending; empty searches
+            for the best. Given with ``rates``.
     """
 
     n_sets: int = SELECTION_SETS
     passes: int = 256
     total: int = 2048
+    rates: tuple[float, ...] = ()
+    places: tuple[int, ...] = ()
+
+    @property
+    def most_passes(self) -> int:
+        """The most passes that may be chosen."""
+        return self.places[-1] if self.places else self.passes
+
+    def usual_passes(self, searched: int) -> int:
+        """Guess how many passes are chosen: of given numbers, one in their middle.
+
+        Args:
+            searched: The guess for a search.
+        """
+        if self.places:
+            return self.places[len(self.places) // 2]
+        return min(searched, self.passes)
+
+    def given_places(self, passes: int | None) -> tuple[int, ...]:
+        """List the given numbers of passes; a learner with a fixed number has one."""
+        return self.places if passes is None else (passes,)
 
     def limits(self, passes: int | None) -> SearchLimits:
         """Limit a search; the number of passes may be fixed."""

@@ -27,7 +27,7 @@ from probes.measures.distributions import (
     label_total_variation,
     total_variation,
 )
-from probes.measures.identities import patch_error
+from probes.measures.identities import context_effect, patch_error
 from probes.measures.label_changes import (
     change_agreement,
     change_size,
@@ -115,6 +115,7 @@ __all__ = [
     "change_agreement",
     "change_size",
     "constructed_sparsity",
+    "context_effect",
     "corrected",
     "corrections_apart",
     "coverage",

@@ -24,7 +24,7 @@ def gap_after_matching(choice: Observation, quantity: str) -> Measurement:
     place = facts["places"].index([chosen["rate"], chosen["passes"]])
     column = facts["criteria"].index(f"equal {quantity}")
     return Measurement(
-        name=f"{quantity} of GD − of ICL, calibration queries",
+        name=f"{quantity} of GD − of ICL, where it was matched",
         values=choice["points"][:, [place], column],
         unit=UNITS[quantity],
         zero="a match",

@@ -37,6 +37,9 @@ class Architecture:
             then named three times; None where each has its own.
         is_transposed: Whether matrices have shape (d_in, d_out), as in a Conv1D.
         mlp: Paths of the modules within a layer that compute the MLP, in their order.
+        norm_of_gated_mlp: Path within a layer of the RMS norm that a gated MLP reads
+            through, if a layer is as in a Llama: the MLP is W_D (act(W_G z) ⊙ W_U z),
+            and its output is added to what the norm reads, unchanged. Else empty.
         has_experts: Whether the MLP chooses among several.
         is_parallel: Whether the MLP reads the layer's input, and not what attention
             added to it.
@@ -59,6 +62,7 @@ class Architecture:
     fused: FusedOrder | None = None
     is_transposed: bool = False
     mlp: tuple[str, ...]
+    norm_of_gated_mlp: str = ""
     has_experts: bool = False
     is_parallel: Condition = False
     norms: tuple[str, ...]

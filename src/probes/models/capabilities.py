@@ -29,10 +29,12 @@ CAPABILITIES = (
     "attention matrices",
     "positions",
     "context patch",
+    "all-layers patch",
 )
 """What a learner may need of a model: to move the weights of a role, to read or replace
 hidden states after layers, to read self-attention, to read all four of its matrices, to
-choose positions, and to patch the MLP that reads what attention added."""
+choose positions, to patch the MLP that reads what attention added, and to patch all
+layers at once."""
 
 
 def why_card_cannot(card: ModelCard, need: str) -> str:
@@ -83,6 +85,8 @@ def missing_capability(
         return no_given_positions(architecture, config)
     if need == "context patch":
         return no_context_patch(architecture, config)
+    if need == "all-layers patch":
+        return no_all_layers_patch(architecture)
     if need == "attention" and architecture.attention is None:
         return "not every layer has self-attention"
     if need == "attention matrices":
@@ -100,6 +104,13 @@ def no_context_patch(architecture: Architecture, config: Any) -> str:
     if is_true_of(architecture.is_parallel, config):
         return "attention and MLP read the same input, so no context reaches the MLP"
     return ""
+
+
+def no_all_layers_patch(architecture: Architecture) -> str:
+    """Say why no rank-one patches of all layers at once can replace the context."""
+    if architecture.norm_of_gated_mlp:
+        return ""
+    return "its layers are not described as a gated MLP behind an RMS norm"
 
 
 def no_given_positions(architecture: Architecture, config: Any) -> str:

@@ -19,6 +19,7 @@ LLAMA = Architecture(
     W_V="v_proj",
     W_O="o_proj",
     mlp=("mlp",),
+    norm_of_gated_mlp="post_attention_layernorm",
     norms=("input_layernorm", "post_attention_layernorm"),
     final_norm="model.norm",
     embeddings=("model.embed_tokens",),
@@ -28,13 +29,17 @@ HEAD_NORMS = ("self_attn.q_norm", "self_attn.k_norm")
 SANDWICH = ("pre_feedforward_layernorm", "post_feedforward_layernorm")
 GEMMA = replace(LLAMA, model_types=("gemma",))
 GEMMA3 = replace(
-    LLAMA, model_types=("gemma3_text",), norms=(*HEAD_NORMS, *LLAMA.norms, *SANDWICH)
+    LLAMA,
+    model_types=("gemma3_text",),
+    norm_of_gated_mlp="",  # another norm follows the MLP
+    norms=(*HEAD_NORMS, *LLAMA.norms, *SANDWICH),
 )
 QWEN3 = replace(LLAMA, model_types=("qwen3",), norms=(*HEAD_NORMS, *LLAMA.norms))
 
 RELATIVE = replace(
     LLAMA,
     model_types=("granite", "smollm3", "starcoder2"),
+    norm_of_gated_mlp="",
     is_written_out=False,
 )
 """Modules as in a Llama, which ``models.llama`` does not compute."""

@@ -16,13 +16,14 @@ from probes.data.labelled_rows import LabelledRows
 from probes.data.long_rows import left_out_text, without_long_rows
 from probes.data.prompt_encoding import EncodedPrompts
 from probes.data.regression_tasks import RegressionTask, draw_nested_tasks, draw_tasks
+from probes.data.row_pools import Queries
 from probes.data.shown_subsets import (
     Shown,
     is_relabelled,
     places_shown,
     sets_of_each,
 )
-from probes.data.text_tasks import Queries, TextTask, draw_text
+from probes.data.text_tasks import TextTask, draw_text
 from probes.data.unrelated_text import Wording
 from probes.hashing import canonical, digest_of_json, seed_of
 from probes.models.loaders import loader_path
@@ -49,8 +50,8 @@ class Learner(Protocol):
         """Answer every query of the context's request."""
 
 
-IRRELEVANT = ("n_orders", "data_dir", "effort", "unused_tensors")
-"""Settings on which no answer depends; learners hold the effort."""
+IRRELEVANT = ("n_orders", "data_dir", "effort", "unused_tensors", "rates", "passes")
+"""Settings on which no answer depends; learners hold the last two and the effort."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +69,8 @@ class Request:
         draw: 0 draws the cell's demonstration sets; other numbers draw other sets of
             the same size.
         labels: The demonstrations' labels (see ``changed_labels``).
-        wording: The demonstrations' words (see ``unrelated_text``).
-        queries: "calibration" asks queries that no verdict sees.
+        wording: The words of inputs (see ``unrelated_text``).
+        queries: What is asked (see ``text_tasks``).
         shown: Which demonstrations of each set the learner sees (see
             ``shown_subsets``); a view of single ones makes several sets of each set.
     """
@@ -152,12 +153,14 @@ class Request:
 
         The choice is made on calibration queries, with the demonstrations' own labels
         and words. Learners that see other labels or words therefore have the same
-        settings.
+        settings. If the demonstrations themselves are asked, in reverse too, it is made
+        on their direct form.
         """
+        is_of_facts = self.queries in ("demonstrated", "reversed")
         return replace(
             self,
             learner=choice,
-            queries="calibration",
+            queries="demonstrated" if is_of_facts else "calibration",
             order=0,
             draw=0,
             labels="gold",
@@ -219,6 +222,8 @@ class LearnerContext:
         answer: Answers another request, from the store if possible.
         report: Says in a few words how far a long observation has come.
         leave_out: Says in words what the answer does without; nothing if empty.
+        progress: Gives what an interrupted run kept of this request; None if nothing.
+        keep: Keeps how far the request has come, for a run after an interruption.
     """
 
     request: Request
@@ -226,6 +231,8 @@ class LearnerContext:
     answer: Callable[[Request], Observation]
     report: Callable[[str], None] = lambda words: None
     leave_out: Callable[[str], None] = lambda words: None
+    progress: Callable[[], Observation | None] = lambda: None
+    keep: Callable[[Observation], None] = lambda progress: None
 
     @property
     def model(self) -> Any:
@@ -309,7 +316,7 @@ def _words_of(learner: Any) -> Iterator[str]:
         elif name == "batch_size" and value is not None:
             yield f"batch {value}"
         elif name == "effort":
-            yield "x".join(map(str, astuple(value)))
+            yield "x".join(str(part) for part in astuple(value) if part != ())
 
 
 def _modules_of(value: Any) -> Iterator[str]:

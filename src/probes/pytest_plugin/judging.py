@@ -108,7 +108,7 @@ def pytest_runtest_makereport(
         report.user_properties.append(("verdict", row["verdict"]))
         report.user_properties.append(("mark", mark_of(row)))
         if report.failed and call.excinfo and _explains(call.excinfo.value):
-            report.longrepr = f"{item.nodeid}\n{call.excinfo.value}"
+            report.longrepr = _error_text(item, call.excinfo.value)
     if report.failed and not report.longreprtext.replace("\n", "").isprintable():
         # It may quote a stranger's rows, which must not control the terminal.
         report.longrepr = plain(report.longreprtext, LONGEST_FAILURE, lines=True)
@@ -122,8 +122,13 @@ def _shorten_failure(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
     half the time of a run in which everything is stored.
     """
     if call.excinfo is not None and _explains(call.excinfo.value):
-        message = f"{item.nodeid}\n{call.excinfo.value}"
+        message = _error_text(item, call.excinfo.value)
         item.repr_failure = lambda *_, **__: message  # type: ignore[method-assign]
+
+
+def _error_text(item: pytest.Item, error: BaseException) -> str:
+    """Write an error before its test: pytest's summary quotes the first line only."""
+    return f"{error}\n{item.nodeid}"
 
 
 def _looks_again(item: pytest.Item, call: pytest.CallInfo[None]) -> bool:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from probes.report.common_scale import scale_of
 from probes.report.matrix import plain
 from probes.results.rows import Row
 
 SETS_ADVISED = re.compile(r"about (\d+)")
+Need = Literal["sets", "search", "queries", "gain", "groups", "data"]
+LACKING: dict[Need, str] = {
+    "sets": "too few sets",
+    "search": "GD's search unfinished",
+    "queries": "too few queries",
+    "gain": "ICL's gain unclear",
+    "groups": "too few groups of rows",
+    "data": "too little data",
+}
+"""What an undecided cell lacks, in words."""
 
 
 def advice_for(row: Row) -> str:
@@ -22,10 +33,25 @@ def advice_for(row: Row) -> str:
     )
 
 
+def need_of(row: Row) -> Need:
+    """Name what an undecided cell lacks most."""
+    reason, effects = plain(row["reason"], 2000), row["effects"]
+    if "--effort" in reason or "--rates" in reason:
+        return "search"
+    if effects and effects[0].get("counts_groups"):
+        return "groups"
+    if row["alone"] != "inconclusive":
+        return "sets"
+    if "queries do" in reason:
+        return "queries"
+    if effects and effects[0]["margin"] is None:
+        return "gain"
+    return "data" if "pass --" in reason else "sets"
+
+
 def _for_undecided(row: Row) -> str:
-    reason = plain(row["reason"], 2000)
-    are_groups = row["effects"] and row["effects"][0].get("counts_groups")
-    if are_groups and "--effort" not in reason:
+    reason, need = plain(row["reason"], 2000), need_of(row)
+    if need == "groups":
         return (
             "More groups of rows in the data, or a verdict on these groups alone "
             "(without --new-groups)."
@@ -35,13 +61,15 @@ def _for_undecided(row: Row) -> str:
             f"Alone the cell is {row['alone']}. More sets (--sets) would keep it so "
             f"among the other cells of the matrix."
         )
-    if "--effort" in reason:
+    if "--rates" in reason:
+        return "Other --rates or --passes; or neither, to search for the best of both."
+    if need == "search":
         return "A longer search for GD's rate and passes: a larger --effort."
-    if "queries do" in reason:
+    if need == "queries":
         return "More queries (--queries); at this effect no number of sets does."
     if advised := SETS_ADVISED.search(reason):
         return f"More demonstration sets: --sets {advised[1]}, if the effect stays."
-    if "pass --" in reason:
+    if need == "data":
         return f"More data: {reason.partition('pass ')[2]}."
     return "More demonstration sets (--sets)."
 

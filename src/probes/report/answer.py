@@ -8,9 +8,11 @@ sentence.
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from probes.report.advice import LACKING, need_of
 from probes.report.common_scale import excess_of
 from probes.report.headline import ClaimCounts, count_claims, models_by_kind
 from probes.report.matrix import Matrix, plain, several
@@ -28,22 +30,30 @@ class Answer:
 
     Attributes:
         lead: What was found on the first kind of network.
-        distance: How far off the cells that do not hold are there; empty without any.
+        refuted: How far off its refuted cells are, and how sure that is; empty without
+            any.
+        undecided: Why cells are undecided there; empty without any.
         examples: The closest and the farthest claim there, in words.
         others: What was found on the other kinds; empty without any.
     """
 
     lead: str
-    distance: str = ""
+    refuted: str = ""
+    undecided: str = ""
     examples: tuple[str, ...] = ()
     others: str = ""
+
+    @property
+    def details(self) -> list[str]:
+        """How far off the first kind's cells are, and why some are undecided."""
+        return [text for text in (self.refuted, self.undecided) if text]
 
     @property
     def sentences(self) -> list[str]:
         """All of it, in order."""
         return [
             text
-            for text in (self.lead, self.distance, *self.examples, self.others)
+            for text in (self.lead, *self.details, *self.examples, self.others)
             if text
         ]
 
@@ -71,8 +81,9 @@ def answer_of(matrix: Matrix) -> Answer:
     ]
     return Answer(
         lead=lead,
-        distance=_distance(placed := _placed(judged)),
-        examples=tuple(_examples(placed)),
+        refuted=_refuted([row for row in judged if row["verdict"] == "refuted"]),
+        undecided=_undecided([r for r in judged if r["verdict"] == "inconclusive"]),
+        examples=tuple(_examples(_placed(judged))),
         others=f"Elsewhere: {'; '.join(others)}." if others else "",
     )
 
@@ -109,16 +120,34 @@ def _placed(rows: Sequence[Row]) -> list[tuple[float, Row]]:
     return sorted(placed, key=lambda pair: pair[0])
 
 
-def _distance(placed: Sequence[tuple[float, Row]]) -> str:
-    """Say how far off the cells are that do not hold."""
-    if not placed:
+def _refuted(rows: Sequence[Row]) -> str:
+    """Say how far off refuted cells are, and how sure that is."""
+    if not rows:
         return ""
-    median = short_number(statistics.median(distance for distance, _ in placed))
-    cells = "cell" if len(placed) == 1 else f"{len(placed)} cells"
-    return (
-        f"Median of the refuted or undecided {cells}: {median} times the difference "
-        f"that counts as equal."
-    )
+    said = f"Refuted: {several(len(rows), 'cell')}"
+    if off := _margins(rows):
+        said += f", off by {off} margins (median; within one margin counts as equal)"
+    p_values = [row["effects"][0]["p_adjusted"] for row in rows if row["effects"]]
+    if known := [p for p in p_values if p is not None]:
+        said += f", with p ≤ {short_number(max(known))} after correction"
+    return f"{said}."
+
+
+def _undecided(rows: Sequence[Row]) -> str:
+    """Say how far off undecided cells seem, and what they lack, most frequent first."""
+    if not rows:
+        return ""
+    said = f"Undecided: {several(len(rows), 'cell')}"
+    if off := _margins(rows):
+        said += f", off by {off} margins (median)"
+    counted = Counter(LACKING[need_of(row)] for row in rows).most_common()
+    return f"{said}: {', '.join(f'{lack} ({n})' for lack, n in counted)}."
+
+
+def _margins(rows: Sequence[Row]) -> str:
+    """Give the median distance of cells in margins; empty without any."""
+    distances = [distance for distance, _ in _placed(rows)]
+    return short_number(statistics.median(distances)) if distances else ""
 
 
 def _examples(placed: Sequence[tuple[float, Row]]) -> list[str]:
@@ -126,10 +155,10 @@ def _examples(placed: Sequence[tuple[float, Row]]) -> list[str]:
     if not placed:
         return []
     closest = placed[0][1]
-    said = [f"Closest to holding: {_described(closest)}"]
+    said = [f"Closest: {_described(closest)}"]
     refuted = [row for _, row in placed if row["verdict"] == "refuted"]
     if refuted and refuted[-1] is not closest:
-        said.append(f"Farthest of those decided: {_described(refuted[-1])}")
+        said.append(f"Farthest: {_described(refuted[-1])}")
     return said
 
 

@@ -58,6 +58,20 @@ def dataset_lines(run: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def setup_lines(run: Mapping[str, Any]) -> list[str]:
+    """Say which published set-up a run had and what was changed; no line without one.
+
+    Args:
+        run: The content of ``run.json``.
+    """
+    facts: Mapping[str, str] = run.get("provenance", {}).get("setup") or {}
+    if not facts:
+        return []
+    changes = [f"{k} {v}" for k, v in facts.items() if k not in ("name", "study")]
+    said = "; ".join(changes) or "nothing was changed"
+    return [plain(f"Set-up {facts['name']} ({facts.get('study', '')}): {said}.", 2000)]
+
+
 def _compared(record: Mapping[str, Any]) -> str:
     """Say what the run was compared with, or why it was not compared."""
     file = plain(record["file"])

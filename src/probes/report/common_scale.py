@@ -15,6 +15,8 @@ from probes.results.rows import Row
 
 LEAST, MOST = -1.5, 5.0
 """The ends of the drawn axis; effects beyond them are drawn at the ends."""
+PLACED = ("share", "below", "above", "within")
+"""Scales of effects that have a place on the axis, see :func:`scale_of`."""
 TICKS = (
     *((-1.0, "0"), (-0.5, "½"), (0.0, "margin")),
     *((1.0, "2×"), (2.0, "4×"), (3.0, "8×"), (4.0, "16×"), (5.0, "32×")),
@@ -90,7 +92,7 @@ def excess_of(row: Row) -> Excess | None:
         In margins: −1 is no difference at all, or the ceiling; 1 is twice the margin.
     """
     kind = scale_of(row)
-    if kind not in ("share", "below", "above", "within"):
+    if kind not in PLACED:
         return None
     effect = row["effects"][0]
     value, margin = effect["value"], effect["margin"]

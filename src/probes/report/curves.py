@@ -169,6 +169,13 @@ PLANS = (
         y="label accuracy of ICL",
         read=over_drift,
     ),
+    CurveFigure(
+        name="late_drift",
+        claims=("icl_survives_late_drift",),
+        x="relative distance of the weights from the first late checkpoint",
+        y="label accuracy of ICL",
+        read=over_drift,
+    ),
 )
 """Every figure that can be drawn."""
 

@@ -25,9 +25,10 @@ function canvas(width, height, said) {
   return svg;
 }
 
+// Labels that begin alike often differ at the end, so the middle goes.
 const clip = (label, width) => {
-  const most = Math.max(4, Math.floor(width / 6.4));
-  return label.length > most ? label.slice(0, most - 1) + "…" : label;
+  const most = Math.max(4, Math.floor(width / 6.4)), end = Math.floor(most / 2);
+  return label.length > most ? label.slice(0, most - 1 - end) + "…" + label.slice(-end) : label;
 };
 
 // Places values between two ends. On a logarithmic axis, values that are not above the

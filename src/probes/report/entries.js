@@ -1,5 +1,6 @@
 // The short text of an entry of the matrix; entry_summary.py writes the same.
 
+const PLACED = ["share", "below", "above", "within"];
 const JUDGED = ["supported", "refuted", "inconclusive"];
 const isJudged = (row) => JUDGED.includes(data.verdicts[row.verdict]);
 
@@ -24,8 +25,10 @@ function summariseEntry(picked) {
   if (!told.length) return { letters: [[data.verdicts.indexOf("not_applicable"), "–"]], effect: "", spread: "", tone: "N", isUnexpected: false };
   const alone = told.length === 1;
   const judged = picked.filter((row) => isJudged(row) && row.effects.length && mainEffect(row).margin !== null);
-  const alike = new Set(judged.map((row) => row.scale + "|" + mainEffect(row).unit)).size === 1;
-  const values = alike ? judged.map((row) => mainEffect(row).value).filter((x) => x !== null) : [];
+  const onScale = judged.filter((row) => PLACED.includes(text(row.scale)));
+  const measured = onScale.length ? onScale : judged;
+  const alike = new Set(measured.map((row) => row.scale + "|" + mainEffect(row).unit)).size === 1;
+  const values = alike ? measured.map((row) => mainEffect(row).value).filter((x) => x !== null) : [];
   const [least, most] = [Math.min(...values), Math.max(...values)].map((x) => shortNumber(x, 1));
   return {
     letters: told.map(([n, v]) => [v, data.letters[v] + (alone ? "" : n)]),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from probes.report.common_scale import scale_of
+from probes.report.common_scale import PLACED, scale_of
 from probes.report.headline import JUDGED
 from probes.report.matrix import LETTERS, count_verdicts
 from probes.report.number_text import short_number
@@ -80,9 +80,11 @@ def _effects(rows: Sequence[Row], digits: int) -> tuple[str, str]:
         and row["effects"]
         and row["effects"][0]["margin"] is not None
     ]
-    if len({(scale_of(row), row["effects"][0]["unit"]) for row in judged}) != 1:
+    # Where some have a place on the common scale, the others say less.
+    placed = [row for row in judged if scale_of(row) in PLACED] or judged
+    if len({(scale_of(row), row["effects"][0]["unit"]) for row in placed}) != 1:
         return "", ""
-    known = [row["effects"][0]["value"] for row in judged]
+    known = [row["effects"][0]["value"] for row in placed]
     values = [float(f"{value:.4g}") for value in known if value is not None]
     if not values:
         return "", ""

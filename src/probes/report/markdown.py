@@ -12,6 +12,7 @@ from probes.report.appendix import (
     REASON_LIMIT,
     dataset_lines,
     record_lines,
+    setup_lines,
     speed_lines,
 )
 from probes.report.matrix import (
@@ -93,6 +94,7 @@ def _settings(rows: Sequence[Row], run: Mapping[str, Any]) -> list[str]:
         f"seed {made['seed']}, {made['dtype']} on {made['device']}, {made['machine']}",
         f"commit {made['commit'] or 'unknown'}; {versions}",
         *(f"{name} {value}" for name, value in made.get("options", {}).items()),
+        *setup_lines(run),
         *dataset_lines(run),
         *record_lines(rows, run),
         *speed_lines(run),

@@ -11,6 +11,7 @@ from probes.report.appendix import (
     dataset_lines,
     reason_lines,
     record_lines,
+    setup_lines,
     speed_lines,
 )
 from probes.report.matrix import (
@@ -90,6 +91,7 @@ def _lines_after(
     if len(reasons) > most and is_verbose:
         texts.append(f"and {several(len(reasons) - most, 'other reason')}")
     texts += [x for x in datasets if is_verbose or x.startswith(WARNING)]
+    texts += setup_lines(run)
     texts += record_lines(rows, run)
     texts += speed_lines(run) if is_verbose else []
     texts.append(summary_line(rows, run))

@@ -9,7 +9,7 @@ from probes.report.claim_lines import UNJUDGED, ClaimLine, lines_by_kind
 from probes.report.entry_summary import summarise_entry
 from probes.report.headline import models_by_kind
 from probes.report.matrix import IDENTITY, Matrix, plain
-from probes.report.terminal_text import columns, cut, fold, pad
+from probes.report.terminal_text import columns, cut, cut_name, fold, pad
 
 GAP = 2
 
@@ -62,7 +62,7 @@ def _folded_table(matrix: Matrix, lines: Sequence[ClaimLine], width: int) -> lis
     return [
         cut(
             (" " * GAP)
-            .join((pad(cut(name, first), first), *map(pad, entries, widths)))
+            .join((pad(cut_name(name, first), first), *map(pad, entries, widths)))
             .rstrip(),
             width,
         )
@@ -90,7 +90,7 @@ def full_block(matrix: Matrix, width: int) -> list[str]:
         cells = [(pad("", first), *(pad(names[i], widths[i]) for i in block))]
         for claim in matrix.claims:
             entries = (pad(matrix.entry(claim, models[i]), widths[i]) for i in block)
-            cells.append((pad(cut(matrix.label(claim), first), first), *entries))
+            cells.append((pad(cut_name(matrix.label(claim), first), first), *entries))
         lines += [(" " * GAP).join(line).rstrip() for line in cells] + [""]
     return [*lines, *legend]
 

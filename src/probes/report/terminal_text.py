@@ -26,6 +26,14 @@ def cut(text: str, width: int) -> str:
     return next(chunks(text, width - 1)) + "…"
 
 
+def cut_name(text: str, width: int) -> str:
+    """Shorten a name in its middle: names that begin alike often differ at the end."""
+    if columns(text) <= width:
+        return text
+    end = next(chunks(text[::-1], width // 2))[::-1]
+    return cut(text, width - columns(end)) + end
+
+
 def pad(text: str, width: int) -> str:
     """Fill a text with spaces to a number of columns."""
     return text + " " * (width - columns(text))

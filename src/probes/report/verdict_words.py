@@ -36,7 +36,6 @@ def verdict_in_words(row: Row) -> str:
     if row["verdict"] == "not_applicable" or kind in ("raw", "value"):
         return _inapplicable(row, effect)
     said, wanted = _SENTENCES[kind](row, effect)
-    said += _interval_text(row)
     return f"{said[:1].upper()}{said[1:]}; {wanted}."
 
 
@@ -89,7 +88,10 @@ def _within(row: Row, effect: Mapping[str, Any]) -> tuple[str, str]:
     margin = with_unit(effect["margin"], effect["unit"])
     counts = _counts(row["verdict"])
     wanted = f"a difference below {margin} {counts} as equal"
-    return _sides(row, effect) or _differs(effect), wanted
+    if sides := _sides(row, effect):
+        # "GD is right .03 more often" is a number of the other sign.
+        return sides + _interval_text(row, is_turned=effect["value"] < 0), wanted
+    return _differs(effect) + _interval_text(row), wanted
 
 
 def _counts(verdict: str) -> str:
@@ -134,29 +136,40 @@ def _share(row: Row, effect: Mapping[str, Any]) -> tuple[str, str]:
         f"{measure_name(effect)}: GD comes {value} of the way from what no learning "
         f"reaches ({floor}) to how like ICL is to itself ({ceiling})"
     )
-    return said, f"from {needed} on it {_counts(row['verdict'])} as alike"
+    return said + _interval_text(
+        row
+    ), f"from {needed} on it {_counts(row['verdict'])} as alike"
 
 
 def _below(row: Row, effect: Mapping[str, Any]) -> tuple[str, str]:
     value, margin = (with_unit(effect[k], effect["unit"]) for k in ("value", "margin"))
     counts = _counts(row["verdict"])
-    return f"{plain(effect['name'])} is {value}", f"below {margin} it {counts} as none"
+    said = f"{plain(effect['name'])} is {value}{_interval_text(row)}"
+    return said, f"below {margin} it {counts} as none"
 
 
 def _above(row: Row, effect: Mapping[str, Any]) -> tuple[str, str]:
     value, margin = (with_unit(effect[k], effect["unit"]) for k in ("value", "margin"))
     name = plain(effect["name"])
-    return f"{name} is {value}", f"more than {margin} was needed"
+    return f"{name} is {value}{_interval_text(row)}", f"more than {margin} was needed"
 
 
 _SENTENCES = {"within": _within, "share": _share, "below": _below, "above": _above}
 
 
-def _interval_text(row: Row) -> str:
-    """Write the interval that decides, with its level; empty if there is none."""
+def _interval_text(row: Row, *, is_turned: bool = False) -> str:
+    """Write the interval that decides, with its level; empty if there is none.
+
+    Args:
+        row: The row.
+        is_turned: Whether the sentence before it states the effect with its sign
+            changed.
+    """
     found = deciding_interval(row)
     if found is None:
         return ""
-    low = "−∞" if found.low is None else short_number(found.low)
-    high = "∞" if found.high is None else short_number(found.high)
-    return f", {100 * found.level:.3g} % interval [{low}, {high}]"
+    ends = [-x if is_turned and x is not None else x for x in (found.low, found.high)]
+    low, high = reversed(ends) if is_turned else ends
+    low_text = "−∞" if low is None else short_number(low)
+    high_text = "∞" if high is None else short_number(high)
+    return f", {100 * found.level:.3g} % interval [{low_text}, {high_text}]"

@@ -17,7 +17,11 @@ PACKAGES = ("torch", "transformers", "pytest", "pytest-xdist", "numpy", "scipy")
 
 
 def provenance(
-    settings: Settings, options: Mapping[str, str], *, tests_root: str = "."
+    settings: Settings,
+    options: Mapping[str, str],
+    *,
+    tests_root: str = ".",
+    setup: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Describe the code, machine and settings of a run.
 
@@ -26,7 +30,11 @@ def provenance(
         options: The options of the command line that decide a cell.
         tests_root: The folder that names of tests are relative to, from where the run
             was started.
+        setup: The published set-up of the run and what was changed; empty or None if
+            it has none.
     """
+    given = {"rates": list(settings.rates), "passes": list(settings.passes)}
+    given |= {"setup": dict(setup)} if setup else {}
     elsewhere = {} if tests_root == "." else {"tests_root": tests_root}
     return {
         "commit": _commit(),
@@ -41,6 +49,7 @@ def provenance(
         "n_calibration": settings.n_calibration,
         "effort": settings.effort,
         "options": dict(options),
+        **{name: value for name, value in given.items() if value},
         **elsewhere,
     }
 

@@ -30,6 +30,8 @@ COMPARED = (
     "n_orders",
     "n_calibration",
     "effort",
+    "rates",
+    "passes",
     "seed",
     "device",
     "dtype",
@@ -91,9 +93,11 @@ class Record:
             cells = dict(record["cells"])
             for cell in cells.values():
                 _require_recorded(cell)
-            # Records from before there was a choice were made with the usual effort.
-            settings_then = {"effort": Settings().effort, **record["settings"]}
-            made_with = {k: {str(v)} for k, v in settings_then.items()}
+            # Records from before there was a choice were made without it.
+            usual = recorded_settings(Settings())
+            chosen = {name: usual[name] for name in ("effort", "rates", "passes")}
+            settings_then = {**chosen, **record["settings"]}
+            made_with = {k: {_text_of(v)} for k, v in settings_then.items()}
         except (OSError, ValueError) as e:
             raise OptionError(
                 f"{path} is not a record of verdicts: {e}. Expected what "
@@ -192,9 +196,18 @@ def _facts(provenance: Mapping[str, Any]) -> dict[str, str]:
     """Flatten the parts of a row's provenance that can change a verdict."""
     known = (*COMPARED, "commit")
     named = {name: provenance[name] for name in known if name in provenance}
+    named |= {name: provenance.get(name, []) for name in ("rates", "passes")}
     named["template"] = provenance.get("options", {}).get("--template", "each its own")
+    named["setup"] = provenance.get("setup", {}).get("name", "none")
     versions = provenance.get("versions", {})
-    return {k: str(v) for k, v in {**named, **versions}.items()}
+    return {k: _text_of(v) for k, v in {**named, **versions}.items()}
+
+
+def _text_of(value: Any) -> str:
+    """Write a setting; an empty list of rates or passes means a search."""
+    if isinstance(value, list):
+        return ", ".join(f"{v:g}" for v in value) or "searched"
+    return str(value)
 
 
 def differences(*runs: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
@@ -232,7 +245,8 @@ def recorded_cell(row: Row) -> dict[str, Any]:
 
 def recorded_settings(settings: Settings) -> dict[str, Any]:
     """Return the settings that a run must share for a record to apply to it."""
-    return {name: getattr(settings, name) for name in COMPARED}
+    values = {name: getattr(settings, name) for name in COMPARED}
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
 
 def write_record(rows: Iterable[Row], path: Path, settings: Settings) -> None:

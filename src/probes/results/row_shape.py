@@ -276,6 +276,23 @@ PROVENANCE = object_of(
             is_optional=True,  # rows of earlier versions have none
             meaning="How much the search for GD's rate and passes could cost.",
         ),
+        "rates": Field(
+            shape=unread(list_of(number_between(0))),
+            is_optional=True,
+            meaning="The only rates of GD. Absent: they were searched for.",
+        ),
+        "passes": Field(
+            shape=unread(list_of(count_from(1))),
+            is_optional=True,
+            meaning="The only numbers of passes after which GD was read. Absent: they "
+            "were searched for.",
+        ),
+        "setup": Field(
+            shape=mapping_to(TEXT),
+            is_optional=True,
+            meaning="The published set-up of the run, and which of its values were "
+            "changed or left out. Absent: none.",
+        ),
         "options": Field(
             shape=mapping_to(TEXT),
             meaning="The options of the command line that decide a cell.",

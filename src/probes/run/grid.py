@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from probes.cards import (
@@ -16,7 +16,7 @@ from probes.cards import (
 from probes.cell import Cell, Settings
 from probes.claims import ClaimCard
 from probes.data.record_files import KINDS, SUFFIXES
-from probes.data.right_answers import answers_declared_in
+from probes.data.right_answers import description_beside
 from probes.errors import OptionError, UnknownNameError
 from probes.models.files.converted_models import fetched_folder
 from probes.models.files.gguf_conversion import converted_checkpoint
@@ -24,6 +24,7 @@ from probes.models.files.packaged_checkpoint import PackagedCheckpoint
 from probes.models.untrained import UNTRAINED_PREFIXES, untrained_model
 from probes.registry import Registry
 from probes.run.named_cards import cards_named, entries_of, identifier_for
+from probes.run.setups import Setup
 
 MODELS: Registry[ModelCard] = Registry("model")
 DATASETS: Registry[DatasetCard] = Registry("dataset")
@@ -39,6 +40,8 @@ class Grid:
         demonstrations: Numbers of demonstrations; empty takes each dataset's own.
         settings: The sizes of every cell.
         size: "default", or "full" with every variant and number of demonstrations.
+        setup: The published set-up that names claims and their variants; None judges
+            every claim with the variants of ``size``.
     """
 
     models: tuple[ModelCard, ...]
@@ -46,6 +49,7 @@ class Grid:
     demonstrations: tuple[int, ...]
     settings: Settings
     size: GridSize = "default"
+    setup: Setup | None = None
 
     @property
     def can_exist(self) -> bool:
@@ -64,7 +68,15 @@ class Grid:
         )
 
     def cells(self, claim: ClaimCard) -> list[Cell]:
-        """List the cells of a claim, for the models and datasets that it applies to."""
+        """List the cells of a claim, for the models and datasets that it applies to.
+
+        A claim that is not among those of the set-up has none.
+        """
+        chosen = self.setup.claim_named(claim.name) if self.setup else None
+        if self.setup and chosen is None:
+            return []
+        named = chosen.variants if chosen else ()
+        numbers = (chosen.demonstrations if chosen else ()) or self.demonstrations
         return [
             Cell(
                 model=model,
@@ -77,9 +89,9 @@ class Grid:
             for model in self.models
             for dataset in self.datasets
             if claim.applies_to(model, dataset)
-            for n in self.demonstrations or dataset.demonstrations_of(self.size)
+            for n in numbers or dataset.demonstrations_of(self.size)
             if n >= claim.least_demonstrations
-            for variant in claim.variants_of(self.size, dataset)
+            for variant in claim.variants_of(self.size, dataset, named)
         ]
 
 
@@ -97,7 +109,8 @@ def parse_models(text: str | None) -> tuple[ModelCard, ...]:
     """
     if text is None:
         return tuple(card for card in MODELS if card.shipped)
-    return cards_named(text, "--models", registered=MODELS, find=model_named)
+    named = cards_named(text, "--models", registered=MODELS, find=model_named)
+    return tuple(replace(card, default_claims=()) for card in named)
 
 
 def model_named(name: str) -> ModelCard:
@@ -196,11 +209,16 @@ def dataset_named(name: str) -> DatasetCard:
         )
     if os.path.isdir(path) or path.suffix in SUFFIXES:
         full = path.resolve()
+        described = description_beside(full)
         return DatasetCard(
             name=identifier_for(full.stem, name, DATASETS),
             family="text",
             summary=f"Given as {name}.",
-            rows=TextRows(location=str(full), answers=answers_declared_in(full)),
+            rows=TextRows(
+                location=str(full),
+                answers=described.answers,
+                reversible=bool(described.reversed),
+            ),
         )
     raise UnknownNameError.of("dataset", name, (card.name for card in DATASETS))
 

@@ -1,4 +1,4 @@
-"""Options in pytest's configuration file: what they fill, and what is refused."""
+"""Options that the command line leaves out: from where they take their values."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from typing import Any
 
 from probes.errors import OptionError
 from probes.run.options import RUN_OPTIONS, RunOption
+from probes.run.setups import setup_named
 
 
 def complete(option: Any, configured: Callable[[str], Any]) -> None:
     """Fill the options that the command line left out, in place.
 
-    Each takes its value from the configuration file, or else its default.
+    Each takes its value from the configuration file, or else from the set-up that
+    ``--setup`` names, or else its default. What the set-up fills is noted in
+    ``filled_by_setup``.
 
     Args:
         option: Parsed options; those left out are None.
@@ -22,12 +25,17 @@ def complete(option: Any, configured: Callable[[str], Any]) -> None:
     Raises:
         OptionError: The configuration file has a value that cannot be used, or an
             option has an empty value.
+        UnknownNameError: There is no such set-up.
     """
-    for each in RUN_OPTIONS:
+    if not hasattr(option, "filled_by_setup"):
+        option.filled_by_setup = {}
+    for each in RUN_OPTIONS:  # --setup comes first
         name = each.name
         if getattr(option, each.attribute) is None:
             name = each.ini_key
             value = _configured_value(each, configured)
+            if value is None:
+                value = _value_of_setup(each, option)
             setattr(option, each.attribute, each.default if value is None else value)
         value = getattr(option, each.attribute)
         if isinstance(value, str) and not value.strip():
@@ -35,6 +43,17 @@ def complete(option: Any, configured: Callable[[str], Any]) -> None:
                 f"{name} is empty. Expected {re.split('[:;]', each.help)[0]}. Give it "
                 f"a value, or leave it out ({each.without or each.default})."
             )
+
+
+def _value_of_setup(each: RunOption, option: Any) -> Any:
+    """Return the value that the run's set-up gives to an option, and note it."""
+    if not option.setup:
+        return None
+    values = {value.option: value.value for value in setup_named(option.setup).values}
+    if each.name not in values:
+        return None
+    option.filled_by_setup[each.attribute] = each.kind(values[each.name])
+    return option.filled_by_setup[each.attribute]
 
 
 def _configured_value(option: RunOption, configured: Callable[[str], Any]) -> Any:

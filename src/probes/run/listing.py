@@ -1,4 +1,4 @@
-"""The lists that ``--list-claims``, ``--list-models`` and ``--list-datasets`` print."""
+"""The lists that ``--list-claims``, ``--list-models`` and their like print."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from probes.models.parameter_count import describe_size
 from probes.run.grid import DATASETS, MODELS
 from probes.run.option_help import options_in_full
 from probes.run.parsed_options import datasets_of
+from probes.run.setups import SETUPS, describe_setup
 
 INDENT = " " * 4
 
@@ -25,6 +26,8 @@ LIST_OPTIONS = {
     "--list-models": "print the registered models and stop",
     "--list-datasets": "print the registered datasets and stop; with --datasets, those "
     "and how many rows of each label they have",
+    "--list-setups": "print the set-ups of published studies and stop: what each sets, "
+    "and what it leaves open",
 }
 
 
@@ -32,8 +35,7 @@ def listing(asked: str, places: Sequence[str], option: Any) -> str:
     """Write the list that an option asks for.
 
     Args:
-        asked: ``--help-all``, ``--list-claims``, ``--list-models`` or
-            ``--list-datasets``.
+        asked: One of ``LIST_OPTIONS``.
         places: The files and folders given on the command line, for claims.
         option: Parsed options: ``--datasets`` narrows its list, and counts rows;
             ``--template`` chooses how they are read.
@@ -43,6 +45,8 @@ def listing(asked: str, places: Sequence[str], option: Any) -> str:
     """
     if asked == "--help-all":
         return options_in_full()
+    if asked == "--list-setups":
+        return "\n".join(map(describe_setup, SETUPS))
     if asked == "--list-models":
         return "\n".join(map(_model, MODELS))
     if asked == "--list-datasets":

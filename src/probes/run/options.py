@@ -81,6 +81,14 @@ class RunOption:
 
 GRID_OPTIONS = (
     RunOption(
+        name="--setup",
+        metavar="NAME",
+        help="the set-up of a published study: its claims with their variants, and "
+        "its values of other options, which yield to those that you give; "
+        "--list-setups says what each one sets",
+        without="none",
+    ),
+    RunOption(
         name="--models",
         metavar="NAMES",
         help="models to judge, separated by commas: registered names, folders, Hub ids "
@@ -178,6 +186,21 @@ GRID_OPTIONS = (
         "standard (2 demonstration sets choose rate and passes, up to 64 passes at a "
         "rate, no control with trained embeddings); standard has 4 sets and 256 "
         "passes; thorough costs twice as much or more (8 sets, 1024 passes)",
+    ),
+    RunOption(
+        name="--rates",
+        metavar="NUMBERS",
+        help="the only learning rates of GD on text, separated by commas; calibration "
+        "queries choose among them, and GD cannot be refuted at the lowest or highest; "
+        "needs --passes",
+        without="search for the best",
+    ),
+    RunOption(
+        name="--passes",
+        metavar="NUMBERS",
+        help="the only numbers of passes (epochs) after which GD on text is read, "
+        "separated by commas; needs --rates",
+        without="search for the best",
     ),
     RunOption(
         name="--seed",

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from probes.cards import DatasetCard
+from probes.cards import DatasetCard, ModelCard
 from probes.cell import Settings
 from probes.errors import OptionError
 from probes.run.grid import Grid, parse_datasets, parse_demonstrations, parse_models
+from probes.run.number_lists import parse_passes, parse_rates
 from probes.run.options import GRID_OPTIONS, PATH_OPTIONS
+from probes.run.setups import filled_by, setup_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,29 +82,47 @@ def grid_of(option: Any) -> Grid:
         chat=bool(option.chat),
         unused_tensors=option.unused_tensors,
         effort=option.effort,
+        rates=parse_rates(option.rates),
+        passes=parse_passes(option.passes),
         data_dir=None if data_dir is None else str(Path(data_dir).resolve()),
     )
+    models = parse_models(option.models)
     return Grid(
-        models=parse_models(option.models),
-        datasets=datasets_of(option),
+        models=models,
+        datasets=datasets_of(option, models),
         demonstrations=parse_demonstrations(option.demos),
         settings=settings,
         size=option.grid,
+        setup=setup_of(option),
     )
 
 
-def datasets_of(option: Any) -> tuple[DatasetCard, ...]:
+def _readable(
+    datasets: tuple[DatasetCard, ...], models: Sequence[ModelCard]
+) -> tuple[DatasetCard, ...]:
+    """Leave out datasets that no model reads, unless no model reads any."""
+    read = tuple(d for d in datasets if any(m.answers(d) for m in models))
+    return read or datasets
+
+
+def datasets_of(
+    option: Any, models: Sequence[ModelCard] = ()
+) -> tuple[DatasetCard, ...]:
     """Read which datasets a run has, and apply ``--template`` to those that have it.
 
     Args:
         option: Parsed options.
+        models: The models of the run. Datasets of a set-up that none of them reads are
+            left out, so that they need not be fetched.
 
     Raises:
         OptionError: A value cannot be used, or no dataset has the template.
         UnknownNameError: A dataset is not known.
     """
     cards, name = parse_datasets(option.datasets, option.grid), option.template
-    if not name:
+    if "datasets" in filled_by(option):
+        cards = _readable(cards, models)
+    if not name or why_no_template(option, cards):
         return cards
     if not any(name in card.templates for card in cards):
         known = [f"{c.name}: {', '.join(c.templates)}" for c in cards if c.templates]
@@ -112,6 +133,20 @@ def datasets_of(option: Any) -> tuple[DatasetCard, ...]:
             f"of these, pass other --datasets, or omit --template."
         )
     return tuple(card.with_template(name) for card in cards)
+
+
+def why_no_template(option: Any, datasets: Iterable[DatasetCard]) -> str:
+    """Say why the template of a set-up does not apply; empty if it does.
+
+    Args:
+        option: Parsed options.
+        datasets: Those of the run.
+    """
+    if any(option.template in card.templates for card in datasets):
+        return ""
+    if "template" not in filled_by(option):
+        return ""
+    return "no dataset of this run has it"
 
 
 def options_of_rerun(option: Any) -> dict[str, str]:
@@ -130,7 +165,12 @@ def options_of_rerun(option: Any) -> dict[str, str]:
     deciding = (*GRID_OPTIONS, *(each for each in PATH_OPTIONS if each.name in paths))
     values = {each.name: getattr(option, each.attribute) for each in deciding}
     defaults = {each.name: (each.default, None, False) for each in deciding}
-    needed = {n: str(v) for n, v in values.items() if v not in defaults[n]}
+    from_setup = {e.name for e in deciding if e.attribute in filled_by(option)}
+    needed = {
+        n: str(v)
+        for n, v in values.items()
+        if v not in defaults[n] and n not in from_setup
+    }
     needed |= {n: "" for n, v in needed.items() if values[n] is True}
     if option.reports:
         needed["--reports"] = os.path.join(option.reports, "again")

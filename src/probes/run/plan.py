@@ -123,18 +123,30 @@ def plan_work(requests: Iterable[Request], estimator: Estimator) -> dict[str, Wo
             rate; learners that share a choice share its cost.
         estimator: Estimates single observations.
     """
+    requests = list(requests)
     stored: dict[str, set[str]] = defaultdict(set)
-    missing: dict[str, dict[str, Request]] = defaultdict(dict)
     for request in requests:
         key = estimator.key_of(request)
         if key is not None and estimator.is_stored(key):
             stored[request.model.name].add(key)
-        for key, needed in estimator.missing(request):
-            missing[needed.model.name][key] = needed
+    missing = missing_by_model(requests, estimator)
     return {
-        model: _work(len(stored[model]), list(missing[model].values()), estimator)
+        model: _work(
+            len(stored[model]), list(missing.get(model, {}).values()), estimator
+        )
         for model in {**stored, **missing}
     }
+
+
+def missing_by_model(
+    requests: Iterable[Request], estimator: Estimator
+) -> dict[str, dict[str, Request]]:
+    """Gather what must be measured, with what is needed besides: by model and key."""
+    missing: dict[str, dict[str, Request]] = defaultdict(dict)
+    for request in requests:
+        for key, needed in estimator.missing(request):
+            missing[needed.model.name][key] = needed
+    return dict(missing)
 
 
 def _work(n_stored: int, missing: list[Request], estimator: Estimator) -> Work:

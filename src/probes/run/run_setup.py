@@ -32,6 +32,7 @@ from probes.run.budget import (
     PlannedCell,
     parse_budget,
 )
+from probes.run.gpu_plan import gpu_lines
 from probes.run.grid import Grid
 from probes.run.interim_analysis import looks_of
 from probes.run.parsed_options import RunPaths, grid_of, paths_of
@@ -260,4 +261,5 @@ class RunSetup:
         power = power_lines(rows, cells=cells, settings=self.grid.settings)
         table = work_lines(len(cells), work, self.speed, n_workers=n_workers)
         left_out = [*self.unanswerable, *self.budget_choice.lines]
+        table += gpu_lines(self.planned.values(), self.estimator, self.grid.settings)
         return [*table, *left_out, *look_lines(self.looks), "", *power]

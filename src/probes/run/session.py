@@ -31,9 +31,10 @@ from probes.results.rows import (
     write_text,
 )
 from probes.run.listing import find_claim
-from probes.run.parsed_options import options_of_rerun
+from probes.run.parsed_options import options_of_rerun, why_no_template
 from probes.run.row_groups import row_groups
 from probes.run.run_setup import RunSetup
+from probes.run.setups import setup_facts
 from probes.verdicts.judge import Judge
 
 MOST_LEFT_OUT = 5
@@ -102,6 +103,15 @@ class Run(RunSetup):
             self.grid.settings,
             options_of_rerun(self.option),
             tests_root=_from_here(self.tests),
+            setup=self.setup_facts,
+        )
+
+    @cached_property
+    def setup_facts(self) -> dict[str, str]:
+        """Which published set-up the run has, and what was changed; empty: none."""
+        no_template = why_no_template(self.option, self.grid.datasets)
+        return setup_facts(
+            self.option, {"template": no_template} if no_template else {}
         )
 
     def add_crash(self, test: str, message: str) -> None:
@@ -125,11 +135,12 @@ class Run(RunSetup):
 
     @property
     def is_selection(self) -> bool:
-        """Whether tests were selected, by name or by a budget: others did not run."""
+        """Whether a name, a budget or a set-up selected tests: others did not run."""
         option = self.option
         by_id = any("[" in str(path) for path in option.file_or_dir)
         failed_last = getattr(option, "lf", False)
         named = option.keyword or option.markexpr or by_id or failed_last
+        named = named or option.setup
         return bool(named or self.budget_choice.tests)
 
     @property

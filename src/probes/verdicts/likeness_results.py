@@ -28,10 +28,10 @@ class LikenessResults(SecondaryResults):
     def chance_left(self) -> str:
         """Say why GD may be like ICL although this GD is not; empty if nothing does."""
         if self.unfinished:
-            return (
-                f"GD may still come nearer: {self.unfinished[0]}; a larger --effort "
-                f"may decide"
-            )
+            edge = self.unfinished[0]
+            is_given = edge.endswith("given")  # see ``learners.given_places``
+            remedy = "other --rates or --passes" if is_given else "a larger --effort"
+            return f"GD may still come nearer: {edge}; {remedy} may decide"
         if self.best is not None and self.best.verdict != "refuted":
             return (
                 "the GD nearest to ICL on calibration queries is refuted, but GD at "

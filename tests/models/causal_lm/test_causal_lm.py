@@ -256,6 +256,17 @@ def test_a_missing_tensor_is_refused(copied: Path) -> None:
         load(copied)
 
 
+def test_a_missing_shard_is_named_in_a_sentence(copied: Path) -> None:
+    shards = {"a": "model.safetensors", "b": "model-2.safetensors"}
+    index = json.dumps({"weight_map": shards})
+    (copied / "model.safetensors.index.json").write_text(index)
+    with pytest.raises(
+        ModelError, match=r"lacks 1 of the 2 files .* model-2"
+    ) as caught:
+        load(copied)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_tensor_that_the_architecture_does_not_use_is_refused(copied: Path) -> None:
     """Fewer layers are configured than were saved: another model."""
     config = json.loads((copied / "config.json").read_text())
@@ -297,6 +308,24 @@ def test_an_encoder_is_refused_when_it_is_loaded(copied: Path) -> None:
     )
     model.save_pretrained(copied)
     with pytest.raises(ModelError, match="Expected a causal language model"):
+        load(copied)
+
+
+def test_a_model_that_cannot_answer_tokens_is_refused_in_a_sentence(
+    copied: Path,
+) -> None:
+    from transformers import FalconConfig, FalconForCausalLM
+
+    config = FalconConfig(
+        vocab_size=53,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        new_decoder_architecture=True,
+        parallel_attn=False,
+    )
+    FalconForCausalLM(config).save_pretrained(copied)
+    with pytest.raises(ModelError, match="does not answer a prompt of 9 tokens: "):
         load(copied)
 
 

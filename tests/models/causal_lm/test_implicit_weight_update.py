@@ -135,6 +135,22 @@ def test_an_effect_of_zero_is_nothing_to_judge() -> None:
         errors_of(model, prompts([4], 6)[0])
 
 
+def test_every_query_needs_an_effect_to_match() -> None:
+    queries, lm = prompts([4, 9], 6), CausalLM(tiny("sliding").double(), None)
+    with pytest.raises(ModelError, match="in no layer of Mistral.* for 1 of 2 queries"):
+        patch_errors(lm, queries, [4, 9])
+
+
+def test_a_model_without_cached_keys_and_values_is_refused() -> None:
+    from transformers import AutoModelForCausalLM, GPT2Config
+
+    sizes = {"vocab_size": 64, "n_embd": 32, "n_layer": 2, "n_head": 4}
+    config = GPT2Config(**sizes, add_cross_attention=True)
+    (prompt,) = prompts([4], 6)
+    with pytest.raises(ModelError, match="it keeps no keys and values"):
+        errors_of(AutoModelForCausalLM.from_config(config), prompt)
+
+
 def test_an_mlp_of_other_modules_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny("tied")
     for layer in model.model.layers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +41,15 @@ from probes.models.files.fingerprint import fingerprint
 from probes.models.model_cache import ModelCache
 from probes.models.regression.checkpoints import (
     LinearShape,
+    read_shape,
     trained_network,
     untrained_network,
 )
-from probes.models.regression.softmax_attention import SoftmaxAttention, SoftmaxShape
+from probes.models.regression.softmax_attention import (
+    SoftmaxAttention,
+    SoftmaxShape,
+    interleave,
+)
 from probes.models.untrained import untrained_model
 from probes.observations.request import Request
 from probes.run.grid import DATASETS, MODELS, model_named
@@ -76,9 +81,9 @@ def network(name: str) -> Any:
     return ModelCache().get(model_named(name), Settings())
 
 
-def small_softmax() -> SoftmaxAttention:
+def small_softmax(**changes: Any) -> SoftmaxAttention:
     torch.manual_seed(0)
-    return SoftmaxAttention(SHAPE).requires_grad_(False)
+    return SoftmaxAttention(replace(SHAPE, **changes)).requires_grad_(False)
 
 
 def tasks(n: int = 4, d: int = 3) -> RegressionTask:
@@ -151,11 +156,24 @@ def test_weights_that_do_not_fit_are_refused(
 )  # fmt: skip
 def test_configuration_that_is_none_is_refused(tmp_path: Path, config: Any) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
-    source = Learned(location=str(tmp_path), architecture="linear")
+    source = replace(source_of("learned_lsa_1"), location=str(tmp_path))
     with pytest.raises(
         ModelError, match=r"config.json says .*Expected the arch.*Write"
     ):
         trained_network(source)
+
+
+@pytest.mark.parametrize("given", [1, "true", None])
+def test_a_choice_that_is_no_boolean_is_refused(tmp_path: Path, given: Any) -> None:
+    config = {"architecture": "softmax", **asdict(SHAPE), "repeats_inputs": given}
+    source = replace(source_of("learned_softmax"), location=str(tmp_path))
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="repeats_inputs.*Expected the arch"):
+        read_shape(source)
+    (tmp_path / "config.json").write_text(
+        json.dumps({**config, "repeats_inputs": True})
+    )
+    assert read_shape(source) == replace(SHAPE, repeats_inputs=True)
 
 
 def test_folder_without_weights_is_refused(tmp_path: Path) -> None:
@@ -187,7 +205,8 @@ def test_fingerprints_of_networks_and_of_untrained_ones_differ() -> None:
 
 
 def test_shipped_weights_are_small() -> None:
-    files = [Path(source_of(name).location) / "model.safetensors" for name in NAMES]
+    names = [card.name for card in MODELS if card.kind == "learned"]
+    files = [Path(source_of(name).location) / "model.safetensors" for name in names]
     assert sum(path.stat().st_size for path in files) <= 3_000_000
 
 
@@ -202,14 +221,22 @@ def test_queries_side_by_side_are_answered_as_alone() -> None:
         assert model.answer(alone)[0][:, 0] == pytest.approx(together[:, q], abs=1e-6)
 
 
-def test_answer_is_the_prediction_that_was_trained() -> None:
-    model, task = small_softmax(), tasks()
+@pytest.mark.parametrize("repeats", [False, True])
+def test_answer_is_the_prediction_that_was_trained(repeats: bool) -> None:
+    model, task = small_softmax(repeats_inputs=repeats), tasks()
     x = np.concatenate([task.x, task.queries[:, :1]], axis=1)
     y = np.concatenate([task.y, [[7.0], [7.0]]], axis=1)  # is not to be seen
     trained = model(torch.tensor(x).float(), torch.tensor(y).float())
     assert model.answer(task)[0][:, 0] == pytest.approx(
         trained[:, -1].numpy(), abs=1e-6
     )
+
+
+def test_tokens_of_answers_may_repeat_the_inputs() -> None:
+    x, y = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]), torch.tensor([[5.0, 6.0]])
+    alone, repeated = (interleave(x, y, repeats_inputs=r) for r in (False, True))
+    assert alone.tolist() == [[[1, 2, 0], [0, 0, 5], [3, 4, 0], [0, 0, 6]]]
+    assert repeated.tolist() == [[[1, 2, 0], [1, 2, 5], [3, 4, 0], [3, 4, 6]]]
 
 
 def test_softmax_sensitivities_are_finite_differences() -> None:
@@ -257,7 +284,7 @@ def test_training_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
         def loss_at(step: int) -> Any:
             if step == until:
                 raise InterruptedError
-            return tamed(losses(net, step, 4))
+            return tamed(losses(net, LinearTasks(), step, 4))
 
         train(net, loss_at, schedule, tmp_path / folder / "state.safetensors")
         return net.layers
@@ -358,7 +385,7 @@ def test_explained_share_knows_its_ends() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_learned_networks_learn_in_context_and_untrained_they_do_not(name: str) -> None:
     d = 5 if name == "learned_softmax" else 10
-    task = fresh(d, d, N_TASKS, use="gate")
+    task = fresh(LinearTasks(n_inputs=d), d, N_TASKS, use="gate")
     for who, learns in ((name, True), (f"untrained:{name}", False)):
         observed = regression_observation(task, *network(who).answer(task))
         gain = describe(explained_share(observed))
@@ -373,7 +400,9 @@ def test_learned_networks_learn_in_context_and_untrained_they_do_not(name: str) 
 def compared(name: str) -> dict[str, Any]:
     """Compare a linear network with GD and GD++ tuned on other tasks."""
     steps = MODELS.get(name.removeprefix("untrained:")).n_layers or 1
-    tuning, task = (fresh(10, 10, N_TASKS, use=use) for use in ("tune", "judge"))
+    tuning, task = (
+        fresh(LinearTasks(), 10, N_TASKS, use=use) for use in ("tune", "judge")
+    )
     predictions, sensitivities = network(name).answer(task)
     measured = {"sensitivities": sensitivities, "loss": loss(task, predictions)}
     for algorithm in ("gd", "gdpp"):
@@ -421,7 +450,7 @@ def test_two_looped_layers_are_gdpp_rather_than_gd() -> None:
 def test_softmax_network_comes_near_ols(name: str, near: bool) -> None:
     # without noise OLS errs by 0: 5 % of the answers' variance; with noise, twice it
     for noise, factor, spare in ((0.0, 0.0, 0.05), (0.5, 2.0, 0.0)):
-        task = fresh(5, 10, N_TASKS, use="judge", noise=noise)
+        task = fresh(LinearTasks(n_inputs=5, noise=noise), 10, N_TASKS, use="judge")
         size = np.mean(task.answers**2) / 2
         errors = loss(task, network(name).answer(task)[0]) / size
         ols = loss(task, predicted(task, solve(task, "ols", 1, ()))) / size

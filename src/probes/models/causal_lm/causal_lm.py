@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from probes.models.causal_lm.context_length import context_length
 from probes.models.causal_lm.library_forward import LibraryForward
 from probes.models.llama.architecture import is_llama_family
 from probes.models.llama.inference import LogProbs, ask, llama_if_equivalent
@@ -36,8 +37,7 @@ class CausalLM(LibraryForward):
     def __init__(self, model: Any, tokenizer: Any, *, left_out: str = "") -> None:
         super().__init__(model)
         self.tokenizer, self.left_out = tokenizer, left_out
-        config = model.config.get_text_config()
-        self.context = int(getattr(config, "max_position_embeddings", 1 << 30))
+        self.context = context_length(model.config)
 
     @property
     def n_bytes(self) -> int:

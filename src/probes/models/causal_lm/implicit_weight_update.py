@@ -27,6 +27,10 @@ from probes.models.causal_lm.hooks import (
 )
 from probes.models.causal_lm.library_forward import expanded
 
+EPS_LOST = 1e4
+"""An effect below this many units of rounding of the output is none: sums over ten
+thousand numbers may lose four digits."""
+
 
 def rank_one_patch(weight: Tensor, bare: Tensor, change: Tensor) -> Tensor:
     """Compute ΔW = (W ΔA) A(x)ᵀ / ‖A(x)‖².
@@ -56,13 +60,14 @@ def patch_errors(
 
     Returns:
         The norm of the patched MLP's error and of the context's effect on the MLP's
-        output at the last token, shape (n_prompts, n_layers, 2).
+        output at the last token, shape (n_prompts, n_layers, 2). Both are 0 if the
+        effect is lost in rounding, as where a window of attention hides the context.
 
     Raises:
         ModelError: The architecture has no MLP whose first weights are linear modules,
             or the context does not reach its input.
     """
-    mlps = _mlps_after_attention(model.model)
+    mlps = _mlps_after_attention(model)
     held, cache, errors = None, None, []
     with torch.inference_mode():
         for prompt, n in zip(prompts, n_own, strict=True):
@@ -74,12 +79,15 @@ def patch_errors(
             compared = zip(mlps, bare, with_context, strict=True)
             errors.append(torch.stack([_compare(*layer) for layer in compared]))
     found = torch.stack(errors).cpu()
-    if not (found[..., 1] > 0).any():
+    is_reached = (found[..., 1] > 0).any(dim=-1)
+    if not is_reached.all():
         raise ModelError(
             f"The context changes the output of the MLP in no layer of "
-            f"{type(model.model).__name__}. Expected an effect that a patch could "
-            f"match; with none, every formula is exact. Leave the claim about rank-one "
-            f"patches out for this model."
+            f"{type(model.model).__name__} for {int((~is_reached).sum())} of "
+            f"{len(prompts)} queries. Expected an effect that a patch could match; "
+            f"with none, every formula is exact. Leave the claim about rank-one "
+            f"patches out for this model, or take shorter queries if its attention "
+            f"has a window."
         )
     return found
 
@@ -131,18 +139,27 @@ def _keep_last(kept: list[Tensor]) -> Act:
 def _compare(mlp: nn.Module, bare: Tensor, entering: Tensor) -> Tensor:
     """Give the norms of the patched MLP's error and of the context's effect."""
     patched = {}
-    for name, module in _first_modules(mlp, bare).items():
+    for name, module in _first_modules(mlp, bare[None, None]).items():
         turned = not isinstance(module, nn.Linear)  # a Conv1D has shape (d_in, d_out)
         weight = module.weight.T if turned else module.weight
         changed = weight + rank_one_patch(weight, bare, entering - bare)
         patched[f"{name}.weight"] = changed.T if turned else changed
-    wanted, without = (mlp(*_inputs(mlp, x)) for x in (entering, bare))
-    error = functional_call(mlp, patched, _inputs(mlp, bare)) - wanted
-    return torch.stack([error.norm(), (wanted - without).norm()])
+    inputs = [_inputs(mlp, x[None, None]) for x in (entering, bare)]
+    wanted, without = (mlp(*given) for given in inputs)
+    error = functional_call(mlp, patched, inputs[1]) - wanted
+    effect = (wanted - without).norm()
+    rounding = EPS_LOST * torch.finfo(wanted.dtype).eps * wanted.norm()
+    norms = torch.stack([error.norm(), effect])
+    return norms if effect > rounding else torch.zeros_like(norms)
 
 
 def _inputs(mlp: nn.Module, entering: Tensor) -> tuple[Tensor, ...]:
-    """Give an MLP its input, and zeros as the residual stream if it adds one itself."""
+    """Give an MLP its input, and zeros as the residual stream if it adds one itself.
+
+    Args:
+        mlp: The MLP.
+        entering: Shape (1, 1, d_model), as inside the model.
+    """
     parameters = inspect.signature(mlp.forward).parameters.values()
     n_required = sum(p.default is inspect.Parameter.empty for p in parameters)
     return (entering, *[torch.zeros_like(entering)] * (n_required - 1))
@@ -188,20 +205,24 @@ def _first_modules(mlp: nn.Module, entering: Tensor) -> dict[str, Any]:
     return {names[index]: linear[names[index]] for index in reading}
 
 
-def _mlps_after_attention(model: Any) -> list[nn.Module]:
+def _mlps_after_attention(lm: CausalLM) -> list[nn.Module]:
     """Find the MLP of every layer, as one module.
 
     Raises:
         ModelError: The MLP is none, or a choice of several, or does not read what
-            attention adds to the residual stream.
+            attention adds to the residual stream. Or no context can be cached.
     """
+    model = lm.model
     architecture, config = architecture_of(model), model.config.get_text_config()
     reason = no_context_patch(architecture, config)
+    if not reason and not lm.shares_prefixes:
+        reason = "it keeps no keys and values that prompts could share"
     if reason:
         raise ModelError(
             f"{type(model).__name__} has no MLP that a rank-one patch could change: "
-            f"{reason}. Expected an MLP after attention in every layer. Leave the "
-            f"claim about rank-one patches out for this model."
+            f"{reason}. Expected an MLP after attention in every layer, and keys and "
+            f"values in a cache. Leave the claim about rank-one patches out for this "
+            f"model."
         )
     parts = [architecture.modules_of(model, path) for path in architecture.mlp]
     if len(parts) == 1:

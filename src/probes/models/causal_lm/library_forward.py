@@ -81,6 +81,8 @@ class LibraryForward:
             input_ids=ids, logits_to_keep=positions, use_cache=bool(cache), **cache
         )
         logits: Tensor = answer.logits
+        if logits.shape[1] != len(positions):  # xLSTM forms all of them
+            logits = logits[:, positions]
         return logits.float() if logits.dtype.itemsize < 4 else logits
 
     def prefill(self, prefix: Sequence[int]) -> Any:

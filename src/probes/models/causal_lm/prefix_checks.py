@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from probes.errors import ModelError
+from probes.models.causal_lm.loading_checks import first_sentence
 
 N_PREFIX, N_SUFFIX = 6, 3
 
@@ -23,11 +24,21 @@ def require_causal(model: Any) -> None:
         model: A Hugging Face language model.
 
     Raises:
-        ModelError: It is an encoder, or its attention goes both ways.
+        ModelError: It is an encoder, its attention goes both ways, or it does not
+            answer tokens alone.
     """
-    ids = _prompts(model)
-    with torch.inference_mode():
-        logits = model(input_ids=ids, use_cache=False).logits[:, :N_PREFIX].float()
+    try:
+        with torch.inference_mode():
+            answers = model(_prompts(model), use_cache=False, logits_to_keep=0)
+        logits = answers.logits[:, :N_PREFIX].float()
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # every architecture has its own
+        raise ModelError(
+            f"{type(model).__name__} does not answer a prompt of "
+            f"{N_PREFIX + N_SUFFIX} tokens: {first_sentence(error)} Expected a causal "
+            f"language model that reads tokens and nothing else. Take another model."
+        ) from error
     if not agree(logits[1], logits[0], model.dtype):
         raise ModelError(
             f"{type(model).__name__} answers a prompt's beginning otherwise when other "

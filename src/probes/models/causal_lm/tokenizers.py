@@ -9,13 +9,11 @@ from typing import Any
 from probes.cards import Checkpoint, ModelCard
 from probes.data.tokenization import Tokenizer
 from probes.errors import ModelError, OptionError
+from probes.models.causal_lm.context_length import context_length
 from probes.models.causal_lm.loading_checks import first_sentence
 from probes.models.files.fingerprint import local_folder
 from probes.models.files.untrusted_config import require_harmless
 from probes.models.quiet_transformers import quiet_transformers
-
-LONGEST = 1 << 30
-"""Tokens that a model reads if its configuration sets no limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +50,7 @@ def prompt_model(card: ModelCard) -> PromptModel:
             f"{folder} has no tokenizer that can be read: {first_sentence(error)} "
             f"Expected config.json and tokenizer files. Save the model again."
         ) from error
-    text_config = config.get_text_config()
-    context = int(getattr(text_config, "max_position_embeddings", LONGEST))
-    return PromptModel(tokenizer=tokenizer, context=context)
+    return PromptModel(tokenizer=tokenizer, context=context_length(config))
 
 
 def read_tokenizer(folder: Path) -> Any:

@@ -90,7 +90,7 @@ def is_llama_family(model: Any) -> bool:
         described is not None
         and described.is_written_out
         and _activation(config) in ACTIVATIONS
-        and all(map(_is_known_rotation, _rope_settings(config)))
+        and all(map(_is_known_rotation, rope_settings(config)))
         and getattr(config, "attn_logit_softcapping", None) is None
         and not getattr(config, "use_bidirectional_attention", None)
         and len({p.device for p in model.parameters()}) == 1
@@ -120,7 +120,8 @@ def _rotary_kinds(config: Any) -> list[str | None]:
     return list(config.layer_types)
 
 
-def _rope_settings(config: Any) -> Iterable[Any]:
+def rope_settings(config: Any) -> Iterable[Any]:
+    """List the settings of rotary angles, one for each kind of layer."""
     rope = getattr(config, "rope_parameters", None) or {}
     return rope.values() if _has_rotation_by_kind(config) else [rope]
 

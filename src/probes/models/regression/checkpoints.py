@@ -8,7 +8,7 @@ transformers library. ``fixtures/training`` shows how the shipped ones were trai
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -147,14 +147,20 @@ def read_shape(source: Learned) -> LinearShape | SoftmaxShape:
             f"network. {MENDING}"
         ) from error
     kind: Any = LinearShape if source.architecture == "linear" else SoftmaxShape
-    names = sorted(f.name for f in fields(kind))
+    choices = {f.name for f in fields(kind) if f.default is not MISSING}  # booleans
+    names = sorted(f.name for f in fields(kind) if f.name not in choices)
     sizes = dict(config) if isinstance(config, dict) else {}
     architecture = sizes.pop("architecture", None)
-    whole = all(type(size) is int and size > 0 for size in sizes.values())
-    if architecture != source.architecture or sorted(sizes) != names or not whole:
+    fits = all(
+        type(size) is bool if name in choices else type(size) is int and size > 0
+        for name, size in sizes.items()
+    )
+    known = sorted(sizes.keys() - choices) == names
+    if architecture != source.architecture or not known or not fits:
+        may_say = "".join(f" and true or false for {name}" for name in sorted(choices))
         raise ModelError(
             f"{path} says {config}. Expected the architecture {source.architecture!r} "
-            f"and positive integers for {', '.join(names)}. {MENDING}"
+            f"and positive integers for {', '.join(names)}{may_say}. {MENDING}"
         )
     shape: LinearShape | SoftmaxShape = kind(**sizes)
     return shape

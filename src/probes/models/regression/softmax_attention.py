@@ -1,8 +1,9 @@
 """A causal softmax transformer on sequences x₁, y₁, …, x_q of one regression task.
 
 After Garg et al. 2022, arXiv:2208.01066: each input and each answer is a token of its
-own, positions are learned, and the prediction is read at the input's token. It runs in
-float32 on the CPU. ``fixtures/training`` shows how it was trained.
+own, positions are learned, and the prediction is read at the input's token. An answer's
+token may repeat the input. It runs in float32 on the CPU. ``fixtures/training`` shows
+how it was trained.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ class SoftmaxShape:
         n_heads: Attention heads of a block.
         d_model: Width of the residual stream; the perceptron is four times as wide.
         n_demonstrations: Largest number of demonstrations before a query.
+        repeats_inputs: Whether an answer's token is (xᵢ, yᵢ), as von Oswald et al. have
+            it, and not (0, yᵢ). Then no head has to bring the two together, and
+            training is several times shorter.
     """
 
     n_inputs: int
@@ -38,6 +42,7 @@ class SoftmaxShape:
     n_heads: int
     d_model: int
     n_demonstrations: int
+    repeats_inputs: bool = False
 
 
 class SoftmaxAttention(nn.Module):
@@ -83,9 +88,13 @@ class SoftmaxAttention(nn.Module):
         normed: Tensor = self.norm(h)
         return normed
 
+    def tokens(self, x: Tensor, y: Tensor) -> Tensor:
+        """Write inputs and answers as the network's tokens (see ``interleave``)."""
+        return interleave(x, y, repeats_inputs=self.shape.repeats_inputs)
+
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Predict every answer from the pairs before it; shape of y."""
-        tokens = interleave(x, y)[:, :-1]  # nothing is predicted after the last answer
+        tokens = self.tokens(x, y)[:, :-1]  # nothing is predicted after the last answer
         causal = torch.ones(tokens.shape[1], tokens.shape[1], dtype=torch.bool).tril()
         predicted: Tensor = self.read_out(self.stream(tokens, causal)[:, ::2])
         return predicted.squeeze(-1)
@@ -110,7 +119,7 @@ class SoftmaxAttention(nn.Module):
         self.n_forward += 1
         queries = torch.tensor(task.queries, dtype=torch.float32, requires_grad=True)
         x, y = (torch.tensor(a, dtype=torch.float32) for a in (task.x, task.y))
-        tokens = torch.cat([interleave(x, y), F.pad(queries, (0, 1))], dim=1)
+        tokens = torch.cat([self.tokens(x, y), F.pad(queries, (0, 1))], dim=1)
         n_tokens = tokens.shape[1]
         mask = torch.ones(n_tokens, n_tokens, dtype=torch.bool).tril()
         mask[2 * n_shown :, 2 * n_shown :] = torch.eye(n_tokens - 2 * n_shown).bool()
@@ -156,10 +165,20 @@ class Block(nn.Module):
         return h + added
 
 
-def interleave(x: Tensor, y: Tensor) -> Tensor:
-    """Write tokens (x₁, 0), (0, y₁), …; shape (n_sets, 2 n_pairs, n_inputs + 1)."""
+def interleave(x: Tensor, y: Tensor, *, repeats_inputs: bool = False) -> Tensor:
+    """Write tokens (x₁, 0), (0, y₁), … or, with repeated inputs, (x₁, 0), (x₁, y₁), ….
+
+    Args:
+        x: Inputs, shape (n_sets, n_pairs, n_inputs).
+        y: Answers, shape (n_sets, n_pairs).
+        repeats_inputs: Whether an answer's token has its input.
+
+    Returns:
+        Tokens, shape (n_sets, 2 n_pairs, n_inputs + 1).
+    """
     inputs = F.pad(x, (0, 1))  # (n_sets, n_pairs, n_inputs + 1)
-    answers = F.pad(y[..., None], (x.shape[-1], 0))  # the same shape
+    beside = x if repeats_inputs else torch.zeros_like(x)
+    answers = torch.cat([beside, y[..., None]], dim=-1)  # the same shape
     return torch.stack([inputs, answers], dim=2).flatten(1, 2)
 
 

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from probes.errors import ModelError
+from probes.models.runtime.bytes_per_weight import GIB, bytes_per_weight
 from probes.models.runtime.free_memory import free_ram
 
 RESERVED = 0.05
 """Share of the free memory that is not planned for: activations of one prompt, and
 other programs."""
-GIB = 1 << 30
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
 RETAINED_BYTES = 1 << 30
@@ -102,13 +102,10 @@ def bytes_to_train(
         gradients: Which gradients are held at a time: "all", or the "largest" and that
             of the embedding, which is complete only at the end.
     """
-    total = 0
-    for tensor in weights.values():
-        own = tensor.element_size()
-        wide = max(4, own)
-        working = own if own != wide else 0
-        moments = 2 * wide if optimizer == "adam" else 0
-        total += tensor.numel() * (wide + working + moments)
+    total = sum(
+        tensor.numel() * bytes_per_weight(tensor.element_size(), optimizer)
+        for tensor in weights.values()
+    )
     each = [tensor.numel() * tensor.element_size() for tensor in weights.values()]
     held = sum(each) if gradients == "all" else min(2 * max(each), sum(each))
     return n_runs * (total + held)

@@ -14,7 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.causal_lm.frozen_layers import FrozenLayers
-from probes.models.training.label_batches import Batch, LabelBatches
+from probes.models.training.label_batches import Batch, LabelBatches, log_probs_among
 from probes.models.weights.gradients import GradientReceiver
 from probes.models.weights.parameter_groups import lowest_layer
 from probes.models.weights.stacks import Weights, bytes_of
@@ -40,13 +40,19 @@ class AutogradBackend:
     Args:
         model: The loaded model. Its weights stay as they are.
         start: The model's weights that are trained, by name.
+        candidates: See ``LabelBatches``.
     """
 
     gradients_held: Literal["all", "largest"] = "all"
     n_threads = 1
 
-    def __init__(self, model: CausalLM, start: Mapping[str, Tensor]) -> None:
-        self.model = model
+    def __init__(
+        self,
+        model: CausalLM,
+        start: Mapping[str, Tensor],
+        candidates: Tensor | None = None,
+    ) -> None:
+        self.model, self.candidates = model, candidates
         layer = lowest_layer(start)
         self.replay = FrozenLayers(model.model, layer) if layer else None
         self._n_bytes = bytes_of(start)
@@ -135,7 +141,7 @@ class AutogradBackend:
                 stack.enter_context(self.replay.beginning_with(hidden))
             logits = self.model.logits(ids, columns)
         rows = torch.arange(len(ids), device=ids.device)[:, None]
-        log_probs = torch.log_softmax(logits[rows, reads], dim=-1)
+        log_probs = log_probs_among(logits[rows, reads], self.candidates)
         answers = log_probs.gather(-1, targets[..., None])[..., 0]
         return -(answers * shares).sum() / len(ids)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from probes.data.prompt_encoding import EncodedPrompts
 from probes.data.text_tasks import Example
+from probes.errors import DataError
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.causal_lm.frozen_layers import FrozenLayers
 
@@ -30,6 +32,8 @@ class LabelBatches:
         hidden: The input of the lowest layer that is trained, and perhaps its frozen
             projections (see ``LlamaBackend.record``), shape (n_sets, n_examples,
             n_tokens, d); None if the whole model is trained.
+        candidates: The only tokens that share the probabilities of the loss, shape
+            (n_candidates,); None is the whole vocabulary.
     """
 
     ids: Tensor
@@ -38,6 +42,7 @@ class LabelBatches:
     targets: Tensor
     shares: Tensor
     hidden: Tensor | None = None
+    candidates: Tensor | None = None
 
     @property
     def n_examples(self) -> int:
@@ -69,7 +74,12 @@ class LabelBatches:
 
 
 def encode_label_batches(
-    model: CausalLM, prompts: EncodedPrompts, sets: Sequence[Sequence[Example]]
+    model: CausalLM,
+    prompts: EncodedPrompts,
+    sets: Sequence[Sequence[Example]],
+    *,
+    after: Literal["nothing", "the others"] = "nothing",
+    among: Literal["vocabulary", "label words"] = "vocabulary",
 ) -> LabelBatches:
     """Encode every example with its answer and pad all to one shape.
 
@@ -79,11 +89,23 @@ def encode_label_batches(
         model: The loaded model; its device holds the tensors.
         prompts: The prompts of the task from which the examples come.
         sets: Examples, the same number in each set.
+        after: What stands before an example in its prompt: nothing, or the other
+            examples of its set in their order.
+        among: Which tokens share the probabilities of the loss. Among label words, the
+            loss is that of the first token of the label, which tells labels apart.
 
     Raises:
-        DataError: A prompt with its answer is longer than the model's context.
+        DataError: A prompt with its answer is longer than the model's context. Or the
+            loss is among label words, and first tokens do not tell the labels apart.
     """
-    pairs = prompts.with_targets([e for examples in sets for e in examples])
+    if after == "the others":
+        pairs = [p for shown in sets for p in prompts.with_targets_after_others(shown)]
+    else:
+        pairs = prompts.with_targets([e for examples in sets for e in examples])
+    candidates = None
+    if among == "label words":
+        candidates = torch.tensor(_label_words(prompts), device=model.device)
+        pairs = [(prompt, answer[:1]) for prompt, answer in pairs]
     ids, positions, targets, shares = _padded(pairs)
     if prompts.labels.scores_whole:
         shares = (shares > 0).to(shares)
@@ -96,7 +118,41 @@ def encode_label_batches(
         reads=reads.reshape(shape).to(at),
         targets=targets.reshape(shape).to(at),
         shares=shares.reshape(shape).to(at),
+        candidates=candidates,
     )
+
+
+def log_probs_among(logits: Tensor, candidates: Tensor | None) -> Tensor:
+    """Turn logits into log-probabilities, which only some tokens may share.
+
+    Args:
+        logits: Shape (…, n_vocab).
+        candidates: See :class:`LabelBatches`.
+
+    Returns:
+        Log-probabilities in nats, same shape; −∞ for tokens that are no candidates.
+    """
+    if candidates is not None:
+        others = torch.ones(logits.shape[-1], dtype=torch.bool, device=logits.device)
+        others[candidates] = False
+        logits = logits.masked_fill(others, -torch.inf)
+    return torch.log_softmax(logits, dim=-1)
+
+
+def _label_words(prompts: EncodedPrompts) -> list[int]:
+    """List the first token of every label.
+
+    Raises:
+        DataError: The answers are open, or labels begin with the same token.
+    """
+    if prompts.task.is_open or prompts.labels.scores_whole:
+        why = "the answers are open" if prompts.task.is_open else "labels begin alike"
+        raise DataError(
+            f"A loss among the label words was asked for, but {why}. Expected a closed "
+            f"set of labels, each with a first token of its own. Choose other words in "
+            f"[verbalizer], or leave out the variant gd_label_words."
+        )
+    return prompts.labels.first_tokens
 
 
 def _padded(pairs: Sequence[tuple[list[int], tuple[int, ...]]]) -> Batch:

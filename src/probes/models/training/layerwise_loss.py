@@ -21,6 +21,7 @@ from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.causal_lm.frozen_layers import FrozenLayers
 from probes.models.causal_lm.hooks import Visit, hooked
 from probes.models.training.autograd_backend import AutogradBackend
+from probes.models.training.label_batches import LabelBatches
 from probes.models.weights.stacks import Weights
 
 
@@ -40,18 +41,18 @@ class LayerwiseBackend(AutogradBackend):
     Args:
         model: The loaded model. Its weights stay as they are.
         start: The model's weights that are trained: :func:`weights_in_layers` of all.
-        ids: Any token ids, shape (1, n_tokens).
+        batches: The examples that are learned.
     """
 
     def __init__(
-        self, model: CausalLM, start: Mapping[str, Tensor], ids: Tensor
+        self, model: CausalLM, start: Mapping[str, Tensor], batches: LabelBatches
     ) -> None:
-        super().__init__(model, start)
+        super().__init__(model, start, batches.candidates)
         n_layers = int(model.model.config.get_text_config().num_hidden_layers)
         self._head = FrozenLayers(
             model.model, n_layers
         )  # final norm and unembedding only
-        self._head.record(ids)  # it learns the form of a layer's output
+        self._head.record(batches.ids[0, :1])  # it learns the form of a layer's output
 
     def training_loss(
         self, weights: Weights, columns: Tensor, *examples: Tensor

@@ -17,7 +17,7 @@ from probes.models.llama.model import Llama
 from probes.models.llama.packed_attention import PackedAttention
 from probes.models.llama.rotary import RotaryAngles
 from probes.models.runtime.thread_pool import n_threads_for
-from probes.models.training.label_batches import Batch, LabelBatches
+from probes.models.training.label_batches import Batch, LabelBatches, log_probs_among
 from probes.models.weights.gradients import GradientReceiver
 from probes.models.weights.parameter_groups import lowest_layer
 from probes.models.weights.stacks import Weights, bytes_of, n_per_stack
@@ -37,6 +37,7 @@ class LlamaBackend:
     Args:
         llama: The model, written out.
         start: The model's weights that are trained, by name.
+        candidates: See ``LabelBatches``.
         count_passes: Called with the number of forward passes made.
     """
 
@@ -47,8 +48,10 @@ class LlamaBackend:
         llama: Llama,
         start: Mapping[str, Tensor],
         *,
+        candidates: Tensor | None = None,
         count_passes: Callable[[int], None] = lambda n: None,
     ) -> None:
+        self.candidates = candidates
         self.llama, self.first_layer = llama, lowest_layer(start)
         self._n_bytes, self._count_passes = bytes_of(start), count_passes
         self._norm_scale = f"model.layers.{self.first_layer}.input_layernorm.weight"
@@ -125,7 +128,7 @@ class LlamaBackend:
             logits, backward = forward.logits(
                 hidden, start=self.first_layer, ids=layout.sequences.pack(batch[0])
             )
-            log_probs = torch.log_softmax(logits, dim=-1)
+            log_probs = log_probs_among(logits, self.candidates)
             losses = _label_losses(log_probs, batch)
             backward(_gradient_of_logits(log_probs, batch))
         return losses

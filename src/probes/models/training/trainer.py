@@ -155,11 +155,16 @@ def trainer_for(
     if settings.loss == "layerwise":
         start = weights_in_layers(start)
         parts = [part for part in parts if part.name in start]
-        backend = LayerwiseBackend(model, start, batches.ids[0, :1])
+        backend = LayerwiseBackend(model, start, batches)
     elif model.fast_path is None:
-        backend = AutogradBackend(model, start)
+        backend = AutogradBackend(model, start, batches.candidates)
     else:
-        backend = LlamaBackend(model.fast_path, start, count_passes=model.count)
+        backend = LlamaBackend(
+            model.fast_path,
+            start,
+            candidates=batches.candidates,
+            count_passes=model.count,
+        )
     return Trainer(
         settings,
         batches,

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from probes.models.runtime.thread_pool import raise_if_cancelled
+from probes.models.training.gradient_accumulation import in_parts
 from probes.models.training.gradient_backend import GradientBackend
 from probes.models.training.label_batches import LabelBatches
 from probes.models.training.optimizers import StackedOptimizer
@@ -126,12 +127,16 @@ class TrainingLoop:
         self, moving: Weights, sets: Tensor, picked: Tensor, receive: GradientReceiver
     ) -> Tensor:
         """Hand over the gradients of one step, and return its losses, (n_runs,)."""
-        return self.backend.gradients(
-            self.parametrization.weights(moving),
-            self.batches.columns,
-            self.batches.take(sets, picked),
-            self.parametrization.chain_rule(moving, receive),
-        )
+        weights = self.parametrization.weights(moving)
+
+        def differentiate(some: Tensor, hand_over: GradientReceiver) -> Tensor:
+            batch = self.batches.take(sets, some)
+            return self.backend.gradients(
+                weights, self.batches.columns, batch, hand_over
+            )
+
+        handing_over = self.parametrization.chain_rule(moving, receive)
+        return in_parts(picked, self.batches.n_tokens, differentiate, handing_over)
 
     def _failures(
         self, runs: Sequence[TrainingRun], weights: Weights, is_finite: Tensor
