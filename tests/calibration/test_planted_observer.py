@@ -139,6 +139,20 @@ def test_another_order_is_another_one_in_every_view() -> None:
     assert replace(shifted, order=2) == asked(InContext(), order=2)
 
 
+def test_gd_that_is_nearest_asks_the_true_icl(real: Observer, tmp_path: Path) -> None:
+    nearest = replace(GD, text=replace(SEARCHED), name="nearest")
+    planted = observer(tmp_path, nearest).observe(asked(InContext()))
+    assert same(planted, real.observe(asked(SEARCHED)))
+    assert planted.facts["rate"] > 0
+
+
+def test_a_planted_learner_is_kept_for_all_plants(tmp_path: Path) -> None:
+    request = asked(InContext())
+    observer(tmp_path, GD).observe(request)
+    assert GD.planted(request).key in Store(tmp_path / "shared")
+    assert request.key not in Store(tmp_path / "shared")
+
+
 def test_a_plant_of_icl_leaves_the_shared_store_true(
     real: Observer, tmp_path: Path
 ) -> None:

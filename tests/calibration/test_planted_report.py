@@ -14,7 +14,12 @@ from tests.support.running import ROOT
 COMMITTED = ROOT / "reports" / "calibration"
 ROW = {"claim": "same_update", "verdict": "refuted", "alone": "refuted"}
 RUN = PlantedRun(
-    part="text", plant="GD at rate 0.01", seed=4, commit="f" * 40, rows=(ROW,)
+    part="text",
+    plant="GD at rate 0.01",
+    seed=4,
+    commit="f" * 40,
+    machine="a machine, torch 2",
+    rows=(ROW,),
 )
 SEARCH = SearchCount(
     world="w", criterion="best at the task", runs=2, right=2, wrong=0, open=0,
@@ -42,7 +47,8 @@ def test_results_are_read_back_as_written(tmp_path: Path) -> None:
 
 def test_the_page_names_the_code_and_what_was_not_expected() -> None:
     page = PlantedResults().with_runs([RUN]).page()
-    assert f"Code: {'f' * 12}." in page
+    assert "Machine: a machine, torch 2." in page
+    assert f"| {'f' * 7} |" in page
     assert '`same_update` with the plant "GD at rate 0.01": refuted in 1 of 1' in page
     assert "## Regression" not in page
 
@@ -52,16 +58,21 @@ def test_without_runs_the_earlier_counts_stay() -> None:
     assert earlier.with_runs([]) == earlier
 
 
-def test_runs_of_one_part_leave_the_counts_of_others() -> None:
+def test_runs_renew_the_counts_of_their_part_and_plant_alone() -> None:
     earlier = PlantedResults().with_runs([RUN])
     other = replace(RUN, part="regression", commit="e" * 40)
-    both = earlier.with_runs([other, replace(other, seed=5)])
-    assert [(count.part, count.seeds) for count in both.counts] == [
-        ("text", 1),
-        ("regression", 2),
-    ]
-    assert both.commits == ("e" * 40, "f" * 40)
-    assert both.with_runs([replace(RUN, commit="d" * 40)]).counts[0].seeds == 2
+    third = replace(RUN, plant="untouched model", commit="a" * 40)
+    found = earlier.with_runs([other, replace(other, seed=5), third])
+    assert {(count.part, count.plant): count.seeds for count in found.counts} == {
+        ("text", RUN.plant): 1,
+        ("text", third.plant): 1,
+        ("regression", RUN.plant): 2,
+    }
+    renewed = found.with_runs([replace(RUN, commit="d" * 40)]).counts
+    assert {c.commits for c in renewed if c.plant == RUN.plant} == {
+        ("d" * 40,),
+        ("e" * 40,),
+    }
 
 
 def test_nothing_is_read_where_nothing_was_written(tmp_path: Path) -> None:

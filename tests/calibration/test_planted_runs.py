@@ -23,31 +23,15 @@ ONE_TEST = replace(
     datasets=("linear",),
     tests=("claims/test_construction.py::test_one_layer_is_one_step",),
 )
-LATER = "of likeness, but not yet judged with planted truths"
 NO_LIKENESS = {
     "cipher": "of ICL alone",
     "context_is_a_rank_one_patch": "an identity",
     "context_is_a_rank_one_patch_of_all_layers": "an identity",
-    "all_demonstrations_count_alike": LATER,
-    "all_demonstrations_count_alike_in_regression": LATER,
-    "demonstrations_add_up": LATER,
-    "demonstrations_add_up_in_regression": LATER,
-    "generalises_alike": LATER,
+    "generalises_alike": "of facts in natural words, which no planted model reads",
     "icl_survives_late_drift": "of ICL alone",
     "icl_survives_training_drift": "of ICL alone",
-    "labels_win_over_priors": LATER,
-    "layers_are_equal_steps": "of the growth of steps, not of likeness",
-    "same_accuracy_over_vocabulary": LATER,
-    "same_loss_elsewhere": LATER,
-    "preconditioned_gd": "of an algorithm that is planted in its own tests",
-    "same_calibration": LATER,
-    "same_demonstration_influence": LATER,
-    "same_demonstration_influence_in_regression": LATER,
-    "same_learning_curve": LATER,
-    "same_representations": LATER,
-    "update_that_reproduces_icl_is_gds": LATER,
-    "which_mixture_of_algorithms": "of the weights of several algorithms",
     "layer_causal_gd_is_closer": "of a rival of GD",
+    "layers_are_equal_steps": "of the growth of steps, not of likeness",
     "order_divides_icl_from_gd": "of ICL without order",
     "robust_to_weight_change": "of ICL alone",
     "robust_to_weight_change_in_regression": "of disturbed weights",
@@ -56,6 +40,8 @@ NO_LIKENESS = {
     "weights_are_sparse_as_constructed_in_regression": "of weights",
     "weights_are_the_construction": "of weights",
 }
+
+PROVENANCE = {"commit": "abc", "machine": "m", "versions": {"torch": "2", "numpy": "1"}}
 
 
 def study(folder: Path, **changes: Any) -> PlantedStudy:
@@ -66,7 +52,7 @@ def study(folder: Path, **changes: Any) -> PlantedStudy:
 def row(verdict: str = "supported") -> dict[str, Any]:
     names = {"claim": "c", "model": "m", "dataset": "d", "note": "", "details": None}
     return {**names, "verdict": verdict, "alone": verdict,
-            "provenance": {"commit": "abc"}}  # fmt: skip
+            "provenance": PROVENANCE}  # fmt: skip
 
 
 @pytest.fixture
@@ -112,10 +98,22 @@ def test_every_finished_run_is_read_back(
         (plant, seed) for plant in PLANTED for seed in range(1, 12)
     ]
     assert {run.commit for run in runs} == {"abc"}
+    assert {run.machine for run in runs} == {"m, torch 2, numpy 1"}
     assert runs[0].rows[0]["verdict"] == "supported"
     assert not (tmp_path / "stores").exists() or not any(
         (tmp_path / "stores").iterdir()
     )
+
+
+def test_a_plant_without_a_learner_for_the_tasks_is_left_out(
+    tmp_path: Path, judged: list[tuple[str, int]]
+) -> None:
+    plants = ("majority label", "label prior")
+    study(tmp_path, n_seeds=1, plants=plants).run(processes=1)
+    assert judged == [("label prior", 1)]
+    judged.clear()
+    study(tmp_path, n_seeds=1, plants=plants, parts=(TEXT,)).run(processes=1)
+    assert judged == [(plant, 1) for plant in plants]
 
 
 def test_a_run_that_fails_keeps_nothing(
@@ -162,4 +160,12 @@ def test_every_claim_of_likeness_is_judged_with_planted_truths() -> None:
 
 
 def test_text_is_judged_where_the_gate_opens() -> None:
-    assert (TEXT.models, TEXT.n_demonstrations) == (("hmm_llama",), 16)
+    of_text = [part for part in PARTS.values() if part.family == "text"]
+    assert {(part.models, part.n_demonstrations) for part in of_text} == {
+        (("hmm_llama",), 16)
+    }
+
+
+def test_what_takes_long_is_text_alone() -> None:
+    assert not TEXT.takes_long
+    assert {p.family for p in PARTS.values() if p.takes_long} == {"text"}

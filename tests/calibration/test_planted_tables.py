@@ -4,6 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from probes.calibration.plant_expectations import (
+    ADDS_UP,
+    AT_ITS_BEST,
+    DROWNED_BY_ANY_NOISE,
+    KEEP_GD,
+    MOVED_BY_ANY_NOISE,
+    NEVER_ASKED_IN_ORDER,
+    ONE_NUMBER,
+    ORDERLESS,
+    OTHER_INFLUENCES,
+    UNMOVED_BY_NOISE,
+)
 from probes.calibration.planted_runs import PlantedRun
 from probes.calibration.planted_tables import (
     claims_table,
@@ -12,12 +24,7 @@ from probes.calibration.planted_tables import (
     searches_table,
     wrong_lines,
 )
-from probes.calibration.plants import (
-    MOVED_BY_ANY_NOISE,
-    NEVER_ASKED_IN_ORDER,
-    PLANTS,
-    UNMOVED_BY_NOISE,
-)
+from probes.calibration.plants import PLANTS
 from probes.calibration.search_worlds import SearchCount
 
 GD, LOUD = "GD at rate 0.01", "GD and large noise"
@@ -65,9 +72,9 @@ def test_nothing_is_expected_of_claims_that_a_plant_leaves_open() -> None:
 def test_the_table_of_plants_adds_up() -> None:
     *_, gd, loud = plants_table(count_planted(RUNS))
     assert gd.split(" | ")[2:] == ["3", "2", "2", "1", "1", "0", "never refuted",
-                                   "2 of 6 |"]  # fmt: skip
+                                   "2 of 6", "c |"]  # fmt: skip
     assert loud.split(" | ")[2:] == ["1", "2", "0", "0", "0", "0", "never supported",
-                                     "1 of 1 |"]  # fmt: skip
+                                     "1 of 1", "c |"]  # fmt: skip
 
 
 def test_the_table_of_claims_shows_wrong_verdicts_in_bold() -> None:
@@ -86,12 +93,32 @@ def test_what_was_not_expected_is_listed_the_worst_first() -> None:
 
 
 def test_plants_leave_open_only_what_they_say() -> None:
+    rules = ("label prior", "majority label", "label of the last demonstration")
     for plant in PLANTS.values():
-        allowed = NEVER_ASKED_IN_ORDER if plant.replaces == "GD" else frozenset()
+        allowed = AT_ITS_BEST if "GD at" in plant.name or plant.noise else frozenset()
+        if plant.replaces == "GD":
+            allowed = KEEP_GD | (
+                NEVER_ASKED_IN_ORDER | OTHER_INFLUENCES
+                if "ICL" in plant.name
+                else ORDERLESS | ADDS_UP
+            )
         if plant.noise:
             allowed = allowed | UNMOVED_BY_NOISE | MOVED_BY_ANY_NOISE
+            allowed = allowed | DROWNED_BY_ANY_NOISE
+        if plant.name.startswith(rules):
+            allowed = allowed | ONE_NUMBER | UNMOVED_BY_NOISE
+        if "nearest" in plant.name:
+            allowed = AT_ITS_BEST
         assert plant.open_in <= allowed
         assert plant.name == "as it is" or plant.replaces
+
+
+def test_an_open_variant_leaves_the_others_of_its_claim() -> None:
+    plant = PLANTS["ICL in place of GD"]
+    claim = "same_demonstration_influence"
+    assert plant.expected_of(f"{claim}[inner_product]") == ""
+    assert plant.expected_of(f"{claim}[leave_one_out]") == "never refuted"
+    assert plant.expected_of("same_order_sensitivity[gd]") == ""
 
 
 def test_searches_are_shown_with_their_refutations() -> None:

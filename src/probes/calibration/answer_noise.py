@@ -106,4 +106,5 @@ def _seed(request: Request) -> int:
         request.labels,
         request.wording,
         request.queries,
+        request.shown,
     )

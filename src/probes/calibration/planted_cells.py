@@ -7,10 +7,14 @@ optimisers and sub-models, about rivals of GD, and about the weights themselves.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from probes.cards import Family
 
 OUTPUT, UPDATES = "claims/test_output.py", "claims/test_updates.py"
 CONSTRUCTION = "claims/test_construction.py"
+LABELS, SINGLE = "claims/test_labels.py", "claims/test_demonstrations.py"
+DIRECTIONS = "claims/test_update_directions.py"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,17 +23,21 @@ class PlantedCells:
 
     Attributes:
         name: In tables and in names of folders.
+        family: The tasks.
         models: Names of models.
         datasets: Names of datasets.
         n_demonstrations: Demonstrations before each query.
         tests: Tests as pytest names them.
+        takes_long: Whether ``make calibration`` leaves them to ``calibration-full``.
     """
 
     name: str
+    family: Family
     models: tuple[str, ...]
     datasets: tuple[str, ...]
     n_demonstrations: int
     tests: tuple[str, ...]
+    takes_long: bool = False
 
     @property
     def arguments(self) -> list[str]:
@@ -53,14 +61,15 @@ def _tests(
 _HMM = ("hmm_llama-hmm-16",)
 TEXT = PlantedCells(
     name="text",
+    family="text",
     models=("hmm_llama",),
     datasets=("hmm",),
     n_demonstrations=16,  # with 8, the gate dismisses some seeds
     tests=(
         *_tests(
             OUTPUT,
-            ("same_accuracy", "same_top_tokens", "same_confidence",
-             "same_distribution"),
+            ("same_accuracy", "same_accuracy_over_vocabulary", "same_top_tokens",
+             "same_confidence", "same_distribution"),
             _HMM,
             "gd",
         ),
@@ -70,21 +79,42 @@ TEXT = PlantedCells(
             ("icl_covers_gd", "same_update", "same_attention_change",
              "same_attention_to_demonstrations", "same_activations"),
         ),
-        *_tests("claims/test_labels.py", ("labels_move_icl_as_they_move_gd",)),
+        *_tests(UPDATES, ("same_representations",), _HMM, "gd"),
+        *_tests(LABELS, ("labels_move_icl_as_they_move_gd",)),
         *_tests("claims/test_order.py", ("same_order_sensitivity",), _HMM, "gd"),
+        *_tests("claims/test_calibration.py", ("same_calibration",), _HMM, "gd"),
     ),
 )  # fmt: skip
-TEXT_BY_NUMBER = PlantedCells(
-    name="text by number",
-    models=TEXT.models,
-    datasets=TEXT.datasets,
-    n_demonstrations=TEXT.n_demonstrations,
-    tests=_tests(OUTPUT, ("same_data_efficiency",)),
+
+
+def _more_text(name: str, *tests: str) -> PlantedCells:
+    """Judge other claims on the same rows, which takes much longer."""
+    return replace(TEXT, name=name, tests=tests, takes_long=True)
+
+
+TEXT_SINGLE = _more_text(
+    "text, single demonstrations",
+    *_tests(
+        SINGLE,
+        ("demonstrations_add_up", "all_demonstrations_count_alike",
+         "same_demonstration_influence"),
+    ),
+)  # fmt: skip
+"""These train once for each demonstration."""
+TEXT_BY_NUMBER = _more_text(
+    "text by number",
+    *_tests(OUTPUT, ("same_data_efficiency",)),
+    *_tests(LABELS, ("labels_win_over_priors",)),
+    *_tests("claims/test_learning_curve.py", ("same_learning_curve",)),
 )
-"""Apart, because it trains after every number of demonstrations."""
+"""These train after every number of demonstrations."""
+TEXT_DISTILLED = _more_text(
+    "text, distilled", *_tests(DIRECTIONS, ("update_that_reproduces_icl_is_gds",))
+)
 _LINEAR = ("linear", "linear_scaled", "linear_shifted")
 REGRESSION = PlantedCells(
     name="regression",
+    family="regression",
     models=("learned_lsa_1", "learned_lsa_5"),
     datasets=_LINEAR,
     n_demonstrations=10,
@@ -92,7 +122,7 @@ REGRESSION = PlantedCells(
         *_tests(
             CONSTRUCTION,
             ("one_layer_is_one_step", "same_sensitivity", "which_algorithm",
-             "depth_is_steps", "same_rule_elsewhere", "prior_mean"),
+             "depth_is_steps", "same_rule_elsewhere", "same_loss_elsewhere", "prior_mean"),
         ),
         *_tests(
             CONSTRUCTION,
@@ -109,4 +139,35 @@ REGRESSION = PlantedCells(
         ),
     ),
 )  # fmt: skip
-PARTS = {part.name: part for part in (TEXT, REGRESSION, TEXT_BY_NUMBER)}
+_SKEWED = ("linear", "linear_skewed")
+REGRESSION_SINGLE = replace(
+    REGRESSION,
+    name="regression, single demonstrations and mixtures",
+    datasets=_SKEWED,
+    tests=(
+        *_tests(
+            SINGLE,
+            ("demonstrations_add_up_in_regression",
+             "all_demonstrations_count_alike_in_regression",
+             "same_demonstration_influence_in_regression"),
+        ),
+        *_tests("claims/test_mixture.py", ("which_mixture_of_algorithms",)),
+        *_tests(
+            "claims/test_preconditioning.py",
+            ("preconditioned_gd",),
+            [f"{model}-linear_skewed-10" for model in REGRESSION.models],
+            "gd",
+        ),
+    ),
+)  # fmt: skip
+PARTS = {
+    part.name: part
+    for part in (
+        TEXT,
+        TEXT_SINGLE,
+        TEXT_BY_NUMBER,
+        TEXT_DISTILLED,
+        REGRESSION,
+        REGRESSION_SINGLE,
+    )
+}

@@ -19,9 +19,10 @@ from probes.observations.request import Request
 class PlantedObserver(TimeLimitedObserver):
     """Answers requests as if a plant were ICL or GD.
 
-    A request's key does not know the plant. So what is observed on the judged model in
-    place of ICL is kept in a store of this plant alone. Requests on other models, such
-    as the untrained one, do not depend on the plant.
+    A request's key does not know the plant. So what depends on the plant, such as the
+    rate at which GD is nearest to ICL, is kept in a store of this plant alone. Requests
+    on other models, such as the untrained one, do not depend on it. Nor does the
+    planted learner itself: the GD that is nearest to ICL asks the true ICL.
 
     Args:
         store: Of observations that depend on the plant.
@@ -60,7 +61,7 @@ class PlantedObserver(TimeLimitedObserver):
         if not touches(request):
             return self._others.observe(request)
         if self.plant.changes(request, asked_by_claim=self._depth == 0):
-            request = self.plant.planted(request)
+            return self._others.observe(self.plant.planted(request))
         self._depth += 1
         try:
             return super().observe(request)

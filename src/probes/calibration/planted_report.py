@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from probes.calibration.planted_cells import PARTS, PlantedCells
 from probes.calibration.planted_runs import PlantedRun
@@ -31,23 +32,23 @@ class PlantedResults:
 
     Attributes:
         counts: Verdicts with planted truths.
-        commits: The versions of the code that judged them.
+        machines: The machines, with versions of libraries.
         searches: What became of searches for GD's rate.
     """
 
     counts: tuple[PlantedCount, ...] = ()
-    commits: tuple[str, ...] = ()
+    machines: tuple[str, ...] = ()
     searches: tuple[SearchCount, ...] = ()
 
     def with_runs(self, runs: Sequence[PlantedRun]) -> PlantedResults:
-        """Count the verdicts of runs, in place of the present ones of their parts."""
-        renewed = {run.part for run in runs}
-        kept = [count for count in self.counts if count.part not in renewed]
-        commits = {run.commit or "unknown" for run in runs}
+        """Count the verdicts of runs, in place of the present ones of their plants."""
+        renewed = {(run.part, run.plant) for run in runs}
+        kept = [c for c in self.counts if (c.part, c.plant) not in renewed]
+        machines = {run.machine for run in runs}
         return replace(
             self,
             counts=(*kept, *count_planted(runs)),
-            commits=tuple(sorted(commits.union(self.commits if kept else ()))),
+            machines=tuple(sorted(machines.union(self.machines if kept else ()))),
         )
 
     @classmethod
@@ -58,8 +59,8 @@ class PlantedResults:
             return cls()
         kept = json.loads(path.read_text("utf-8"))
         return cls(
-            counts=tuple(PlantedCount(**count) for count in kept["counts"]),
-            commits=tuple(kept["commits"]),
+            counts=tuple(map(_count, kept["counts"])),
+            machines=tuple(kept["machines"]),
             searches=tuple(SearchCount(**count) for count in kept["searches"]),
         )
 
@@ -71,7 +72,7 @@ class PlantedResults:
 
     def page(self) -> str:
         """Write the tables of every part, and what contradicts the expectations."""
-        lines = [*_introduction(self.counts, self.commits)]
+        lines = [*_introduction(self.counts, self.machines)]
         for part in PARTS.values():
             of_part = [count for count in self.counts if count.part == part.name]
             if of_part:
@@ -81,10 +82,13 @@ class PlantedResults:
         return "\n".join(lines)
 
 
+def _count(kept: dict[str, Any]) -> PlantedCount:
+    return PlantedCount(**{**kept, "commits": tuple(kept["commits"])})
+
+
 def _introduction(
-    counts: Sequence[PlantedCount], commits: Sequence[str]
+    counts: Sequence[PlantedCount], machines: Sequence[str]
 ) -> Iterable[str]:
-    versions = ", ".join(commit[:12] for commit in commits)
     rates = ", ".join(f"{rate:g}" for rate in RATES)
     yield "# Planted truths"
     yield ""
@@ -102,7 +106,8 @@ def _introduction(
     yield ""
     yield (
         "Verdicts are counted before the correction over a matrix, which can only "
-        f"weaken them. Code: {versions}."
+        "weaken them. The last column of each table names the commits that judged. "
+        f"Machine: {'; '.join(machines)}."
     )
     yield ""
     yield "## What was not expected"

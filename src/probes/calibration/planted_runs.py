@@ -45,6 +45,7 @@ class PlantedRun:
         plant: Name of its plant.
         seed: Seed of everything that was drawn.
         commit: The version of the code that judged; None if it is not known.
+        machine: The machine and the versions of libraries, in words.
         rows: For each cell some fields of its result row.
     """
 
@@ -52,6 +53,7 @@ class PlantedRun:
     plant: str
     seed: int
     commit: str | None
+    machine: str = ""
     rows: tuple[dict[str, Any], ...]
 
 
@@ -101,14 +103,20 @@ class PlantedStudy:
         """Run the plants of one seed; they share what does not depend on the plant."""
         stores = self.folder / "stores" / f"{cells.name.replace(' ', '_')}-{seed}"
         for number, plant in enumerate(self.plants):
+            if not PLANTS[plant].can_answer(cells.family):
+                continue
             path = self.path(cells.name, plant, seed)
             if path.is_file():
                 continue
             began = time.monotonic()
             own = stores / str(number)
             rows = self._judge(cells, plant, seed, own, stores / "shared")
-            commit = rows[0]["provenance"]["commit"]
-            kept = {"commit": commit, "rows": [_kept(row) for row in rows]}
+            made = rows[0]["provenance"]
+            kept = {
+                "commit": made["commit"],
+                "machine": _machine(made),
+                "rows": [_kept(row) for row in rows],
+            }
             write_text(json.dumps(kept) + "\n", path)
             shutil.rmtree(own, ignore_errors=True)
             seconds = time.monotonic() - began
@@ -145,6 +153,12 @@ class PlantedStudy:
         return read_results(own / "report" / "results.jsonl")
 
 
+def _machine(made: dict[str, Any]) -> str:
+    """Write the machine and the versions that made a row."""
+    versions = [f"{name} {version}" for name, version in made["versions"].items()]
+    return ", ".join([made["machine"], *versions])
+
+
 def _kept(row: dict[str, Any]) -> dict[str, Any]:
     """Keep the fields of a result row that the tables need, and GD's searches."""
     searches = (row["details"] or {}).get("searches", ())
@@ -177,6 +191,7 @@ def _read(part: str, plant: str, path: Path) -> PlantedRun:
         plant=plant,
         seed=_seed_of(path),
         commit=kept["commit"],
+        machine=kept["machine"],
         rows=tuple(kept["rows"]),
     )
 

@@ -29,6 +29,7 @@ class PlantedCount:
         plant: Name of the plant.
         claim: The claim, with its variant.
         seeds: Number of seeds.
+        commits: The versions of the code that judged.
         verdicts: How many cells got each verdict, before the correction over a matrix.
     """
 
@@ -36,6 +37,7 @@ class PlantedCount:
     plant: str
     claim: str
     seeds: int
+    commits: tuple[str, ...]
     verdicts: dict[str, int]
 
     @property
@@ -46,9 +48,7 @@ class PlantedCount:
     @property
     def expected(self) -> str:
         """What is not to happen; empty if nothing is expected of this claim."""
-        plant = PLANTS[self.plant]
-        is_open = self.claim.partition("[")[0] in plant.open_in
-        return "" if is_open else plant.expected
+        return PLANTS[self.plant].expected_of(self.claim)
 
     @property
     def n_wrong(self) -> int:
@@ -59,9 +59,11 @@ class PlantedCount:
 def count_planted(runs: Iterable[PlantedRun]) -> list[PlantedCount]:
     """Count the verdicts of every claim with every plant."""
     seeds: dict[tuple[str, str], set[int]] = {}
+    commits: dict[tuple[str, str], set[str]] = {}
     found: dict[tuple[str, str, str], Counter[str]] = {}
     for run in runs:
         seeds.setdefault((run.part, run.plant), set()).add(run.seed)
+        commits.setdefault((run.part, run.plant), set()).add(run.commit or "unknown")
         for row in run.rows:
             of_claim = found.setdefault((run.part, run.plant, row["claim"]), Counter())
             of_claim[verdict_of(row)] += 1
@@ -71,6 +73,7 @@ def count_planted(runs: Iterable[PlantedRun]) -> list[PlantedCount]:
             plant=plant,
             claim=claim,
             seeds=len(seeds[part, plant]),
+            commits=tuple(sorted(commits[part, plant])),
             verdicts={name: counts[name] for name in LETTERS if counts[name]},
         )
         for (part, plant, claim), counts in found.items()
@@ -86,9 +89,10 @@ def plants_table(counts: Sequence[PlantedCount]) -> Iterator[str]:
     """Sum up the claims of a part: one line for each plant, with its number."""
     yield (
         "| | in place of ICL, unless the name says otherwise | seeds | supported | "
-        "refuted | inconclusive | not applicable | errors | expected | otherwise |"
+        "refuted | inconclusive | not applicable | errors | expected | otherwise | "
+        "code |"
     )
-    yield "|---" * 10 + "|"
+    yield "|---" * 11 + "|"
     for number, plant in enumerate(PLANTS.values(), start=1):
         of_plant = [count for count in counts if count.plant == plant.name]
         if of_plant:
@@ -105,7 +109,11 @@ def _plant_line(number: int, plant: Plant, counts: Sequence[PlantedCount]) -> st
     numbers = " | ".join(str(totals[name]) for name in LETTERS)
     name = plant.name if plant.replaces else "nothing: the instrument as it is"
     seeds = max(count.seeds for count in counts)
-    return f"| {number} | {name} | {seeds} | {numbers} | {plant.expected} | {wrong} |"
+    code = ", ".join(sorted({commit[:7] for c in counts for commit in c.commits}))
+    return (
+        f"| {number} | {name} | {seeds} | {numbers} | {plant.expected} | {wrong} | "
+        f"{code} |"
+    )
 
 
 def claims_table(counts: Sequence[PlantedCount]) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """Planted truths: learners that answer in place of ICL or of GD.
 
 Where GD answers in place of ICL, ICL *is* GD, and no claim of likeness may be refuted.
-The expectation of each plant was written before it was run for the first time. Two were
-withdrawn later: see ``MOVED_BY_ANY_NOISE`` and ``NEVER_ASKED_IN_ORDER``.
+The expectation of each plant was written before it was run for the first time;
+``plant_expectations`` says which claims are left open, and why.
 """
 
 from __future__ import annotations
@@ -11,6 +11,20 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from probes.calibration.answer_noise import WithNoise
+from probes.calibration.label_rules import LastAnswer, MajorityLabel
+from probes.calibration.plant_expectations import (
+    ADDS_UP,
+    AT_ITS_BEST,
+    DROWNED_BY_ANY_NOISE,
+    KEEP_GD,
+    MOVED_BY_ANY_NOISE,
+    NEVER_ASKED_IN_ORDER,
+    ONE_NUMBER,
+    ORDERLESS,
+    OTHER_INFLUENCES,
+    UNMOVED_BY_NOISE,
+)
+from probes.cards import Family
 from probes.learners import (
     Activations,
     Base,
@@ -20,6 +34,7 @@ from probes.learners import (
     LinearLearner,
     NearestNeighbours,
 )
+from probes.measures import Nearest
 from probes.observations.request import Learner, Request
 
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
@@ -38,24 +53,6 @@ from floor to ceiling open; claims on regression a twentieth of the answers' siz
 OTHER_ORDER = 1000
 """Added to the number of each order of the demonstrations."""
 Expectation = Literal["never refuted", "never supported", ""]
-UNMOVED_BY_NOISE = frozenset(
-    {
-        "icl_covers_gd",
-        "same_accuracy",
-        "same_data_efficiency",
-        "same_order_sensitivity",
-        "same_order_sensitivity_in_regression",
-        "which_algorithm",
-        "which_algorithm_on_text",
-    }
-)
-"""Claims that large noise need not make false: it is the same in every order, GD may
-be as accurate as a noisy ICL, and noise moves ICL away from every explanation."""
-MOVED_BY_ANY_NOISE = frozenset({"which_algorithm"})
-"""Claims with a margin so narrow, 1e-6, that no noise in place of GD is inside."""
-NEVER_ASKED_IN_ORDER = frozenset({"same_order_sensitivity"})
-"""Claims that ask for full-batch GD in several orders. Its requests have no order, so
-that a learner in its place sees the same order each time and ignores it, unlike ICL."""
 _ICL = InContext()
 
 
@@ -67,22 +64,32 @@ class Plant:
         name: In tables and in names of files.
         replaces: What it replaces; empty if it changes nothing.
         text: The learner that answers on text.
-        regression: The learner that answers on regression tasks; ICL and iterative
-            algorithms get as many layers or steps as what they replace.
+        regression: The learner that answers on regression tasks, or None if there is
+            none; ICL and iterative algorithms get as many layers or steps as what they
+            replace.
         noise: The noise that is added to its answers.
         in_another_order: Whether it sees the demonstrations in another order.
         expected: What must not happen to any claim.
-        open_in: Claims of which nothing is expected all the same.
+        open_in: Claims of which nothing is expected all the same, or their variants.
     """
 
     name: str
     replaces: Literal["ICL", "GD", ""]
     text: Learner = _ICL
-    regression: Learner = _ICL
+    regression: Learner | None = _ICL
     noise: Noise = ""
     in_another_order: bool = False
     expected: Expectation = ""
     open_in: frozenset[str] = frozenset()
+
+    def can_answer(self, family: Family) -> bool:
+        """Say whether there is such a learner for a family of tasks."""
+        return family == "text" or self.regression is not None
+
+    def expected_of(self, claim: str) -> Expectation:
+        """Say what must not happen to a claim, which may name its variant."""
+        is_open = not self.open_in.isdisjoint({claim, claim.partition("[")[0]})
+        return "" if is_open else self.expected
 
     def changes(self, request: Request, *, asked_by_claim: bool) -> bool:
         """Say whether a request is answered by the planted learner.
@@ -118,6 +125,7 @@ class Plant:
     def _in_place_of(self, asked: Any, request: Request) -> Learner:
         if request.model.answers_text:
             return self.text
+        assert self.regression is not None
         n = asked.depth if isinstance(asked, InContext) else asked.steps
         if isinstance(self.regression, InContext):
             return replace(self.regression, depth=n)
@@ -136,19 +144,29 @@ def _gd(rate: float, **rest: Any) -> dict[str, Any]:
         "replaces": "ICL",
         "text": GradientLearner(rate=rate, passes=PASSES),
         "regression": LinearLearner(algorithm="gd", settings=(rate,)),
+        "open_in": AT_ITS_BEST,
         **rest,
     }
 
 
-def _is_not_supported(**rest: Any) -> dict[str, Any]:
-    return {"expected": "never supported", **rest}
-
-
+_JENSEN_SHANNON = Nearest(measure="jensen_shannon")
+_SEARCHED: dict[str, Any] = {"replaces": "ICL", "expected": "never refuted"}
+_LIKE_GD = NEVER_ASKED_IN_ORDER | OTHER_INFLUENCES | KEEP_GD
+"""Left open where ICL answers in place of GD."""
+_NEVER_SUPPORTED: dict[str, Any] = {"expected": "never supported"}
 _UNTOUCHED: dict[str, Any] = {
     "text": Base(),
     "regression": LinearLearner(algorithm="gd", settings=(0.0,)),
 }
-_LOUD = _is_not_supported(noise="large", open_in=UNMOVED_BY_NOISE)
+_PRIOR: dict[str, Any] = {"text": LabelPrior(), "regression": NearestNeighbours(k=10)}
+_MAJORITY: dict[str, Any] = {"text": MajorityLabel(), "regression": None}
+_COPY: dict[str, Any] = {"text": LastAnswer(), "regression": LastAnswer()}
+_RULE: dict[str, Any] = {
+    "replaces": "GD",
+    "open_in": ONE_NUMBER | ORDERLESS | ADDS_UP | KEEP_GD,
+    **_NEVER_SUPPORTED,
+}
+_LOUD: dict[str, Any] = {"noise": "large", **_NEVER_SUPPORTED}
 _QUIET: dict[str, Any] = {"noise": "small", "expected": "never refuted"}
 PLANTS = {
     plant.name: plant
@@ -158,43 +176,87 @@ PLANTS = {
             Plant(name=f"GD at rate {rate:g}", **_gd(rate), expected="never refuted")
             for rate in RATES
         ),
-        Plant(name="GD and small noise", **_gd(MIDDLE), **_QUIET),
-        Plant(name="GD and large noise", **_gd(MIDDLE), **_LOUD),
-        Plant(name="ICL in another order", replaces="ICL", in_another_order=True),
         Plant(
-            name="untouched model", replaces="ICL", **_is_not_supported(**_UNTOUCHED)
+            name="GD at its best at the task",
+            text=GradientLearner(),
+            regression=None,  # its GD has one rate, the nearest to ICL
+            **_SEARCHED,
         ),
         Plant(
-            name="label prior",
+            name="GD that is nearest to ICL",
+            text=GradientLearner(
+                criterion=_JENSEN_SHANNON, criteria=(_JENSEN_SHANNON,)
+            ),
+            regression=LinearLearner(algorithm="gd"),
+            open_in=AT_ITS_BEST,
+            **_SEARCHED,
+        ),
+        Plant(
+            name="GD and small noise",
+            **_gd(MIDDLE, open_in=DROWNED_BY_ANY_NOISE | AT_ITS_BEST),
+            **_QUIET,
+        ),
+        Plant(
+            name="GD and large noise",
+            **_gd(MIDDLE, open_in=UNMOVED_BY_NOISE | AT_ITS_BEST),
+            **_LOUD,
+        ),
+        Plant(name="ICL in another order", replaces="ICL", in_another_order=True),
+        Plant(name="untouched model", replaces="ICL", **_UNTOUCHED, **_NEVER_SUPPORTED),
+        # GD that learns which labels are frequent, and no more, is a label prior.
+        Plant(name="label prior", replaces="ICL", **_PRIOR),
+        Plant(name="majority label", replaces="ICL", **_MAJORITY),
+        Plant(
+            name="label of the last demonstration",
             replaces="ICL",
-            text=LabelPrior(),
-            regression=NearestNeighbours(k=10),
+            open_in=ONE_NUMBER | UNMOVED_BY_NOISE - NEVER_ASKED_IN_ORDER,
+            **_COPY,
+            **_NEVER_SUPPORTED,
         ),
         Plant(
             name="untouched model in place of GD",
             replaces="GD",
-            **_is_not_supported(**_UNTOUCHED),
+            open_in=ORDERLESS | ADDS_UP | KEEP_GD,
+            **_UNTOUCHED,
+            **_NEVER_SUPPORTED,
         ),
+        Plant(name="label prior in place of GD", **_PRIOR, **_RULE),
+        Plant(name="majority label in place of GD", **_MAJORITY, **_RULE),
+        Plant(name="label of the last demonstration in place of GD", **_COPY, **_RULE),
         Plant(
             name="ICL in place of GD",
             replaces="GD",
             expected="never refuted",
-            open_in=NEVER_ASKED_IN_ORDER,
+            open_in=_LIKE_GD,
         ),
         Plant(
             name="ICL in another order in place of GD",
             replaces="GD",
             in_another_order=True,
             expected="never refuted",
-            open_in=NEVER_ASKED_IN_ORDER,
+            open_in=_LIKE_GD,
         ),
         Plant(
             name="ICL and small noise in place of GD",
             replaces="GD",
+            open_in=_LIKE_GD | MOVED_BY_ANY_NOISE | DROWNED_BY_ANY_NOISE,
             **_QUIET,
-            open_in=MOVED_BY_ANY_NOISE | NEVER_ASKED_IN_ORDER,
         ),
-        Plant(name="ICL and large noise in place of GD", replaces="GD", **_LOUD),
+        Plant(
+            name="ICL and large noise in place of GD",
+            replaces="GD",
+            open_in=UNMOVED_BY_NOISE | KEEP_GD,
+            **_LOUD,
+        ),
     )
 }
 """Every plant by its name, in the order of the tables."""
+MAIN = (
+    "GD at rate 0.01",
+    "GD at rate 0.1",
+    "GD and large noise",
+    "untouched model in place of GD",
+    "label of the last demonstration in place of GD",
+    "ICL in place of GD",
+)
+"""The plants of ``make calibration``; ``make calibration-full`` has all of them."""

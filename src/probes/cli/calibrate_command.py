@@ -6,9 +6,10 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from probes.calibration.planted_cells import PARTS, TEXT_BY_NUMBER
+from probes.calibration.planted_cells import PARTS
 from probes.calibration.planted_report import PlantedResults
 from probes.calibration.planted_runs import PlantedStudy, finished_runs
+from probes.calibration.plants import MAIN, PLANTS
 from probes.calibration.search_worlds import search_counts
 from probes.calibration.study import ErrorRates
 from probes.calibration.study_parts import FULL, QUICK, replace_renewed, run_study
@@ -66,10 +67,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: 2)",
     )
     parser.add_argument(
-        "--by-number",
+        "--long",
         action="store_true",
-        help="judge with planted truths also the claim that trains after every number "
-        "of demonstrations, which takes as long as all others together",
+        help="judge with all planted truths, not only with the main ones, and also the "
+        "claims that train once for each demonstration, after every number of them, or "
+        "towards ICL's answers; a seed takes many times as long",
     )
     parser.add_argument(
         "--planted-runs",
@@ -124,9 +126,14 @@ def _with_planted(
         part
         for name, part in PARTS.items()
         if given.only in f"planted truths: {name}"
-        and (given.by_number or part is not TEXT_BY_NUMBER)
+        and (given.long or not part.takes_long)
     )
-    study = PlantedStudy(folder=given.planted_runs, n_seeds=given.seeds, parts=parts)
+    study = PlantedStudy(
+        folder=given.planted_runs,
+        n_seeds=given.seeds,
+        parts=parts,
+        plants=tuple(PLANTS) if given.long else MAIN,
+    )
     if not (given.seeds and parts):
         return earlier
     study.run(processes=given.processes)

@@ -43,7 +43,7 @@ class LabelPrior:
         prompts = context.prompts()
         sets = zip(prompts.task.demonstrations, prompts.task.queries, strict=True)
         weights = [np.ones((len(queries), len(shown))) for shown, queries in sets]
-        return _by_weighted_labels(context, prompts, weights, self.smoothing)
+        return by_weighted_labels(context, prompts, weights, self.smoothing)
 
     def cost(
         self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None
@@ -89,7 +89,7 @@ class RepresentationNeighbours:
                 (cosines - cosines.max(1, keepdims=True)) / self.temperature
             )
             weights.append(of_set / of_set.mean(axis=1, keepdims=True))
-        return _by_weighted_labels(context, prompts, weights, self.smoothing)
+        return by_weighted_labels(context, prompts, weights, self.smoothing)
 
     def cost(
         self, sizes: PromptSizes, facts: Mapping[str, Any] | None = None
@@ -111,7 +111,7 @@ def _represented(
     return np.asarray(vectors / np.where(norms > 0, norms, 1.0))
 
 
-def _by_weighted_labels(
+def by_weighted_labels(
     context: LearnerContext,
     prompts: EncodedPrompts,
     weights: list[Floats],
