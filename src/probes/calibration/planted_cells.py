@@ -122,7 +122,8 @@ REGRESSION = PlantedCells(
         *_tests(
             CONSTRUCTION,
             ("one_layer_is_one_step", "same_sensitivity", "which_algorithm",
-             "depth_is_steps", "same_rule_elsewhere", "same_loss_elsewhere", "prior_mean"),
+             "depth_is_steps", "same_rule_elsewhere", "same_loss_elsewhere",
+             "prior_mean"),
         ),
         *_tests(
             CONSTRUCTION,
