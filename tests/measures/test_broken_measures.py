@@ -35,7 +35,8 @@ DIVERGENCES = ("jensen_shannon", "label_jensen_shannon")
 OVERLAPS = ("overlap_cosine", "overlap_similarity")
 ORDERS = tuple(name for name in KNOWN if name.endswith("order_sensitivity"))
 MORE = ("change_agreement", "weight_distance")
-DISTANCES = ("prediction_distance", "squared_distance", "sensitivity_cosine")
+DISTANCES = ("prediction_distance", "squared_distance", "sensitivity_cosine",
+             "sensitivity_distance")  # fmt: skip
 KENDALL = ("attention_rank_correlation",)
 SAME: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (

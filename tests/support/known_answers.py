@@ -190,7 +190,16 @@ HUNTED = [
     for theirs, answers in (([1.5, 6.0], [3.0, 4.0]), ([1.5, 2.0], [3.0, -8.0]))
 ]
 PAIR = (spread(OURS), spread(THEIRS))
+# of 40 tokens the four likeliest are compared: {0, 1, 2, 3} and {1, 0, 4, 5}
+MANY = (
+    spread([4, 3, 2, 1] + [0.01] * 36),
+    spread([3, 4, 0.01, 0.01, 2, 1] + [0.01] * 34),
+)
 POINTS = (numbers([1, 2], answers=[3, 4]), numbers([1.5, 0], answers=[3, 4]))
+FAR = numbers([1e9, 0], answers=[3, 4])  # counts as a thousand answer sizes
+FAR_ERROR = (1000 - 3 / math.sqrt(12.5)) ** 2
+LOSSES = (2.25 / 9.125, 16 / 9.125)  # of POINTS[1], over their mean
+FAR_EXCESS = (FAR_ERROR * 12.5 / 9.125 - LOSSES[0], 0)
 SLOPES = (
     numbers([0] * 4, [[3, 4], [0, 3], [0, 0], [0, 0]]),
     numbers([0] * 4, [[4, 3], [0, -1], [0, 0], [1, 0]]),
@@ -290,12 +299,15 @@ KNOWN: dict[str, Answer] = {
     # The four likeliest are {0, 1, 2, 3} and {0, 2, 4, 5}; O = {0, 2}. Of five tokens
     # the two likeliest are the same, but not the two unlikeliest.
     "token_overlap": (
-        lambda m: [m(*PAIR, k=4), m(*FIVE, k=2)],
-        [0.5, 4 / 6, 1, 2 / 5],
+        lambda m: [m(*PAIR, k=4), m(*FIVE, k=2), m(*MANY)],
+        [0.5, 4 / 6, 1, 2 / 5, 0.5, 4 / 40],
     ),
-    # .1 / √(.1825 · .17), and that / √2
-    "overlap_cosine": (lambda m: m(*PAIR, k=4), [0.5677330]),
-    "overlap_similarity": (lambda m: m(*PAIR, k=4), [0.4014478]),
+    # .1 / √(.1825 · .17) and 24/25, and both / √2
+    "overlap_cosine": (lambda m: [m(*PAIR, k=4), m(*MANY)], [0.5677330, 0.96]),
+    "overlap_similarity": (
+        lambda m: [m(*PAIR, k=4), m(*MANY)],
+        [0.4014478, 0.96 / math.sqrt(2)],
+    ),
     # √(.02/3) + √(.08/9) + √(.02/9); the second set answers alike after all orders
     "order_sensitivity": (lambda m: m(ORDERS), [0.2230710, 0.0]),
     # twice the deviation of (5/8, 2/3, 7/8)
@@ -331,23 +343,23 @@ KNOWN: dict[str, Answer] = {
         ],
     ),
     # (1 − 3)² and (2 − 4)² over 12.5
-    "squared_error": (lambda m: m(POINTS[0]), [0.32, 0.32, 0.72, 1.28]),
+    "squared_error": (
+        lambda m: [m(POINTS[0]), m(FAR)],
+        [0.32, 0.32, 0.72, 1.28, FAR_ERROR, 1.28, 0.72, 1.28],
+    ),
     # (4 − 2.25, 4 − 16) over their mean 9.125
     "loss_excess": (
-        lambda m: m(*POINTS),
-        [1.75 / 9.125, -12 / 9.125, 2.25 / 9.125, 16 / 9.125],
+        lambda m: [m(*POINTS), m(FAR, POINTS[1])],
+        [1.75 / 9.125, -12 / 9.125, *LOSSES, *FAR_EXCESS, *LOSSES],
     ),
     "loss_gaps_both_ways": (
-        lambda m: m({"there": POINTS[0]}, {"there": POINTS[1]}),
+        lambda m: m(
+            {"there": POINTS[0], "far": FAR}, dict.fromkeys(("there", "far"), POINTS[1])
+        ),
         [
-            1.75 / 9.125,
-            -12 / 9.125,
-            2.25 / 9.125,
-            16 / 9.125,
-            -1.75 / 9.125,
-            12 / 9.125,
-            2.25 / 9.125,
-            16 / 9.125,
+            *(1.75 / 9.125, -12 / 9.125, *LOSSES, *FAR_EXCESS, *LOSSES),
+            *(-1.75 / 9.125, 12 / 9.125, *LOSSES),
+            *(-FAR_EXCESS[0], -FAR_EXCESS[1], *LOSSES),
         ],
     ),
     # |1 − 4| − |1 − 0| and |2 − 8| − |2 − 1|, then |3 − 4| − |3 − 3| and
