@@ -280,8 +280,9 @@ def test_a_learner_whose_module_has_lost_its_name_to_another_is_an_error(
     forget_sources()
 
 
-def test_a_learner_without_source_is_an_error() -> None:
-    held: dict[str, Any] = {"__name__": "typed_by_hand"}
-    exec(LEARNER.format(line="size = 1"), held)
+def test_a_learner_without_source_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = ModuleType("typed_by_hand")
+    monkeypatch.setitem(sys.modules, typed.__name__, typed)  # dataclass looks there
+    exec(LEARNER.format(line="size = 1"), vars(typed))
     with pytest.raises(OptionError, match="Theirs .* whose source is in no file"):
-        code_of(held["Theirs"](), model("llama"))
+        code_of(typed.Theirs(), model("llama"))

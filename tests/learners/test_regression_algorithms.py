@@ -6,7 +6,9 @@ eigendecomposition of the source.
 
 from __future__ import annotations
 
+import importlib
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +36,7 @@ from probes.learners.regression_baselines import (
     OnePassSGD,
     neighbours,
 )
-from probes.learners.worst_case import WorstCase, disagreement
+from probes.learners.worst_case import EXAMPLES, WorstCase, _search, disagreement
 from probes.measurement import Array
 from probes.measures import prediction_distance
 from probes.models.regression.construction import NetworkWeights, construct
@@ -650,3 +652,29 @@ def test_hunt_finds_the_task_that_shows_a_spoiled_copy(tmp_path: Path) -> None:
     found = hunted(replace(SPECS["gd_1"], spoiled_by=1e-9), tmp_path)
     assert worst_of(found) > 1e-12
     assert "n_demonstrations=" in found.facts["counterexample"]
+
+
+def tasks_tried() -> list[bytes]:
+    tried: list[bytes] = []
+
+    def answer(task: RegressionTask) -> tuple[Array, Array]:
+        tried.append(task.x.tobytes() + task.y.tobytes())
+        return task.answers, task.answers * (1 + 1e-13)
+
+    _search(answer, D, tolerance=1e-12, longest=24)
+    return tried
+
+
+def test_hunt_tries_the_same_tasks_whatever_modules_are_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hypothesis draws integers from the constants in modules that are loaded."""
+    before = tasks_tried()
+    text = f"numbers = {[*range(25), *range(10**6, 10**6 + 75)]}"
+    (tmp_path / "full_of_constants.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("full_of_constants")
+    again = tasks_tried()
+    monkeypatch.delitem(sys.modules, "full_of_constants")
+    assert len(before) >= EXAMPLES
+    assert again == before

@@ -47,6 +47,9 @@ def of_kind(kind: str, model: str, verdict: str, **given: object) -> Row:
         (3.4e-15, "3e−15"),
         (123.4, "123"),
         (12345.0, "1e4"),
+        (60.5, "61"),
+        (-0.125, "−.13"),
+        (2500.0, "3e3"),
         (None, "–"),
         (float("inf"), "–"),
     ],
@@ -340,6 +343,9 @@ def test_an_entry_shows_median_and_range_of_its_judged_cells() -> None:
     unlike = row(verdict="refuted", effects=[effect(unit="bits")])
     assert summarise_entry([*cells, unlike]).short == "R"
     assert summarise_entry([]).short == ""
+    tiny = [cell(-3e-17, "supported"), cell(4e-15, "supported")]
+    assert (summarise_entry(tiny).short, summarise_entry(tiny).spread) == ("S 0", "")
+    assert summarise_entry(tiny[1:], least=0).short == "S 4e−15"
 
 
 def test_an_undecided_gate_shows_no_effect_but_counts_as_judged() -> None:

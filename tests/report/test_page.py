@@ -341,7 +341,7 @@ def test_one_screen_has_the_answer_the_chart_and_twenty_claims_on_all_models(
     wide = "return arguments[0].scrollWidth - arguments[0].clientWidth"
     assert browser.execute_script(wide, region) == 0
     heads = find(browser, "#matrix thead th[data-kind]:not([colspan])")
-    assert len(heads) == 13
+    assert len(heads) == 17
     assert heads[0].text.startswith(("hmm_llama", "text_llama"))
     bottom = "return arguments[0].getBoundingClientRect().bottom"
     seen = [

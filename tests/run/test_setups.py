@@ -10,11 +10,12 @@ import probes_fixtures.setups  # noqa: F401 - fills the registry
 import pytest
 from probes_fixtures.variants import GRADIENT_LEARNERS
 
+from probes.cell import Settings
 from probes.claims import ClaimCard
 from probes.errors import OptionError, UnknownNameError
 from probes.run.ini_options import complete
 from probes.run.listing import find_claims, listing
-from probes.run.options import RUN_OPTIONS
+from probes.run.options import RUN_OPTIONS, RunOption
 from probes.run.parsed_options import grid_of, options_of_rerun, why_no_template
 from probes.run.setups import SETUPS, filled_by, setup_facts, setup_named
 from tests.support.running import ROOT
@@ -121,7 +122,7 @@ def test_completing_options_again_changes_nothing() -> None:
 def test_without_a_set_up_every_option_has_its_default() -> None:
     option = options()
     assert not filled_by(option)
-    assert option.orders == 6
+    assert option.orders == Settings().n_orders == 10
     assert grid_of(options(models="hmm_llama")).setup is None
 
 
@@ -202,3 +203,18 @@ def test_the_manual_has_every_value_and_claim_with_its_source() -> None:
         assert line.endswith(f"| {claim.source} |")
         for variant in claim.variants:
             assert f"`{variant}`" in line or "the same" in line
+
+
+@pytest.mark.parametrize("option", RUN_OPTIONS, ids=lambda option: option.name)
+def test_a_value_of_another_type_in_the_configuration_file_is_refused(
+    option: RunOption,
+) -> None:
+    others: list[Any] = [b"x", [], ["gd", 1], {"a": 1}]
+    others += [x for x in (True, 1, 0.5, "x") if not isinstance(x, option.kind)]
+    others += [True] if option.kind is int else []  # which Python counts as a number
+    for value in others:
+        if option.kind is float and type(value) is int:
+            continue
+        words = rf"{option.ini_key} .*{type(value).__name__}.* Expected .*\. Correct it"
+        with pytest.raises(OptionError, match=words):
+            options(file={option.ini_key: value})

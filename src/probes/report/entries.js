@@ -2,6 +2,7 @@
 
 const PLACED = ["share", "below", "above", "within"];
 const JUDGED = ["supported", "refuted", "inconclusive"];
+const LEAST = 1e-12; // a smaller effect is what rounding leaves of 0
 const isJudged = (row) => JUDGED.includes(data.verdicts[row.verdict]);
 
 function shortNumber(x, digits = 2) {
@@ -28,7 +29,7 @@ function summariseEntry(picked) {
   const onScale = judged.filter((row) => PLACED.includes(text(row.scale)));
   const measured = onScale.length ? onScale : judged;
   const alike = new Set(measured.map((row) => row.scale + "|" + mainEffect(row).unit)).size === 1;
-  const values = alike ? measured.map((row) => mainEffect(row).value).filter((x) => x !== null) : [];
+  const values = alike ? measured.map((row) => mainEffect(row).value).filter((x) => x !== null).map((x) => (Math.abs(x) < LEAST ? 0 : x)) : [];
   const [least, most] = [Math.min(...values), Math.max(...values)].map((x) => shortNumber(x, 1));
   return {
     letters: told.map(([n, v]) => [v, data.letters[v] + (alone ? "" : n)]),

@@ -18,6 +18,8 @@ from probes.results.rows import Row, is_unexpected
 
 NOTHING = "–"
 """An entry without a judged cell."""
+LEAST = 1e-12
+"""A smaller effect is what rounding leaves of 0, so an entry has it as 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +48,15 @@ class EntrySummary:
         return f"{letters}{mark} {self.effect}".strip()
 
 
-def summarise_entry(rows: Sequence[Row], *, spread_digits: int = 1) -> EntrySummary:
+def summarise_entry(
+    rows: Sequence[Row], *, spread_digits: int = 1, least: float = LEAST
+) -> EntrySummary:
     """Sum up the cells of an entry; an entry without cells is empty.
 
     Args:
         rows: The cells.
         spread_digits: Digits of the ends of the range.
+        least: Smaller effects are written as 0.
     """
     counts = count_verdicts(rows)
     told = {v: n for v, n in counts.items() if v != "not_applicable"}
@@ -59,7 +64,7 @@ def summarise_entry(rows: Sequence[Row], *, spread_digits: int = 1) -> EntrySumm
         letters = (("not_applicable", NOTHING),) if counts else ()
         return EntrySummary(letters=letters)
     alone = len(told) == 1
-    effect, spread = _effects(rows, spread_digits)
+    effect, spread = _effects(rows, spread_digits, least)
     return EntrySummary(
         letters=tuple(
             (v, f"{LETTERS[v]}{'' if alone else n}") for v, n in told.items()
@@ -70,7 +75,7 @@ def summarise_entry(rows: Sequence[Row], *, spread_digits: int = 1) -> EntrySumm
     )
 
 
-def _effects(rows: Sequence[Row], digits: int) -> tuple[str, str]:
+def _effects(rows: Sequence[Row], digits: int, least: float) -> tuple[str, str]:
     """Write the median and the range of the judged effects, if they are comparable."""
     judged = [
         row
@@ -85,9 +90,14 @@ def _effects(rows: Sequence[Row], digits: int) -> tuple[str, str]:
     if len({(scale_of(row), row["effects"][0]["unit"]) for row in placed}) != 1:
         return "", ""
     known = [row["effects"][0]["value"] for row in placed]
-    values = [float(f"{value:.4g}") for value in known if value is not None]
+    values = [_readable(value, least) for value in known if value is not None]
     if not values:
         return "", ""
-    least, most = (short_number(x, digits=digits) for x in (min(values), max(values)))
-    spread = f"{least}–{most}" if least != most else ""
+    low, high = (short_number(x, digits=digits) for x in (min(values), max(values)))
+    spread = f"{low}–{high}" if low != high else ""
     return short_number(median(values)), spread
+
+
+def _readable(value: float, least: float) -> float:
+    """Round an effect as the page's data do, and to 0 if it is next to nothing."""
+    return 0.0 if abs(value) < least else float(f"{value:.4g}")

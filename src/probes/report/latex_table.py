@@ -100,7 +100,7 @@ def _line(matrix: Matrix, line: ClaimLine, models: Sequence[str]) -> str:
 
 
 def _entry(rows: Sequence[Row]) -> str:
-    summary = summarise_entry(rows, spread_digits=2)
+    summary = summarise_entry(rows, spread_digits=2, least=0)
     spread = f" ({summary.spread.replace('–', ' to ')})" if summary.spread else ""
     text = f"{summary.short}{spread}"
     return escaped(text if text.strip() != NOTHING else LETTERS["not_applicable"])

@@ -59,6 +59,8 @@ def _value_of_setup(each: RunOption, option: Any) -> Any:
 def _configured_value(option: RunOption, configured: Callable[[str], Any]) -> Any:
     try:
         value = configured(option.ini_key)
+        if value is not None and not _is_of_kind(value, option.kind):
+            raise TypeError(f"its value is of the type {type(value).__name__}")
         if value is not None and option.choices and value not in option.choices:
             raise ValueError(f"{value!r}")
     except Exception as error:  # pytest raises several kinds
@@ -69,3 +71,10 @@ def _configured_value(option: RunOption, configured: Callable[[str], Any]) -> An
             f"or pass {option.name}."
         ) from error
     return value
+
+
+def _is_of_kind(value: Any, kind: type) -> bool:
+    """Say whether a value has an option's type; True and False are no numbers."""
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, int | float if kind is float else kind)
