@@ -11,8 +11,9 @@ SIDES = {"cuda": 8192, "cpu": 1024}  # of the square matrices that are multiplie
 ROUNDS = 4
 SMALL = 4
 """How many times smaller the sides of the first matrices are, 64 times less work."""
-SLOW = 0.02
-"""Seconds of a small product from which on no larger one is tried."""
+SLOW = 0.005
+"""Seconds of a small product from which on no larger one is tried: below 7 GFLOP/s, a
+large one takes a third of a second or more."""
 LONG = 1.0
 """Seconds after which no product is repeated. Where PyTorch multiplies bfloat16 without
 oneDNN, a core makes 2 GFLOP/s (and 85 in float32): a large product takes a second, and
