@@ -33,6 +33,10 @@ def test_large_products_are_made_only_if_small_ones_are_fast(
         assert peak <= 2 * sides[-1] ** 3 / seconds
 
 
+def test_a_large_product_is_tried_only_if_it_takes_less_than_half_a_second() -> None:
+    assert module.SLOW * module.SMALL**3 < 0.5  # a bfloat16 product may take 2.5 s
+
+
 def test_no_product_is_repeated_after_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     monkeypatch.setattr(module, "products", lambda *_: [lambda: made.append(1)] * 2)
