@@ -9,14 +9,18 @@ from probes.observations.observation import Observation
 from probes.verdicts.judge import Judge
 
 # In domain, and outside it in two ways; other inputs would say the same at more cost.
-# The last two are for networks that were trained with noise, one of them on 8 teachers.
+# The last ones are for networks that were trained with noise, some on few teachers.
 TASKS = (
     "linear",
     "linear_skewed",
     "linear_noisy",
     "linear_5",
     "linear_5_noisy",
+    "linear_5_m2",
     "linear_5_m8",
+    "linear_5_m64",
+    "linear_5_m512",
+    "linear_5_m4096",
 )
 ROUNDING = 1e-12  # of distances; float64 keeps 16 digits, four are left for sums
 

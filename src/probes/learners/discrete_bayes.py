@@ -74,8 +74,10 @@ def posterior_mean(task: RegressionTask, teachers: Array, noise: float) -> Array
     Returns:
         w of each set, shape (n_sets, n_inputs).
     """
-    errors = task.y[:, None] - np.einsum("snd,md->smn", task.x, teachers)
-    scores = -(errors**2).sum(axis=-1) / (2 * noise**2)  # (n_sets, n_teachers)
+    errors = np.zeros((len(task.y), len(teachers)))  # ‖y − X w‖²
+    for x, y in zip(np.moveaxis(task.x, 1, 0), task.y.T, strict=True):
+        errors += (y[:, None] - x @ teachers.T) ** 2  # one pair at a time, for memory
+    scores = -errors / (2 * noise**2)  # (n_sets, n_teachers)
     likelihoods = np.exp(scores - scores.max(axis=1, keepdims=True))
     posterior = likelihoods / likelihoods.sum(axis=1, keepdims=True)
     return np.asarray(posterior @ teachers)

@@ -207,7 +207,7 @@ def test_fingerprints_of_networks_and_of_untrained_ones_differ() -> None:
 def test_shipped_weights_are_small() -> None:
     names = [card.name for card in MODELS if card.kind == "learned"]
     files = [Path(source_of(name).location) / "model.safetensors" for name in names]
-    assert sum(path.stat().st_size for path in files) <= 3_000_000
+    assert sum(path.stat().st_size for path in files) <= 4_500_000
 
 
 # ------------------------------------------------------------------- softmax
