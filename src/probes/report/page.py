@@ -46,7 +46,7 @@ from probes.report.page_data import pack
 from probes.results.rows import Row
 
 HERE = Path(__file__).parent
-SCRIPTS = ("rows.js", "entries.js", "drawing.js", "details.js", "page.js")
+SCRIPTS = ("rows.js", "entries.js", "drawing.js", "passes.js", "details.js", "page.js")
 COUNTS = ("observations_measured", "observations_stored", "forward_passes", "seconds")
 MAIN_PACKAGES = ("python", "torch", "transformers")
 
