@@ -203,6 +203,9 @@ def test_lists_import_no_torch(option: str, tmp_path: Path) -> None:
             "No cell can exist",
         ),
         (("--store", "LICENSE/store"), "cannot be written"),
+        (("--device", "gpu"), "Expected cpu, cuda"),
+        (("--models", ""), "--models is empty"),
+        (("--models", "docs", "--datasets", "opinions"), "no config.json"),
     ],
 )
 def test_a_bad_option_is_refused_in_one_sentence(

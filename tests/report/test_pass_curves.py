@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,14 @@ def test_a_curve_has_the_passes_in_order_and_names_its_effects() -> None:
     assert [found["effects"][i]["value"] for _, i in learner.points] == [0.05, 0.03]
 
 
-@pytest.mark.parametrize("arms", [{}, {after_passes(1): 0.05}])
+@pytest.mark.parametrize(
+    "arms",
+    [
+        {},
+        {after_passes(1): 0.05},
+        {after_passes(1): 0.05, after_passes(4): math.inf},
+    ],
+)
 def test_fewer_than_two_numbers_of_passes_are_no_curve(arms: dict[str, float]) -> None:
     found = order_row(**arms)
     assert pass_curves(found) == []

@@ -7,6 +7,7 @@ points for a paper. Both read them with ``over_passes_recorded`` of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ from probes.results.rows import Row
 
 MEASURE = "order sensitivity"
 LEAST_POINTS = 2
-"""One point is no curve."""
+"""One value is no curve; ICL has the same beside every number of passes."""
 _read = over_passes_recorded(MEASURE)
 
 
@@ -45,10 +46,11 @@ def pass_curves(row: Row) -> list[PassCurve]:
     places = {id(effect): i for i, effect in enumerate(row["effects"])}
     found: dict[str, list[tuple[int, int]]] = {}
     for name, passes, effect in _read(row):
-        if effect["value"] is not None:
+        if effect["value"] is not None and math.isfinite(effect["value"]):
             own = found.setdefault(plain(name, 80), [])
             own.append((int(passes), places[id(effect)]))
-    if not any(len(points) >= LEAST_POINTS for points in found.values()):
+    measured = ({i for _, i in points} for points in found.values())
+    if not any(len(own) >= LEAST_POINTS for own in measured):
         return []
     return [PassCurve(name=k, points=sorted(v)) for k, v in found.items()]
 
