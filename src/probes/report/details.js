@@ -150,7 +150,7 @@ function searchFigure([criterion, edge, rate, passes, value, gain, walks]) {
     : "Rates on both sides and twice as many passes are no better.";
   return figure("GD's rate and passes, by " + criterion.replaceAll("_", " "), drawn,
     ["Chosen: ", strong("rate " + show(rate) + ", " + passes + (passes === 1 ? " pass" : " passes")),
-      ", " + show(value) + " on calibration queries, lower is better. " + end + " One line for each rate. Both axes are logarithmic."]);
+      ", " + show(value) + " on calibration queries, lower is better. " + end + " One line for each rate, named where there is room; the chosen one is coloured. Both axes are logarithmic."]);
 }
 
 function numbers(effects) {
