@@ -28,7 +28,8 @@ sample: $(READY)
 
 # Judge pretrained models on tasks of words, the most telling cells first, into
 # reports/natural. It takes hours, and goes on where it stopped: a finished part of a cell
-# stays in reports/natural/cells, also without the store. ARGS=--plan tells how long;
+# stays in reports/natural/cells, also without the store. The parts of a cell follow each
+# other, because they share trainings. ARGS=--plan tells how long;
 # PARTS=W_V NATURAL=smollm2_135m:antonym:8 judges other cells; SIZES= judges at the
 # default sizes, which takes about five times as long.
 SIZES ?= --effort quick --sets 10 --orders 3
@@ -42,7 +43,7 @@ OUTPUT := (test_output or test_order)
 MORE := efficiency or leave_one_out or curve or reproduces or representations
 CELLS := reports/natural/cells
 natural: $(READY)
-	@for part in $(PARTS); do for step in $(NATURAL); do \
+	@for step in $(NATURAL); do for part in $(PARTS); do \
 	  case $$part in \
 	    W_V) only="W_V";; \
 	    gd) only="$(OUTPUT) and not (W_V or sgd or adam or $(MORE))";; \
