@@ -28,7 +28,7 @@ from probes.report.appendix import (
 from probes.report.claim_lines import ClaimLine, fold_variants, lines_by_kind
 from probes.report.effect_chart import drawn_lanes
 from probes.report.entry_summary import EntrySummary, summarise_entry
-from probes.report.headline import count_claims
+from probes.report.headline import count_cells
 from probes.report.matrix import (
     LETTERS,
     MEANINGS,
@@ -186,11 +186,11 @@ def _origin(run: Mapping[str, Any]) -> str:
 
 
 def _kinds(matrix: Matrix) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Group the columns by kind of network: each model with its counts of claims."""
+    """Group the columns by kind of network: each model with its counts of cells."""
     return [
         (
             plain(kind, 40),
-            [(plain(m, 80), str(count_claims(matrix, [m]))) for m, _ in own],
+            [(plain(m, 80), str(count_cells(matrix, [m]))) for m, _ in own],
         )
         for kind, own in groupby(matrix.models.items(), key=lambda item: item[1])
     ]
