@@ -77,6 +77,9 @@ def matrix_page(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
         meanings=MEANINGS,
         unexpected=UNEXPECTED,
         totals=count_verdicts(rows),
+        n_identities=sum(
+            row["verdict"] == "supported" and bool(row.get("identity")) for row in rows
+        ),
         origin=_origin(run),
         facts=_facts(run),
         kinds=_kinds(matrix),
