@@ -12,7 +12,7 @@ from probes.errors import UnknownNameError
 from probes.models.untrained import trained_name
 from probes.observations.model_needs import why_unanswerable
 from probes.observations.request import Request
-from probes.pytest_plugin.fixtures import requests_of
+from probes.pytest_plugin.fixtures import planned_requests
 from probes.pytest_plugin.items import RUN, cell_of, claim_of, expected_of, name_of
 from probes.pytest_plugin.judging import offered
 from probes.run.budget import PlannedCell
@@ -170,9 +170,9 @@ def planned(item: Any) -> Iterable[Request]:
     cell = cell_of(item)
     assert cell is not None
     for definitions in item._fixtureinfo.name2fixturedefs.values():
-        recipe = getattr(definitions[-1].func, "recipe", None)
-        if recipe is not None:
-            yield from _flat(requests_of(cell, recipe(cell)))
+        requests = planned_requests(cell, definitions[-1])
+        if requests is not None:
+            yield from _flat(requests)
 
 
 def _flat(requests: Any) -> Iterable[Request]:

@@ -9,7 +9,7 @@ import pytest
 from probes.errors import ProbesError
 from probes.observations.request import Request
 from probes.pytest_plugin.collection import planned
-from probes.pytest_plugin.fixtures import requests_of
+from probes.pytest_plugin.fixtures import planned_requests
 from probes.pytest_plugin.items import RUN, cell_of, claim_of
 from probes.run.icl_gate import ICL_GATES
 from probes.run.prefetch import Prefetch
@@ -70,8 +70,7 @@ def _compared_keys(run: Run, item: Any, stage: int) -> tuple[str, ...]:
     known, keys = item._fixtureinfo.name2fixturedefs, []
     for requirement in ICL_GATES[card.on][stage : stage + 1]:
         for name in requirement.observations:
-            recipe = getattr(known[name][-1].func, "recipe", None)
-            request = None if recipe is None else requests_of(cell, recipe(cell))
+            request = planned_requests(cell, known[name][-1])
             key = run.key_of(request) if isinstance(request, Request) else None
             if key is None:
                 return ()
