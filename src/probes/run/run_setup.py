@@ -249,18 +249,22 @@ class RunSetup:
             self._keys[request] = content_key(request)
         return self._keys[request]
 
-    def plan_lines(self, cells: Collection[str]) -> list[str]:
+    def plan_lines(
+        self, cells: Collection[str], certain: Iterable[Request]
+    ) -> list[str]:
         """Write what the run would measure, and which cells it could decide.
 
         Args:
             cells: Names of its cells.
+            certain: What it measures even if no model learns in context.
         """
         work = plan_work(self.planned.values(), self.estimator)
+        least = plan_work(certain, self.estimator)
         n_workers = self.auto_workers
         earlier = self.paths.reports / "results.jsonl"
         rows = read_results(earlier) if earlier.is_file() else []
         power = power_lines(rows, cells=cells, settings=self.grid.settings)
-        table = work_lines(len(cells), work, self.speed, n_workers=n_workers)
+        table = work_lines(len(cells), work, least, self.speed, n_workers=n_workers)
         left_out = [*self.unanswerable, *self.budget_choice.lines]
         table += gpu_lines(self.planned.values(), self.estimator, self.grid.settings)
         return [*table, *left_out, *look_lines(self.looks), "", *power]
