@@ -19,9 +19,9 @@ def require_learner(value: Any) -> None:
     """
     if not (hasattr(value, "observe") and hasattr(value, "needs_model")):
         raise ClaimError(
-            f"An observation was asked of {brief(value)}, which is no learner. Expected "
-            f"an object with observe and needs_model, a Request, or a list or dict of "
-            f"these. Return one from the function under @observation."
+            f"An observation was asked of {brief(value)}, which is no learner. "
+            f"Expected an object with observe and needs_model, a Request, or a list "
+            f"or dict of these. Return one from the function under @observation."
         )
     try:
         _try_key(value)
@@ -29,9 +29,9 @@ def require_learner(value: Any) -> None:
         name = type(value).__name__
         what = str(error) if is_dataclass(value) else "it is no dataclass"
         raise ClaimError(
-            f"No key of the store can be made of the learner {name}: {what}. Expected a "
-            f"frozen dataclass whose fields are numbers, texts, tuples or such "
-            f"dataclasses. Write its settings so."
+            f"No key of the store can be made of the learner {name}: {what}. "
+            f"Expected a frozen dataclass whose fields are numbers, texts, tuples or "
+            f"such dataclasses. Write its settings so."
         ) from error
 
 

@@ -102,8 +102,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Check the options before anything is collected."""
+    """Check the options before anything is collected, and warn of what lacks rows."""
+    run, option = session.config.stash[RUN], session.config.option
     try:
-        session.config.stash[RUN].check()
+        run.check()
     except ProbesError as error:
         raise pytest.UsageError(str(error)) from error
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if terminal and not (run.worker or option.plan or option.collectonly):
+        for line in run.shortages:
+            terminal.write_line(line)
