@@ -17,19 +17,26 @@ from probes.run.listing import LIST_OPTIONS, listed_option, listing
 from probes.run.options import RUN_OPTIONS
 from probes.run.session import Run
 
+HEADING = "is in-context learning gradient descent?"
+"""The heading of our options in the help."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add all options of a run, under one heading that --help shows first."""
-    group = parser.getgroup("probes", "is in-context learning gradient descent?")
-    groups = getattr(parser, "_groups", [])  # pytest has no other way to order them
-    if group in groups:
-        groups.insert(0, groups.pop(groups.index(group)))
+    group = parser.getgroup("probes", HEADING)
+    _show_first(parser)
     for each in RUN_OPTIONS:
         group.addoption(each.name, **each.command_line())
         ini_type = cast(Any, each.ini_type)
         parser.addini(each.ini_key, f"as {each.name}", type=ini_type, default=None)
     for name, text in LIST_OPTIONS.items():
         group.addoption(name, action="store_true", help=text)
+
+
+def _show_first(parser: pytest.Parser) -> None:
+    """Move our options to the top of the help, for which pytest has no public way."""
+    groups = getattr(getattr(parser, "optparser", None), "_action_groups", [])
+    groups.sort(key=lambda each: each.title != HEADING)
 
 
 def fill(config: pytest.Config) -> None:
