@@ -297,7 +297,7 @@ def test_the_answer_says_how_far_off_how_sure_and_why_undecided() -> None:
                 missed(0.9, None),
                 *(open_cell(f"straddles; about {n}, 7 more") for n in (12, 20)),
                 open_cell("GD may still come nearer; a larger --effort may decide"),
-                open_cell("at this effect no number of sets decides, more queries do"),
+                open_cell("at this effect no number of sets decides; more queries do"),
                 open_cell("it is not clear whether there is a gain", margin=None),
             ]
         )

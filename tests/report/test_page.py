@@ -445,7 +445,7 @@ def test_a_cell_says_what_was_found_and_what_would_decide_it(
         verdict="inconclusive",
         effects=[between | {"has_two_sides": True}],
         p_refuted=0.078,
-        reason="the interval straddles; more sets decide it alone (about 35, 25 more)",
+        reason="the interval straddles; about 35 sets would decide it alone (25 more)",
     )
     show(browser, tmp_path, [undecided])
     entry(browser, 0, "llama").click()
