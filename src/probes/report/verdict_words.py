@@ -134,7 +134,9 @@ def _share(row: Row, effect: Mapping[str, Any]) -> tuple[str, str]:
     value, needed = short_number(effect["value"]), short_number(1 - effect["margin"])
     own = f"{measure_name(effect)}: the learner"
     reached = [e["value"] for e in row["effects"][1:] if plain(e["name"]) == own]
-    like = f"is like ICL to {short_number(reached[0])}, which is" if reached else "comes"
+    like = (
+        f"is like ICL to {short_number(reached[0])}, which is" if reached else "comes"
+    )
     said = (
         f"{measure_name(effect)}: GD {like} {value} of the way from what no learning "
         f"reaches ({floor}) to how like ICL is to itself ({ceiling})"
