@@ -17,7 +17,7 @@ from probes.report.common_scale import LEAST, MOST, excess_of, position
 from probes.report.deciding_interval import deciding_interval, refuting_interval
 from probes.report.effect_chart import chart_lines, drawn_lanes, lanes_of
 from probes.report.entry_summary import summarise_entry
-from probes.report.headline import ClaimCounts, count_claims
+from probes.report.headline import CellCounts, count_cells
 from probes.report.matrix import arrange
 from probes.report.measure_ranges import interval_of
 from probes.report.number_text import effect_text, short_number
@@ -251,10 +251,10 @@ def test_only_judged_cells_count_as_holding_or_not() -> None:
         row(claim="e", verdict="error", dataset="cb"),
         row(claim="f", verdict="supported", identity=True),
     ]
-    counts = count_claims(arrange(rows), ["llama"])
-    assert counts == ClaimCounts(held=1, refuted=1, undecided=1)
+    counts = count_cells(arrange(rows), ["llama"])
+    assert counts == CellCounts(supported=1, refuted=1, undecided=1)
     assert str(counts) == "1 of 2 hold, 1 undecided"
-    assert str(ClaimCounts()) == "none judged"
+    assert str(CellCounts()) == "none judged"
 
 
 def test_the_answer_begins_with_pretrained_networks_and_their_closest_claim() -> None:
@@ -266,13 +266,15 @@ def test_the_answer_begins_with_pretrained_networks_and_their_closest_claim() ->
     ]
     answer = answer_of(arrange(rows))
     assert answer.lead == (
-        "On 1 pretrained network (llama), 0 of 1 decided claims hold, and 1 is "
-        "undecided."
+        "On 1 pretrained network (llama): 0 cells supported, 1 refuted, 1 undecided."
     )
     closest, farthest = answer.examples
     assert closest.startswith("Closest: near on llama (sst2, 4 demonstr")
+    assert "llama (sst2, 4 demonstrations), undecided (too few sets)" in closest
     assert farthest.startswith("Farthest: far on llama")
-    assert answer.others == "Elsewhere: 1 of 1 hold on 1 constructed network."
+    assert answer.others == (
+        "Elsewhere: 1 cell supported, 0 refuted, 0 undecided on 1 constructed network."
+    )
 
 
 def test_the_answer_says_how_far_off_how_sure_and_why_undecided() -> None:
@@ -327,7 +329,7 @@ def test_an_interval_has_the_sign_of_the_sentence_that_it_follows() -> None:
 def test_a_run_that_judged_nothing_says_so() -> None:
     assert answer_of(arrange([])).sentences == ["Nothing was judged."]
     nothing = arrange([row(verdict="not_applicable")])
-    assert answer_of(nothing).lead.endswith("no claim could be judged.")
+    assert answer_of(nothing).lead.endswith("no cell could be judged.")
 
 
 def test_an_entry_shows_median_and_range_of_its_judged_cells() -> None:

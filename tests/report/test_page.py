@@ -26,6 +26,7 @@ from tests.support.browser import (
     find,
     media,
     needs_browser,
+    screen,
     sent_addresses,
     show,
     show_text,
@@ -325,11 +326,6 @@ def sample() -> tuple[list[Row], dict[str, Any]]:
     lines = (SAMPLE / "results.jsonl").read_text("utf-8").splitlines()
     run: dict[str, Any] = json.loads((SAMPLE / "run.json").read_text("utf-8"))
     return [json.loads(line) for line in lines], run
-
-
-def screen(browser: Any, width: int, height: int) -> None:
-    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
 
 def test_one_screen_has_the_answer_the_chart_and_twenty_claims_on_all_models(

@@ -10,7 +10,12 @@ from probes.report.common_scale import scale_of
 from probes.report.deciding_interval import deciding_interval
 from probes.report.matrix import plain
 from probes.report.measure_ranges import SHARE
-from probes.report.number_text import effect_text, interval_text, short_number
+from probes.report.number_text import (
+    effect_text,
+    interval_text,
+    short_interval,
+    short_number,
+)
 from probes.results.rows import Row
 
 ENDINGS = (f", {SHARE} from floor to ceiling", " difference")
@@ -174,6 +179,4 @@ def _interval_text(row: Row, *, is_turned: bool = False) -> str:
         return ""
     ends = [-x if is_turned and x is not None else x for x in (found.low, found.high)]
     low, high = reversed(ends) if is_turned else ends
-    low_text = "−∞" if low is None else short_number(low)
-    high_text = "∞" if high is None else short_number(high)
-    return f", {100 * found.level:.3g} % interval [{low_text}, {high_text}]"
+    return f", {100 * found.level:.3g} % interval {short_interval(low, high)}"
