@@ -225,6 +225,9 @@ def test_a_share_is_said_with_its_floor_and_its_ceiling() -> None:
     said = verdict_in_words(row(verdict="refuted", effects=[share]))
     assert "GD comes .2 of the way from what no learning reaches (.2)" in said
     assert "from .9 on it would have counted as alike" in said
+    own = effect(name="token overlap: the learner", value=0.32)
+    said = verdict_in_words(row(verdict="refuted", effects=[share, own]))
+    assert "overlap: GD is like ICL to .32, which is .2 of the way from" in said
 
 
 def test_what_is_not_applicable_is_said_with_its_reason_and_the_gates_numbers() -> None:

@@ -137,13 +137,17 @@ def _sides(row: Row, effect: Mapping[str, Any]) -> str:
 def _share(row: Row, effect: Mapping[str, Any]) -> tuple[str, str]:
     floor, ceiling = (short_number(effect[k]) for k in ("floor", "ceiling"))
     value, needed = short_number(effect["value"]), short_number(1 - effect["margin"])
+    own = f"{measure_name(effect)}: the learner"
+    reached = [e["value"] for e in row["effects"][1:] if plain(e["name"]) == own]
+    like = (
+        f"is like ICL to {short_number(reached[0])}, which is" if reached else "comes"
+    )
     said = (
-        f"{measure_name(effect)}: GD comes {value} of the way from what no learning "
+        f"{measure_name(effect)}: GD {like} {value} of the way from what no learning "
         f"reaches ({floor}) to how like ICL is to itself ({ceiling})"
     )
-    return said + _interval_text(
-        row
-    ), f"from {needed} on it {_counts(row['verdict'])} as alike"
+    wanted = f"from {needed} on it {_counts(row['verdict'])} as alike"
+    return said + _interval_text(row), wanted
 
 
 def _below(row: Row, effect: Mapping[str, Any]) -> tuple[str, str]:
