@@ -28,28 +28,31 @@ sample: $(READY)
 
 # Judge pretrained models on tasks of words, the most telling cells first, into
 # reports/natural. It takes hours, and goes on where it stopped: a finished part of a cell
-# stays in reports/natural/cells, also without the store. ARGS=--plan tells how long;
+# stays in reports/natural/cells, also without the store. The parts of a cell follow each
+# other, because they share trainings. ARGS=--plan tells how long;
 # PARTS=W_V NATURAL=smollm2_135m:antonym:8 judges other cells; SIZES= judges at the
 # default sizes, which takes about five times as long.
 SIZES ?= --effort quick --sets 10 --orders 3
 WORDS := singular_plural present_past country_capital capitalise
 NATURAL ?= $(foreach n,4 8,$(WORDS:%=smollm2_135m:%:$n)) \
   gemma3_270m:singular_plural:4 gemma3_270m:present_past:4
-# Claims on one W_V, on the output of GD of all weights, on its inside, on the dearest
-# trainings, on SGD and Adam.
-PARTS ?= W_V gd inside more sgd
-OUTPUT := (test_output or test_order)
+# Claims on one W_V; on what GD of all weights answers, on single demonstrations and
+# labels, on weights, on updates and activations; on the dearest trainings; on SGD and Adam.
+PARTS ?= W_V gd single weights updates more sgd
 MORE := efficiency or leave_one_out or curve or reproduces or representations
+USUAL := not (W_V or sgd or adam or $(MORE))
 CELLS := reports/natural/cells
 natural: $(READY)
-	@for part in $(PARTS); do for step in $(NATURAL); do \
+	@for step in $(NATURAL); do for part in $(PARTS); do \
 	  case $$part in \
 	    W_V) only="W_V";; \
-	    gd) only="$(OUTPUT) and not (W_V or sgd or adam or $(MORE))";; \
-	    inside) only="not (W_V or sgd or adam or $(OUTPUT) or $(MORE))";; \
+	    gd) only="(test_output or test_order) and $(USUAL)";; \
+	    single) only="(test_demonstrations or test_labels) and $(USUAL)";; \
+	    weights) only="(test_weights or test_identities) and $(USUAL)";; \
+	    updates) only="test_updates and $(USUAL)";; \
 	    more) only="($(MORE)) and not (W_V or sgd or adam)";; \
 	    sgd) only="sgd or adam";; \
-	    *) echo "There is no part $$part. Expected W_V, gd, inside, more or sgd."; exit 2;; \
+	    *) echo "There is no part $$part. Expected W_V, gd, single, weights, updates, more or sgd."; exit 2;; \
 	  esac; \
 	  set -- $$(echo $$step | tr : ' '); cell=$$1-$$2-$$3-$$part; new=build/natural/$$cell; \
 	  if [ -f $(CELLS)/$$cell/run.json ]; then echo "$$cell is finished"; continue; fi; \

@@ -35,6 +35,7 @@ def test_same_order_sensitivity(
     gd_orders: list[Observation],
     gd_other_demonstrations: Observation,
     order_curve: dict[str, list[Observation]],
+    order_cannot_matter: bool,
     judge: Judge,
 ) -> None:
     """ICL depends on the order of its demonstrations as much as gradient descent does.
@@ -63,7 +64,8 @@ def test_same_order_sensitivity(
     judge.record(**{name: order_sensitivity(o) for name, o in order_curve.items()})
     bare = [order_sensitivity(orders) for orders in untrained_icl_orders]
     judge.control(ours, bare, better="higher")
-    judge.agrees(ours.minus(theirs), margin=0.03)  # a fifth of ICL's .150 in the paper
+    difference = ours.minus(theirs)  # the margin is a fifth of ICL's .150 in the paper
+    judge.agrees(difference, margin=0.03, at_any_rate=order_cannot_matter)
 
 
 @claim(on="text", variants=WITHOUT_ORDER, needs_icl=True, least_demonstrations=2)

@@ -116,7 +116,7 @@ def judged(name: str, criterion: str) -> Judge:
 
 
 def test_a_row_says_which_measure_stands_in_for_the_claims_own() -> None:
-    said = "chosen by jensen shannon, which stands in for this claim's own measure"
+    said = "chosen by jensen shannon, in place of this claim's own measure"
     assert said in judged("same_order_sensitivity", "jensen_shannon").note
     assert "stands in" not in judged("same_distribution", "jensen_shannon").note
     assert "stands in" not in judged("same_order_sensitivity", "loss").note

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from probes_fixtures.variants import gradient_learner
 
 import claims.test_order as order
 from probes.cell import Cell, Settings
@@ -61,3 +62,15 @@ def test_order_divides_where_it_does_and_nowhere_else(world: str) -> None:
     claim(icl, orderless, GD, arms, judge)
     assert judge.judgement is not None
     assert judge.judgement.verdict == verdict
+
+
+@pytest.mark.parametrize("name", order.OPTIMISERS)
+def test_order_cannot_matter_to_full_batch_gd_alone(name: str) -> None:
+    cell = Cell(
+        model=model_named("hmm_llama"),
+        dataset=dataset_named("hmm"),
+        n_demonstrations=4,
+        settings=SIZES,
+        variant=name,
+    )
+    assert gradient_learner(cell).has_no_order == (name == "gd")

@@ -46,7 +46,7 @@ from probes.models.regression.softmax_attention import SoftmaxAttention, Softmax
 from probes.models.untrained import untrained_model
 from probes.observations.observation import Observation
 from probes.observations.request import Request
-from probes.results.row_shape import LAYER_SPARSITY
+from probes.results.detail_shapes import LAYER_SPARSITY
 from probes.run.grid import MODELS, dataset_named
 from probes.verdicts.judge import Judge
 from probes.verdicts.negative_controls import UNTRAINED

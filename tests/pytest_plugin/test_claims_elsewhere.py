@@ -135,7 +135,8 @@ def test_a_bad_value_in_the_configuration_file_is_refused_in_one_sentence(
 
 def test_help_groups_all_options_and_names_their_keys(tmp_path: Path) -> None:
     text = elsewhere(tmp_path, "--help").stdout
-    ours = text.partition("is in-context learning gradient descent?:")[2]
+    before, _, ours = text.partition("is in-context learning gradient descent?:")
+    assert "--" not in before  # they are the first options
     ours = ours.partition("\n\n")[0]
     for name in ("models", "demos", "store", "store-limit", "raw", "list-claims"):
         assert f"--{name}" in ours
@@ -223,3 +224,28 @@ def test_hostile_effects_and_errors_leave_junit_well_formed(tmp_path: Path) -> N
     rows = (tmp_path / "reports/latest/results.jsonl").read_text("utf-8")
     assert len(rows.split("\n")) == 2 * len(HOSTILE) + 1
     assert "\x1b" not in done.stdout
+
+
+FAILING = """
+from probes.errors import OptionError
+from probes.pytest_plugin import observation
+
+@observation
+def mine(cell):
+    raise OptionError("The rate is -1. Expected one above 0. Pass another.")
+"""
+
+
+@pytest.mark.parametrize("engine", [(), ("--engine", "local:1")])
+def test_an_observation_that_cannot_be_made_is_an_error_of_its_own_cells(
+    engine: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "conftest.py").write_text(FAILING)
+    both = claim_of() + CLAIM.replace("test_mine(icl, gd", "test_other(mine, gd")
+    done = elsewhere(tmp_path, *engine, claim=both.format(docstring="B.\n\nSource: b"))
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "INTERNALERROR" not in done.stdout
+    lines = (tmp_path / "reports/latest/results.jsonl").read_text("utf-8").splitlines()
+    verdicts = {row["claim"]: row["verdict"] for row in map(json.loads, lines)}
+    assert verdicts == {"mine": "supported", "other": "error"}
+    assert "The rate is -1. Expected one above 0." in done.stdout

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from probes.cell import Cell, Settings
+from probes.errors import ClaimError, OptionError
 from probes.learners import GradientLearner
 from probes.observations.observation import Observation
 from probes.observations.request import Request
-from probes.pytest_plugin.fixtures import _note_facts
+from probes.pytest_plugin.fixtures import _note_facts, planned_requests, requests_of
 from probes.pytest_plugin.items import JUDGE
 from tests.support.cards import dataset, model
 
@@ -79,3 +80,50 @@ def test_gd_on_other_labels_rests_on_the_same_search(changed: Any) -> None:
 
 def test_learners_without_a_search_are_not_noted() -> None:
     assert noted(CELL, OWN, rate=0.1) == []
+
+
+class NoDataclass:
+    """A learner without fields that can be read."""
+
+    needs_model = False
+
+    def observe(self, context: Any) -> None:
+        """Answer nothing."""
+
+
+@dataclass
+class Thawed(NoDataclass):
+    """A learner whose settings may change."""
+
+
+@dataclass(frozen=True)
+class Opaque(NoDataclass):
+    """A learner with a setting that is no plain value."""
+
+    setting: object
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        (3, "asked of 3, which is no learner. Expected an object with observe"),
+        (NoDataclass(), "NoDataclass: it is no dataclass. Expected a frozen"),
+        (Thawed(), "Thawed: unhashable type"),
+        (Opaque(object()), "Opaque: object has no canonical JSON"),
+    ],
+)
+def test_a_recipe_must_return_learners_whose_settings_are_plain(
+    asked: Any, why: str
+) -> None:
+    with pytest.raises(ClaimError, match=why):
+        requests_of(CELL, {"a": [GradientLearner(), asked]})
+
+
+def test_a_recipe_that_fails_plans_nothing() -> None:
+    def failing(_: Cell) -> Any:
+        raise OptionError("The rate is -1. Expected one above 0. Pass another.")
+
+    definition = SimpleNamespace(func=SimpleNamespace(recipe=failing))
+    assert planned_requests(CELL, definition) is None
+    definition.func.recipe = lambda _: [GradientLearner()]
+    assert planned_requests(CELL, definition) == [OWN]

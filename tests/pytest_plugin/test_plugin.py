@@ -203,6 +203,9 @@ def test_lists_import_no_torch(option: str, tmp_path: Path) -> None:
             "No cell can exist",
         ),
         (("--store", "LICENSE/store"), "cannot be written"),
+        (("--device", "gpu"), "Expected cpu, cuda"),
+        (("--models", ""), "--models is empty"),
+        (("--models", "docs", "--datasets", "opinions"), "no config.json"),
     ],
 )
 def test_a_bad_option_is_refused_in_one_sentence(
@@ -238,7 +241,9 @@ def test_one_bad_cell_leaves_the_others_their_results(tmp_path: Path) -> None:
     assert kinds.pop("long") == "error"
     assert kinds["opinions"] in ("not_applicable", "inconclusive")
     reasons = [row["reason"] for row in found.rows if row["dataset"] == "long"]
-    assert all("the model reads 1024" in reason for reason in reasons)
+    for reason in reasons:
+        assert "the model reads 1024. Expected it to fit" in reason
+        assert "--demos, --long-rows drop to leave out long rows" in reason
 
 
 CLAIM = """

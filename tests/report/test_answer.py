@@ -17,7 +17,7 @@ from probes.report.common_scale import LEAST, MOST, excess_of, position
 from probes.report.deciding_interval import deciding_interval, refuting_interval
 from probes.report.effect_chart import chart_lines, drawn_lanes, lanes_of
 from probes.report.entry_summary import summarise_entry
-from probes.report.headline import ClaimCounts, count_claims
+from probes.report.headline import CellCounts, count_cells
 from probes.report.matrix import arrange
 from probes.report.measure_ranges import interval_of
 from probes.report.number_text import effect_text, short_number
@@ -225,6 +225,9 @@ def test_a_share_is_said_with_its_floor_and_its_ceiling() -> None:
     said = verdict_in_words(row(verdict="refuted", effects=[share]))
     assert "GD comes .2 of the way from what no learning reaches (.2)" in said
     assert "from .9 on it would have counted as alike" in said
+    own = effect(name="token overlap: the learner", value=0.32)
+    said = verdict_in_words(row(verdict="refuted", effects=[share, own]))
+    assert "overlap: GD is like ICL to .32, which is .2 of the way from" in said
 
 
 def test_what_is_not_applicable_is_said_with_its_reason_and_the_gates_numbers() -> None:
@@ -248,10 +251,10 @@ def test_only_judged_cells_count_as_holding_or_not() -> None:
         row(claim="e", verdict="error", dataset="cb"),
         row(claim="f", verdict="supported", identity=True),
     ]
-    counts = count_claims(arrange(rows), ["llama"])
-    assert counts == ClaimCounts(held=1, refuted=1, undecided=1)
+    counts = count_cells(arrange(rows), ["llama"])
+    assert counts == CellCounts(supported=1, refuted=1, undecided=1)
     assert str(counts) == "1 of 2 hold, 1 undecided"
-    assert str(ClaimCounts()) == "none judged"
+    assert str(CellCounts()) == "none judged"
 
 
 def test_the_answer_begins_with_pretrained_networks_and_their_closest_claim() -> None:
@@ -263,13 +266,15 @@ def test_the_answer_begins_with_pretrained_networks_and_their_closest_claim() ->
     ]
     answer = answer_of(arrange(rows))
     assert answer.lead == (
-        "On 1 pretrained network (llama), 0 of 1 decided claims hold, and 1 is "
-        "undecided."
+        "On 1 pretrained network (llama): 0 cells supported, 1 refuted, 1 undecided."
     )
     closest, farthest = answer.examples
     assert closest.startswith("Closest: near on llama (sst2, 4 demonstr")
+    assert "llama (sst2, 4 demonstrations), undecided (too few sets)" in closest
     assert farthest.startswith("Farthest: far on llama")
-    assert answer.others == "Elsewhere: 1 of 1 hold on 1 constructed network."
+    assert answer.others == (
+        "Elsewhere: 1 cell supported, 0 refuted, 0 undecided on 1 constructed network."
+    )
 
 
 def test_the_answer_says_how_far_off_how_sure_and_why_undecided() -> None:
@@ -294,7 +299,7 @@ def test_the_answer_says_how_far_off_how_sure_and_why_undecided() -> None:
                 missed(0.9, None),
                 *(open_cell(f"straddles; about {n}, 7 more") for n in (12, 20)),
                 open_cell("GD may still come nearer; a larger --effort may decide"),
-                open_cell("at this effect no number of sets decides, more queries do"),
+                open_cell("at this effect no number of sets decides; more queries do"),
                 open_cell("it is not clear whether there is a gain", margin=None),
             ]
         )
@@ -324,7 +329,7 @@ def test_an_interval_has_the_sign_of_the_sentence_that_it_follows() -> None:
 def test_a_run_that_judged_nothing_says_so() -> None:
     assert answer_of(arrange([])).sentences == ["Nothing was judged."]
     nothing = arrange([row(verdict="not_applicable")])
-    assert answer_of(nothing).lead.endswith("no claim could be judged.")
+    assert answer_of(nothing).lead.endswith("no cell could be judged.")
 
 
 def test_an_entry_shows_median_and_range_of_its_judged_cells() -> None:

@@ -26,6 +26,7 @@ from tests.support.browser import (
     find,
     media,
     needs_browser,
+    screen,
     sent_addresses,
     show,
     show_text,
@@ -327,11 +328,6 @@ def sample() -> tuple[list[Row], dict[str, Any]]:
     return [json.loads(line) for line in lines], run
 
 
-def screen(browser: Any, width: int, height: int) -> None:
-    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-
-
 def test_one_screen_has_the_answer_the_chart_and_twenty_claims_on_all_models(
     browser: Any, tmp_path: Path
 ) -> None:
@@ -445,7 +441,7 @@ def test_a_cell_says_what_was_found_and_what_would_decide_it(
         verdict="inconclusive",
         effects=[between | {"has_two_sides": True}],
         p_refuted=0.078,
-        reason="the interval straddles; more sets decide it alone (about 35, 25 more)",
+        reason="the interval straddles; about 35 sets would decide it alone (25 more)",
     )
     show(browser, tmp_path, [undecided])
     entry(browser, 0, "llama").click()

@@ -276,7 +276,10 @@ def test_an_exclamation_mark_needs_a_record() -> None:
     assert summarise([refuted]) == "R"
     assert summarise([refuted | {"expected": "supported"}]) == "R!"
     said = "1 refuted cell failed without a recorded verdict"
-    assert said in terminal([refuted], run_of([refuted]))
+    assert f"{said};" in terminal([refuted], run_of([refuted]))
+    withdrawn = row(verdict="inconclusive", alone="refuted", outcome="failed")
+    text = " ".join(terminal([refuted, withdrawn], run_of([refuted])).split())
+    assert "without a recorded verdict, 1 of them only before the correction;" in text
     recorded = refuted | {"expected": "supported"}
     assert said not in terminal([recorded], run_of([recorded]))
 

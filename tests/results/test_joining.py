@@ -85,6 +85,26 @@ def test_a_run_that_was_stopped_makes_the_whole_incomplete(tmp_path: Path) -> No
     assert run["self_tests"]["same"] is False
 
 
+def test_the_summary_says_what_runs_have_in_common_and_how_they_differ(
+    tmp_path: Path,
+) -> None:
+    was = json.loads((SAMPLE / "run.json").read_text("utf-8"))["provenance"]
+    five = {"n_sets": 5, "options": {"--demos": "4", "--effort": "quick"}}
+    ten = {"n_sets": 10, "options": {"--demos": "8", "--effort": "quick"}}
+    parts = [
+        part_of_the_sample(tmp_path / model, model, provenance=was | own)
+        for model, own in zip(MODELS, (five, ten), strict=False)
+    ]
+    _, run = join_runs(parts)
+    assert run["provenance"] == was | {
+        "n_sets": "5, 10",
+        "options": {"--effort": "quick"},
+    }
+    into = tmp_path / "joined"
+    assert main(["report", "join", str(into), *map(str, parts)]) == 0
+    assert "5, 10 demonstration sets" in (into / "matrix.md").read_text("utf-8")
+
+
 def test_the_same_cell_twice_is_refused(parts: list[Path]) -> None:
     with pytest.raises(OptionError, match="have both judged .* Leave one"):
         join_runs([parts[0], parts[0]])

@@ -13,9 +13,9 @@ import pytest
 
 from probes.cli.main import main
 from probes.errors import OptionError
+from probes.results.effect_shape import EFFECT_FIELDS
 from probes.results.reading import NEEDED, read_results
 from probes.results.row_shape import (
-    EFFECT_FIELDS,
     ROW,
     ROW_FIELDS,
     in_written_order,

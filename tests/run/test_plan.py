@@ -87,7 +87,7 @@ SPEED = MachineSpeed(peak=1e9, bandwidth=1e9)
 
 def lines_of(*requests: Request, store: Store, n_workers: int = 2) -> list[str]:
     work = plan_work(requests, Estimator(store))
-    return work_lines(1, work, SPEED, n_workers=n_workers)
+    return work_lines(1, work, work, SPEED, n_workers=n_workers)
 
 
 def test_a_plan_without_knowledge_estimates_from_the_machines_speed(
@@ -123,6 +123,32 @@ def test_a_text_plan_states_what_it_foresees_and_the_limit(store: Store) -> None
     (last,) = (line for line in lines_of(text, store=store) if "FLOPs" in line)
     assert "(at most" in last
     assert "not counted" not in last
+
+
+def test_a_plan_names_the_least_time_where_a_gate_may_close(store: Store) -> None:
+    text = replace(
+        asked(0, PLAIN_GD), model=MODELS.get("hmm_llama"), dataset=DATASETS.get("hmm")
+    )
+    whole = plan_work([text], Estimator(store))
+    part = plan_work([replace(text, learner=InContext())], Estimator(store))
+    lines = work_lines(1, whole, part, SPEED, n_workers=2)
+    least = duration(part["hmm_llama"].estimate(SPEED))
+    assert lines[2].endswith(f"(from the machine's speed), at least {least}")
+    assert lines[4].endswith(f"at least {least} with one worker.")
+    assert "at least" not in "".join(work_lines(1, whole, whole, SPEED, n_workers=2))
+
+
+@pytest.mark.parametrize(
+    ("claims", "is_gated"), [("test_output.py", True), ("test_weights.py", False)]
+)
+def test_only_claims_that_need_icl_may_end_early(
+    claims: str, is_gated: bool, tmp_path: Path
+) -> None:
+    few = ("--models", "hmm_llama", "--datasets", "hmm", "--demos", "4", "-k")
+    names = "4-gd] or sparse"
+    planned = run(tmp_path, f"claims/{claims}", *few, names, *SMALL, "--plan")
+    assert planned.status == 0
+    assert ("at least" in planned.text) == is_gated
 
 
 def test_hours_are_written_as_hours() -> None:

@@ -93,6 +93,6 @@ def test_a_run_about_new_groups_says_so_and_counts_groups(tmp_path: Path) -> Non
     assert row["effects"][0]["n_sets"] == 8
     assert row["population"]["speaks_of"] == "new groups"
     assert row["population"]["other"]["speaks_of"] == "these groups"
-    assert "speaks of new groups of rows like these 8" in row["note"]
+    assert "holds for new groups of rows like these 8" in row["note"]
     assert row["provenance"]["options"]["--new-groups"] == ""
     assert found.run["record"] is None  # which speaks of these groups

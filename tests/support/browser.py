@@ -65,6 +65,12 @@ def as_new(request: pytest.FixtureRequest) -> Iterator[None]:
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
+def screen(browser: Any, width: int, height: int) -> None:
+    """Set the size of the window; ``as_new`` takes it back."""
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+
 def show(browser: Any, folder: Path, rows: list[Row], state: str = "") -> str:
     return show_text(browser, folder, matrix_page(rows, run_of(rows)), state)
 

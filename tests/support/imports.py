@@ -27,7 +27,7 @@ LAYERS = (
 )
 """The packages of ``src/probes`` in layers, the lowest first. A package may import
 lower layers only, and packages of one layer do not import each other. In the lowest
-three layers, single modules take the place of packages and may import each other."""
+three layers, most are single modules, which may import each other."""
 MODULES = frozenset(package for layer in LAYERS[:3] for package in layer)
 PUBLIC = ("probes", "probes.__main__")
 """The public face and the command: they hand on what lies below and import anything."""

@@ -114,7 +114,7 @@ def test_groups_that_differ_decide_less_about_new_groups(
         concluded(judge)
     assert judge.other_judgement is not None
     assert judge.other_judgement.verdict == other
-    assert f"the verdict speaks of {groups.population}" in judge.note
+    assert f"the verdict holds for {groups.population}" in judge.note
     assert f"for {groups.other.population}, it would be {other}" in judge.note
     row = judge.population_to_row()
     assert row is not None
@@ -142,7 +142,7 @@ def test_a_row_counts_groups_where_groups_are_units() -> None:
     assert shown.counts_groups
     assert (effect.n_sets, shown.n_sets) == (8, 8)
     assert len(effect.sets or ()) == 8
-    assert "more groups of rows decide it" in judge.judgement.reason
+    assert "groups of rows would decide it" in judge.judgement.reason
 
 
 @pytest.mark.parametrize("call", ["ceiling", "nearest", "exceeds", "dismiss"])
@@ -167,14 +167,14 @@ def test_a_gate_asks_for_a_gain_in_the_population(population: Population) -> Non
     gain = grouped(0.1, between=0.3)
     judge = judge_of(RowGroups(n_groups=8, speaks_of=population))
     if population == "new groups":
-        with pytest.raises(Undecided, match="more groups of rows may tell"):
+        with pytest.raises(Undecided, match="more groups of rows may decide"):
             judge.requires(gain, otherwise="nothing")
         return
     judge.requires(gain, otherwise="nothing")
     judge.exceeds(gain, margin=0.01)
     judge.conclude(None)
     assert judge.other_judgement is not None
-    assert "may tell" in judge.other_judgement.reason
+    assert "may decide" in judge.other_judgement.reason
 
 
 def test_fewer_than_five_groups_decide_nothing_about_new_ones() -> None:

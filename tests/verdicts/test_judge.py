@@ -56,6 +56,14 @@ def test_an_unfinished_search_refutes_nothing(
         assert "still falls after 256 passes" in judge.judgement.reason
 
 
+def test_an_unfinished_search_leaves_nothing_open_that_no_rate_changes() -> None:
+    judge = Judge(CLAIM, CELL)
+    judge.note_search(search(is_interior=False), decides=True)
+    judge.agrees(about(0.5), margin=0.1, at_any_rate=True)
+    assert judge.judgement is not None
+    assert judge.judgement.verdict == "refuted"
+
+
 def test_a_search_is_shown_once_and_whole() -> None:
     judge = Judge(CLAIM, CELL)
     for rate in (0.1, 0.1, 0.3):

@@ -49,7 +49,7 @@ def test_no_clear_advantage_over_random_weights_is_reported(
     said = remark_on_control(measured(trained), measured(untrained, 1), better=better)
     assert bool(said) == is_alike
     if is_alike:
-        assert "likeness does not tell learning from none here" in said
+        assert "likeness cannot tell them apart here" in said
 
 
 def test_an_advantage_of_rounding_is_none() -> None:
@@ -95,4 +95,4 @@ def test_the_untrained_arm_is_shown_next_to_what_is_judged() -> None:
     judged.control(measured(0.1), [measured(0.1, 1)], better="nearer 0")
     judged.control(measured(0.1), [], better="nearer 0")  # a constructed network
     assert [e.name for e in judged.secondary_effects] == [f"likeness: {UNTRAINED}"]
-    assert judged.note.count("does not tell") == 1
+    assert judged.note.count("cannot tell them apart") == 1

@@ -1,8 +1,8 @@
 """Runs of the claims with planted truths: one process of pytest for each.
 
 A run judges the cells of one part with one plant and one seed, which redraws all rows
-and tasks. Its verdicts are kept in a file, so an interrupted study goes on where it
-stopped.
+and tasks. A study takes days. So its runs are kept in files that are small enough to be
+committed, one line a run, and the study goes on where it stopped, also elsewhere.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from probes.calibration.planted_cells import PARTS, PlantedCells
@@ -33,7 +33,7 @@ JUDGED = (0, 1)
 """Exit statuses of pytest with a report: no test failed, or some did, as refuted ones
 without a record do."""
 LONGEST_TAIL = 2000
-KEPT = ("claim", "model", "dataset", "verdict", "alone", "note")
+KEPT = ("claim", "model", "dataset", "verdict", "alone")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,8 @@ class PlantedStudy:
     """The runs that a study needs, and the folder that keeps them.
 
     Attributes:
-        folder: Where verdicts are kept; observations lie there while a seed runs.
+        folder: Where verdicts are kept, one file for each part.
+        stores: Where observations lie while a seed runs.
         root: The folder with ``claims/`` and the configuration of pytest.
         n_seeds: Seeds 1, 2, ….
         parts: The cells; all parts of a seed run before the next seed.
@@ -70,10 +71,12 @@ class PlantedStudy:
     """
 
     folder: Path
+    stores: Path
     root: Path = Path()
     n_seeds: int = 20
     parts: tuple[PlantedCells, ...] = tuple(PARTS.values())
     plants: tuple[str, ...] = tuple(PLANTS)
+    _writing: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     def run(self, *, processes: int) -> None:
         """Make the runs that are missing, and print the progress.
@@ -94,30 +97,18 @@ class PlantedStudy:
             for _ in pool.map(lambda group: self._run_seed(*group), groups):
                 pass
 
-    def path(self, part: str, plant: str, seed: int) -> Path:
-        """Return the file that keeps the verdicts of a run."""
-        name = f"{plant.replace(' ', '_')}-{seed}.json"
-        return self.folder / part.replace(" ", "_") / name
-
     def _run_seed(self, cells: PlantedCells, seed: int) -> None:
         """Run the plants of one seed; they share what does not depend on the plant."""
-        stores = self.folder / "stores" / f"{cells.name.replace(' ', '_')}-{seed}"
+        stores = self.stores / f"{cells.name.replace(' ', '_')}-{seed}"
+        made = {(run.plant, run.seed) for run in _read(self.folder, cells.name)}
         for number, plant in enumerate(self.plants):
-            if not PLANTS[plant].can_answer(cells.family):
-                continue
-            path = self.path(cells.name, plant, seed)
-            if path.is_file():
+            if not PLANTS[plant].can_answer(cells.family) or (plant, seed) in made:
                 continue
             began = time.monotonic()
             own = stores / str(number)
             rows = self._judge(cells, plant, seed, own, stores / "shared")
-            made = rows[0]["provenance"]
-            kept = {
-                "commit": made["commit"],
-                "machine": _machine(made),
-                "rows": [_kept(row) for row in rows],
-            }
-            write_text(json.dumps(kept) + "\n", path)
+            with self._writing:
+                _keep(self.folder, _run_of(cells.name, plant, seed, rows))
             shutil.rmtree(own, ignore_errors=True)
             seconds = time.monotonic() - began
             line = f"[{seconds:.0f} s] {cells.name}, seed {seed}: {plant}"
@@ -153,49 +144,45 @@ class PlantedStudy:
         return read_results(own / "report" / "results.jsonl")
 
 
-def _machine(made: dict[str, Any]) -> str:
-    """Write the machine and the versions that made a row."""
+def _run_of(part: str, plant: str, seed: int, rows: list[dict[str, Any]]) -> PlantedRun:
+    """Keep the fields of a run's rows that the tables need."""
+    made = rows[0]["provenance"]
     versions = [f"{name} {version}" for name, version in made["versions"].items()]
-    return ", ".join([made["machine"], *versions])
-
-
-def _kept(row: dict[str, Any]) -> dict[str, Any]:
-    """Keep the fields of a result row that the tables need, and GD's searches."""
-    searches = (row["details"] or {}).get("searches", ())
-    return {name: row[name] for name in KEPT} | {
-        "searches": [
-            {name: search[name] for name in ("criterion", "rate", "passes", "edge")}
-            for search in searches
-        ]
-    }
+    return PlantedRun(
+        part=part,
+        plant=plant,
+        seed=seed,
+        commit=made["commit"],
+        machine=", ".join([made["machine"], *versions]),
+        rows=tuple({name: row[name] for name in KEPT} for row in rows),
+    )
 
 
 def finished_runs(folder: Path) -> Iterator[PlantedRun]:
     """Read every run that a folder keeps, in the order of parts, plants and seeds."""
-    study = PlantedStudy(folder=folder)
     for part in PARTS:
-        for plant in PLANTS:
-            pattern = study.path(part, plant, 0).name.replace("-0.", "-*.")
-            paths = (folder / part.replace(" ", "_")).glob(pattern)
-            yield from map(partial(_read, part, plant), sorted(paths, key=_seed_of))
+        yield from _read(folder, part)
 
 
-def _seed_of(path: Path) -> int:
-    return int(path.stem.rpartition("-")[2])
+def _keep(folder: Path, run: PlantedRun) -> None:
+    """Put a run among those of its part, in order."""
+    runs = sorted([*_read(folder, run.part), run], key=_place)
+    lines = "".join(json.dumps(asdict(run)) + "\n" for run in runs)
+    write_text(lines, _path(folder, run.part))
 
 
-def _read(part: str, plant: str, path: Path) -> PlantedRun:
-    kept = json.loads(path.read_text("utf-8"))
-    return PlantedRun(
-        part=part,
-        plant=plant,
-        seed=_seed_of(path),
-        commit=kept["commit"],
-        machine=kept["machine"],
-        rows=tuple(kept["rows"]),
-    )
+def _read(folder: Path, part: str) -> list[PlantedRun]:
+    path = _path(folder, part)
+    if not path.is_file():
+        return []
+    kept = map(json.loads, path.read_text("utf-8").splitlines())
+    return [PlantedRun(**{**run, "rows": tuple(run["rows"])}) for run in kept]
 
 
-def seeds_of(runs: Iterable[PlantedRun]) -> list[int]:
-    """List the seeds of runs, each once, ascending."""
-    return sorted({run.seed for run in runs})
+def _path(folder: Path, part: str) -> Path:
+    """Return the file that keeps the runs of a part."""
+    return folder / f"{part.replace(' ', '_').replace(',', '')}.jsonl"
+
+
+def _place(run: PlantedRun) -> tuple[int, int]:
+    return list(PLANTS).index(run.plant), run.seed

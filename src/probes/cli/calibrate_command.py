@@ -74,12 +74,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "towards ICL's answers; a seed takes many times as long",
     )
     parser.add_argument(
-        "--planted-runs",
+        "--planted-stores",
         type=Path,
         default=Path("build/planted"),
         metavar="FOLDER",
-        help="folder that keeps the verdicts of planted truths; a study goes on where "
-        "it stopped, and counts every run in the folder (default: build/planted)",
+        help="folder of the observations of planted truths while a seed runs; the "
+        "verdicts are kept in the folder of the results, in planted/, and a run that "
+        "is there is not made again (default: build/planted)",
     )
 
 
@@ -129,7 +130,8 @@ def _with_planted(
         and (given.long or not part.takes_long)
     )
     study = PlantedStudy(
-        folder=given.planted_runs,
+        folder=given.folder / "planted",
+        stores=given.planted_stores,
         n_seeds=given.seeds,
         parts=parts,
         plants=tuple(PLANTS) if given.long else MAIN,

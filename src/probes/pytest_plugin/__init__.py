@@ -7,7 +7,8 @@ No other package of ``probes`` imports pytest.
 - ``collection``: from claims to cells, and the plan; ``prefetching``: ``--engine`` and
   ``--shard``
 - ``fixtures``: the fixtures of claims, and ``observation``, which makes a fixture from
-  a recipe; ``items``: what a test item carries
+  a recipe; ``learner_checks``: what a recipe may return; ``items``: what a test item
+  carries
 - ``judging``: from a verdict to pytest's outcome and a row; ``repeated_looks``:
   ``--until-decided``
 - ``reporting``: progress, the report, and the matrix in the terminal

@@ -12,11 +12,11 @@ from probes.errors import UnknownNameError
 from probes.models.untrained import trained_name
 from probes.observations.model_needs import why_unanswerable
 from probes.observations.request import Request
-from probes.pytest_plugin.fixtures import requests_of
+from probes.pytest_plugin.fixtures import planned_requests
 from probes.pytest_plugin.items import RUN, cell_of, claim_of, expected_of, name_of
 from probes.pytest_plugin.judging import offered
 from probes.run.budget import PlannedCell
-from probes.run.icl_gate import gate_observations
+from probes.run.icl_gate import ICL_GATES, gate_observations
 from probes.verdicts.outcomes import Refuted
 
 
@@ -134,8 +134,38 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     if not session.config.option.plan:
         return None
     cells = set(filter(None, map(name_of, session.items)))
-    print("", *session.config.stash[RUN].plan_lines(cells), sep="\n")
+    lines = session.config.stash[RUN].plan_lines(cells, certain(session.items))
+    print("", *lines, sep="\n")
     return True
+
+
+def certain(items: Iterable[Any]) -> Iterator[Request]:
+    """List what a run measures even where no demonstrations teach a model anything."""
+    for item in items:
+        if (card := claim_of(item)) is None or cell_of(item) is None:
+            continue
+        # Networks for regression are trained to learn in context, or written to.
+        is_gated = card.needs_icl and card.on == "text"
+        yield from compared(item, 0) if is_gated else planned(item)
+
+
+def compared(item: Any, stage: int) -> list[Request]:
+    """List what a requirement of the ICL gate compares; empty if there is none.
+
+    Args:
+        item: A test.
+        stage: The place of the requirement, from 0.
+    """
+    card, cell = claim_of(item), cell_of(item)
+    if card is None or cell is None or not card.needs_icl:
+        return []
+    known = item._fixtureinfo.name2fixturedefs
+    requests = [
+        planned_requests(cell, known[name][-1])
+        for requirement in ICL_GATES[card.on][stage : stage + 1]
+        for name in requirement.observations
+    ]
+    return requests if all(isinstance(each, Request) for each in requests) else []
 
 
 def _require_known(metafunc: pytest.Metafunc, card: ClaimCard) -> None:
@@ -170,9 +200,9 @@ def planned(item: Any) -> Iterable[Request]:
     cell = cell_of(item)
     assert cell is not None
     for definitions in item._fixtureinfo.name2fixturedefs.values():
-        recipe = getattr(definitions[-1].func, "recipe", None)
-        if recipe is not None:
-            yield from _flat(requests_of(cell, recipe(cell)))
+        requests = planned_requests(cell, definitions[-1])
+        if requests is not None:
+            yield from _flat(requests)
 
 
 def _flat(requests: Any) -> Iterable[Request]:

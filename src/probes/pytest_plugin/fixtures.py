@@ -11,6 +11,7 @@ from probes.cell import Cell
 from probes.observations.observation import Observation
 from probes.observations.request import Request
 from probes.pytest_plugin.items import JUDGE, KEYS, RUN
+from probes.pytest_plugin.learner_checks import require_learner
 from probes.run.icl_gate import ICL_GATES
 from probes.verdicts.judge import Judge
 
@@ -37,12 +38,37 @@ def observation(recipe: Recipe) -> Any:
 
 
 def requests_of(cell: Cell, asked: Any) -> Any:
-    """Make a request of every learner; lists and dicts keep their form."""
+    """Make a request of every learner; lists and dicts keep their form.
+
+    Raises:
+        ClaimError: Something in it is neither a request nor a learner.
+    """
     if isinstance(asked, Mapping):
         return {name: requests_of(cell, part) for name, part in asked.items()}
     if isinstance(asked, list | tuple):
         return [requests_of(cell, part) for part in asked]
-    return asked if isinstance(asked, Request) else Request.of(cell, asked)
+    if isinstance(asked, Request):
+        return asked
+    require_learner(asked)
+    return Request.of(cell, asked)
+
+
+def planned_requests(cell: Cell, definition: Any) -> Any:
+    """Return what a fixture would ask for, before anything runs.
+
+    Args:
+        cell: The cell.
+        definition: The fixture, as pytest defines it.
+
+    Returns:
+        Requests as ``requests_of`` makes them; None if the fixture is no observation,
+        or if its recipe fails. Then its own test fails too, and reports why.
+    """
+    recipe = getattr(definition.func, "recipe", None)
+    try:
+        return None if recipe is None else requests_of(cell, recipe(cell))
+    except Exception:  # a recipe is anyone's code
+        return None
 
 
 @pytest.fixture

@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 
 from probes.errors import ProbesError
-from probes.observations.request import Request
-from probes.pytest_plugin.collection import planned
-from probes.pytest_plugin.fixtures import requests_of
+from probes.pytest_plugin.collection import compared, planned
 from probes.pytest_plugin.items import RUN, cell_of, claim_of
 from probes.run.icl_gate import ICL_GATES
 from probes.run.prefetch import Prefetch
@@ -64,19 +62,8 @@ def _cells_that_pass(
 
 def _compared_keys(run: Run, item: Any, stage: int) -> tuple[str, ...]:
     """Return the keys of what a requirement compares; () if there is nothing."""
-    card, cell = claim_of(item), cell_of(item)
-    if card is None or cell is None or not card.needs_icl:
-        return ()
-    known, keys = item._fixtureinfo.name2fixturedefs, []
-    for requirement in ICL_GATES[card.on][stage : stage + 1]:
-        for name in requirement.observations:
-            recipe = getattr(known[name][-1].func, "recipe", None)
-            request = None if recipe is None else requests_of(cell, recipe(cell))
-            key = run.key_of(request) if isinstance(request, Request) else None
-            if key is None:
-                return ()
-            keys.append(key)
-    return tuple(keys)
+    keys = [run.key_of(request) for request in compared(item, stage)]
+    return () if None in keys else tuple(filter(None, keys))
 
 
 def _passes(run: Run, item: Any, keys: tuple[str, ...], stage: int) -> bool:

@@ -17,19 +17,26 @@ from probes.run.listing import LIST_OPTIONS, listed_option, listing
 from probes.run.options import RUN_OPTIONS
 from probes.run.session import Run
 
+HEADING = "is in-context learning gradient descent?"
+"""The heading of our options in the help."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add all options of a run, under one heading that --help shows first."""
-    group = parser.getgroup("probes", "is in-context learning gradient descent?")
-    groups = getattr(parser, "_groups", [])  # pytest has no other way to order them
-    if group in groups:
-        groups.insert(0, groups.pop(groups.index(group)))
+    group = parser.getgroup("probes", HEADING)
+    _show_first(parser)
     for each in RUN_OPTIONS:
         group.addoption(each.name, **each.command_line())
         ini_type = cast(Any, each.ini_type)
         parser.addini(each.ini_key, f"as {each.name}", type=ini_type, default=None)
     for name, text in LIST_OPTIONS.items():
         group.addoption(name, action="store_true", help=text)
+
+
+def _show_first(parser: pytest.Parser) -> None:
+    """Move our options to the top of the help, for which pytest has no public way."""
+    groups = getattr(getattr(parser, "optparser", None), "_action_groups", [])
+    groups.sort(key=lambda each: each.title != HEADING)
 
 
 def fill(config: pytest.Config) -> None:
@@ -102,8 +109,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Check the options before anything is collected."""
+    """Check the options before anything is collected, and warn of what lacks rows."""
+    run, option = session.config.stash[RUN], session.config.option
     try:
-        session.config.stash[RUN].check()
+        run.check()
     except ProbesError as error:
         raise pytest.UsageError(str(error)) from error
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if terminal and not (run.worker or option.plan or option.collectonly):
+        for line in run.shortages:
+            terminal.write_line(line)

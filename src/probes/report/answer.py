@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from probes.report.advice import LACKING, need_of
 from probes.report.common_scale import excess_of
-from probes.report.headline import ClaimCounts, count_claims, models_by_kind
+from probes.report.headline import CellCounts, count_cells, models_by_kind
 from probes.report.matrix import Matrix, plain, several
 from probes.report.number_text import short_number
 from probes.report.verdict_words import verdict_in_words
@@ -68,7 +68,7 @@ def answer_of(matrix: Matrix) -> Answer:
     if not kinds:
         return Answer(lead="Nothing was judged.")
     first, *rest = kinds
-    lead = _lead(first, kinds[first], count_claims(matrix, kinds[first]))
+    lead = _lead(first, kinds[first], count_cells(matrix, kinds[first]))
     judged = [
         row
         for (_, model), rows in matrix.entries.items()
@@ -77,7 +77,8 @@ def answer_of(matrix: Matrix) -> Answer:
         if not row.get("identity")
     ]
     others = [
-        f"{count_claims(matrix, kinds[k])} on {_networks(k, kinds[k])}" for k in rest
+        f"{count_cells(matrix, kinds[k]).in_words} on {_networks(k, kinds[k])}"
+        for k in rest
     ]
     return Answer(
         lead=lead,
@@ -92,21 +93,12 @@ def _networks(kind: str, models: Sequence[str]) -> str:
     return several(len(models), f"{plain(kind, 40)} network")
 
 
-def _lead(kind: str, models: Sequence[str], counts: ClaimCounts) -> str:
-    """Count what holds on one kind of network, and name its models if they are few."""
+def _lead(kind: str, models: Sequence[str], counts: CellCounts) -> str:
+    """Count the verdicts on one kind of network, and name its models if few."""
     named = ", ".join(plain(model, 80) for model in models[:MOST_NAMED])
     named += f" and {len(models) - MOST_NAMED} more" if models[MOST_NAMED:] else ""
-    where = f"On {_networks(kind, models)} ({named})"
-    if not counts.judged:
-        return f"{where}, no claim could be judged."
-    decided = counts.held + counts.refuted
-    if not decided:
-        return f"{where}, none of {counts.judged} judged claims is decided."
-    holds = "holds" if counts.held == 1 else "hold"
-    said = f"{counts.held} of {decided} decided claims {holds}"
-    left = counts.undecided
-    is_are = "is" if left == 1 else "are"
-    return f"{where}, {said}{f', and {left} {is_are} undecided' if left else ''}."
+    said = counts.in_words if counts.judged else "no cell could be judged"
+    return f"On {_networks(kind, models)} ({named}): {said}."
 
 
 def _placed(rows: Sequence[Row]) -> list[tuple[float, Row]]:
@@ -163,9 +155,16 @@ def _examples(placed: Sequence[tuple[float, Row]]) -> list[str]:
 
 
 def _described(row: Row) -> str:
-    names = [plain(row[key], 80) for key in ("claim", "model", "dataset")]
-    verdict = "undecided" if row["verdict"] == "inconclusive" else row["verdict"]
-    claim, model, dataset = names
+    claim, model, dataset = (plain(row[k], 80) for k in ("claim", "model", "dataset"))
     n = several(row["n_demonstrations"], "demonstration")
     where = f"{claim} on {model} ({dataset}, {n})"
-    return f"{where}, {verdict}: {verdict_in_words(row)}"
+    return f"{where}, {_verdict(row)}: {verdict_in_words(row)}"
+
+
+def _verdict(row: Row) -> str:
+    """Name the verdict of a cell, and why it is undecided."""
+    if row["verdict"] != "inconclusive":
+        return str(row["verdict"])
+    if row["alone"] != "inconclusive":
+        return f"{row['alone']} alone, undecided among all comparisons"
+    return f"undecided ({LACKING[need_of(row)]})"

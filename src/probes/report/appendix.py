@@ -107,9 +107,11 @@ def record_lines(rows: Sequence[Row], run: Mapping[str, Any]) -> list[str]:
             lines += map(plain, record["changed"])
     failed = [row for row in rows if row["outcome"] == "failed" and not row["expected"]]
     if failed:
+        withdrawn = sum(row["verdict"] != "refuted" for row in failed)
+        when = f", {withdrawn} of them only before the correction" if withdrawn else ""
         lines.append(
             f"{several(len(failed), 'refuted cell')} failed without a recorded "
-            f"verdict; --update-expected records the verdicts of a run."
+            f"verdict{when}; --update-expected records the verdicts of a run."
         )
     return lines
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from probes.report.common_scale import MOST, excess_of, position
-from probes.report.headline import JUDGED, models_by_kind, verdict_of_entry
+from probes.report.headline import JUDGED, models_by_kind
 from probes.report.matrix import Matrix, split_variant
 from probes.results.rows import Row
 
@@ -60,6 +60,10 @@ def position_of(rows: Iterable[Row]) -> float | None:
     return median(places) if places else None
 
 
+def _is_evidence(cell: Row) -> bool:
+    return cell["verdict"] in JUDGED and not cell.get("identity")
+
+
 def lines_by_kind(matrix: Matrix) -> Mapping[str, list[ClaimLine]]:
     """Group the lines by the first kind of network on which they were judged.
 
@@ -73,7 +77,7 @@ def lines_by_kind(matrix: Matrix) -> Mapping[str, list[ClaimLine]]:
     for line in fold_variants(matrix):
         for kind, models in kinds.items():
             cells = line.cells(matrix, models)
-            if verdict_of_entry(cells) is not None:
+            if any(_is_evidence(cell) for cell in cells):
                 place = position_of(cells)
                 groups[kind].append((MOST if place is None else place, line))
                 break

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from probes.report.matrix import split_variant
+from probes.results.detail_shapes import LAYER_SPARSITY, SEARCH
 from probes.results.json_shapes import NUMBER
-from probes.results.row_shape import LAYER_SPARSITY, SEARCH
 from probes.results.rows import Row
 from probes.verdicts.negative_controls import UNTRAINED
 

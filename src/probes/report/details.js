@@ -46,14 +46,14 @@ function effectFigure(row, width) {
 // What ICL, GD and the others reach with each number of demonstrations: the first measure with arms.
 function armsFigure(row) {
   const armed = (effect) => /^(label accuracy|accuracy|order sensitivity): /.test(text(effect.name));
-  const first = effectsOf(row).slice(1).find(armed);
+  const first = outsidePassCurves(row).find(armed);
   if (!first) return null;
   const [measure] = text(first.name).split(": ");
   const own = siblings(row, [3]).filter((other) => other.effects.length);
   if (new Set(own.map((other) => other.n_demonstrations)).size < 2) return null;
   const series = new Map();
   for (const other of own) {
-    for (const effect of effectsOf(other).slice(1)) {
+    for (const effect of outsidePassCurves(other)) {
       const [name, ...arm] = text(effect.name).split(": ");
       if (name !== measure || !arm.length) continue;
       const label = arm.join(": ");
@@ -111,7 +111,7 @@ function networksFigure(row, width) {
 // Effects named "measure: arm" belong together.
 function armFigures(row, width) {
   const groups = new Map();
-  for (const effect of effectsOf(row).slice(1)) {
+  for (const effect of outsidePassCurves(row)) {
     const [measure, ...arm] = text(effect.name).split(": ");
     const key = measure + "|" + text(effect.unit);
     if (!groups.has(key)) groups.set(key, []);
@@ -150,7 +150,7 @@ function searchFigure([criterion, edge, rate, passes, value, gain, walks]) {
     : "Rates on both sides and twice as many passes are no better.";
   return figure("GD's rate and passes, by " + criterion.replaceAll("_", " "), drawn,
     ["Chosen: ", strong("rate " + show(rate) + ", " + passes + (passes === 1 ? " pass" : " passes")),
-      ", " + show(value) + " on calibration queries, lower is better. " + end + " One line for each rate. Both axes are logarithmic."]);
+      ", " + show(value) + " on calibration queries, lower is better. " + end + " One line for each rate, named where there is room; the chosen one is coloured. Both axes are logarithmic."]);
 }
 
 function numbers(effects) {
@@ -196,7 +196,7 @@ function detail(row, room) {
     " " + words(row.verdict) + ": " + text(row.dataset) + ", " + demonstrations(row.n_demonstrations));
   const reason = row.reason === null || text(row.words).toLowerCase().includes(text(row.reason).toLowerCase()) ? null : text(row.reason);
   const drawn = effects.length
-    ? [effectFigure(row, width), demonstrationsFigure(row), armsFigure(row), learnersFigure(row, half), networksFigure(row, half), ...armFigures(row, half)]
+    ? [effectFigure(row, width), demonstrationsFigure(row), armsFigure(row), passesFigure(row), learnersFigure(row, half), networksFigure(row, half), ...armFigures(row, half)]
     : [];
   if (row.searches !== null) drawn.push(...row.searches.map((i) => searchFigure(data.searches[i])));
   const shown = row.example === null ? [] : data.examples[row.example].map((query, i) => exampleFigure(query, i + 1));

@@ -25,18 +25,21 @@ function canvas(width, height, said) {
   return svg;
 }
 
+const LETTER = 6.9; // the width of a letter of a label, roughly
 // Labels that begin alike often differ at the end, so the middle goes.
 const clip = (label, width) => {
-  const most = Math.max(4, Math.floor(width / 6.4)), end = Math.floor(most / 2);
+  const most = Math.max(4, Math.floor(width / LETTER)), end = Math.floor(most / 2);
   return label.length > most ? label.slice(0, most - 1 - end) + "…" + label.slice(-end) : label;
 };
 
-// Places values between two ends. On a logarithmic axis, values that are not above the
-// least positive one are placed at its start.
+// Places values between two ends. On a logarithmic axis, 0 and less have a place of their
+// own, a tenth of the least positive value, so that 0 is never drawn on the margin.
 function axis(points, from, to, isLog) {
   const known = points.filter((x) => x !== null && Number.isFinite(x));
-  const least = known.reduce((smallest, x) => (x > 0 ? Math.min(smallest, x) : smallest), Infinity);
-  const bend = isLog ? (x) => Math.log10(Math.max(x, least)) : (x) => x;
+  const positive = known.filter((x) => x > 0);
+  const least = positive.reduce((a, b) => Math.min(a, b), positive.length ? Infinity : 1);
+  const hasZero = isLog && positive.length < known.length;
+  const bend = isLog ? (x) => Math.log10(x > 0 ? Math.max(x, least) : least / 10) : (x) => x;
   const bent = known.map(bend);
   let low = bent.reduce((a, b) => Math.min(a, b), Infinity);
   let high = bent.reduce((a, b) => Math.max(a, b), -Infinity);
@@ -44,8 +47,24 @@ function axis(points, from, to, isLog) {
   const room = 0.05 * (high - low);
   [low, high] = [low - room, high + room];
   const at = (x) => from + ((to - from) * (bend(x) - low)) / (high - low);
-  at.ticks = (most) => ticksOf(low, high, isLog, most);
+  at.ticks = (most) => {
+    if (!isLog) return ticksOf(low, high, false, most);
+    const from = hasZero ? Math.log10(least / 10) + (0.7 * (high - low)) / most : -Infinity;
+    const ticks = logTicks(low, high, most).filter((x) => x > least * (1 - 1e-9) && Math.log10(x) > from);
+    return hasZero ? [0, ...ticks] : ticks;
+  };
   return at;
+}
+
+// Ticks at powers of ten; at 1, 2 and 5 times them, or in even steps, where those are few.
+function logTicks(low, high, most) {
+  const powers = ticksOf(low, high, true, most);
+  if (high - low < 0.4) return ticksOf(10 ** low, 10 ** high, false, most);
+  if (powers.length > 2) return powers;
+  const finer = [];
+  for (let k = Math.floor(low); k <= high; k++) finer.push(...[1, 2, 5].map((m) => Number((m * 10 ** k).toPrecision(1))));
+  const inside = finer.filter((x) => Math.log10(x) >= low && Math.log10(x) <= high);
+  return inside.length > most ? powers : inside;
 }
 
 function ticksOf(low, high, isLog, most) {
@@ -111,7 +130,7 @@ function forest(lines, { width, marks = [], zone = null, isLog = false, said = "
   const labelled = lines.some((line) => line.label);
   const inColumn = labelled && width >= 430;
   const longest = lines.reduce((most, line) => Math.max(most, line.label.length), 0);
-  const left = inColumn ? Math.round(Math.min(6.4 * longest + 26, width * 0.45)) : 4;
+  const left = inColumn ? Math.round(Math.min(LETTER * longest + 26, width * 0.45)) : 4;
   const tall = (line) => (labelled && !inColumn ? 36 : 20) + (line.sets ? 16 : 0);
   const points = lines.flatMap((line) => [line.value, line.low, line.high, ...(line.sets ?? []), ...(line.wider ?? []).slice(0, 2)]);
   const x = axis([...points, ...marks.map(([value]) => value)], left + 8, width - 12, isLog);
@@ -127,7 +146,8 @@ function forest(lines, { width, marks = [], zone = null, isLog = false, said = "
   }
   for (const tick of x.ticks(Math.max(4, Math.floor((width - left) / 70)))) {
     svg.line("grid", x(tick), top, x(tick), foot);
-    svg.add("text", { class: "tick", x: x(tick), y: foot + 14, "text-anchor": "middle" }, show(tick, 3));
+    const label = show(tick, 3), half = 3.2 * label.length + 1;
+    svg.add("text", { class: "tick", x: Math.min(Math.max(x(tick), half), width - half), y: foot + 14, "text-anchor": "middle" }, label);
   }
   svg.line("axis", left, foot, width, foot);
   for (const { at, middle, label, level } of labels) {
@@ -217,22 +237,36 @@ function searchCurves(walks, [rate, passes, value]) {
   const y = axis([...points.map(([, v]) => v).filter(inside), value > 0 ? value : null], foot, top, true);
   const said = walks.map(([r, own]) => "rate " + show(r) + ": " + own.map(([n, v]) => n + " passes " + show(v, 3)).join(", ")).join("; ");
   const svg = canvas(width, height, said.slice(0, FULL));
-  for (const tick of x.ticks(6)) svg.add("text", { class: "tick", x: x(tick), y: foot + 14, "text-anchor": "middle" }, show(tick, 3));
+  for (const tick of x.ticks(6).filter(Number.isInteger)) svg.add("text", { class: "tick", x: x(tick), y: foot + 14, "text-anchor": "middle" }, show(tick, 3));
   for (const tick of y.ticks(4)) {
     svg.line("grid", left, y(tick), right, y(tick));
     svg.add("text", { class: "tick", x: left - 4, y: y(tick) + 4, "text-anchor": "end" }, show(tick, 2));
   }
   svg.line("axis", left, foot, right, foot);
   svg.add("text", { class: "tick", x: (left + right) / 2, y: height - 4, "text-anchor": "middle" }, "passes");
+  const ends = [];
   for (const [r, own] of walks) {
     const known = own.filter(([, v]) => inside(v));
     if (!known.length) continue;
     svg.add("polyline", { class: "path" + (r === rate ? " this" : ""), points: known.map(([n, v]) => x(n) + "," + y(v)).join(" ") });
     const [n, v] = known[known.length - 1];
-    svg.add("text", { class: "tick", x: x(n) + 4, y: y(v) + 4 }, show(r));
+    ends.push({ label: show(r), x: x(n) + 4, y: y(v) + 4, isFirst: r === rate });
   }
+  for (const { label, x: at, y: base } of apartOrNot(ends, top + 8, foot - 2)) svg.add("text", { class: "tick", x: at, y: base }, label);
   if (value > 0) svg.add("circle", { class: "here", cx: x(passes), cy: y(value), r: 8 });
   return svg;
+}
+
+// Labels that have room where they are or a line above or below; others are left out.
+function apartOrNot(labels, highest, lowest) {
+  const placed = [];
+  for (const one of [...labels].sort((a, b) => b.isFirst - a.isFirst)) {
+    const overlaps = (y) => placed.some((other) => Math.abs(other.y - y) < 12 &&
+      one.x < other.x + 6.6 * other.label.length && other.x < one.x + 6.6 * one.label.length);
+    const y = [one.y, one.y + 12, one.y - 12].find((y) => y >= highest && y <= lowest && !overlaps(y));
+    if (y !== undefined) placed.push({ ...one, y });
+  }
+  return placed;
 }
 
 function bar(kind, share) {

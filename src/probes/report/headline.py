@@ -1,4 +1,4 @@
-"""Count the claims that hold on each kind of network: the headline of a report."""
+"""Count the cells of each verdict on each kind of network: the headline of a report."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from probes.report.matrix import Matrix, plain
-from probes.results.rows import Row
+from probes.report.matrix import Matrix, plain, several
 
 JUDGED = ("supported", "refuted", "inconclusive")
 """Verdicts of cells that were judged: not those that crashed or do not apply."""
@@ -18,57 +17,51 @@ _PAPER = re.compile(rf"{_NAME}{_WITH},? (?:19|20)\d\d\b|arXiv:\d{{4}}\.\d{{4,5}}
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClaimCounts:
-    """How many entries, each a claim on a network, hold, are refuted or undecided."""
+class CellCounts:
+    """How many cells are supported, refuted or undecided.
 
-    held: int = 0
+    Identities are left out: they hold for any network, so they are no evidence.
+    """
+
+    supported: int = 0
     refuted: int = 0
     undecided: int = 0
 
     @property
     def judged(self) -> int:
         """How many were judged at all."""
-        return self.held + self.refuted + self.undecided
+        return self.supported + self.refuted + self.undecided
+
+    @property
+    def in_words(self) -> str:
+        """Count the cells of each verdict."""
+        return (
+            f"{several(self.supported, 'cell')} supported, {self.refuted} refuted, "
+            f"{self.undecided} undecided"
+        )
 
     def __str__(self) -> str:
-        """Count those that hold among those that are decided."""
+        """Count those that hold among those that are decided, for a narrow column."""
         if not self.judged:
             return "none judged"
-        decided = self.held + self.refuted
-        said = [f"{self.held} of {decided} hold"] if decided else []
+        decided = self.supported + self.refuted
+        said = [f"{self.supported} of {decided} hold"] if decided else []
         said += [f"{self.undecided} undecided"] if self.undecided else []
         return ", ".join(said)
 
 
-def verdict_of_entry(rows: Iterable[Row]) -> str | None:
-    """Sum up the judged cells of a claim on a network.
-
-    Returns:
-        *refuted* if any cell is, *supported* if all are, else *inconclusive*. None if
-        nothing was judged, or if the claim is an identity: it holds for any network,
-        so its support is no evidence.
-    """
-    found = {
-        row["verdict"]
-        for row in rows
-        if row["verdict"] in JUDGED and not row.get("identity")
-    }
-    if "refuted" in found:
-        return "refuted"
-    if "inconclusive" in found:
-        return "inconclusive"
-    return "supported" if found else None
-
-
-def count_claims(matrix: Matrix, models: Iterable[str]) -> ClaimCounts:
-    """Count the verdicts of all claims on some models."""
+def count_cells(matrix: Matrix, models: Iterable[str]) -> CellCounts:
+    """Count the verdicts of all cells on some models."""
+    models = set(models)
     found = Counter(
-        verdict_of_entry(matrix.entries.get((claim, model), ()))
-        for model in models
-        for claim in matrix.claims
+        row["verdict"]
+        for (_, model), rows in matrix.entries.items()
+        if model in models
+        for row in rows
+        if not row.get("identity")
     )
-    return ClaimCounts(
-        held=found["supported"],
+    return CellCounts(
+        supported=found["supported"],
         refuted=found["refuted"],
         undecided=found["inconclusive"],
     )

@@ -53,6 +53,12 @@ def short_number(value: float | None, *, digits: int = 2) -> str:
     return f"{'-' if value < 0 else ''}{text}".replace("-", "−")
 
 
+def short_interval(low: float | None, high: float | None) -> str:
+    """Write an interval in few digits; None is an open end."""
+    first = "−∞" if low is None else short_number(low)
+    return f"[{first}, {'∞' if high is None else short_number(high)}]"
+
+
 def _rounded(size: float, digits: int) -> Decimal:
     """Round the exact value of a float, halves away from 0."""
     return Context(prec=digits, rounding=ROUND_HALF_UP).create_decimal(Decimal(size))

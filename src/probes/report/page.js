@@ -149,7 +149,14 @@ function filter() {
   hideHeadings();
   hideColumns(used);
   field("shown").textContent = shown.length + " of " + rows.length + " cells shown";
+  countSet();
   link();
+}
+
+// On a narrow screen the filters are folded; the button says how many are set.
+function countSet() {
+  const n = Object.values(chosen()).filter(Boolean).length;
+  field("fold").textContent = "Filters" + (n ? " (" + n + " set)" : "");
 }
 
 function redraw(entry, picked) {
@@ -302,6 +309,7 @@ function start() {
   offer("dataset", [...new Set(rows.map((row) => text(row.dataset)))].filter(kept).sort());
   offer("paper", [...new Set(claims.flatMap((claim) => claim.papers))].filter(kept).sort());
   for (const part of document.querySelectorAll(".how:not(#how)")) part.hidden = false;
+  field("fold").addEventListener("click", ({ target }) => target.setAttribute("aria-expanded", String(target.getAttribute("aria-expanded") !== "true")));
   field("by-order").addEventListener("input", () => order(field("by-order").value));
   field("filters").addEventListener("input", filter);
   field("filters").addEventListener("submit", (event) => event.preventDefault());

@@ -28,7 +28,7 @@ from probes.report.appendix import (
 from probes.report.claim_lines import ClaimLine, fold_variants, lines_by_kind
 from probes.report.effect_chart import drawn_lanes
 from probes.report.entry_summary import EntrySummary, summarise_entry
-from probes.report.headline import count_claims
+from probes.report.headline import count_cells
 from probes.report.matrix import (
     LETTERS,
     MEANINGS,
@@ -46,7 +46,7 @@ from probes.report.page_data import pack
 from probes.results.rows import Row
 
 HERE = Path(__file__).parent
-SCRIPTS = ("rows.js", "entries.js", "drawing.js", "details.js", "page.js")
+SCRIPTS = ("rows.js", "entries.js", "drawing.js", "passes.js", "details.js", "page.js")
 COUNTS = ("observations_measured", "observations_stored", "forward_passes", "seconds")
 MAIN_PACKAGES = ("python", "torch", "transformers")
 
@@ -77,6 +77,9 @@ def matrix_page(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
         meanings=MEANINGS,
         unexpected=UNEXPECTED,
         totals=count_verdicts(rows),
+        n_identities=sum(
+            row["verdict"] == "supported" and bool(row.get("identity")) for row in rows
+        ),
         origin=_origin(run),
         facts=_facts(run),
         kinds=_kinds(matrix),
@@ -186,11 +189,11 @@ def _origin(run: Mapping[str, Any]) -> str:
 
 
 def _kinds(matrix: Matrix) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Group the columns by kind of network: each model with its counts of claims."""
+    """Group the columns by kind of network: each model with its counts of cells."""
     return [
         (
             plain(kind, 40),
-            [(plain(m, 80), str(count_claims(matrix, [m]))) for m, _ in own],
+            [(plain(m, 80), str(count_cells(matrix, [m]))) for m, _ in own],
         )
         for kind, own in groupby(matrix.models.items(), key=lambda item: item[1])
     ]

@@ -25,6 +25,7 @@ from probes.report.matrix import (
     split_variant,
 )
 from probes.report.measure_ranges import interval_of
+from probes.report.pass_curves import pass_curves, pass_curves_in_words
 from probes.report.rerun import rerun_command
 from probes.report.verdict_words import verdict_in_words
 from probes.results.row_shape import VERDICTS
@@ -140,6 +141,7 @@ def _values(row: Row, strings: SharedTexts) -> dict[str, Any]:
         "words": strings.of(verdict_in_words(row)),
         "advice": strings.of(advice_for(row)),
         "refuting": _refuting(row),
+        "over_passes": _over_passes(row, strings),
         "command": None if command == usual else strings.of(command, ID_LIMIT + 100),
     }
 
@@ -149,6 +151,15 @@ def _refuting(row: Row) -> list[float | None] | None:
     if found is None:
         return None
     return [_round(x) for x in (found.low, found.high, found.level)]
+
+
+def _over_passes(row: Row, strings: SharedTexts) -> list[Any] | None:
+    """Pack the curves over passes: their words, then each name with its points."""
+    curves = pass_curves(row)
+    if not curves:
+        return None
+    lines = [[strings.of(one.name), [*map(list, one.points)]] for one in curves]
+    return [strings.of(pass_curves_in_words(row)), lines]
 
 
 def _effect(effect: Mapping[str, Any], strings: SharedTexts) -> list[Any]:

@@ -1,7 +1,7 @@
 """Gather step-matching maps from rows: each layer against each number of steps.
 
 Pure: rows in, numbers out, like :mod:`probes.report.curves`. A row has its maps in its
-details, see ``step_matching`` in :mod:`probes.results.row_shape`.
+details, see ``step_matching`` in :mod:`probes.results.detail_shapes`.
 """
 
 from __future__ import annotations

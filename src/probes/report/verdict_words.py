@@ -10,7 +10,12 @@ from probes.report.common_scale import scale_of
 from probes.report.deciding_interval import deciding_interval
 from probes.report.matrix import plain
 from probes.report.measure_ranges import SHARE
-from probes.report.number_text import effect_text, interval_text, short_number
+from probes.report.number_text import (
+    effect_text,
+    interval_text,
+    short_interval,
+    short_number,
+)
 from probes.results.rows import Row
 
 ENDINGS = (f", {SHARE} from floor to ceiling", " difference")
@@ -132,13 +137,17 @@ def _sides(row: Row, effect: Mapping[str, Any]) -> str:
 def _share(row: Row, effect: Mapping[str, Any]) -> tuple[str, str]:
     floor, ceiling = (short_number(effect[k]) for k in ("floor", "ceiling"))
     value, needed = short_number(effect["value"]), short_number(1 - effect["margin"])
+    own = f"{measure_name(effect)}: the learner"
+    reached = [e["value"] for e in row["effects"][1:] if plain(e["name"]) == own]
+    like = (
+        f"is like ICL to {short_number(reached[0])}, which is" if reached else "comes"
+    )
     said = (
-        f"{measure_name(effect)}: GD comes {value} of the way from what no learning "
+        f"{measure_name(effect)}: GD {like} {value} of the way from what no learning "
         f"reaches ({floor}) to how like ICL is to itself ({ceiling})"
     )
-    return said + _interval_text(
-        row
-    ), f"from {needed} on it {_counts(row['verdict'])} as alike"
+    wanted = f"from {needed} on it {_counts(row['verdict'])} as alike"
+    return said + _interval_text(row), wanted
 
 
 def _below(row: Row, effect: Mapping[str, Any]) -> tuple[str, str]:
@@ -170,6 +179,4 @@ def _interval_text(row: Row, *, is_turned: bool = False) -> str:
         return ""
     ends = [-x if is_turned and x is not None else x for x in (found.low, found.high)]
     low, high = reversed(ends) if is_turned else ends
-    low_text = "−∞" if low is None else short_number(low)
-    high_text = "∞" if high is None else short_number(high)
-    return f", {100 * found.level:.3g} % interval [{low_text}, {high_text}]"
+    return f", {100 * found.level:.3g} % interval {short_interval(low, high)}"

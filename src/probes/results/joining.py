@@ -32,8 +32,8 @@ def join_runs(folders: Sequence[Path]) -> tuple[list[Row], dict[str, Any]]:
 
     Returns:
         The rows of all, in order and corrected over all of them, and the content of
-        ``run.json``. Every row keeps its own provenance. The summary has that of the
-        last run, and names the commits of all.
+        ``run.json``. Every row keeps its own provenance. That of the summary names all
+        values of what differs, and the options that all runs have in common.
 
     Raises:
         OptionError: A folder holds no run, or two runs have judged the same cell.
@@ -82,7 +82,6 @@ def _read_run(path: Path) -> dict[str, Any]:
 
 
 def _summed(runs: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> dict[str, Any]:
-    commits = list(dict.fromkeys(str(run["provenance"]["commit"]) for run in runs))
     self_tests: dict[str, bool] = {}
     for run in runs:
         for name, passed in run["self_tests"].items():
@@ -97,5 +96,22 @@ def _summed(runs: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> dict[str,
         "speed": [],
         "left_out": [line for run in runs for line in run.get("left_out", [])],
         "complete": all(run["complete"] for run in runs),
-        "provenance": {**runs[-1]["provenance"], "commit": ", ".join(commits)},
+        "provenance": _common([run["provenance"] for run in runs]),
     }
+
+
+def _common(made: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Say of several runs what one provenance says of one."""
+    common: dict[str, Any] = {}
+    for name in dict.fromkeys(name for each in made for name in each):
+        values = [each.get(name) for each in made]
+        parts = [value.items() for value in values if isinstance(value, Mapping)]
+        if all(value == values[0] for value in values):
+            common[name] = values[0]
+        elif len(parts) == len(values):
+            common[name] = dict(
+                item for item in parts[0] if all(item in part for part in parts)
+            )
+        else:
+            common[name] = ", ".join(dict.fromkeys(map(str, values)))
+    return common

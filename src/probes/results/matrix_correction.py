@@ -55,6 +55,6 @@ def _withdraw(row: Row, verdict: str, p: float, n_comparisons: int) -> None:
     if row["alone"] == verdict and p > ALPHA:
         row["verdict"] = "inconclusive"
         row["reason"] = (
-            f"{verdict} alone, but not among the {n_comparisons} distinct comparisons "
-            f"of this matrix (adjusted p = {p:.3f})"
+            f"{verdict} alone, but not after the correction for the {n_comparisons} "
+            f"distinct comparisons of this matrix (adjusted p = {p:.3f})"
         )

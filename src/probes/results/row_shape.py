@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from probes.cards import Kind
+from probes.results.detail_shapes import DETAILS
+from probes.results.effect_shape import EFFECT_FIELDS, P_VALUE
 from probes.results.json_shapes import (
     FLAG,
     INTEGER,
-    NUMBER,
     OBJECT,
     TEXT,
     Field,
@@ -40,75 +41,6 @@ CELL = ("claim", "model", "dataset", "n_demonstrations")
 VERDICT = word_of(*VERDICTS)
 KIND = read_as(word_of(*get_args(Kind)), TEXT)
 OUTCOME = read_as(word_of("passed", "failed", "xfailed", "skipped", "error"), TEXT)
-P_VALUE = nullable(number_between(0, 1))
-NUMBER_OR_NULL = nullable(NUMBER)
-
-COMPONENTS = object_of(
-    {
-        "sets": Field(shape=NUMBER),
-        "queries": Field(shape=NUMBER),
-        "rest": Field(shape=NUMBER),
-    }
-)
-EFFECT_FIELDS: Mapping[str, Field] = {
-    "name": Field(
-        shape=TEXT,
-        is_needed=True,
-        meaning="The measured quantity. The first effect of a row carries its verdict.",
-    ),
-    "value": Field(shape=NUMBER_OR_NULL, is_needed=True),
-    "unit": Field(shape=TEXT, is_needed=True),
-    "low": Field(
-        shape=NUMBER_OR_NULL,
-        is_needed=True,
-        meaning="Lower end of the interval. Null: the interval is open there, or there "
-        "is none.",
-    ),
-    "high": Field(shape=NUMBER_OR_NULL, is_needed=True),
-    "level": Field(
-        shape=NUMBER_OR_NULL,
-        is_needed=True,
-        meaning="Level of the interval, such as 0.9.",
-    ),
-    "margin": Field(shape=NUMBER_OR_NULL, is_needed=True),
-    "floor": Field(shape=NUMBER_OR_NULL, is_needed=True),
-    "ceiling": Field(shape=NUMBER_OR_NULL, is_needed=True),
-    "n_sets": Field(shape=count_from(0), is_needed=True),
-    "n_queries": Field(shape=count_from(0), is_needed=True),
-    "p": Field(
-        shape=P_VALUE,
-        is_needed=True,
-        meaning="p of the verdict. If the cell is inconclusive, p of 'supported'.",
-    ),
-    "p_adjusted": Field(
-        shape=P_VALUE,
-        is_needed=True,
-        meaning="p after Benjamini-Hochberg over the whole matrix.",
-    ),
-    "sets": Field(
-        shape=nullable(list_of(NUMBER)),
-        is_optional=True,
-        meaning="The effect in each demonstration set, to four digits. Null for all "
-        "effects after the first.",
-    ),
-    "components": Field(
-        shape=nullable(COMPONENTS),
-        is_optional=True,
-        meaning="Variances of the tested values by set, query and rest. Null if "
-        "nothing was tested.",
-    ),
-    "has_two_sides": Field(
-        shape=FLAG,
-        is_optional=True,
-        meaning="Whether the effect must lie within plus or minus the margin.",
-    ),
-    "counts_groups": Field(
-        shape=FLAG,
-        is_optional=True,
-        meaning="Whether n_sets and sets count groups of rows, each with the mean of "
-        "its demonstration sets.",
-    ),
-}
 LIKELIEST = list_of(pair_of(TEXT, number_between(0, 1)))
 EXAMPLE = object_of(
     {
@@ -157,105 +89,6 @@ POPULATION = object_of(
                 )
             ),
             meaning="The verdict, before correction, if it spoke of the other groups.",
-        ),
-    }
-)
-NEAREST = object_of(
-    {
-        "steps": Field(shape=count_from(0)),
-        "low": Field(shape=count_from(0)),
-        "high": Field(shape=count_from(0)),
-    }
-)
-STEP_MATCHING = object_of(
-    {
-        "unit": Field(shape=TEXT),
-        "steps": Field(shape=list_of(count_from(0))),
-        "layers": Field(shape=list_of(count_from(1))),
-        "algorithms": Field(
-            shape=mapping_to(list_of(list_of(number_between(0)))),
-            meaning="For each algorithm and each layer, the mean distance after each "
-            "number of steps.",
-        ),
-        "best": Field(
-            shape=mapping_to(list_of(NEAREST)),
-            meaning="For each algorithm and each layer, the nearest number of steps "
-            "with its 90 % interval over sets and queries.",
-        ),
-    }
-)
-SEARCH = object_of(
-    {
-        "criterion": Field(
-            shape=TEXT, meaning="What the rate and the passes minimise."
-        ),
-        "rate": Field(shape=number_between(0), meaning="The chosen learning rate."),
-        "passes": Field(shape=count_from(1), meaning="The chosen number of passes."),
-        "value": Field(shape=NUMBER, meaning="The criterion there."),
-        "is_interior": Field(
-            shape=FLAG,
-            meaning="Whether rates on both sides and twice the passes are no better.",
-        ),
-        "edge": Field(
-            shape=TEXT, meaning="Where the optimum may lie further on; empty if not."
-        ),
-        "gain": Field(
-            shape=number_between(0),
-            meaning="How much the last doubling of the passes improved the criterion.",
-        ),
-        "curves": Field(
-            shape=list_of(
-                pair_of(
-                    number_between(0), list_of(pair_of(count_from(1), nullable(NUMBER)))
-                )
-            ),
-            meaning="For each rate, the criterion after some numbers of passes; null "
-            "where training failed.",
-        ),
-    }
-)
-BY_MATRIX = mapping_to(list_of(NUMBER))
-LAYER_SPARSITY = object_of(
-    {
-        "below": Field(shape=NUMBER, meaning="The threshold of the shares."),
-        "shares": Field(
-            shape=BY_MATRIX,
-            meaning="For W_Q, W_K and W_V, the share of small weights in each layer.",
-        ),
-        "hoyer": Field(
-            shape=BY_MATRIX,
-            meaning="For W_Q, W_K and W_V, Hoyer's sparsity of each layer.",
-        ),
-    }
-)
-DETAILS = object_of(
-    {
-        "searches": Field(
-            shape=list_of(SEARCH),
-            is_optional=True,
-            meaning="How GD's rate and passes were chosen, on calibration queries.",
-        ),
-        "step_matching": Field(
-            shape=STEP_MATCHING,
-            is_optional=True,
-            meaning="How far each layer is from each algorithm after each number of "
-            "steps.",
-        ),
-        "layer_sparsity": Field(
-            shape=LAYER_SPARSITY,
-            is_optional=True,
-            meaning="How sparse the attention weights of each layer are.",
-        ),
-        "moved": Field(
-            shape=list_of(TEXT),
-            is_optional=True,
-            meaning="The tensors that GD moved, and the number of their weights.",
-        ),
-        "left_out": Field(
-            shape=list_of(TEXT),
-            is_optional=True,
-            meaning="Rows that were too long, or stored tensors that the configuration "
-            "does not use, with their number.",
         ),
     }
 )

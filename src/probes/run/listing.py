@@ -19,6 +19,8 @@ from probes.run.parsed_options import datasets_of
 from probes.run.setups import SETUPS, describe_setup
 
 INDENT = " " * 4
+MANY = 99
+"""A highest number of layers from which on a claim means any number."""
 
 LIST_OPTIONS = {
     "--help-all": "explain every option of a run in full and stop",
@@ -92,9 +94,7 @@ def _counted(card: DatasetCard, data_dir: str | None) -> str:
 def _described(card: ClaimCard) -> str:
     named = card.name + (f" [{', '.join(card.variants)}]" if card.variants else "")
     gated = "; where demonstrations teach the model" if card.needs_icl else ""
-    layers = (
-        "" if card.layers is None else f"; {card.layers[0]} to {card.layers[1]} layers"
-    )
+    layers = "" if card.layers is None else f"; {_layers(*card.layers)}"
     identity = "; an identity, true of any network" if card.identity else ""
     least = (
         f"; from {card.least_demonstrations} demonstrations on"
@@ -107,6 +107,13 @@ def _described(card: ClaimCard) -> str:
         f"{named}\n{INDENT}{card.sentence}\n{INDENT}Source: {card.source}\n"
         f"{INDENT}On: {card.on}{layers}{least}{gated}{identity}{full}"
     )
+
+
+def _layers(least: int, most: int) -> str:
+    noun = "layer" if least == 1 else "layers"
+    if least == most:
+        return f"{least} {noun}"
+    return f"{least} {noun} or more" if most >= MANY else f"{least} to {most} layers"
 
 
 def find_claims(places: Sequence[str]) -> list[ClaimCard]:

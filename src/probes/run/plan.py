@@ -22,6 +22,8 @@ from probes.observations.request import Request
 from probes.verdicts.group_sequential import GroupSequentialDesign
 from probes.verdicts.thresholds import ALPHA
 
+LESS = 0.9
+"""The share of a time below which another one is named beside it."""
 MOST_READ = 4000
 """Entries of the store from which times are read; this takes a second."""
 
@@ -173,13 +175,19 @@ def times_by_kind(store: Store) -> dict[str, float]:
 
 
 def work_lines(
-    n_cells: int, work: Mapping[str, Work], speed: MachineSpeed, *, n_workers: int
+    n_cells: int,
+    work: Mapping[str, Work],
+    least: Mapping[str, Work],
+    speed: MachineSpeed,
+    *,
+    n_workers: int,
 ) -> list[str]:
     """Write the plan as a table.
 
     Args:
         n_cells: Cells of the run.
         work: The work of each model.
+        least: The part of it that is done even if no model learns in context.
         speed: The machine's.
         n_workers: As many as ``-n auto`` starts.
     """
@@ -193,6 +201,8 @@ def work_lines(
     ]
     for model, part in sorted(work.items()):
         time = _time_of(part, speed)
+        if time and (at_least := _less(part, least.get(model), speed)):
+            time += f", {at_least}"
         lines.append(f"{model:<40}{part.stored:>8}{part.missing:>12}  {time}")
     if missing:
         alone, together = (
@@ -203,11 +213,25 @@ def work_lines(
             f"In all about {duration(alone)} with one worker, and "
             f"{duration(together)} with -n auto ({n_workers} workers)."
         )
+        if any("at least" in line for line in lines):
+            seconds = sum(w.estimate(speed) for w in least.values())
+            lines.append(
+                f"Where demonstrations teach a model nothing, claims that need ICL "
+                f"measure nothing more. If that is so everywhere, the run takes at "
+                f"least {duration(seconds)} with one worker."
+            )
     costs = [f"  {model}: {_cost_text(w)}" for model, w in sorted(work.items())]
     known = [text for text in costs if not text.endswith(": ")]
     if known:
         lines += ["Counted from tokens and parameters:", *known]
     return lines
+
+
+def _less(part: Work, least: Work | None, speed: MachineSpeed) -> str:
+    """Write the least time of a model, if it is clearly less than the whole."""
+    seconds = 0.0 if least is None else least.estimate(speed)
+    is_less = seconds < LESS * part.estimate(speed)
+    return f"at least {duration(seconds)}" if is_less else ""
 
 
 def _time_of(part: Work, speed: MachineSpeed) -> str:

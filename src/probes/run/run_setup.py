@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from probes.cell import Settings
 from probes.engine.engine_choice import parse_engine, parse_shard
 from probes.engine.machine_speed import MachineSpeed
 from probes.engine.progress import ProgressFile
@@ -41,6 +42,7 @@ from probes.run.plan import Estimator, content_key, look_lines, plan_work, work_
 from probes.run.planned_power import power_lines
 from probes.run.preconditions import require_needs
 from probes.run.row_groups import population_of
+from probes.run.row_supply import row_counts, shortage_lines
 from probes.run.unanswerable import UNANSWERABLE, unanswerable_lines
 from probes.verdicts.group_means import Population
 from probes.verdicts.group_sequential import GroupSequentialDesign
@@ -186,6 +188,17 @@ class RunSetup:
         path = self.status_folder / UNANSWERABLE
         return path.read_text("utf-8").splitlines() if path.exists() else []
 
+    @cached_property
+    def shortages(self) -> list[str]:
+        """The cells that will be errors because there are too few rows, in words.
+
+        The rows of the default matrix are enough for its sizes, and are not read.
+        """
+        has_sizes = row_counts(self.grid.settings) != row_counts(Settings())
+        if has_sizes or self.option.datasets or self.option.demos:
+            return shortage_lines(self.grid)
+        return []
+
     def choose_cells(self, cells: list[PlannedCell]) -> BudgetChoice:
         """Choose the cells that the budget is enough for, the same in every process."""
         seconds, given = parse_budget(self.option.budget), self.option.budget
@@ -249,18 +262,22 @@ class RunSetup:
             self._keys[request] = content_key(request)
         return self._keys[request]
 
-    def plan_lines(self, cells: Collection[str]) -> list[str]:
+    def plan_lines(
+        self, cells: Collection[str], certain: Iterable[Request]
+    ) -> list[str]:
         """Write what the run would measure, and which cells it could decide.
 
         Args:
             cells: Names of its cells.
+            certain: What it measures even if no model learns in context.
         """
         work = plan_work(self.planned.values(), self.estimator)
+        least = plan_work(certain, self.estimator)
         n_workers = self.auto_workers
         earlier = self.paths.reports / "results.jsonl"
         rows = read_results(earlier) if earlier.is_file() else []
         power = power_lines(rows, cells=cells, settings=self.grid.settings)
-        table = work_lines(len(cells), work, self.speed, n_workers=n_workers)
-        left_out = [*self.unanswerable, *self.budget_choice.lines]
+        table = work_lines(len(cells), work, least, self.speed, n_workers=n_workers)
+        left_out = [*self.shortages, *self.unanswerable, *self.budget_choice.lines]
         table += gpu_lines(self.planned.values(), self.estimator, self.grid.settings)
         return [*table, *left_out, *look_lines(self.looks), "", *power]

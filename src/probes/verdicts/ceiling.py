@@ -138,7 +138,7 @@ def _without_room(
     return Judgement(
         verdict="inconclusive",
         effect=effect,
-        reason=f"{heights.format('not clearly')}; {effect.more_may_tell}",
+        reason=f"{heights.format('not clearly')}; {effect.more_may_decide}",
     )
 
 

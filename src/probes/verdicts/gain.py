@@ -102,5 +102,5 @@ def judge_gain(
     return Judgement(
         verdict="inconclusive",
         effect=effect,
-        reason=f"{unclear} ({numbers}); {effect.more_may_tell}",
+        reason=f"{unclear} ({numbers}); {effect.more_may_decide}",
     )

@@ -95,7 +95,12 @@ class Judge(Dismissals):
 
     @sees_population
     def agrees(
-        self, difference: Measurement, *, margin: float, best: Measurement | None = None
+        self,
+        difference: Measurement,
+        *,
+        margin: float,
+        best: Measurement | None = None,
+        at_any_rate: bool = False,
     ) -> None:
         """Judge that a signed difference lies within ±margin.
 
@@ -105,7 +110,11 @@ class Judge(Dismissals):
             best: The same difference of GD at its best at the task, if ``difference``
                 is of the GD that is nearest to ICL. It is shown. If it would not be
                 refuted, the claim is not refuted either.
+            at_any_rate: Whether the difference is the same at every rate and number of
+                passes. Then a search that is unfinished leaves nothing open.
         """
+        if at_any_rate:
+            self.unfinished.clear()
         if best is not None:
             self.note_best(
                 judge_at_bounds(equivalence_test, best, alpha=self.alpha, margin=margin)

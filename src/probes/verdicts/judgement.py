@@ -44,12 +44,12 @@ class Effect:
         return "groups of rows" if self.counts_groups else "demonstration sets"
 
     @property
-    def more_may_tell(self) -> str:
+    def more_may_decide(self) -> str:
         """Say how many more may make a gain clear, or the room below a ceiling."""
         n = max(FEW_SETS, 2 * self.n_sets)
         if self.counts_groups:
-            return f"more groups of rows may tell, such as {n}"
-        return f"more sets may tell, such as --sets {n}"
+            return f"more groups of rows may decide, for instance {n}"
+        return f"more sets may decide, for instance --sets {n}"
 
 
 @dataclass(frozen=True, kw_only=True)

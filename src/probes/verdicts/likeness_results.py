@@ -49,7 +49,7 @@ class LikenessResults(SecondaryResults):
         if criterion and any(s["criterion"] == criterion for s in searches):
             self.record(
                 f"GD's rate and passes were chosen by {criterion.replace('_', ' ')}, "
-                f"which stands in for this claim's own measure"
+                f"in place of this claim's own measure"
             )
 
     def note_best(self, judgement: Judgement) -> None:

@@ -55,7 +55,7 @@ def remark_on_control(
         return ""
     return (
         f"{arm} scores {untrained.mean:.3g} and the trained one "
-        f"{trained.mean:.3g}: {trained.name} does not tell learning from none here"
+        f"{trained.mean:.3g}: {trained.name} cannot tell them apart here"
     )
 
 

@@ -77,7 +77,7 @@ class PopulationResults(LikenessResults):
             for call in self._calls:
                 call(other)
         found = self.other_judgement = other.judgement
-        remark = f"the verdict speaks of {self.groups.population}"
+        remark = f"the verdict holds for {self.groups.population}"
         if found is not None and found.verdict != self.judgement.verdict:
             word = found.verdict.replace("_", " ")
             remark += f"; for {self.groups.other.population}, it would be {word}"

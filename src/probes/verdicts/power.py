@@ -139,13 +139,13 @@ def explain_inconclusive(
     needed = _needed(effect, effect.components, gap, alpha, target_power)
     if needed is None:
         return (
-            f"{straddles}; at this effect no number of {kind} decides, more queries do"
+            f"{straddles}; at this effect no number of {kind} decides; more queries do"
         )
     needed = max(needed, least, effect.n_sets + 1)
     more = needed - effect.n_sets
     return (
-        f"{straddles}; at this effect more {kind} decide it alone (about {needed}, "
-        f"{more} more)"
+        f"{straddles}; at this effect about {needed} {kind} would decide it alone "
+        f"({more} more)"
     )
 
 
