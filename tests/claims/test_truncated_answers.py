@@ -91,7 +91,7 @@ def judged(o: dict[str, Any], name: str) -> Judge:
     if name == "test_same_order_sensitivity":
         ours, theirs = [o["icl"], o["reordered"]], [o["gd"], o["gd_reordered"]]
         curve = {"GD after 1 pass": theirs}
-        claim(ours, [], o["base"], theirs, o["base"], curve, judge)
+        claim(ours, [], o["base"], theirs, o["base"], curve, False, judge)
     else:
         claim(o["icl"], o["gd"], o["gd"], *given[name])
     assert judge.judgement is not None
