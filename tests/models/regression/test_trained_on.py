@@ -117,8 +117,8 @@ def of(n_teachers: int) -> str:
 # Raventós et al. 2023: below some M, a network is dMMSE; above it, it is ridge. What M
 # that is, we had to see: before training, we expected the network of 64 teachers to be
 # clearly better than ridge on these, and those of 512 and 4096 to differ. They are not,
-# and do not. That those of 64 and 512 are nearer to ridge, and those of 512 and 4096 near
-# it, was added when the results were known. The rest was written down before.
+# and do not. That those of 64 and 512 are nearer to ridge, and those of 512 and 4096
+# near it, was added when results were known. The rest was written down before.
 @pytest.mark.parametrize("is_known", [True, False])
 @pytest.mark.parametrize("n", [5, 10])
 @pytest.mark.parametrize("n_teachers", [2, 8])
