@@ -31,7 +31,7 @@ class Settings:
         chat: Whether prompts are turns of a chat, as the tokenizer's template writes
             them (see ``data.chat``).
         unused_tensors: What happens to a checkpoint with tensors that its configuration
-            does not use: "error" refuses it; "allow" leaves them out, and says so.
+            does not use: "error" refuses it; "allow" leaves them out; rows say which.
         effort: How much the search for GD's rate and passes may cost, and which arms
             there are: one of ``EFFORTS``.
         rates: The only learning rates of GD, ascending; empty searches for the best.

@@ -88,8 +88,8 @@ def _form(path: Path) -> str:
         return "one JSON object a line"
     between = "tabs" if path.suffix == ".tsv" else "commas"
     return (
-        f"a header and one row a line, with {between} between the columns; a text with "
-        f"a quotation mark stands in quotation marks, and its own are doubled"
+        f"a header and one row a line, with {between} between the columns; put "
+        f"a text that has quotation marks in quotation marks, and double its own"
     )
 
 
