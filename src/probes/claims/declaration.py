@@ -39,8 +39,9 @@ def claim(
 
     The test's docstring states the claim: the sentence first, then the sections
     ``Title``, ``Source``, ``Measured``, ``Reported``, ``Controls`` and ``Margin``, of
-    which only the source is required. The catalogue's "refuted if" follows from the call of the judge. Controls
-    that the test asks for as observations are listed without being named again.
+    which only the source is required. The catalogue's "refuted if" follows from the
+    call of the judge. Controls that the test asks for as observations are listed
+    without being named again.
 
     Args:
         on: "regression" or "text".
