@@ -105,8 +105,8 @@ function openEntry(entry) {
 
 function openCell(id) {
   const row = rows.find((one) => rowId(one) === id);
-  const entry = row && entries.find((one) => one.picked.includes(row));
-  if (!entry) return;
+  const entry = row && row.entry;
+  if (!entry?.picked.includes(row)) return;
   if (entry.button.getAttribute("aria-expanded") !== "true") openEntry(entry);
   if (!opened.has(row)) entry.cells.get(row).click();
 }
@@ -138,14 +138,14 @@ function filter() {
   [...open].forEach((button) => button.shut?.());
   opened.clear();
   shown = matching();
-  const byEntry = new Map(entries.map((entry) => [entry, []]));
-  const byPlace = new Map(entries.map((entry) => [entry.key, entry]));
-  for (const row of shown) byEntry.get(byPlace.get(claims[row.claim].line + "," + row.model)).push(row);
+  const before = new Map(entries.map((entry) => [entry, entry.picked]));
+  for (const entry of entries) entry.picked = [];
+  for (const row of shown) row.entry.picked.push(row);
   const used = new Set();
-  for (const [entry, own] of byEntry) {
-    if (own.length !== entry.picked.length || own.some((row, i) => row !== entry.picked[i])) stale.add(entry);
-    entry.picked = own;
-    if (own.length) used.add(entry.column);
+  for (const [entry, old] of before) {
+    const { picked, column } = entry;
+    if (picked.length !== old.length || picked.some((row, i) => row !== old[i])) stale.add(entry);
+    if (picked.length) used.add(column);
   }
   for (const { body, own } of lines) body.hidden = !own.some((entry) => entry.picked.length);
   hideHeadings();
@@ -325,7 +325,8 @@ function start() {
     const own = [];
     for (const button of line.querySelectorAll("td > button")) {
       const column = button.parentElement.cellIndex - 1, key = line.dataset.line + "," + column;
-      const entry = { button, line, column, key, picked: byKey.get(key), cells: new Map() };
+      const entry = { button, line, column, picked: byKey.get(key), cells: new Map() };
+      for (const row of entry.picked) row.entry = entry;
       entryOf.set(button, entry);
       own.push(entry);
     }

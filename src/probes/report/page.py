@@ -55,13 +55,10 @@ CELL = (
     "A cell tests one claim on one network, dataset and number of demonstrations; it "
     "holds if the claim is supported."
 )
-MARGIN = (
+CAPTION = (
     "Margin: the largest difference that counts as equal, set by each claim before the "
-    "run; an open cell says why. 2×: twice as far."
-)
-DOTS = (
-    "A dot: a claim’s cells with one verdict, at their median, with their interval; "
-    "hollow: undecided. Supported: all of the interval left of the line."
+    "run (why: in an open cell). Dot: a claim’s cells with one verdict, median and "
+    "interval; hollow: undecided. Supported: all of it left of the line."
 )
 
 
@@ -85,7 +82,7 @@ def matrix_page(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
         summary=f"{plain(counts_text(rows))}; {tests_passed(run)}.",
         notes=(notes := [*dataset_lines(run), *record_lines(rows, run)]),
         warnings=[note for note in notes if note.startswith(WARNING)],
-        captions=(MARGIN, DOTS),
+        caption=CAPTION,
         charts={
             "wide": drawn_lanes(matrix, WIDE),
             "narrow": drawn_lanes(matrix, NARROW),
