@@ -373,7 +373,8 @@ def test_an_entry_shows_median_and_range_of_its_judged_cells() -> None:
     cells = [cell(0.1), cell(0.29), cell(0.41), cell(9.0, "not_applicable")]
     summary = summarise_entry(cells)
     assert (summary.short, summary.spread) == ("R .29", ".1–.4")
-    below = summarise_entry([cell(-0.1), cell(0.4)])
+    two_sided = [row(effects=[within(v, v, v)]) for v in (-0.1, 0.4)]
+    below = summarise_entry(two_sided)
     assert below.spread == "−.1 to .4"  # no dash beside a minus
     mixed = summarise_entry([*cells, cell(0.01, "supported")])
     assert (mixed.short, mixed.spread) == ("S1R3 .2", "")

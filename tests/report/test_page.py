@@ -448,12 +448,12 @@ def test_what_a_number_is_stands_beside_the_claim_and_at_each_entry(
     show(browser, tmp_path, rows)
     beside = [part.text for part in find(browser, ".quantity")]
     assert beside == [
-        "token overlap, share of the way",
         "prediction distance, × answer size",
+        "token overlap, share of the way",
     ]
     hover = """
-    entries[1].button.dispatchEvent(new MouseEvent("mouseover", {bubbles: true}));
-    return entries[1].button.title;
+    entries[0].button.dispatchEvent(new MouseEvent("mouseover", {bubbles: true}));
+    return entries[0].button.title;
     """
     assert browser.execute_script(hover) == "S .2: prediction distance, × answer size"
     many = [row(model=f"m{i}", effects=[share]) for i in range(16)]
