@@ -20,6 +20,7 @@ from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.errors import ShapeError
 from probes.learners import (
+    Base,
     GradientLearner,
     InContext,
     LinearLearner,
@@ -229,6 +230,11 @@ def test_influence_is_gds_where_gd_answers_in_place_of_icl_on_text(
     cell = cell_of(variant, model="hmm_llama")
     assert influenced(ask, cell, gd, gd) == "supported"
     assert influenced(ask, cell, gd, gd, draw=1) != "supported"
+
+
+def test_influence_is_not_that_of_a_gd_that_learns_nothing(ask: Asker) -> None:
+    cell = cell_of("leave_one_out", model="hmm_llama")
+    assert influenced(ask, cell, GD, Base()) == "refuted"
 
 
 def test_leaving_out_is_training_on_the_others(ask: Asker) -> None:
