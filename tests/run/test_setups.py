@@ -168,8 +168,10 @@ def test_a_run_says_what_was_changed_and_what_does_not_apply() -> None:
     assert found["name"] == "shen2024"
     assert found["changed --orders"] == "3 instead of 10"
     assert found["left out --template"] == "zhao: no dataset of this run has it"
-    assert len(found) == 4
-    assert facts(shen(models="org/name")).keys() == {"name", "study"}
+    assert found["--rates"] == PUBLISHED["--rates"]
+    assert not {"--orders", "--template"} & found.keys()
+    kept = facts(shen(models="org/name"))
+    assert kept == {"name": "shen2024", "study": SHEN.summary, **PUBLISHED}
     assert facts(options(models="hmm_llama")) == {}
 
 
