@@ -37,8 +37,10 @@ WORDS := singular_plural present_past country_capital capitalise
 NATURAL ?= $(foreach n,4 8,$(WORDS:%=smollm2_135m:%:$n)) \
   gemma3_270m:singular_plural:4 gemma3_270m:present_past:4
 # Claims on one W_V; on what GD of all weights answers, on single demonstrations and
-# labels, on weights, on updates and activations; on the dearest trainings; on SGD and Adam.
-PARTS ?= W_V gd single weights updates more sgd
+# labels, on weights, on updates and activations. Then those that train most: on
+# demonstrations left out, on representations, on curves over the number of
+# demonstrations, on updates that reproduce ICL, and on SGD and Adam.
+PARTS ?= W_V gd single weights updates leave_one_out representations curve reproduces sgd
 MORE := efficiency or leave_one_out or curve or reproduces or representations
 USUAL := not (W_V or sgd or adam or $(MORE))
 CELLS := reports/natural/cells
@@ -50,9 +52,10 @@ natural: $(READY)
 	    single) only="(test_demonstrations or test_labels) and $(USUAL)";; \
 	    weights) only="(test_weights or test_identities) and $(USUAL)";; \
 	    updates) only="test_updates and $(USUAL)";; \
-	    more) only="($(MORE)) and not (W_V or sgd or adam)";; \
+	    leave_one_out|representations|reproduces) only="$$part and not (W_V or sgd or adam)";; \
+	    curve) only="(curve or efficiency) and not (W_V or sgd or adam)";; \
 	    sgd) only="sgd or adam";; \
-	    *) echo "There is no part $$part. Expected W_V, gd, single, weights, updates, more or sgd."; exit 2;; \
+	    *) echo "There is no part $$part. Expected one of: $(PARTS)."; exit 2;; \
 	  esac; \
 	  set -- $$(echo $$step | tr : ' '); cell=$$1-$$2-$$3-$$part; new=build/natural/$$cell; \
 	  if [ -f $(CELLS)/$$cell/run.json ]; then echo "$$cell is finished"; continue; fi; \

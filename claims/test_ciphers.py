@@ -26,6 +26,9 @@ def test_cipher(
 ) -> None:
     """ICL learns what words stand for: it follows a one-to-one substitution better.
 
+    Title:
+        ICL learns a cipher
+
     Source:
         Fang et al. 2025, arXiv:2504.19395 (ICL ciphers)
 
@@ -40,6 +43,10 @@ def test_cipher(
     Controls:
         zero-shot, which is 0 because the queries read the same; ICL on the rows' own
         words; the same difference for GD
+
+    Margin:
+        a fifth of the .1 by which accuracies may differ: the gain is said to be small,
+        and is no more than the share of queries with words that recur
     """
     key, no_key = icl_enciphered
     gain = gold_probability(key).minus(gold_probability(no_key))
@@ -51,6 +58,4 @@ def test_cipher(
     judge.record(one_to_one=gold_probability(key), anew=gold_probability(no_key))
     judge.record(one_to_one=accuracy(key), anew=accuracy(no_key))
     judge.control(gain, [bare], better="higher")
-    # A fifth of the difference in accuracy that claims call equal: the gain is said to
-    # be small. It is no more than the share of queries with words that recur.
     judge.exceeds(gain, margin=0.02)

@@ -18,6 +18,9 @@ def test_context_is_a_rank_one_patch(
 ) -> None:
     """The context's effect on an MLP is that of a rank-one change of its weights.
 
+    Title:
+        Context is a rank-one patch
+
     Source:
         Dherin et al. 2025, arXiv:2507.16003, Theorem 2.2
 
@@ -27,6 +30,10 @@ def test_context_is_a_rank_one_patch(
 
     Reported:
         exact, by algebra
+
+    Margin:
+        what rounding leaves: float64 has 16 digits, and six are left for sums and small
+        effects
     """
     judge.record(untrained=patch_error(untrained_context_patch))
     error = patch_error(context_patch)
@@ -42,6 +49,9 @@ def test_context_is_a_rank_one_patch_of_all_layers(
 ) -> None:
     """The context's effect on a network is that of rank-one changes of all layers.
 
+    Title:
+        Rank-one patch of all layers
+
     Source:
         Goldwaser et al. 2025, arXiv:2511.17864, on gated MLPs behind RMS norms
 
@@ -51,6 +61,10 @@ def test_context_is_a_rank_one_patch_of_all_layers(
 
     Reported:
         exact, by algebra
+
+    Margin:
+        what rounding leaves: float64 has 16 digits, and six are left for sums and small
+        effects
     """
     judge.record(context=context_effect(all_layers_patch))
     judge.record(untrained=patch_error(untrained_all_layers_patch))

@@ -30,6 +30,9 @@ def test_same_learning_curve(
 ) -> None:
     """After any number of demonstrations, GD's loss has fallen as far as ICL's has.
 
+    Title:
+        Same learning curve
+
     Source:
         Arora et al. 2024, arXiv:2410.16531, give ICL's curve a Bayesian law; Falck et
         al. 2024, arXiv:2406.00793, deny that ICL is Bayesian
@@ -44,6 +47,9 @@ def test_same_learning_curve(
 
     Controls:
         a power law and a Bayesian law, fitted to either curve
+
+    Margin:
+        a tenth of what ICL learns from all demonstrations, as in claims of similarity
     """
     most = max(icl_curve)
     judge.record(**{f"ICL after {n}": answer_loss(o) for n, o in icl_curve.items()})
@@ -57,5 +63,4 @@ def test_same_learning_curve(
     judge.control(
         ours.minus(theirs), [bare["ICL"].minus(bare["GD"])], better="nearer 0"
     )
-    # a tenth of what ICL learns from all demonstrations, as in claims of similarity
     judge.stays_below(*gaps_both_ways(icl_curve, gd_curve), margin=TENTH)

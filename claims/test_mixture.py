@@ -36,6 +36,9 @@ def test_which_mixture_of_algorithms(
 ) -> None:
     """GD alone predicts ICL as well as the best mixture of algorithms does.
 
+    Title:
+        No mixture is nearer than GD
+
     Source:
         Raventós et al. 2023, arXiv:2306.15063; Wurgaft et al. 2025, arXiv:2506.17859:
         below some diversity of tasks dMMSE, above it ridge
@@ -50,6 +53,10 @@ def test_which_mixture_of_algorithms(
     Controls:
         the weights of GD, ridge, one-pass SGD, nearest neighbours and dMMSE of 8 and of
         512 teachers; of a network's own teachers, if it was trained on few
+
+    Margin:
+        .05², the squared distance that counts as a match of answers; on constructed
+        networks what rounding leaves, 1e-24
     """
     judge.record(mixture_remark(mixture))
     distance = squared_distance(icl, gd)
@@ -62,5 +69,5 @@ def test_which_mixture_of_algorithms(
             "the mixture without GD": squared_distance(icl, mixture_without_gd),
         },
         tolerance=ROUNDING**2,
-        margin=0.0025,  # .05², the distance that does not matter elsewhere
+        margin=0.0025,
     )

@@ -40,6 +40,9 @@ def test_same_order_sensitivity(
 ) -> None:
     """ICL depends on the order of its demonstrations as much as gradient descent does.
 
+    Title:
+        Same dependence on order
+
     Source:
         Shen et al. 2024, Theorem 1 and Figure 2 (refutes it for LLaMA-7B)
 
@@ -52,6 +55,9 @@ def test_same_order_sensitivity(
 
     Controls:
         full-batch GD, which is 0; label-space Sen; Sen over passes, in a few orders
+
+    Margin:
+        a fifth of the .150 of ICL in the paper
     """
     judge.record(
         ICL=relative_order_sensitivity(icl_orders, icl_other_demonstrations),
@@ -64,7 +70,7 @@ def test_same_order_sensitivity(
     judge.record(**{name: order_sensitivity(o) for name, o in order_curve.items()})
     bare = [order_sensitivity(orders) for orders in untrained_icl_orders]
     judge.control(ours, bare, better="higher")
-    difference = ours.minus(theirs)  # the margin is a fifth of ICL's .150 in the paper
+    difference = ours.minus(theirs)
     judge.agrees(difference, margin=0.03, at_any_rate=order_cannot_matter)
 
 
@@ -78,6 +84,9 @@ def test_order_divides_icl_from_gd(
 ) -> None:
     """ICL without its dependence on order is nearer to GD, beyond what mixing brings.
 
+    Title:
+        Without order, ICL is nearer GD
+
     Source:
         asked of Shen et al. 2024, Theorem 1: is order all that divides the two?
 
@@ -87,6 +96,9 @@ def test_order_divides_icl_from_gd(
 
     Reported:
         not measured
+
+    Margin:
+        a tenth of the .150 that Shen et al. report for ICL
     """
     judge.record(ICL=label_accuracy(icl), without_order=label_accuracy(orderless_icl))
     judge.record(ICL=jensen_shannon(icl, plain_gd))
@@ -96,7 +108,7 @@ def test_order_divides_icl_from_gd(
     others = {name: distance_reduction(icl, orderless_icl, arm) for name, arm in arms}
     judge.record(GD=ours, **others)
     mixing = max(others.values(), key=lambda gain: gain.mean)
-    judge.exceeds(ours.minus(mixing), margin=0.015)  # a tenth of Shen's .150 for ICL
+    judge.exceeds(ours.minus(mixing), margin=0.015)
 
 
 @order_claim(on="regression", variants=ON_REGRESSION)
@@ -107,6 +119,9 @@ def test_same_order_sensitivity_in_regression(
     judge: Judge,
 ) -> None:
     """On regression tasks, ICL depends on the order of its demonstrations as GD does.
+
+    Title:
+        Regression: same order effect
 
     Source:
         Shen et al. 2024, Theorem 1
@@ -120,9 +135,12 @@ def test_same_order_sensitivity_in_regression(
 
     Controls:
         full-batch GD, which is 0; constructions that are not GD and ignore order too
+
+    Margin:
+        a hundredth of the answers' size
     """
     ours, theirs = map(answer_order_sensitivity, (icl_orders, gd_orders))
     judge.record(ICL=ours, GD=theirs)
     bare = [answer_order_sensitivity(orders) for orders in untrained_icl_orders]
     judge.control(ours, bare, better="higher")
-    judge.agrees(ours.minus(theirs), margin=0.01)  # a hundredth of the answers' size
+    judge.agrees(ours.minus(theirs), margin=0.01)

@@ -66,6 +66,9 @@ def test_same_accuracy(
 ) -> None:
     """GD on the demonstrations is right as often as ICL is.
 
+    Title:
+        Same accuracy
+
     Source:
         Dai et al. 2023, Table 2; disputed by Shen et al. 2024 (.71 against ≤ .42)
 
@@ -77,6 +80,9 @@ def test_same_accuracy(
 
     Controls:
         accuracy over the whole vocabulary, which has a claim of its own
+
+    Margin:
+        a third of the .29 that Shen et al. report
     """
     ours, theirs = label_accuracy(icl), label_accuracy(gd_nearest)
     best = label_accuracy(gd)
@@ -84,7 +90,7 @@ def test_same_accuracy(
     judge.control(ours.minus(theirs), [bare], better="nearer 0")
     judge.record(ICL=ours, GD=theirs, base=label_accuracy(base), best=best)
     judge.record(ICL=accuracy(icl), GD=accuracy(gd_nearest), base=accuracy(base))
-    margin = 0.1  # a third of the .29 that Shen reports
+    margin = 0.1
     judge.agrees(ours.minus(theirs), margin=margin, best=ours.minus(best))
 
 
@@ -100,6 +106,9 @@ def test_same_accuracy_over_vocabulary(
 ) -> None:
     """Over the whole vocabulary, GD on the demonstrations is right as often as ICL is.
 
+    Title:
+        Same accuracy over all tokens
+
     Source:
         Shen et al. 2024, Figure 5 (top-1 over the whole vocabulary, .71 against ≤ .42)
 
@@ -112,13 +121,16 @@ def test_same_accuracy_over_vocabulary(
 
     Controls:
         accuracy among the labels, which has a claim of its own
+
+    Margin:
+        as for equal accuracy: a third of the .29 that Shen et al. report
     """
     ours, theirs, best = accuracy(icl), accuracy(gd_nearest), accuracy(gd)
     bare = accuracy(untrained_icl).minus(accuracy(untrained_gd))
     judge.control(ours.minus(theirs), [bare], better="nearer 0")
     judge.record(ICL=ours, GD=theirs, base=accuracy(base), best=best)
     judge.record(ICL=label_accuracy(icl), GD=label_accuracy(gd_nearest))
-    margin = 0.1  # as for test_same_accuracy: a third of the .29 that Shen reports
+    margin = 0.1
     judge.agrees(ours.minus(theirs), margin=margin, best=ours.minus(best))
 
 
@@ -136,6 +148,9 @@ def test_same_top_tokens(
 ) -> None:
     """GD on the demonstrations ranks the same next tokens first as ICL does.
 
+    Title:
+        Same top tokens
+
     Source:
         Dai et al. 2023 §4; disputed by Shen et al. 2024, Figure 3
 
@@ -145,6 +160,9 @@ def test_same_top_tokens(
 
     Reported:
         ICL with GD at most .32; ICL with itself in another order .66 or .76
+
+    Margin:
+        a tenth of the way from no learning to ICL's likeness to itself in another order
     """
     judge.record(illustration)
     judge.reaches_ceiling(
@@ -169,6 +187,9 @@ def test_same_confidence(
 ) -> None:
     """GD on the demonstrations gives the likeliest next tokens ICL's probabilities.
 
+    Title:
+        Same confidence in top tokens
+
     Source:
         Shen et al. 2024, Figure 3 (refutes it for LLaMA-7B)
 
@@ -177,6 +198,9 @@ def test_same_confidence(
 
     Reported:
         lower for ICL with GD than for ICL with itself (figures only)
+
+    Margin:
+        a tenth of the way from no learning to ICL's likeness to itself in another order
     """
     judge.record(GD=overlap_similarity(icl, gd_nearest))
     judge.record(another_order=overlap_similarity(icl, icl_reordered))
@@ -204,6 +228,9 @@ def test_same_distribution(
 ) -> None:
     """GD on the demonstrations answers with ICL's distribution over next tokens.
 
+    Title:
+        Same next-token distribution
+
     Source:
         Shen et al. 2024, Hypothesis 1, measured on whole distributions
 
@@ -212,6 +239,9 @@ def test_same_distribution(
 
     Reported:
         not measured
+
+    Margin:
+        a tenth of the way from no learning to ICL's likeness to itself in another order
     """
     judge.record(illustration)
     judge.record(GD=total_variation(icl, gd_nearest))
@@ -237,6 +267,9 @@ def test_same_data_efficiency(
 ) -> None:
     """GD gains as much accuracy from as many demonstrations as ICL does.
 
+    Title:
+        Same gain per demonstration
+
     Source:
         Shen et al. 2024 (GD needs 512 demonstrations to come near ICL's 8)
 
@@ -248,6 +281,9 @@ def test_same_data_efficiency(
 
     Controls:
         both curves, number by number
+
+    Margin:
+        as for equal accuracy: a third of the .29 that Shen et al. report
     """
     curves = icl_by_number, gd_nearest_by_number, gd_by_number
     for curve in (*curves, {"base": base}):
@@ -257,7 +293,7 @@ def test_same_data_efficiency(
     judge.control(
         ours.minus(theirs), [bare["ICL"].minus(bare["GD"])], better="nearer 0"
     )
-    margin = 0.1  # as for test_same_accuracy
+    margin = 0.1
     judge.agrees(ours.minus(theirs), margin=margin, best=ours.minus(best))
 
 
@@ -273,6 +309,9 @@ def test_same_data_efficiency_with_more(
 ) -> None:
     """GD on several times the demonstrations is right as often as ICL is.
 
+    Title:
+        GD with more data is as accurate
+
     Source:
         Shen et al. 2024 (GD needs 512 demonstrations to come near ICL's 8)
 
@@ -284,12 +323,15 @@ def test_same_data_efficiency_with_more(
 
     Controls:
         too few rows: not applicable
+
+    Margin:
+        as for equal accuracy: a third of the .29 that Shen et al. report
     """
     ours, theirs = label_accuracy(icl), label_accuracy(gd_on_more)
     bare = label_accuracy(untrained_icl).minus(label_accuracy(untrained_gd_on_more))
     judge.control(ours.minus(theirs), [bare], better="nearer 0")
     judge.record(ICL=ours, GD=theirs, base=label_accuracy(base))
-    judge.agrees(ours.minus(theirs), margin=0.1)  # as for test_same_accuracy
+    judge.agrees(ours.minus(theirs), margin=0.1)
 
 
 @claim(on="text", nearest_in="label_total_variation", needs_labels=True, needs_icl=True)
@@ -305,6 +347,9 @@ def test_which_algorithm_on_text(
 ) -> None:
     """GD is as near to ICL as any other explanation of it, though it may not be near.
 
+    Title:
+        Nothing explains ICL better
+
     Source:
         Akyürek et al. 2022 §4 asked it of regression; rivals: Hendel et al. 2023, Xie
         et al. 2022
@@ -315,6 +360,9 @@ def test_which_algorithm_on_text(
 
     Reported:
         not measured
+
+    Margin:
+        a fifth of the .1 by which accuracies may differ
     """
     distance = label_total_variation(icl, gd_nearest)
     judge.record(GD=distance, best=label_total_variation(icl, gd))
@@ -325,5 +373,5 @@ def test_which_algorithm_on_text(
         distance,
         {name: label_total_variation(icl, o) for name, o in explanations.items()},
         tolerance=0.0,  # no text model is constructed
-        margin=0.02,  # a fifth of the .1 by which accuracies may differ
+        margin=0.02,
     )

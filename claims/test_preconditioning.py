@@ -26,6 +26,9 @@ def test_preconditioned_gd(
 ) -> None:
     """On inputs of unequal variance, ICL predicts as GD does, plain or preconditioned.
 
+    Title:
+        Same with unequal variances
+
     Source:
         Ahn et al. 2023, arXiv:2306.00297, Theorem 1: the best one-layer network is
         preconditioned GD; Mahankali et al. 2023, arXiv:2307.03576
@@ -39,6 +42,10 @@ def test_preconditioned_gd(
 
     Controls:
         a construction of either kind, which must fail as the other
+
+    Margin:
+        a twentieth of the answers' size: the published layer is .0225 from GD where
+        answers are .91; on constructed networks what rounding leaves, 1e-12
     """
     judge.record(sensitivity_cosine(icl, gd))
     distance = prediction_distance(icl, gd)

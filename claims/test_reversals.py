@@ -30,6 +30,9 @@ def test_generalises_alike(
 ) -> None:
     """GD that has learned facts as well as ICL answers them in reverse as well.
 
+    Title:
+        Same recall in reverse
+
     Source:
         Lampinen et al. 2025, arXiv:2505.00661; the reversal curse, Berglund et al.
         2023, arXiv:2309.12288
@@ -43,6 +46,9 @@ def test_generalises_alike(
 
     Controls:
         both in the direct form
+
+    Margin:
+        as for equal accuracy; a tenth of what is reported
     """
     judge.record(ICL=label_accuracy(icl_direct), GD=label_accuracy(gd_direct))
     ours, theirs = label_accuracy(icl_reversed), label_accuracy(gd_reversed)
@@ -52,5 +58,5 @@ def test_generalises_alike(
     bare, trained = map(label_accuracy, untrained_reversed)
     judge.control(ours.minus(theirs), [bare.minus(trained)], better="nearer 0")
     best = label_accuracy(best_gd_reversed)
-    margin = 0.1  # as for test_same_accuracy; a tenth of what is reported
+    margin = 0.1
     judge.agrees(ours.minus(theirs), margin=margin, best=ours.minus(best))

@@ -42,6 +42,9 @@ def test_icl_covers_gd(
 ) -> None:
     """What GD on the demonstrations corrects, ICL corrects too.
 
+    Title:
+        ICL corrects what GD corrects
+
     Source:
         Dai et al. 2023, Table 3 (Rec2FTP 85.6 %), there without its base rate
 
@@ -53,6 +56,9 @@ def test_icl_covers_gd(
 
     Controls:
         how often ICL corrects where GD does not
+
+    Margin:
+        a tenth of the way from no learning to ICL's likeness to itself in another order
     """
     judge.record(gd_corrects)
     arms = correcting_without_learning
@@ -82,6 +88,9 @@ def test_same_update(
 ) -> None:
     """ICL moves the outputs of self-attention in the direction in which GD does.
 
+    Title:
+        Same change of attention output
+
     Source:
         Dai et al. 2023, Table 3 (SimAOU .102); disputed by Deutch et al. 2023
 
@@ -94,6 +103,9 @@ def test_same_update(
 
     Controls:
         layer-causal GD
+
+    Margin:
+        a tenth of the way from no learning to ICL's likeness to itself in another order
     """
     rival = update_cosine(inside_icl, inside_layer_causal_gd, inside_base)
     judge.record(**{"layer-causal GD": rival})
@@ -128,6 +140,9 @@ def test_same_attention_change(
 ) -> None:
     """ICL changes the attention to the query's tokens as GD does.
 
+    Title:
+        Same change of attention
+
     Source:
         Dai et al. 2023, Table 3 (SimAM), as differences by Deutch et al. 2023
 
@@ -139,6 +154,9 @@ def test_same_attention_change(
 
     Controls:
         layer-causal GD
+
+    Margin:
+        a tenth of the way from no learning to ICL's likeness to itself in another order
     """
     rival = attention_change_cosine(inside_icl, inside_layer_causal_gd, inside_base)
     judge.record(**{"layer-causal GD": rival})
@@ -175,6 +193,9 @@ def test_same_attention_to_demonstrations(
 ) -> None:
     """ICL attends to the demonstrations as the inner products of a GD step weigh them.
 
+    Title:
+        Attention weighs as GD does
+
     Source:
         Dai et al. 2023, Table 3 (Kendall's τ .193), there without a floor
 
@@ -183,6 +204,9 @@ def test_same_attention_to_demonstrations(
 
     Reported:
         .193, the untrained network never reported
+
+    Margin:
+        a tenth of the way from no learning to ICL's likeness to itself in another order
     """
     arms = {name: arm[:2] for name, arm in without_learning.items()}
     arms["the model that learned nothing"] = (inside_icl, inside_base)
@@ -206,6 +230,9 @@ def test_layer_causal_gd_is_closer(
 ) -> None:
     """GD whose layers learn from lower layers only is closer to ICL than plain GD.
 
+    Title:
+        Layer-causal GD is closer
+
     Source:
         Deutch et al. 2023, Table 2 (SimAOU .167 against .102)
 
@@ -217,6 +244,9 @@ def test_layer_causal_gd_is_closer(
 
     Controls:
         plain GD at its own best rate and passes
+
+    Margin:
+        a third of the .065 by which the authors' layer-causal GD is closer
     """
     arms = without_learning.items()
     judge.record(**{name: update_cosine(*arm) for name, arm in arms})
@@ -242,6 +272,9 @@ def test_same_activations(
 ) -> None:
     """After GD on the demonstrations, self-attention puts out what it does in ICL.
 
+    Title:
+        Same activations
+
     Source:
         denied by Mishra et al. 2025 (activations of the two are distinct)
 
@@ -253,6 +286,9 @@ def test_same_activations(
 
     Controls:
         layer-causal GD
+
+    Margin:
+        a tenth of the way from no learning to ICL's likeness to itself in another order
     """
     rival = activation_cosine(inside_icl, inside_layer_causal_gd)
     judge.record(**{"layer-causal GD": rival})
@@ -289,6 +325,9 @@ def test_same_representations(
 ) -> None:
     """After GD on the demonstrations, queries lie to each other as they do in ICL.
 
+    Title:
+        Same geometry of queries
+
     Source:
         denied by Doimo et al. 2024, arXiv:2409.03662: fine-tuning collapses onto
         labels, ICL keeps the inputs apart
@@ -299,6 +338,9 @@ def test_same_representations(
 
     Reported:
         not as CKA; the layers in which labels form clusters differ
+
+    Margin:
+        a tenth of the way from no learning to ICL's likeness to itself in another order
     """
     arms = {name: arm[:2] for name, arm in without_learning.items()}
     arms["the model that learned nothing"] = (inside_icl, inside_base)

@@ -35,6 +35,9 @@ def test_weights_are_sparse_as_constructed(
 ) -> None:
     """Attention weights are sparse, as a construction's are: more than untrained ones.
 
+    Title:
+        Weights as sparse as constructed
+
     Source:
         Shen et al. 2024, Figure 1 (LLaMA-7B: .33 to .41 below .01)
 
@@ -46,6 +49,10 @@ def test_weights_are_sparse_as_constructed(
 
     Controls:
         a Gaussian of the same scale; products W_KᵀW_Q
+
+    Margin:
+        half of the .40 by which a construction's W_V exceeds a Gaussian in Hoyer's
+        sparsity
     """
     arms = {"trained": weights, UNTRAINED: untrained_weights}
     judge.record(*sparsities(weights), constructed_sparsity(weights))
@@ -73,6 +80,9 @@ def test_weights_are_sparse_as_constructed_in_regression(
 ) -> None:
     """The attention matrices are sparser than Gaussians of their scale.
 
+    Title:
+        Regression: weights as sparse
+
     Source:
         von Oswald et al. 2022, Proposition 1, and Shen et al. 2024, Figure 1
 
@@ -84,6 +94,10 @@ def test_weights_are_sparse_as_constructed_in_regression(
 
     Controls:
         Gaussians of the same scale; products of matrices
+
+    Margin:
+        half of the .40 by which a construction's W_V exceeds a Gaussian in Hoyer's
+        sparsity
     """
     judge.record(*sparsities(weights), product_sparsity(weights))
     judge.record(layer_sparsity=layer_sparsity(weights))
@@ -103,6 +117,9 @@ def test_robust_to_weight_change(
 ) -> None:
     """ICL is as accurate when noise of a tenth of their size is added to the weights.
 
+    Title:
+        ICL withstands weight noise
+
     Source:
         Shen et al. 2024, §3 (constructions are brittle, trained models are not)
 
@@ -111,13 +128,16 @@ def test_robust_to_weight_change(
 
     Reported:
         robust, without figures
+
+    Margin:
+        as for equal accuracy: a third of the .29 that Shen et al. report
     """
     judge.record(ICL=label_accuracy(icl))
     judge.record(**{name: label_accuracy(o) for name, o in icl_disturbed.items()})
     bare, noisy = map(label_accuracy, (untrained_icl, untrained_icl_disturbed[NOISE]))
     lost = label_accuracy(icl).minus(label_accuracy(icl_disturbed[NOISE]))
     judge.control(lost, [bare.minus(noisy)], better="nearer 0")
-    judge.agrees(lost, margin=0.1)  # as for ICL against GD: a third of Shen's .29
+    judge.agrees(lost, margin=0.1)
 
 
 @claim(on="regression", datasets=("linear",))
@@ -128,6 +148,9 @@ def test_robust_to_weight_change_in_regression(
     judge: Judge,
 ) -> None:
     """ICL stays a GD step when noise of a tenth of their size is added to the weights.
+
+    Title:
+        Regression: withstands noise
 
     Source:
         Shen et al. 2024, §3 (the constructions are brittle)
@@ -141,11 +164,14 @@ def test_robust_to_weight_change_in_regression(
 
     Controls:
         no noise
+
+    Margin:
+        as for one layer and one step: a twentieth of the answers' size
     """
     arms = {"no noise": icl, **icl_disturbed}
     judge.record(**{name: prediction_distance(arm, gd) for name, arm in arms.items()})
     distance = prediction_distance(icl_disturbed[NOISE], gd)
-    judge.stays_below(distance, margin=0.05)  # as for CLOSE in test_construction
+    judge.stays_below(distance, margin=0.05)
 
 
 @claim(on="text", needs_icl=True)
@@ -163,6 +189,9 @@ def test_icl_survives_training_drift(
     stay the same because there is no ICL to lose. The control shows what that looks
     like.
 
+    Title:
+        ICL survives training
+
     Source:
         Shen et al. 2024, §3 (GPT-J: .69 to .76 while the weights move)
 
@@ -171,6 +200,9 @@ def test_icl_survives_training_drift(
 
     Reported:
         .69 to .76 while the weights move (GPT-J)
+
+    Margin:
+        the paper's own range, .69 to .76
     """
     right = {name: label_accuracy(icl) for name, icl in icl_over_training.items()}
     judge.record(**right)
@@ -180,7 +212,7 @@ def test_icl_survives_training_drift(
     judge.record(**{UNTRAINED: bare, f"{UNTRAINED}, drawn anew": drawn_anew})
     judge.record(**{f"{UNTRAINED}, drawn anew": weight_drift(drawn_apart)})
     judge.control(last.minus(first), [drawn_anew.minus(bare)], better="nearer 0")
-    judge.agrees(last.minus(first), margin=0.07)  # the paper's own range, .69 to .76
+    judge.agrees(last.minus(first), margin=0.07)
 
 
 @claim(on="text", needs_icl=True)
@@ -194,6 +226,9 @@ def test_icl_survives_late_drift(
 ) -> None:
     """ICL stays as accurate while the last quarter of training moves the weights.
 
+    Title:
+        ICL survives late training
+
     Source:
         Shen et al. 2024, §3 (GPT-J from step 310k to 380k, the last fifth of training)
 
@@ -202,6 +237,9 @@ def test_icl_survives_late_drift(
 
     Reported:
         .69 to .76 while the weights move (GPT-J)
+
+    Margin:
+        the paper's own range, .69 to .76
     """
     right = {n: label_accuracy(icl) for n, icl in icl_over_late_training.items()}
     judge.record(**right)
@@ -212,4 +250,4 @@ def test_icl_survives_late_drift(
     judge.record(**{UNTRAINED: bare, f"{UNTRAINED}, drawn anew": drawn_anew})
     judge.record(**{f"{UNTRAINED}, drawn anew": weight_drift(drawn_apart)})
     judge.control(last.minus(first), [drawn_anew.minus(bare)], better="nearer 0")
-    judge.agrees(last.minus(first), margin=0.07)  # the paper's own range, .69 to .76
+    judge.agrees(last.minus(first), margin=0.07)

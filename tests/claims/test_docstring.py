@@ -22,6 +22,9 @@ FULL = """ICL predicts as GD does, and
     Reported: not measured
     Controls:
         GD++
+    Title: No other is nearer
+    Margin:
+        a tenth
     """
 
 
@@ -32,6 +35,8 @@ def test_a_docstring_is_read_in_full_and_its_lines_are_joined() -> None:
         measured="(ŷ_ICL − ŷ_GD)²",
         reported="not measured",
         controls="GD++",
+        title="No other is nearer",
+        margin="a tenth",
     )
 
 
@@ -64,9 +69,7 @@ def test_a_section_that_is_empty_is_refused(section: str) -> None:
 
 
 def test_an_unknown_section_is_refused_and_the_known_ones_are_listed() -> None:
-    with pytest.raises(
-        ClaimError, match="section 'Formula'. Expected Source, Measured"
-    ):
+    with pytest.raises(ClaimError, match="section 'Formula'. Expected Title, Source"):
         read_docstring("test_it", "A.\n\nSource: b\n\nFormula:\n    c")
 
 

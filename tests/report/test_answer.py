@@ -15,7 +15,13 @@ from probes.report.answer import answer_of
 from probes.report.claim_lines import UNJUDGED, fold_variants, lines_by_kind
 from probes.report.common_scale import LEAST, MOST, excess_of, position
 from probes.report.deciding_interval import deciding_interval, refuting_interval
-from probes.report.effect_chart import chart_lines, drawn_lanes, lanes_of
+from probes.report.effect_chart import (
+    NARROW,
+    WIDE,
+    chart_lines,
+    drawn_lanes,
+    lanes_of,
+)
 from probes.report.entry_summary import summarise_entry
 from probes.report.headline import CellCounts, count_cells
 from probes.report.matrix import arrange
@@ -227,7 +233,10 @@ def test_a_share_is_said_with_its_floor_and_its_ceiling() -> None:
     assert "from .9 on it would have counted as alike" in said
     own = effect(name="token overlap: the learner", value=0.32)
     said = verdict_in_words(row(verdict="refuted", effects=[share, own]))
-    assert "overlap: GD is like ICL to .32, which is .2 of the way from" in said
+    assert (
+        "GD is like ICL to .32, no learning to .2, ICL in another order to .8" in said
+    )
+    assert "; that is .2 of the way, 90 % interval" in said
 
 
 def test_what_is_not_applicable_is_said_with_its_reason_and_the_gates_numbers() -> None:
@@ -266,15 +275,13 @@ def test_the_answer_begins_with_pretrained_networks_and_their_closest_claim() ->
     ]
     answer = answer_of(arrange(rows))
     assert answer.lead == (
-        "On 1 pretrained network (llama): 0 cells supported, 1 refuted, 1 undecided."
+        "On 1 pretrained network (llama): 0 of 1 decided cell holds; 1 more undecided."
     )
     closest, farthest = answer.examples
-    assert closest.startswith("Closest: near on llama (sst2, 4 demonstr")
+    assert closest.startswith("Closest: “Near” on llama (sst2, 4 demonstr")
     assert "llama (sst2, 4 demonstrations), undecided (too few sets)" in closest
-    assert farthest.startswith("Farthest: far on llama")
-    assert answer.others == (
-        "Elsewhere: 1 cell supported, 0 refuted, 0 undecided on 1 constructed network."
-    )
+    assert farthest.startswith("Farthest: “Far” on llama")
+    assert answer.others == ("Elsewhere: 1 of 1 hold on 1 constructed network.")
 
 
 def test_the_answer_says_how_far_off_how_sure_and_why_undecided() -> None:
@@ -305,8 +312,8 @@ def test_the_answer_says_how_far_off_how_sure_and_why_undecided() -> None:
         )
     )
     assert answer.refuted == (
-        "Refuted: 3 cells, off by 4.1 margins (median; within one margin counts as "
-        "equal), with p ≤ .025 after correction."
+        "Refuted: 3 cells, off by 4.1 margins (median; one margin counts as equal), "
+        "each with p ≤ .025 after correction."
     )
     assert answer.undecided == (
         "Undecided: 5 cells, off by 1.2 margins (median): too few sets (2), GD's "
@@ -326,6 +333,33 @@ def test_an_interval_has_the_sign_of_the_sentence_that_it_follows() -> None:
     assert "interval [−.069, .14]" in said
 
 
+def test_noise_in_the_weights_is_said_to_be_in_the_weights() -> None:
+    arms = [
+        effect(name="label accuracy: ICL", value=0.58, margin=None),
+        effect(name="label accuracy: noise 0.1", value=0.6, margin=None),
+    ]
+    less = within(-0.02, -0.1, 0.1, **ACCURACY)
+    said = verdict_in_words(row(effects=[less, *arms]))
+    assert said.startswith(
+        "With noise 0.1 in the weights, ICL is right .02 more often than without (.6 "
+    )
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        (CellCounts(refuted=28, undecided=87), "0 of 28 decided cells hold; 87 more"),
+        (CellCounts(supported=1), "1 of 1 decided cell holds"),
+        (CellCounts(undecided=2), "2 cells judged, none decided yet"),
+        (CellCounts(), "no cell could be judged"),
+    ],
+)
+def test_the_headline_counts_what_holds_among_what_is_decided(
+    counts: CellCounts, said: str
+) -> None:
+    assert counts.as_answer.startswith(said)
+
+
 def test_a_run_that_judged_nothing_says_so() -> None:
     assert answer_of(arrange([])).sentences == ["Nothing was judged."]
     nothing = arrange([row(verdict="not_applicable")])
@@ -339,6 +373,9 @@ def test_an_entry_shows_median_and_range_of_its_judged_cells() -> None:
     cells = [cell(0.1), cell(0.29), cell(0.41), cell(9.0, "not_applicable")]
     summary = summarise_entry(cells)
     assert (summary.short, summary.spread) == ("R .29", ".1–.4")
+    two_sided = [row(effects=[within(v, v, v)]) for v in (-0.1, 0.4)]
+    below = summarise_entry(two_sided)
+    assert below.spread == "−.1 to .4"  # no dash beside a minus
     mixed = summarise_entry([*cells, cell(0.01, "supported")])
     assert (mixed.short, mixed.spread) == ("S1R3 .2", "")
     assert summarise_entry([cell(9.0, "not_applicable")]).short == "–"
@@ -399,6 +436,49 @@ def test_the_chart_has_a_mark_for_each_verdict_of_a_claim_on_a_kind() -> None:
     _, line = chart_lines(arrange(rows))
     strip = line.split("  ")[1]
     assert strip.index("S") < strip.index("|") < strip.index("R")
+
+
+def whisker_of(*rows: Row) -> tuple[float, float]:
+    (marks,) = lanes_of(arrange(rows)).values()
+    (mark,) = marks
+    assert mark.reach is not None
+    return mark.reach
+
+
+def test_a_whisker_is_the_interval_in_margins_and_of_several_cells_the_median() -> None:
+    def cell(low: float, high: float, dataset: str = "sst2") -> Row:
+        inside = effect(value=0.2, low=low, high=high, has_two_sides=False)
+        return row(dataset=dataset, effects=[inside])  # the margin is .5
+
+    assert whisker_of(cell(0.1, 0.3)) == pytest.approx((-0.8, -0.4))
+    three = (cell(0.1, 0.3), cell(0.0, 0.5, "cb"), cell(0.15, 0.35, "rte"))
+    assert whisker_of(*three) == pytest.approx((-0.8, -0.3))
+
+
+def test_a_whisker_is_the_interval_that_decides() -> None:
+    between = within(0.118, 0.067, 0.169, margin=0.05)
+    undecided = row(verdict="inconclusive", effects=[between], p_refuted=0.078)
+    low, high = whisker_of(undecided)
+    assert low < 0 < high  # the row's own interval lies outside the margin
+
+
+def test_what_nothing_sampled_decided_has_no_whisker() -> None:
+    exact = effect(value=3e-15, low=None, high=None, level=None, margin=1e-12, p=None)
+    (marks,) = lanes_of(arrange([row(effects=[exact])])).values()
+    assert marks[0].reach is None
+
+
+@pytest.mark.parametrize("frame", [WIDE, NARROW])
+def test_whiskers_have_levels_of_their_own_and_stay_in_the_drawing(frame: Any) -> None:
+    rows = [
+        row(claim=f"c{i}", verdict="inconclusive", effects=[within(v, v - 0.3, v + 9)])
+        for i, v in enumerate((0.1, 0.15, 0.2, 0.25))
+    ]
+    chart = drawn_lanes(arrange(rows), frame)
+    (lane,) = chart["lanes"]
+    assert len({dot.y for dot in lane["dots"]}) == 4
+    for dot in lane["dots"]:
+        assert chart["left"] <= dot.reach[0] <= dot.x <= dot.reach[1] <= frame.width
 
 
 def test_dots_of_the_chart_neither_overlap_nor_leave_it() -> None:

@@ -347,7 +347,7 @@ def test_one_screen_has_the_answer_the_chart_and_twenty_claims_on_all_models(
     ]
     assert len(seen) >= 20
     assert all(line.find_elements(By.CSS_SELECTOR, "td b") for line in seen)
-    for part in ("h1", ".answer", ".chart svg", "#filters"):
+    for part in ("h1", ".answer", ".chart svg.wide", ".chart figcaption", "#filters"):
         found = browser.find_element(By.CSS_SELECTOR, part)
         assert browser.execute_script(bottom, found) <= 900
     assert "Undecided: " in browser.find_element(By.CLASS_NAME, "answer").text
@@ -375,6 +375,94 @@ def test_no_name_and_no_effect_is_cut(
     assert browser.execute_script(CUT, "td > button") == []
 
 
+def test_what_a_filter_leaves_is_drawn_at_once_on_the_screen_and_soon_below_it(
+    browser: Any, tmp_path: Path
+) -> None:
+    screen(browser, 1400, 900)
+    cells = [("refuted", 4, 0.9), ("supported", 8, 0.1)]
+    rows = [
+        row(
+            claim=f"claim_{i:03}",
+            verdict=v,
+            n_demonstrations=n,
+            effects=[effect(value=x)],
+        )
+        for i in range(200)
+        for v, n, x in cells
+    ]
+    show(browser, tmp_path, rows)
+    script = """
+    const box = document.getElementById("by-verdict");
+    box.value = "refuted";
+    box.dispatchEvent(new Event("input", {bubbles: true}));
+    const drawn = [0, 199].map((i) => entries[i].button.textContent);
+    return [drawn, stale.size > 0];
+    """
+    assert browser.execute_script(script) == [["R .9", "S1R1 .5"], True]
+    left = "return stale.size"
+    WebDriverWait(browser, 10).until(lambda b: not b.execute_script(left))
+    texts = "return entries.map(({button}) => button.textContent)"
+    assert set(browser.execute_script(texts)) == {"R .9"}
+
+
+def test_a_claim_has_its_title_and_its_id_is_in_reach(
+    browser: Any, tmp_path: Path
+) -> None:
+    titled = row(claim="same_answer[gd_middle_W_V]", title="Same answers")
+    show(browser, tmp_path, [titled, row(claim="no_title_of_gd")])
+    buttons = find(browser, "button.claim")
+    assert [b.text for b in buttons] == ["Same answers", "No title of GD"]
+    assert buttons[0].get_attribute("title").endswith("Id: same_answer")
+    entry(browser, 0, "llama").click()
+    assert browser.find_element(By.TAG_NAME, "h3").text == (
+        "Same answers (GD middle W_V) on llama same_answer[gd_middle_W_V]"
+    )
+    assert choose(browser, "text", "same_answer[gd") == "1 of 2 cells shown"
+    line = json.loads(downloaded(browser, "as-jsonl", "rows.jsonl"))
+    assert line["title"] == "Same answers"
+
+
+def test_the_chart_says_what_a_margin_is_and_the_cell_why_it_is_so_large(
+    browser: Any, tmp_path: Path
+) -> None:
+    why = "a third of the .29 that the paper reports"
+    show(browser, tmp_path, [row(margin_reason=why), row(claim="silent")])
+    caption = browser.find_element(By.CSS_SELECTOR, ".chart figcaption").text
+    assert caption.startswith("Margin: the largest difference that counts as equal")
+    for line in (0, 1):
+        entry(browser, line, "llama").click()
+    said = [p.text for p in find(browser, "article .margin")]
+    assert said[0].startswith("Why a margin of .5: A third of the .29 that the paper")
+    assert "The claim says why, in claims/test_a.py." in said[1]
+    line = downloaded(browser, "as-jsonl", "rows.jsonl").splitlines()[0]
+    assert json.loads(line)["margin_reason"] == why
+
+
+def test_what_a_number_is_stands_beside_the_claim_and_at_each_entry(
+    browser: Any, tmp_path: Path
+) -> None:
+    name = "token overlap, share of the way from floor to ceiling"
+    share = effect(name=name, unit="fraction", floor=0.1, ceiling=0.8, margin=0.1)
+    size = effect(name="prediction distance", unit="answer size")
+    rows = [row(effects=[share]), row(claim="size", effects=[size])]
+    show(browser, tmp_path, rows)
+    beside = [part.text for part in find(browser, ".quantity")]
+    assert beside == [
+        "prediction distance, × answer size",
+        "token overlap, share of the way",
+    ]
+    hover = """
+    entries[0].button.dispatchEvent(new MouseEvent("mouseover", {bubbles: true}));
+    return entries[0].button.title;
+    """
+    assert browser.execute_script(hover) == "S .2: prediction distance, × answer size"
+    many = [row(model=f"m{i}", effects=[share]) for i in range(16)]
+    show(browser, tmp_path, many)  # no room beside the claim
+    assert not find(browser, ".quantity")[0].is_displayed()
+    title = find(browser, "button.claim")[0].get_attribute("title")
+    assert "Number: token overlap, share of the way." in title
+
+
 def test_script_and_server_write_the_same_entries(browser: Any, tmp_path: Path) -> None:
     show_text(browser, tmp_path, matrix_page(*sample()))
     script = """
@@ -396,7 +484,7 @@ def test_a_claim_opens_with_its_sentence_and_a_line_for_each_variant(
     show(browser, tmp_path, shipped())
     button = find(browser, "tr[data-line='0'] button.claim")[0]
     button.click()
-    assert [th.text for th in find(browser, "tr.variant th")] == ["gd", "adam"]
+    assert [th.text for th in find(browser, "tr.variant th")] == ["GD", "Adam"]
     assert "Both agree." in browser.find_element(By.CLASS_NAME, "inside").text
     find(browser, "tr.variant td > button")[0].click()
     find(browser, ".cells td > button")[0].click()
@@ -468,7 +556,7 @@ def test_the_page_counts_rows_and_warns_of_test_rows_that_are_train_rows(
 
 def test_a_dot_of_the_chart_opens_its_claim(browser: Any, tmp_path: Path) -> None:
     show(browser, tmp_path, shipped())
-    dot = find(browser, "circle[data-name='same_answer']")[0]
+    dot = find(browser, ".wide g[data-name='same_answer'] circle")[0]
     dot.click()
     assert "same_answer" in browser.find_element(By.CLASS_NAME, "inside").text
 
@@ -492,10 +580,10 @@ def test_thousands_of_cells_open_and_filter_at_once(
         for m in range(n_models)
         for n in range(n_each)
     ]
-    # The aim for 5,000 cells is 1 s. Beside other work, 5,000 entries of one cell each
-    # took 0.8 to 1.25 s.
+    # The aim for 5,000 cells is 1 s. On a core of its own, 5,000 entries of one cell
+    # each took .3 to .5 s on the clock; beside other work, more of the processor too.
     assert opening_seconds(browser, tmp_path, rows) <= most
-    assert min(filter_seconds(browser, v) for v in ("refuted", "supported")) <= 0.3
+    assert min(filter_seconds(browser, v) for v in ("refuted", "supported")) <= 0.2
 
 
 def opening_seconds(browser: Any, folder: Path, rows: list[Row]) -> float:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from tests.support.browser import (
     as_new,
     browser,
+    faint_texts,
     faults_of,
     find,
+    media,
     needs_browser,
     screen,
     show,
@@ -38,7 +41,7 @@ def test_folded_filters_take_one_row_after_the_answer_and_the_chart(
     show(browser, tmp_path, ROWS)
     assert height_of_filters(browser) < 50
     top = "return arguments[0].getBoundingClientRect().top"
-    parts = ("h1", ".answer", ".chart svg", "#fold", ".scroll")
+    parts = ("h1", ".answer", ".chart svg.narrow", "#fold", ".scroll")
     tops = [
         browser.execute_script(top, browser.find_element(By.CSS_SELECTOR, part))
         for part in parts
@@ -46,6 +49,48 @@ def test_folded_filters_take_one_row_after_the_answer_and_the_chart(
     assert tops == sorted(tops)
     assert tops[-1] < PHONE[1]
     assert browser.find_element(By.ID, "shown").is_displayed()
+
+
+SIZES = """
+const found = [...document.querySelectorAll(".chart svg text")].filter((text) =>
+  text.getBoundingClientRect().width);
+return found.map((text) => {
+  const {left, right, top, bottom} = text.getBoundingClientRect();
+  const svg = text.ownerSVGElement;
+  const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+  const size = parseFloat(getComputedStyle(text).fontSize) * scale;
+  return [text.textContent, size, left, right, top, bottom];
+});
+"""
+
+
+@pytest.mark.parametrize("size", [(360, 740), (390, 844), (800, 900), (1400, 900)])
+def test_texts_of_the_chart_are_large_enough_and_apart(
+    browser: Any, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    screen(browser, *size)
+    kinds = ("pretrained", "learned", "untrained", "constructed")
+    show(browser, tmp_path, [row(model=kind, kind=kind) for kind in kinds])
+    texts = browser.execute_script(SIZES)
+    assert {text[0] for text in texts} >= {*kinds, "margin", "32×"}
+    assert min(text[1] for text in texts) >= 11
+    for i, (_, _, left, right, top, bottom) in enumerate(texts):
+        assert 0 <= left < right <= size[0]
+        for name, _, left_2, right_2, top_2, bottom_2 in texts[:i]:
+            is_apart = left >= right_2 or left_2 >= right
+            assert is_apart or top >= bottom_2 - 2 or top_2 >= bottom - 2, name
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_text_contrasts_on_a_phone(
+    browser: Any, tmp_path: Path, theme: str
+) -> None:
+    screen(browser, 390, 844)
+    media(browser, theme)
+    show(browser, tmp_path, ROWS)
+    n_texts, faint = faint_texts(browser)
+    assert n_texts > 30
+    assert faint == []
 
 
 def test_a_key_unfolds_the_filters_and_they_work(browser: Any, tmp_path: Path) -> None:

@@ -157,6 +157,19 @@ def test_largest_floor_counts() -> None:
     assert found.effect.value == pytest.approx(0.75)
 
 
+def test_a_far_lower_floor_hinders_no_refutation() -> None:
+    floors = [narrow(0.8), narrow(-9.0, seed=3)]  # .81 is 99 % of the way from −9
+    found = ceiling_test(narrow(0.81), floors=floors, ceiling=narrow(0.9), margin=0.2)
+    assert found.verdict == "refuted"
+    assert found.effect.floor == pytest.approx(0.8)
+
+
+def test_every_floor_must_be_passed_for_support() -> None:
+    floors = [narrow(0.1), narrow(0.88, seed=3)]
+    found = ceiling_test(narrow(0.89), floors=floors, ceiling=narrow(0.95), margin=0.2)
+    assert found.verdict != "supported"
+
+
 def test_ceilings_effect_has_fiellers_interval_around_it() -> None:
     floor, middle, ceiling = (world(s, s / 2) for s in (0, 1, 2))
     found = ceiling_test(middle, floors=[floor], ceiling=ceiling, margin=0.2).effect
@@ -223,8 +236,10 @@ def test_interval_just_outside_is_not_said_to_straddle() -> None:
     assert found.verdict == "inconclusive"
     assert found.effect.low is not None
     assert found.effect.low > 1.0
-    assert "nor clearly outside" in found.reason
-    assert "straddles" not in found.reason
+    assert "the 90% interval lies just outside the margin" in found.reason
+    assert "the 95% interval that it takes reaches the margin" in found.reason
+    at_95 = estimate_mean(wide(1.0 + 1.05 * half).values).interval(0.95)
+    assert at_95[0] < 1.0
 
 
 def test_one_set_has_no_interval_and_no_p_below_one() -> None:

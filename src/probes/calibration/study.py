@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probes.calibration.rules import RULES, SLOW, Rule
-from probes.calibration.simulations import PROFILES, Simulation, normal
+from probes.calibration.simulations import PROFILES, Shares, Simulation, normal
 from probes.hashing import seed_of
 from probes.measurement import Array
+from probes.verdicts.ceiling import combine_floors
 from probes.verdicts.gain import gain_flags
 from probes.verdicts.thresholds import ALPHA
 
@@ -142,34 +143,59 @@ def count_errors(
 
 
 ROOMS = {"much": 35.0, "some": 10.0, "little": 4.0}  # in standard errors of the mean
+FLOORS = {
+    "three equal floors": (0.0, 0.0, 0.0),
+    "two far lower floors": (0.0, 5.0, 5.0),
+}
+"""How many rooms each further arm without learning lies below the highest."""
 
 
 def shares_of_the_way(*, runs: int) -> Iterator[ErrorRates]:
-    """Judge similarities between a floor and a ceiling that have errors of their own.
+    """Judge similarities between floors and a ceiling that have errors of their own.
 
     The rule judges the contrast similarity − floor − (1 − margin)(ceiling − floor), as
     ``ceiling.ceiling_test`` does, where the ceiling is clearly above the floor. A tenth
-    of the way may be missing.
+    of the way may be missing. With some room, there are also worlds of three floors.
     """
-    missing = 0.1
     for (profile, shares), (amount, errors) in product(PROFILES.items(), ROOMS.items()):
-        name = f"ratio, {amount} room, {profile}"
-        simulation = Simulation(name=name, shares=shares, draw=normal)
-        rng = np.random.default_rng(seed_of(name))
-        floor, similarity, ceiling = (
-            simulation.values(rng, runs, *HOME) for _ in range(3)
-        )
-        room = errors * shares.error(*HOME)
-        is_clear, _ = gain_flags(ceiling + room - floor)
-        for truth, lacking in TRUTHS.items():
-            above = similarity + (1 - lacking * missing) * room - floor
-            contrast = (1 - missing) * (ceiling + room - floor) - above
-            below, beyond = RULES["instrument"](contrast, 0.0)
-            supported = is_clear & (below < ALPHA)
-            yield count_errors(
-                "instrument", name, *HOME, truth, supported=supported,
-                refuted=is_clear & (beyond < ALPHA) & ~supported,
-            )  # fmt: skip
+        worlds = {f"ratio, {amount} room, {profile}": (0.0,)}
+        if amount == "some":
+            worlds |= {f"ratio, {kind}, {profile}": low for kind, low in FLOORS.items()}
+        for name, lower in worlds.items():
+            yield from _shares_of_the_way(name, shares, errors, lower, runs=runs)
+
+
+def _shares_of_the_way(
+    name: str, shares: Shares, errors: float, lower: Sequence[float], *, runs: int
+) -> Iterator[ErrorRates]:
+    missing = 0.1
+    simulation = Simulation(name=name, shares=shares, draw=normal)
+    rng = np.random.default_rng(seed_of(name))
+    first, similarity, ceiling, *others = (
+        simulation.values(rng, runs, *HOME) for _ in range(2 + len(lower))
+    )
+    room = errors * shares.error(*HOME)
+    floors = [
+        noise - rooms * room
+        for noise, rooms in zip((first, *others), lower, strict=True)
+    ]
+    means = np.array([floor.mean(axis=(-2, -1)) for floor in floors])
+    highest = np.choose(means.argmax(axis=0)[:, None, None], floors)
+    is_clear, _ = gain_flags(ceiling + room - highest)
+    for truth, lacking in TRUTHS.items():
+        reached = similarity + (1 - lacking * missing) * room
+        p = [
+            RULES["instrument"](
+                (1 - missing) * (ceiling + room - floor) - (reached - floor), 0.0
+            )
+            for floor in floors
+        ]
+        below, beyond = combine_floors(*(np.array(one) for one in zip(*p, strict=True)))
+        supported = is_clear & (below < ALPHA)
+        yield count_errors(
+            "instrument", name, *HOME, truth, supported=supported,
+            refuted=is_clear & (beyond < ALPHA) & ~supported,
+        )  # fmt: skip
 
 
 FEW = ((3, 40), (4, 40), (5, 30), (5, 40), (7, 40), (10, 1), (10, 4), (10, 10),

@@ -20,6 +20,7 @@ class ClaimCard:
     Attributes:
         name: The catalogue's id: the test's name without ``test_``.
         sentence: The claim, in words.
+        title: A short name in plain words; empty: reports make one from ``name``.
         source: Paper and place, with who disputes it.
         on: The family of tasks.
         variants: An optimiser or a sub-model each. Every variant is a cell of its own,
@@ -46,12 +47,14 @@ class ClaimCard:
         refuted_if: What would refute it; read off the call of the judge.
         controls: What the measurement is compared with, so that it means something.
         reported: What the papers found; "not measured" if they did not look.
+        margin: Why the margin is as large as it is.
     """
 
     name: str
     sentence: str
     source: str
     on: Family
+    title: str = ""
     variants: tuple[str, ...] = ()
     full_variants: tuple[str, ...] = ()
     needs_icl: bool = False
@@ -68,6 +71,7 @@ class ClaimCard:
     refuted_if: str = ""
     controls: str = ""
     reported: str = ""
+    margin: str = ""
 
     @property
     def nearest_by(self) -> str:

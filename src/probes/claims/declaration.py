@@ -38,9 +38,10 @@ def claim(
     """Declare that a test judges a published claim.
 
     The test's docstring states the claim: the sentence first, then the sections
-    ``Source``, ``Measured``, ``Reported`` and ``Controls``, of which only the source is
-    required. The catalogue's "refuted if" follows from the call of the judge. Controls
-    that the test asks for as observations are listed without being named again.
+    ``Title``, ``Source``, ``Measured``, ``Reported``, ``Controls`` and ``Margin``, of
+    which only the source is required. The catalogue's "refuted if" follows from the
+    call of the judge. Controls that the test asks for as observations are listed
+    without being named again.
 
     Args:
         on: "regression" or "text".
@@ -62,9 +63,11 @@ def claim(
             name=name.removeprefix("test_"),
             on=on,
             sentence=text.sentence,
+            title=text.title,
             source=text.source,
             measured=text.measured,
             reported=text.reported,
+            margin=text.margin,
             refuted_if=refutation(calls, is_identity=options.get("identity", False)),
             controls=controls_among(observations, text.controls),
             **options,

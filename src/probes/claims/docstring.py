@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from probes.errors import ClaimError
 
-SECTIONS = ("Source", "Measured", "Reported", "Controls")
+SECTIONS = ("Title", "Source", "Measured", "Reported", "Controls", "Margin")
 """The sections that a docstring may have after its sentence."""
 HEADING = re.compile(r"([A-Z]\w*):(.*)")
 """A line such as ``Source:``. The text follows below it, or on the same line."""
@@ -21,17 +21,21 @@ class ClaimText:
 
     Attributes:
         sentence: The first paragraph.
+        title: A short name in plain words, for heads of tables.
         source: Paper and place, with who disputes it.
         measured: What is measured, in symbols or words.
         reported: What the papers found; "not measured" if they did not look.
         controls: Controls that are not observations, such as the models in the grid.
+        margin: Why the margin is as large as it is.
     """
 
     sentence: str
+    title: str = ""
     source: str = ""
     measured: str = ""
     reported: str = ""
     controls: str = ""
+    margin: str = ""
 
 
 def read_docstring(name: str, docstring: str | None) -> ClaimText:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from probes.report.advice import LACKING, need_of
+from probes.report.claim_titles import full_title_of
 from probes.report.common_scale import excess_of
 from probes.report.headline import CellCounts, count_cells, models_by_kind
 from probes.report.matrix import Matrix, plain, several
@@ -77,8 +78,7 @@ def answer_of(matrix: Matrix) -> Answer:
         if not row.get("identity")
     ]
     others = [
-        f"{count_cells(matrix, kinds[k]).in_words} on {_networks(k, kinds[k])}"
-        for k in rest
+        f"{count_cells(matrix, kinds[k])} on {_networks(k, kinds[k])}" for k in rest
     ]
     return Answer(
         lead=lead,
@@ -97,8 +97,7 @@ def _lead(kind: str, models: Sequence[str], counts: CellCounts) -> str:
     """Count the verdicts on one kind of network, and name its models if few."""
     named = ", ".join(plain(model, 80) for model in models[:MOST_NAMED])
     named += f" and {len(models) - MOST_NAMED} more" if models[MOST_NAMED:] else ""
-    said = counts.in_words if counts.judged else "no cell could be judged"
-    return f"On {_networks(kind, models)} ({named}): {said}."
+    return f"On {_networks(kind, models)} ({named}): {counts.as_answer}."
 
 
 def _placed(rows: Sequence[Row]) -> list[tuple[float, Row]]:
@@ -118,10 +117,11 @@ def _refuted(rows: Sequence[Row]) -> str:
         return ""
     said = f"Refuted: {several(len(rows), 'cell')}"
     if off := _margins(rows):
-        said += f", off by {off} margins (median; within one margin counts as equal)"
+        said += f", off by {off} margins (median; one margin counts as equal)"
     p_values = [row["effects"][0]["p_adjusted"] for row in rows if row["effects"]]
     if known := [p for p in p_values if p is not None]:
-        said += f", with p ≤ {short_number(max(known))} after correction"
+        each = "each " if len(known) > 1 else ""
+        said += f", {each}with p ≤ {short_number(max(known))} after correction"
     return f"{said}."
 
 
@@ -155,9 +155,9 @@ def _examples(placed: Sequence[tuple[float, Row]]) -> list[str]:
 
 
 def _described(row: Row) -> str:
-    claim, model, dataset = (plain(row[k], 80) for k in ("claim", "model", "dataset"))
+    model, dataset = (plain(row[k], 80) for k in ("model", "dataset"))
     n = several(row["n_demonstrations"], "demonstration")
-    where = f"{claim} on {model} ({dataset}, {n})"
+    where = f"“{full_title_of(row)}” on {model} ({dataset}, {n})"
     return f"{where}, {_verdict(row)}: {verdict_in_words(row)}"
 
 
@@ -166,5 +166,5 @@ def _verdict(row: Row) -> str:
     if row["verdict"] != "inconclusive":
         return str(row["verdict"])
     if row["alone"] != "inconclusive":
-        return f"{row['alone']} alone, undecided among all comparisons"
+        return f"{row['alone']} by itself, undecided after correction for all cells"
     return f"undecided ({LACKING[need_of(row)]})"

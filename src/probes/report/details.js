@@ -90,10 +90,10 @@ function learnersFigure(row, width) {
   const cell = (other) => keyOf(other).every((part, i) => i === 0 || part === keyOf(row)[i]);
   const picked = rows.filter((other) => claims[other.claim].name === name && cell(other) && shareAxis(row, other));
   if (picked.length < 2) return null;
-  const lines = picked.map((other) => lineOf(other, claims[other.claim].variant, { isThis: other === row }));
+  const lines = picked.map((other) => lineOf(other, claims[other.claim].variantWords, { isThis: other === row }));
   const best = nearest(picked);
   return figure("Competing learners", forest(lines, { ...scaleOf(row, mainEffect(row)), width, said: "The same cell for each learner" }),
-    ["Nearest to the claim: ", strong(claims[best.claim].variant), ", " + show(mainEffect(best).value) + "."]);
+    ["Nearest to the claim: ", strong(claims[best.claim].variantWords), ", " + show(mainEffect(best).value) + "."]);
 }
 
 function networksFigure(row, width) {
@@ -165,6 +165,16 @@ function numbers(effects) {
   return make("div", { class: "sideways", tabindex: 0, role: "region", "aria-label": "All effects of the cell" }, table);
 }
 
+// What the margin is, and why it is as large as it is.
+function marginText(row) {
+  if (!isMeasured(row)) return null;
+  const effect = mainEffect(row);
+  const { why } = claims[row.claim], share = text(row.scale) === "share";
+  const from = why ? why + "." : "The claim says why, in " + text(row.file) + ".";
+  return make("p", { class: "margin" }, strong("Why a margin of " + shortNumber(effect.margin) + (share ? " of the way" : "") + ": "),
+    from[0].toUpperCase() + from.slice(1) + " It was fixed before the run.");
+}
+
 function facts(row) {
   const pairs = [];
   const effect = mainEffect(row);
@@ -203,6 +213,7 @@ function detail(row, room) {
   return [head,
     make("p", { class: "said verdict" }, text(row.words)),
     reason === null ? null : make("p", { class: "said" }, reason[0].toUpperCase() + reason.slice(1) + "."),
+    marginText(row),
     row.advice === null ? null : make("p", {}, strong("What would decide it: "), text(row.advice)),
     make("p", {}, strong("Run it again: "), make("code", { class: "keep" }, commandOf(row))),
     make("div", { class: "figures" }, drawn),

@@ -4,6 +4,7 @@ const PLACED = ["share", "below", "above", "within"];
 const JUDGED = ["supported", "refuted", "inconclusive"];
 const LEAST = 1e-12; // a smaller effect is what rounding leaves of 0
 const isJudged = (row) => JUDGED.includes(data.verdicts[row.verdict]);
+const isMeasured = (row) => isJudged(row) && row.effects.length > 0 && mainEffect(row).margin !== null;
 
 function shortNumber(x, digits = 2) {
   if (x === null) return "–";
@@ -25,7 +26,7 @@ function summariseEntry(picked) {
   const told = counted(picked).filter(([, v]) => data.verdicts[v] !== "not_applicable");
   if (!told.length) return { letters: [[data.verdicts.indexOf("not_applicable"), "–"]], effect: "", spread: "", tone: "N", isUnexpected: false };
   const alone = told.length === 1;
-  const judged = picked.filter((row) => isJudged(row) && row.effects.length && mainEffect(row).margin !== null);
+  const judged = picked.filter(isMeasured);
   const onScale = judged.filter((row) => PLACED.includes(text(row.scale)));
   const measured = onScale.length ? onScale : judged;
   const alike = new Set(measured.map((row) => row.scale + "|" + mainEffect(row).unit)).size === 1;
@@ -34,10 +35,17 @@ function summariseEntry(picked) {
   return {
     letters: told.map(([n, v]) => [v, data.letters[v] + (alone ? "" : n)]),
     effect: values.length ? shortNumber(medianOf(values)) : "",
-    spread: alone && values.length && least !== most ? least + "–" + most : "",
+    spread: alone && values.length && least !== most ? least + (least.startsWith("−") ? " to " : "–") + most : "",
     tone: alone ? classOf(told[0][1]) : "",
     isUnexpected: picked.some((row) => row.unexpected),
   };
+}
+
+// What the number of an effect is; measured_quantity.py says the same.
+function quantityOf(effect) {
+  const name = text(effect.name), unit = text(effect.unit);
+  return !unit || data.bare_units.includes(unit) || name.includes("share of the way") ? name
+    : name + ", " + (data.scales.some((end) => unit.endsWith(end)) ? "× " : "") + unit;
 }
 
 // What an entry shows, and what a screen reader says of it.

@@ -94,7 +94,8 @@ def _effects(rows: Sequence[Row], digits: int, least: float) -> tuple[str, str]:
     if not values:
         return "", ""
     low, high = (short_number(x, digits=digits) for x in (min(values), max(values)))
-    spread = f"{low}–{high}" if low != high else ""
+    dash = " to " if low.startswith("−") else "–"
+    spread = f"{low}{dash}{high}" if low != high else ""
     return short_number(median(values)), spread
 
 

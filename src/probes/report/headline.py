@@ -33,21 +33,33 @@ class CellCounts:
         return self.supported + self.refuted + self.undecided
 
     @property
-    def in_words(self) -> str:
-        """Count the cells of each verdict."""
-        return (
-            f"{several(self.supported, 'cell')} supported, {self.refuted} refuted, "
-            f"{self.undecided} undecided"
-        )
+    def decided(self) -> int:
+        """How many are supported or refuted."""
+        return self.supported + self.refuted
 
-    def __str__(self) -> str:
+    @property
+    def as_answer(self) -> str:
+        """Say how many hold of those that are decided, and how many are not."""
+        if not self.judged:
+            return "no cell could be judged"
+        if not self.decided:
+            return f"{several(self.undecided, 'cell')} judged, none decided yet"
+        verb = "holds" if self.decided == 1 else "hold"
+        said = f"{self.supported} of {several(self.decided, 'decided cell')} {verb}"
+        open_ = f"; {self.undecided} more undecided" if self.undecided else ""
+        return f"{said}{open_}"
+
+    @property
+    def brief(self) -> list[str]:
         """Count those that hold among those that are decided, for a narrow column."""
         if not self.judged:
-            return "none judged"
-        decided = self.supported + self.refuted
-        said = [f"{self.supported} of {decided} hold"] if decided else []
-        said += [f"{self.undecided} undecided"] if self.undecided else []
-        return ", ".join(said)
+            return ["none judged"]
+        said = [f"{self.supported} of {self.decided} hold"] if self.decided else []
+        return said + ([f"{self.undecided} undecided"] if self.undecided else [])
+
+    def __str__(self) -> str:
+        """Join the brief counts."""
+        return ", ".join(self.brief)
 
 
 def count_cells(matrix: Matrix, models: Iterable[str]) -> CellCounts:

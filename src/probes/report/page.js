@@ -82,14 +82,15 @@ function cellsOf(picked) {
     sizes.map((n) => make("th", { scope: "col" }, demonstrations(n))));
   const body = ids.flatMap((claim) => datasets.map((dataset) => {
     const own = picked.filter((row) => row.claim === claim && row.dataset === dataset);
-    const name = (ids.length > 1 ? claims[claim].variant + " · " : "") + text(dataset);
+    const name = (ids.length > 1 ? claims[claim].variantWords + " · " : "") + text(dataset);
     return own.length ? make("tr", {}, make("th", { scope: "row" }, name),
       sizes.map((n) => make("td", {}, own.filter((row) => row.n_demonstrations === n).map((row) => buttons.get(row))))) : null;
   }));
   const grid = make("table", { class: "cells" }, make("thead", {}, head), make("tbody", {}, body));
-  const { id, name, sentence } = claims[first.claim];
-  const title = make("h3", {}, make("code", {}, ids.length > 1 ? name : id), " on " + models[first.model].name);
-  const parts = [title, make("p", { class: "sentence" }, sentence), make("div", { class: "sideways" }, grid), details];
+  const claim = claims[first.claim];
+  const title = make("h3", {}, (ids.length > 1 ? claim.title : titleOf(claim)) + " on " + models[first.model].name, " ",
+    make("code", {}, ids.length > 1 ? claim.name : claim.id));
+  const parts = [title, make("p", { class: "sentence" }, claim.sentence), make("div", { class: "sideways" }, grid), details];
   return { parts, buttons };
 }
 
@@ -104,8 +105,8 @@ function openEntry(entry) {
 
 function openCell(id) {
   const row = rows.find((one) => rowId(one) === id);
-  const entry = row && entries.find((one) => one.picked.includes(row));
-  if (!entry) return;
+  const entry = row && row.entry;
+  if (!entry?.picked.includes(row)) return;
   if (entry.button.getAttribute("aria-expanded") !== "true") openEntry(entry);
   if (!opened.has(row)) entry.cells.get(row).click();
 }
@@ -113,7 +114,7 @@ function openCell(id) {
 // Filters: cells that do not match leave the counts, empty claims and models the table.
 function haystack(row) {
   const claim = claims[row.claim];
-  row.searched ??= [claim.id, claim.sentence, claim.source, models[row.model].name, text(row.dataset), text(row.reason),
+  row.searched ??= [claim.id, titleOf(claim), claim.sentence, claim.source, models[row.model].name, text(row.dataset), text(row.reason),
     text(row.note), testOf(row), ...effectsOf(row).map((effect) => text(effect.name))].join("\n").toLowerCase();
   return row.searched;
 }
@@ -137,17 +138,19 @@ function filter() {
   [...open].forEach((button) => button.shut?.());
   opened.clear();
   shown = matching();
-  const byEntry = new Map(entries.map((entry) => [entry, []]));
-  const byPlace = new Map(entries.map((entry) => [entry.key, entry]));
-  for (const row of shown) byEntry.get(byPlace.get(claims[row.claim].line + "," + row.model)).push(row);
+  const before = new Map(entries.map((entry) => [entry, entry.picked]));
+  for (const entry of entries) entry.picked = [];
+  for (const row of shown) row.entry.picked.push(row);
   const used = new Set();
-  for (const [entry, own] of byEntry) {
-    if (own.length !== entry.picked.length || own.some((row, i) => row !== entry.picked[i])) redraw(entry, own);
-    if (own.length) used.add(entry.column);
+  for (const [entry, old] of before) {
+    const { picked, column } = entry;
+    if (picked.length !== old.length || picked.some((row, i) => row !== old[i])) stale.add(entry);
+    if (picked.length) used.add(column);
   }
   for (const { body, own } of lines) body.hidden = !own.some((entry) => entry.picked.length);
   hideHeadings();
   hideColumns(used);
+  redrawSeen();
   field("shown").textContent = shown.length + " of " + rows.length + " cells shown";
   countSet();
   link();
@@ -159,12 +162,40 @@ function countSet() {
   field("fold").textContent = "Filters" + (n ? " (" + n + " set)" : "");
 }
 
-function redraw(entry, picked) {
-  entry.picked = picked;
-  entry.button.hidden = !picked.length;
+// Entries whose cells have changed. Those on the screen are drawn at once, the others
+// when there is time.
+const stale = new Set();
+let waiting;
+function redrawSeen() {
+  const seen = lines.filter(({ body }) => !body.hidden).filter(({ line }) => {
+    const { top, bottom } = line.getBoundingClientRect();
+    return bottom >= 0 && top <= innerHeight;
+  });
+  for (const { own } of seen) own.filter((entry) => stale.has(entry)).forEach(redraw);
+  redrawOthers();
+}
+
+function redrawOthers() {
+  clearTimeout(waiting);
+  if (!stale.size) return;
+  waiting = setTimeout(() => {
+    const end = performance.now() + 10;
+    for (const entry of stale) {
+      redraw(entry);
+      if (performance.now() > end) break;
+    }
+    redrawOthers();
+  });
+}
+
+function redraw(entry) {
+  const { button, picked } = entry;
+  stale.delete(entry);
+  button.hidden = !picked.length;
+  button.title = "";
   if (!picked.length) return;
-  drawEntry(entry.button, picked);
-  describeEntry(entry.button, picked);
+  drawEntry(button, picked);
+  describeEntry(button, picked);
 }
 
 // A heading is shown if a line of its group is.
@@ -269,6 +300,12 @@ function offer(name, values, label = (value) => value) {
 
 // Thousands of entries share one listener, and get their labels when there is time.
 const entryOf = new Map();
+
+// What the numbers of some cells are.
+function quantities(picked) {
+  const found = new Set(picked.filter(isMeasured).map((row) => quantityOf(mainEffect(row))));
+  return found.size ? ": " + [...found].join("; ") : "";
+}
 function label(from = 0) {
   for (const { button, picked } of entries.slice(from, from + 250)) {
     if (button.getAttribute("aria-expanded") === null) button.setAttribute("aria-expanded", "false");
@@ -288,7 +325,8 @@ function start() {
     const own = [];
     for (const button of line.querySelectorAll("td > button")) {
       const column = button.parentElement.cellIndex - 1, key = line.dataset.line + "," + column;
-      const entry = { button, line, column, key, picked: byKey.get(key), cells: new Map() };
+      const entry = { button, line, column, picked: byKey.get(key), cells: new Map() };
+      for (const row of entry.picked) row.entry = entry;
       entryOf.set(button, entry);
       own.push(entry);
     }
@@ -316,11 +354,12 @@ function start() {
   field("filters").addEventListener("reset", () => setTimeout(() => (order(""), filter())));
   field("as-jsonl").addEventListener("click", () => download("rows.jsonl", "application/jsonl", asJsonl(shown)));
   field("as-csv").addEventListener("click", () => download("rows.csv", "text/csv", asCsv(shown)));
-  for (const dot of document.querySelectorAll("circle[data-name]")) offerDot(dot);
+  for (const dot of document.querySelectorAll("g[data-name]")) offerDot(dot);
   // A cell may be too narrow for its range.
   table.addEventListener("mouseover", ({ target }) => {
     const button = target.closest("td button");
-    if (button && !button.title) button.title = button.textContent;
+    const entry = entryOf.get(button);
+    if (entry && !button.title) button.title = button.textContent + quantities(entry.picked);
   });
   addEventListener("hashchange", restore);
   restore();
@@ -335,10 +374,10 @@ function offerClaim(line, own) {
   button.type = "button";
   button.setAttribute("aria-expanded", "false");
   button.addEventListener("click", () => expand(button, line, (inside) => {
-    const shownRows = picked(), { name, sentence, source } = claims[shownRows[0].claim];
+    const shownRows = picked(), { name, title, sentence, source } = claims[shownRows[0].claim];
     const drawn = claimFigures(shownRows, Math.min(roomIn(inside), 900));
     const none = make("p", {}, "No cell of this claim has an effect to draw.");
-    inside.append(make("h3", {}, make("code", {}, name)), make("p", { class: "sentence" }, sentence), make("p", { class: "source" }, source),
+    inside.append(make("h3", {}, title, " ", make("code", {}, name)), make("p", { class: "sentence" }, sentence), make("p", { class: "source" }, source),
       make("details", {}, make("summary", {}, "Forest plot of all its cells"), make("div", { class: "figures" }, drawn.length ? drawn : none)));
   }, variantRows(picked())));
 }
@@ -347,7 +386,7 @@ function variantRows(picked) {
   const ids = [...new Set(picked.map((row) => row.claim))];
   if (ids.length < 2) return [];
   return ids.map((claim) => {
-    const line = make("tr", { class: "variant" }, make("th", { scope: "row" }, make("code", {}, claims[claim].variant)));
+    const line = make("tr", { class: "variant" }, make("th", { scope: "row", title: claims[claim].id }, claims[claim].variantWords));
     for (let model = 0; model < models.length; model++) {
       const own = picked.filter((row) => row.claim === claim && row.model === model);
       const cell = make("td", {});

@@ -26,7 +26,8 @@ from probes.report.appendix import (
     speed_lines,
 )
 from probes.report.claim_lines import ClaimLine, fold_variants, lines_by_kind
-from probes.report.effect_chart import drawn_lanes
+from probes.report.claim_titles import title_of
+from probes.report.effect_chart import NARROW, WIDE, drawn_lanes
 from probes.report.entry_summary import EntrySummary, summarise_entry
 from probes.report.headline import count_cells
 from probes.report.matrix import (
@@ -42,6 +43,7 @@ from probes.report.matrix import (
     several,
     tests_passed,
 )
+from probes.report.measured_quantity import quantity_of_line
 from probes.report.page_data import pack
 from probes.results.rows import Row
 
@@ -49,6 +51,15 @@ HERE = Path(__file__).parent
 SCRIPTS = ("rows.js", "entries.js", "drawing.js", "passes.js", "details.js", "page.js")
 COUNTS = ("observations_measured", "observations_stored", "forward_passes", "seconds")
 MAIN_PACKAGES = ("python", "torch", "transformers")
+CELL = (
+    "A cell tests one claim on one network, dataset and number of demonstrations; it "
+    "holds if the claim is supported."
+)
+CAPTION = (
+    "Margin: the largest difference that counts as equal, set by each claim before the "
+    "run (why: in an open cell). Dot: a claim’s cells with one verdict, median and "
+    "interval; hollow: undecided. Supported: all of it left of the line."
+)
 
 
 def matrix_page(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
@@ -64,14 +75,18 @@ def matrix_page(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
         "page.html",
         scripts=SCRIPTS,
         question=QUESTION,
+        cell=CELL,
         headline=plain(" ".join([*warned, answer.lead]), REASON_LIMIT),
         is_alarming=bool(warned),
         answer=answer,
-        summary=f"{plain(counts_text(rows))}.",
-        tests_passed=tests_passed(run),
+        summary=f"{plain(counts_text(rows))}; {tests_passed(run)}.",
         notes=(notes := [*dataset_lines(run), *record_lines(rows, run)]),
         warnings=[note for note in notes if note.startswith(WARNING)],
-        chart=drawn_lanes(matrix),
+        caption=CAPTION,
+        charts={
+            "wide": drawn_lanes(matrix, WIDE),
+            "narrow": drawn_lanes(matrix, NARROW),
+        },
         self_tests={plain(name, 80): ok for name, ok in run["self_tests"].items()},
         letters=LETTERS,
         meanings=MEANINGS,
@@ -188,12 +203,12 @@ def _origin(run: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
-def _kinds(matrix: Matrix) -> list[tuple[str, list[tuple[str, str]]]]:
+def _kinds(matrix: Matrix) -> list[tuple[str, list[tuple[str, list[str]]]]]:
     """Group the columns by kind of network: each model with its counts of cells."""
     return [
         (
             plain(kind, 40),
-            [(plain(m, 80), str(count_cells(matrix, [m]))) for m, _ in own],
+            [(plain(m, 80), count_cells(matrix, [m]).brief) for m, _ in own],
         )
         for kind, own in groupby(matrix.models.items(), key=lambda item: item[1])
     ]
@@ -216,13 +231,15 @@ def _title(kind: str) -> str:
 
 
 def _line(matrix: Matrix, line: ClaimLine, index: int) -> dict[str, Any]:
-    n_variants = len(line.claims)
+    n_variants, first = len(line.claims), matrix.claims[line.claims[0]]
     return {
         "index": index,
         "name": plain(line.name),
-        "sentence": plain(matrix.claims[line.claims[0]]["sentence"]),
+        "title": title_of(first),
+        "quantity": quantity_of_line(line.cells(matrix, matrix.models)),
+        "sentence": plain(first["sentence"]),
         "variants": several(n_variants, "variant") if n_variants > 1 else "",
-        "is_identity": bool(matrix.claims[line.claims[0]].get("identity")),
+        "is_identity": bool(first.get("identity")),
         "entries": [_entry(line.cells(matrix, [model])) for model in matrix.models],
     }
 

@@ -14,6 +14,7 @@ from typing import Any
 from probes.report.advice import advice_for
 from probes.report.appendix import REASON_LIMIT
 from probes.report.claim_lines import fold_variants
+from probes.report.claim_titles import in_words, title_of
 from probes.report.common_scale import scale_of
 from probes.report.deciding_interval import refuting_interval
 from probes.report.headline import papers_of
@@ -27,7 +28,7 @@ from probes.report.matrix import (
 from probes.report.measure_ranges import interval_of
 from probes.report.pass_curves import pass_curves, pass_curves_in_words
 from probes.report.rerun import rerun_command
-from probes.report.verdict_words import verdict_in_words
+from probes.report.verdict_words import BARE_UNITS, SCALES, verdict_in_words
 from probes.results.row_shape import VERDICTS
 from probes.results.rows import Row, is_unexpected
 
@@ -98,6 +99,8 @@ def pack(rows: Sequence[Row], matrix: Matrix, run: Mapping[str, Any]) -> dict[st
         "models": [[plain(name), plain(kind)] for name, kind in matrix.models.items()],
         "row_fields": [*packed[0]] if packed else [],
         "effect_fields": EFFECT_FIELDS,
+        "bare_units": BARE_UNITS,
+        "scales": SCALES,
         "rows": [_trim([*values.values()]) for values in packed],
         "strings": strings.values,
         "provenances": provenances.values,
@@ -107,9 +110,19 @@ def pack(rows: Sequence[Row], matrix: Matrix, run: Mapping[str, Any]) -> dict[st
 
 
 def _claim(claim: str, first: Row) -> list[Any]:
-    names = map(plain, (claim, *split_variant(claim)))
+    name, variant = map(plain, split_variant(claim))
     sentence, source = plain(first["sentence"]), plain(first["source"])
-    return [*names, sentence, source, papers_of(source)]
+    why = plain(first.get("margin_reason"))
+    said = [in_words(variant), sentence, why, source, papers_of(source)]
+    # The title that the row states, if any, and the one that is shown.
+    return [
+        plain(claim),
+        name,
+        variant,
+        plain(first.get("title")),
+        title_of(first),
+        *said,
+    ]
 
 
 def _values(row: Row, strings: SharedTexts) -> dict[str, Any]:

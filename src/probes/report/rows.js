@@ -6,15 +6,29 @@ const text = (i) => (i === null ? "" : data.strings[i]);
 const named = (fields, values) =>
   Object.fromEntries(fields.map((field, i) => [field, values[i] ?? null]));
 
+const CLAIM_FIELDS = ["id", "name", "variant", "stated", "title", "variantWords", "sentence", "why", "source", "papers", "line"];
+const titleOf = ({ title, variantWords }) => title + (variantWords ? " (" + variantWords + ")" : "");
+
+// Thousands of rows are not copied into objects: a field is looked up when it is read.
+function rowsOf(fields) {
+  class Row {
+    constructor(values) {
+      this.values = values;
+    }
+  }
+  fields.forEach((field, i) => Object.defineProperty(Row.prototype, field, { get() { return this.values[i] ?? null; } }));
+  return Row;
+}
+
 async function load() {
   const packed = atob(document.getElementById("data").textContent);
   const bytes = new Uint8Array(packed.length);
   for (let i = 0; i < packed.length; i++) bytes[i] = packed.charCodeAt(i);
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   data = JSON.parse(await new Response(stream).text());
-  rows = data.rows.map((values) => named(data.row_fields, values));
-  claims = data.claims.map(([id, name, variant, sentence, source, papers, line]) =>
-    ({ id, name, variant, sentence, source, papers, line }));
+  const Row = rowsOf(data.row_fields);
+  rows = data.rows.map((values) => new Row(values));
+  claims = data.claims.map((values) => named(CLAIM_FIELDS, values));
   models = data.models.map(([name, kind]) => ({ name, kind }));
 }
 
@@ -74,6 +88,8 @@ function unpack(row) {
     reason: said(row.reason), note: said(row.note), observations: row.observations.map(text),
     seconds: row.seconds, provenance: provenanceOf(row),
   };
+  if (claim.stated) plain.title = claim.stated;
+  if (claim.why) plain.margin_reason = claim.why;
   if (row.example !== null) {
     plain.example = data.examples[row.example].map(([prompt, answer, icl, gd]) => ({ prompt, answer, icl, gd }));
   }

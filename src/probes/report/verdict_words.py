@@ -127,6 +127,10 @@ def _sides(row: Row, effect: Mapping[str, Any]) -> str:
         return ""
     (arm, x), size = theirs[0], with_unit(abs(value), effect["unit"])
     values = f"({short_number(x)} against {short_number(ours)})"
+    if arm.startswith("noise "):
+        often = "less" if value > 0 else "more"
+        noisy = f"with {arm} in the weights, ICL is right {size} {often} often"
+        return f"{noisy} than without {values}"
     if name.endswith("accuracy"):
         often = "less" if value > 0 else "more"
         return f"{arm} is right {size} {often} often than ICL {values}"
@@ -139,13 +143,17 @@ def _share(row: Row, effect: Mapping[str, Any]) -> tuple[str, str]:
     value, needed = short_number(effect["value"]), short_number(1 - effect["margin"])
     own = f"{measure_name(effect)}: the learner"
     reached = [e["value"] for e in row["effects"][1:] if plain(e["name"]) == own]
-    like = (
-        f"is like ICL to {short_number(reached[0])}, which is" if reached else "comes"
-    )
-    said = (
-        f"{measure_name(effect)}: GD {like} {value} of the way from what no learning "
-        f"reaches ({floor}) to how like ICL is to itself ({ceiling})"
-    )
+    if reached:
+        said = (
+            f"{measure_name(effect)}: GD is like ICL to {short_number(reached[0])}, no "
+            f"learning to {floor}, ICL in another order to {ceiling}; that is {value} "
+            f"of the way"
+        )
+    else:
+        said = (
+            f"{measure_name(effect)}: GD comes {value} of the way from what no "
+            f"learning reaches ({floor}) to how like ICL is to itself ({ceiling})"
+        )
     wanted = f"from {needed} on it {_counts(row['verdict'])} as alike"
     return said + _interval_text(row), wanted
 

@@ -143,7 +143,17 @@ ROW_FIELDS: Mapping[str, Field] = {
     "claim": Field(
         shape=TEXT, is_needed=True, meaning="The claim's id, with its [variant]."
     ),
+    "title": Field(
+        shape=TEXT,
+        is_optional=True,
+        meaning="A short name of the claim in plain words. Absent: it has none.",
+    ),
     "sentence": Field(shape=TEXT, meaning="The claim in words."),
+    "margin_reason": Field(
+        shape=TEXT,
+        is_optional=True,
+        meaning="Why the claim's margin is as large as it is. Absent: not stated.",
+    ),
     "source": Field(shape=TEXT, meaning="The paper that the claim comes from."),
     "identity": Field(
         shape=FLAG,

@@ -121,7 +121,11 @@ def _joined(*parts: Mapping[str, Any]) -> Row:
 
 
 def _claim_fields(card: ClaimCard | None) -> dict[str, Any]:
+    further = (
+        {} if card is None else {"title": card.title, "margin_reason": card.margin}
+    )
     return {
+        **{name: text for name, text in further.items() if text},
         "sentence": "" if card is None else card.sentence,
         "source": "" if card is None else card.source,
         "identity": card is not None and card.identity,

@@ -55,12 +55,14 @@ def _declared(card: ClaimCard) -> list[str]:
         "Source": card.source,
         "Measured": card.measured,
         "Refuted if": card.refuted_if,
+        "Why this margin": card.margin,
         "Controls": card.controls,
         "Reported": card.reported,
         "Variants": ", ".join(card.variants),
         "With --grid full also": ", ".join(card.full_variants),
     }
     lines = [f"## {escape(card.name)}{mark}", "", f"**{escape(card.sentence)}**", ""]
+    lines += [f"{escape(card.title)}.", ""] if card.title else []
     return lines + [
         f"- {n}: {escape(text, 1000)}" for n, text in fields.items() if text
     ]

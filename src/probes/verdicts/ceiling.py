@@ -4,6 +4,13 @@ The effect is (similarity − floor) / (ceiling − floor): 0 is no more than an
 learned nothing, 1 is as like ICL as ICL is like itself. The interval is Fieller's; the
 test is of superiority, on the contrast similarity − floor − (1 − margin)(ceiling −
 floor), in which the errors of floor and ceiling count.
+
+The claim is about the highest of several floors, and any of them may truly be it. The
+contrast falls as the floor rises. So *supported* needs every floor to be clearly
+passed: p is the largest of all (Berger 1982, *Technometrics* 24:295). *Refuted* needs
+one of them: a claim that holds from the highest floor holds from every lower one. Its p
+is that of Simes (1986, *Biometrika* 73:751), for the contrasts share similarity and
+ceiling and so vary together.
 """
 
 from __future__ import annotations
@@ -11,11 +18,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from probes.errors import ClaimError, ShapeError
 from probes.measurement import Array, Measurement
 from probes.verdicts.crossed_means import variance_components
 from probes.verdicts.decision import decide, finite_interval, p_values
 from probes.verdicts.exact import require_margin
+from probes.verdicts.false_discovery import simes
 from probes.verdicts.gain import Finding, find_gain
 from probes.verdicts.group_means import GroupMeans
 from probes.verdicts.judgement import Effect, Judgement
@@ -35,8 +45,8 @@ def ceiling_test(
 
     Args:
         similarity: Of ICL and the learner.
-        floors: The same for arms without learning. The largest mean is shown; p is the
-            largest over all of them, since any may truly be the highest.
+        floors: The same for arms without learning. The largest mean is shown; any may
+            truly be the highest.
         ceiling: The same similarity of ICL and ICL.
         margin: Share of the way that may be missing, 0 < margin < 1.
         alpha: Level of this interim analysis, see ``group_sequential``.
@@ -56,8 +66,8 @@ def ceiling_test(
     finding = find_gain(room, alpha=alpha)
     if finding != "clear":
         return _without_room(similarity, floor, ceiling, margin, finding)
-    p = [_p_values(similarity, arm, ceiling, margin) for arm in floors]
-    inside, outside = (max(one) for one in zip(*p, strict=True))
+    p = np.array([_p_values(similarity, arm, ceiling, margin) for arm in floors])
+    inside, outside = map(float, combine_floors(*p.T))
     above = similarity.values - floor.values
     contrast = above - (1 - margin) * room.values
     effect = _effect(similarity, floor, ceiling, margin)
@@ -68,6 +78,16 @@ def ceiling_test(
     )
     gap = effect.value - (1 - margin)
     return decide(effect, inside, outside, gap=gap, alpha=alpha)
+
+
+def combine_floors(inside: Array, outside: Array) -> tuple[Array, Array]:
+    """Combine p-values from several floors into p of *supported* and of *refuted*.
+
+    Args:
+        inside: p of "reaches the ceiling", shape (n_floors, …).
+        outside: p of "does not", of the same shape.
+    """
+    return inside.max(axis=0), simes(outside)
 
 
 def _p_values(

@@ -25,6 +25,7 @@ from probes.errors import ClaimError
 from probes.measurement import Array, Measurement
 from probes.verdicts.decision import decide, p_values
 from probes.verdicts.equivalence import equivalence_test
+from probes.verdicts.false_discovery import simes
 from probes.verdicts.judgement import Judgement
 from probes.verdicts.partial_identification import hold_at_bounds
 from probes.verdicts.thresholds import ALPHA, SEVERAL_FACTOR
@@ -93,12 +94,10 @@ def combine(inside: Array, outside: Array) -> tuple[Array, Array]:
     """
     counts = inside >= CLEARLY_INSIDE
     n = np.maximum(counts.sum(axis=0), 1)
-    ranks = np.arange(1, len(outside) + 1).reshape(-1, *[1] * (outside.ndim - 1))
-    ordered = np.sort(np.where(counts, outside, np.inf), axis=0)
-    simes = (ordered * n / ranks).min(axis=0)
+    combined = simes(np.where(counts, outside, np.inf), n)
     factor = np.where(n > 1, SEVERAL_FACTOR, 1) / (1 - CLEARLY_INSIDE / ALPHA)
-    is_one = len(outside) == 1
-    return inside.max(axis=0), np.minimum(1.0, outside[0] if is_one else factor * simes)
+    p_refuted = outside[0] if len(outside) == 1 else factor * combined
+    return inside.max(axis=0), np.minimum(1.0, p_refuted)
 
 
 def intersection_union_test_at_bounds(

@@ -123,7 +123,7 @@ def _least(is_enough: Callable[[int], bool]) -> int | None:
 def explain_inconclusive(
     effect: Effect, *, gap: float, alpha: float, target_power: float, least: int
 ) -> str:
-    """Say that the interval straddles the margin, and how many sets would decide.
+    """Say that the interval reaches the margin, and how many sets would decide.
 
     Args:
         effect: With the variances of what was tested.
@@ -132,7 +132,7 @@ def explain_inconclusive(
         target_power: Chance of a decision, if the measured effect is the true one.
         least: The smallest number of sets that is ever advised.
     """
-    straddles = "the interval is neither wholly inside the margin nor clearly outside"
+    straddles = _straddles(effect)
     if effect.components is None or gap == 0.0:
         return straddles
     kind = "groups of rows" if effect.counts_groups else "sets"
@@ -146,6 +146,23 @@ def explain_inconclusive(
     return (
         f"{straddles}; at this effect about {needed} {kind} would decide it alone "
         f"({more} more)"
+    )
+
+
+def _straddles(effect: Effect) -> str:
+    """Say where the interval lies; a refutation on two sides takes a wider one."""
+    straddles = "the interval is neither wholly inside the margin nor clearly outside"
+    margin, level = effect.margin, effect.level
+    if not effect.has_two_sides or margin is None or level is None:
+        return straddles
+    is_above = effect.low is not None and effect.low > margin
+    is_below = effect.high is not None and effect.high < -margin
+    if not is_above and not is_below:
+        return straddles
+    shown, taken = (f"{100 * one:.3g}%" for one in (level, (1 + level) / 2))
+    return (
+        f"the {shown} interval lies just outside the margin, but a refutation may be "
+        f"on either side, and the {taken} interval that it takes reaches the margin"
     )
 
 
