@@ -200,6 +200,7 @@ def test_all_demonstrations_count_alike_in_regression(
 @on_text(variants=KINDS)
 def test_same_demonstration_influence(
     icl_influence: Pair,
+    gd_influence: Pair,
     gradient_influence: Pair,
     icl_influence_reordered: Pair,
     influence_arms: dict[str, tuple[Pair, Pair]],
@@ -216,7 +217,8 @@ def test_same_demonstration_influence(
 
     Measured:
         Spearman's ρ over demonstrations, of the effects on the right answer: leaving
-        one out in context; one small step on it alone, or leaving it out of GD
+        one out in context; leaving it out of GD, or one small step on it alone, which
+        is the inner product of gradients. ICL must come as near to it as GD itself
 
     Reported:
         well correlated in domain, weaker outside
@@ -234,6 +236,9 @@ def test_same_demonstration_influence(
             for arm, pairs in influence_arms.items()
         },
         ceiling=influence_rank_correlation(icl_influence, icl_influence_reordered),
+        further_ceilings={
+            "GD itself": influence_rank_correlation(gd_influence, gradient_influence)
+        },
         margin=TENTH,
     )
 
@@ -241,6 +246,7 @@ def test_same_demonstration_influence(
 @in_regression(variants=KINDS)
 def test_same_demonstration_influence_in_regression(
     icl_influence: Pair,
+    gd_influence: Pair,
     gradient_influence: Pair,
     icl_influence_reordered: Pair,
     influence_arms: dict[str, tuple[Pair, Pair]],
@@ -256,7 +262,8 @@ def test_same_demonstration_influence_in_regression(
 
     Measured:
         Spearman's ρ over demonstrations, of the effects on the prediction: leaving one
-        out in context; one small step on it alone, or leaving it out of GD
+        out in context; leaving it out of GD, or one small step on it alone, which is
+        the inner product of gradients. ICL must come as near to it as GD itself
 
     Reported:
         well correlated in domain, weaker outside, on language models
@@ -274,5 +281,8 @@ def test_same_demonstration_influence_in_regression(
             for arm, pairs in influence_arms.items()
         },
         ceiling=influence_rank_correlation(icl_influence, icl_influence_reordered),
+        further_ceilings={
+            "GD itself": influence_rank_correlation(gd_influence, gradient_influence)
+        },
         margin=TENTH,
     )

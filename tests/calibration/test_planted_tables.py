@@ -13,7 +13,6 @@ from probes.calibration.plant_expectations import (
     NEVER_ASKED_IN_ORDER,
     ONE_NUMBER,
     ORDERLESS,
-    OTHER_INFLUENCES,
     UNMOVED_BY_NOISE,
 )
 from probes.calibration.planted_runs import PlantedRun
@@ -98,9 +97,7 @@ def test_plants_leave_open_only_what_they_say() -> None:
         allowed = AT_ITS_BEST if "GD at" in plant.name or plant.noise else frozenset()
         if plant.replaces == "GD":
             allowed = KEEP_GD | (
-                NEVER_ASKED_IN_ORDER | OTHER_INFLUENCES
-                if "ICL" in plant.name
-                else ORDERLESS | ADDS_UP
+                NEVER_ASKED_IN_ORDER if "ICL" in plant.name else ORDERLESS | ADDS_UP
             )
         if plant.noise:
             allowed = allowed | UNMOVED_BY_NOISE | MOVED_BY_ANY_NOISE
@@ -113,10 +110,10 @@ def test_plants_leave_open_only_what_they_say() -> None:
         assert plant.name == "as it is" or plant.replaces
 
 
-def test_an_open_variant_leaves_the_others_of_its_claim() -> None:
+def test_a_claim_is_left_open_in_all_its_variants() -> None:
     plant = PLANTS["ICL in place of GD"]
     claim = "same_demonstration_influence"
-    assert plant.expected_of(f"{claim}[inner_product]") == ""
+    assert plant.expected_of(f"{claim}[inner_product]") == "never refuted"
     assert plant.expected_of(f"{claim}[leave_one_out]") == "never refuted"
     assert plant.expected_of("same_order_sensitivity[gd]") == ""
 

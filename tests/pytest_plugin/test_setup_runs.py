@@ -8,28 +8,64 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from probes.run.setups import setup_named
 from tests.support.running import ROOT, Ran, run
 
 SCHEMA = json.loads((ROOT / "src/probes/results/row.schema.json").read_text())
 SHEN = ("claims/", "--setup", "shen2024", "--models", "hmm_llama", "--raw", "-n", "0")
 TINY = ("--sets", "2", "--queries", "3", "--calibration", "3", "--effort", "quick")
 GIVEN = ("--demos", "2", "--rates", "0.01,0.1", "--passes", "1,2", "--orders", "2")
-ONLY = ("-k", "same_accuracy and (gd_label_words or gd_after_others) or late_drift")
 
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    return run(tmp_path_factory.mktemp("shen"), *SHEN, *TINY, *GIVEN, *ONLY)
+    return run(tmp_path_factory.mktemp("shen"), *SHEN, *TINY, *GIVEN)
 
 
-def test_it_judges_the_claims_of_the_set_up_with_its_losses(ran: Ran) -> None:
-    assert ran.status == 0
-    assert {row["claim"] for row in ran.rows} == {
-        "same_accuracy[gd_label_words]",
-        "same_accuracy[gd_after_others]",
-        "icl_survives_late_drift",
-    }
-    assert {row["verdict"] for row in ran.rows} <= {"inconclusive", "not_applicable"}
+def test_it_judges_every_claim_and_variant_of_the_set_up(ran: Ran) -> None:
+    asked = sorted(
+        f"{claim.name}[{variant}]" if variant else claim.name
+        for claim in setup_named("shen2024").claims
+        for variant in claim.variants or (None,)
+    )
+    assert sorted(row["claim"] for row in ran.rows) == asked
+    assert {row["dataset"] for row in ran.rows} == {"hmm_many"}
+    measured = {"supported", "refuted", "inconclusive"}  # neither errors nor dismissals
+    assert {row["verdict"] for row in ran.rows} <= measured
+
+
+@pytest.mark.parametrize(
+    ("variant", "moved"), [("middle", "layers.2"), ("deep", "layers.3")]
+)
+def test_a_sub_model_is_w_v_of_one_layer(ran: Ran, variant: str, moved: str) -> None:
+    for row in ran.rows:
+        if f"gd_{variant}_W_V" in row["claim"]:
+            (what,) = row["details"]["moved"]
+            assert f"{moved}.self_attn.v_proj.weight" in what
+
+
+def test_gd_learns_64_times_the_demonstrations_that_icl_reads(ran: Ran) -> None:
+    (row,) = (r for r in ran.rows if "with_more" in r["claim"])
+    assert "ICL reads 2 demonstrations, GD learns 128" in row["note"]
+    names = {effect["name"] for effect in row["effects"]}
+    assert {"label accuracy: ICL", "label accuracy: GD"} <= names
+
+
+def test_a_model_of_english_reads_the_template_of_the_set_up(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        rows = [
+            {"text": f"{split} film {i}", "label": ("negative", "positive")[i % 2]}
+            for i in range(9)
+        ]
+        path = tmp_path / "rows" / "sst2" / f"{split}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    given = ("--models", "text_llama", "--datasets", "sst2", "-n", "0", "--raw")
+    places = ("--data-dir", str(tmp_path / "rows"), "-k", "same_accuracy[ and 2-gd]")
+    ran = run(tmp_path, *SHEN[:3], *given, *places, *TINY, *GIVEN)
+    assert [row["claim"] for row in ran.rows] == ["same_accuracy[gd]"]
+    assert ran.rows[0]["provenance"]["setup"]["--template"] == "zhao"
+    assert "zhao" not in ran.text
 
 
 def test_a_row_has_the_curves_of_all_given_rates_over_the_given_passes(

@@ -140,6 +140,8 @@ def test_a_recorded_cell_is_missing_if_all_its_parts_ran() -> None:
 def test_runs_with_other_templates_say_so() -> None:
     plain, zhao = ({"provenance": {"options": o}} for o in ({}, {"--template": "zhao"}))
     assert differences([plain], [zhao]) == {"template": ("each its own", "zhao")}
+    setup = {"provenance": {"setup": {"name": "shen2024", "--template": "zhao"}}}
+    assert differences([zhao], [setup]) == {"setup": ("none", "shen2024")}
     assert differences([zhao], [zhao]) == differences([plain], [plain]) == {}
 
 

@@ -134,6 +134,7 @@ ONES = spread(  # by (.1, 0, −.1) from BARE, and not at all
 TWO = (guessed((0, 0)), guessed((0, 2.5), (2, 1.5)))  # influences 0, 2 and 2½, 1½
 WITHOUT = (guessed((10,)), LEFT)  # ranks 2, 3, 1
 BY_ITSELF = (guessed((1,), (5,), (1,)), guessed((0.5,)))  # ranks 1½, 3, 1½
+UNMOVED = (guessed((1,), (1,), (1,)), guessed((1,)))
 
 CONFIDENT = spread(  # errors −.05 .85 −.05 −.15 and .65 −.35 −.25 .75
     [[(p, 1 - p) for p in (0.95, 0.85, 0.95, 0.85, 0.65, 0.65, 0.75, 0.75)]],
@@ -433,14 +434,16 @@ KNOWN: dict[str, Answer] = {
         lambda m: [m(WITHOUT), m((FULL, LESS)), m(TWO)],
         [5 / 3, 0, 1 / 2, 0, (2 + 1 / 6) / 1.5, (-1 - 1 / 6) / 1.5, 0],
     ),
-    # centred ranks (0, 1, −1) with (−½, 1, −½), and with (0, −1, 1); and with none
+    # centred ranks (0, 1, −1) with (−½, 1, −½), and with (0, −1, 1); and with none;
+    # none with none
     "influence_rank_correlation": (
         lambda m: [
             m(WITHOUT, BY_ITSELF),
             m((FULL, LESS), WITHOUT),
-            m(WITHOUT, (guessed((1,), (1,), (1,)), guessed((0,)))),
+            m(WITHOUT, UNMOVED),
+            m(UNMOVED, UNMOVED),
         ],
-        [math.sqrt(3) / 2, 0, -1, 0, 0, 0],
+        [math.sqrt(3) / 2, 0, -1, 0, 0, 0, 1, 0],
     ),
     # the mean error of the three others in each half: the halves' errors sum to .6, .8
     "squared_calibration_error": (

@@ -136,3 +136,25 @@ def test_a_verdict_that_depends_on_the_ceiling_says_so(
     assert shown["gap: ceiling, ICL on other demonstrations"].value == pytest.approx(
         other, abs=0.01
     )
+
+
+@pytest.mark.parametrize(
+    ("further", "verdict"),
+    [(0.95, "refuted"), (0.7, "supported"), (0.05, "not_applicable")],
+)
+def test_the_lowest_ceiling_decides_and_all_are_shown(
+    further: float, verdict: str
+) -> None:
+    judge = Judge(CLAIM, CELL)
+    judge.reaches_ceiling(
+        about(0.7),
+        floors={"none": about(0.2, 1)},
+        ceiling=about(0.9, 2),
+        margin=0.1,
+        further_ceilings={"GD itself": about(further, 3)},
+    )
+    assert judge.judgement is not None
+    assert judge.judgement.verdict == verdict
+    shown = {effect.name: effect for effect in judge.secondary_effects}
+    for name, value in (("ICL and ICL", 0.9), ("GD itself", further)):
+        assert shown[f"gap: ceiling, {name}"].value == pytest.approx(value, abs=0.01)

@@ -65,13 +65,5 @@ does, and so does what learned nothing."""
 ADDS_UP = frozenset({"demonstrations_add_up_in_regression"})
 """Claims that hold of any two learners whose single effects add up. Those of one layer
 of linear attention do, whatever its weights are, and no effects add up to none."""
-OTHER_INFLUENCES = frozenset(
-    {
-        "same_demonstration_influence[inner_product]",
-        "same_demonstration_influence_in_regression[inner_product]",
-    }
-)
-"""Variants that ask for small steps of GD on one demonstration. ICL in their place sees
-one demonstration alone, which is not what leaving it out of many does."""
 KEEP_GD = frozenset({"update_that_reproduces_icl_is_gds"})
 """Claims about GD's weights. Nothing else has such weights, so GD keeps its place."""

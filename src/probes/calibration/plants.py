@@ -21,7 +21,6 @@ from probes.calibration.plant_expectations import (
     NEVER_ASKED_IN_ORDER,
     ONE_NUMBER,
     ORDERLESS,
-    OTHER_INFLUENCES,
     UNMOVED_BY_NOISE,
 )
 from probes.cards import Family
@@ -70,7 +69,7 @@ class Plant:
         noise: The noise that is added to its answers.
         in_another_order: Whether it sees the demonstrations in another order.
         expected: What must not happen to any claim.
-        open_in: Claims of which nothing is expected all the same, or their variants.
+        open_in: Claims of which nothing is expected all the same.
     """
 
     name: str
@@ -88,8 +87,7 @@ class Plant:
 
     def expected_of(self, claim: str) -> Expectation:
         """Say what must not happen to a claim, which may name its variant."""
-        is_open = not self.open_in.isdisjoint({claim, claim.partition("[")[0]})
-        return "" if is_open else self.expected
+        return "" if claim.partition("[")[0] in self.open_in else self.expected
 
     def changes(self, request: Request, *, asked_by_claim: bool) -> bool:
         """Say whether a request is answered by the planted learner.
@@ -151,7 +149,7 @@ def _gd(rate: float, **rest: Any) -> dict[str, Any]:
 
 _JENSEN_SHANNON = Nearest(measure="jensen_shannon")
 _SEARCHED: dict[str, Any] = {"replaces": "ICL", "expected": "never refuted"}
-_LIKE_GD = NEVER_ASKED_IN_ORDER | OTHER_INFLUENCES | KEEP_GD
+_LIKE_GD = NEVER_ASKED_IN_ORDER | KEEP_GD
 """Left open where ICL answers in place of GD."""
 _NEVER_SUPPORTED: dict[str, Any] = {"expected": "never supported"}
 _UNTOUCHED: dict[str, Any] = {

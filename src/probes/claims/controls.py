@@ -41,6 +41,7 @@ CONTROLS: dict[str, tuple[str, ...]] = {
         "exact Bayes where the process is known",
     ),
     "gd_fewer_steps": ("GD of fewer steps",),
+    "gd_influence": ("GD itself, by the same measure",),
     "gd_other_demonstrations": ("GD on other demonstrations",),
     "icl_disturbed": ("noise of .01, .03, .1 and .3 of the weights' size",),
     "icl_influence_reordered": (REORDERED,),

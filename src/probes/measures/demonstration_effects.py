@@ -142,7 +142,8 @@ def influence_rank_correlation(ours: Pair, theirs: Pair) -> Measurement:
 
     Returns:
         Shape (n_sets, n_queries), in [−1, 1]: 1 for the same ranking, 0 for an
-        unrelated one; also 0 if all demonstrations have the same effect on one learner.
+        unrelated one. If all demonstrations have the same effect on one learner, it is
+        0; if they have on both, neither prefers one, and it is 1.
 
     Raises:
         ShapeError: There are fewer than two demonstrations, or the answers are not
@@ -159,10 +160,12 @@ def influence_rank_correlation(ours: Pair, theirs: Pair) -> Measurement:
             f"demonstrations and queries. Compare observations of one cell."
         )
     product = (a * b).sum(axis=1)
-    sizes = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
+    ours_squared, theirs_squared = (a * a).sum(axis=1), (b * b).sum(axis=1)
+    sizes = np.sqrt(ours_squared * theirs_squared)
+    correlations = product / np.where(sizes > 0, sizes, 1.0)
     return Measurement(
         name="rank correlation of influences",
-        values=product / np.where(sizes > 0, sizes, 1.0),
+        values=np.where(ours_squared + theirs_squared > 0, correlations, 1.0),
         unit="Spearman's ρ",
         zero="unrelated rankings",
         one="the same ranking",

@@ -67,7 +67,8 @@ def setup_lines(run: Mapping[str, Any]) -> list[str]:
     facts: Mapping[str, str] = run.get("provenance", {}).get("setup") or {}
     if not facts:
         return []
-    changes = [f"{k} {v}" for k, v in facts.items() if k not in ("name", "study")]
+    changed = ("changed ", "left out ")
+    changes = [f"{k} {v}" for k, v in facts.items() if k.startswith(changed)]
     said = "; ".join(changes) or "nothing was changed"
     return [plain(f"Set-up {facts['name']} ({facts.get('study', '')}): {said}.", 2000)]
 

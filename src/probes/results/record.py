@@ -197,8 +197,10 @@ def _facts(provenance: Mapping[str, Any]) -> dict[str, str]:
     known = (*COMPARED, "commit")
     named = {name: provenance[name] for name in known if name in provenance}
     named |= {name: provenance.get(name, []) for name in ("rates", "passes")}
-    named["template"] = provenance.get("options", {}).get("--template", "each its own")
-    named["setup"] = provenance.get("setup", {}).get("name", "none")
+    setup, given = provenance.get("setup", {}), provenance.get("options", {})
+    templates = given.get("--template"), setup.get("--template"), "each its own"
+    named["template"] = next(filter(None, templates))
+    named["setup"] = setup.get("name", "none")
     versions = provenance.get("versions", {})
     return {k: _text_of(v) for k, v in {**named, **versions}.items()}
 

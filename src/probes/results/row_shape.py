@@ -123,8 +123,8 @@ PROVENANCE = object_of(
         "setup": Field(
             shape=mapping_to(TEXT),
             is_optional=True,
-            meaning="The published set-up of the run, and which of its values were "
-            "changed or left out. Absent: none.",
+            meaning="The published set-up of the run, its values by option, and which "
+            "of them were changed or left out. Absent: none.",
         ),
         "options": Field(
             shape=mapping_to(TEXT),

@@ -114,7 +114,7 @@ def filled_by(option: Any) -> Mapping[str, Any]:
 
 
 def setup_facts(option: Any, left_out: Mapping[str, str]) -> dict[str, str]:
-    """Say which set-up a run has, and what was changed; empty without one.
+    """Say which set-up a run has, its values, and what was changed; empty without one.
 
     Args:
         option: Parsed options.
@@ -132,6 +132,8 @@ def setup_facts(option: Any, left_out: Mapping[str, str]) -> dict[str, str]:
             facts[f"changed {each.option}"] = f"{given} instead of {each.value}"
         elif attribute in left_out:
             facts[f"left out {each.option}"] = f"{each.value}: {left_out[attribute]}"
+        else:
+            facts[each.option] = each.value
     return facts
 
 

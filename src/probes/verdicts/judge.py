@@ -145,6 +145,7 @@ class Judge(Dismissals):
         margin: float,
         best: Measurement | None = None,
         other_ceiling: Measurement | None = None,
+        further_ceilings: Mapping[str, Measurement] | None = None,
     ) -> None:
         """Judge that a similarity comes within the margin of its ceiling.
 
@@ -159,14 +160,19 @@ class Judge(Dismissals):
                 refuted, the claim is not refuted either.
             other_ceiling: The same similarity of ICL and ICL on other demonstrations.
                 It is shown, and the row says so if it would decide otherwise.
+            further_ceilings: What else ICL that is GD cannot exceed, by name; the
+                lowest of all ceilings decides, and all are shown.
         """
+        ceilings = {"ICL and ICL": ceiling, **(further_ceilings or {})}
+        ceiling = min(ceilings.values(), key=lambda one: one.mean)
         if best is not None:
             self.note_best(
                 ceiling_test_at_bounds(
                     best, floors, ceiling, margin=margin, alpha=self.alpha
                 )
             )
-        self.record(**{"the learner": similarity, "ceiling, ICL and ICL": ceiling})
+        self.record(**{"the learner": similarity})
+        self.record(**{f"ceiling, {name}": one for name, one in ceilings.items()})
         self.record(**{f"floor, {name}": floor for name, floor in floors.items()})
         judgement = ceiling_test_at_bounds(
             similarity, floors, ceiling, margin=margin, alpha=self.alpha
