@@ -158,6 +158,7 @@ def shares_of_the_way(*, runs: int) -> Iterator[ErrorRates]:
     of the way may be missing. With some room, there are also worlds of three floors.
     """
     for (profile, shares), (amount, errors) in product(PROFILES.items(), ROOMS.items()):
+        worlds: dict[str, tuple[float, ...]]
         worlds = {f"ratio, {amount} room, {profile}": (0.0,)}
         if amount == "some":
             worlds |= {f"ratio, {kind}, {profile}": low for kind, low in FLOORS.items()}
