@@ -8,6 +8,7 @@ from typing import Any
 
 import probes_fixtures.setups  # noqa: F401 - fills the registry
 import pytest
+from probes_fixtures.observations import gd_orders_over_passes
 from probes_fixtures.variants import GRADIENT_LEARNERS
 
 from probes.cell import Settings
@@ -97,6 +98,14 @@ def test_every_value_reaches_the_run() -> None:
     english = grid_of(shen(models="org/name"))
     assert [d.name for d in english.datasets] == ["agnews", "cb", "sst2", "rte"]
     assert {d.templates[0] for d in english.datasets} == {"zhao"}
+
+
+def test_order_sensitivity_is_read_after_every_20_epochs() -> None:
+    grid = grid_of(shen())
+    cells = grid.cells(CLAIMS["same_order_sensitivity"])
+    (cell,) = (cell for cell in cells if cell.variant == "adam")
+    asked: Any = [r.learner for r in gd_orders_over_passes.recipe(cell)]
+    assert {learner.read_after for learner in asked} == set(range(20, 201, 20))
 
 
 def test_what_is_given_wins_over_the_set_up_and_the_file_does_too() -> None:
