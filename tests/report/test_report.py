@@ -374,3 +374,18 @@ def test_the_report_is_three_files_even_of_lone_surrogates(tmp_path: Path) -> No
         "summary.md",
         "index.html",
     }
+
+
+@pytest.mark.parametrize(
+    ("commit", "said"),
+    [
+        ("0123456789abcdef+changes", "commit 0123456789ab+changes, python"),
+        (f"{'a' * 40}, {'b' * 40}, {'b' * 40}+changes", "3 states of the code, python"),
+        (None, "commit unknown, python"),
+    ],
+)
+def test_the_page_names_the_code_briefly(commit: str | None, said: str) -> None:
+    run = run_of([row()])
+    run["provenance"] = run["provenance"] | {"commit": commit}
+    summary = matrix_page([row()], run).partition("<summary>How to read")[2]
+    assert said in summary.partition("</summary>")[0]

@@ -193,14 +193,21 @@ def _facts(run: Mapping[str, Any]) -> dict[str, str]:
 def _origin(run: Mapping[str, Any]) -> str:
     """Describe the run in a few words: commit, versions, device, sizes."""
     found = run["provenance"]
-    commit, plus, changes = _fact(found["commit"]).partition("+")
     versions = found["versions"]
-    words = [f"commit {commit[:12]}{plus}{changes}"]
+    words = [_commit(str(found["commit"] or "unknown"))]
     words += [f"{k} {plain(versions[k], 40)}" for k in MAIN_PACKAGES if k in versions]
     words += [_fact(found["device"]), _fact(found["dtype"])]
     words.append(f"seed {_fact(found['seed'])}")
     words.append(f"{found['n_sets']} demonstration sets × {found['n_queries']} queries")
     return ", ".join(words)
+
+
+def _commit(text: str) -> str:
+    """Shorten a commit; joined runs name several, which the provenance lists."""
+    if n_more := text.count(", "):
+        return f"{n_more + 1} states of the code"
+    commit, plus, changes = _fact(text).partition("+")
+    return f"commit {commit[:12]}{plus}{changes}"
 
 
 def _kinds(matrix: Matrix) -> list[tuple[str, list[tuple[str, list[str]]]]]:
