@@ -4,6 +4,7 @@
 | --- | --- |
 | ``matrix``, ``claim_lines`` | what all drawings share: letters, the grouping |
 | ``number_text``, ``measure_ranges`` | numbers in few letters, and within their range |
+| ``claim_titles``, ``measured_quantity`` | plain names, and what a number is |
 | ``common_scale``, ``deciding_interval`` | effects in margins, and what decides |
 | ``verdict_words``, ``advice`` | a verdict in words, and what would decide it |
 | ``answer``, ``headline`` | the answer of a run, and how many claims hold |
