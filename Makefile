@@ -35,25 +35,26 @@ sample: $(READY)
 SIZES ?= --effort quick --sets 10 --orders 3
 WORDS := singular_plural present_past country_capital capitalise
 NATURAL ?= $(foreach n,4 8,$(WORDS:%=smollm2_135m:%:$n)) \
-  gemma3_270m:singular_plural:4 gemma3_270m:present_past:4
+  gemma3_270m:singular_plural:4 gemma3_270m:present_past:4 \
+  smollm2_135m:nonce_categories:16
 # Claims on one W_V; on what GD of all weights answers, on single demonstrations and
 # labels, on weights, on updates and activations. Then those that train most: on
 # demonstrations left out, on representations, on curves over the number of
 # demonstrations, on updates that reproduce ICL, and on SGD and Adam.
 PARTS ?= W_V gd single weights updates leave_one_out representations curve reproduces sgd
-MORE := efficiency or leave_one_out or curve or reproduces or representations
+MORE := efficiency or leave_one_out or curve or priors or reproduces or representations
 USUAL := not (W_V or sgd or adam or $(MORE))
 CELLS := reports/natural/cells
 natural: $(READY)
 	@for step in $(NATURAL); do for part in $(PARTS); do \
 	  case $$part in \
 	    W_V) only="W_V";; \
-	    gd) only="(test_output or test_order) and $(USUAL)";; \
-	    single) only="(test_demonstrations or test_labels) and $(USUAL)";; \
+	    gd) only="(test_output or test_order or test_calibration) and $(USUAL)";; \
+	    single) only="(test_demonstrations or test_labels or test_ciphers) and $(USUAL)";; \
 	    weights) only="(test_weights or test_identities) and $(USUAL)";; \
 	    updates) only="test_updates and $(USUAL)";; \
 	    leave_one_out|representations|reproduces) only="$$part and not (W_V or sgd or adam)";; \
-	    curve) only="(curve or efficiency) and not (W_V or sgd or adam)";; \
+	    curve) only="(curve or efficiency or priors) and not (W_V or sgd or adam)";; \
 	    sgd) only="sgd or adam";; \
 	    *) echo "There is no part $$part. Expected one of: $(PARTS)."; exit 2;; \
 	  esac; \

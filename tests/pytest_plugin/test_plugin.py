@@ -200,7 +200,7 @@ def test_lists_import_no_torch(option: str, tmp_path: Path) -> None:
         (("--models", "hmm_llama", "--datasets", "opinions"), "No cell can exist"),
         (
             ("--models", "hmm_llama", "--datasets", "hmm", "-n", "1"),
-            "No cell can exist",
+            "No cell is left: the claims chosen cannot be asked of hmm_llama on hmm",
         ),
         (("--store", "LICENSE/store"), "cannot be written"),
         (("--device", "gpu"), "Expected cpu, cuda"),

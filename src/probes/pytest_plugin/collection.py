@@ -54,7 +54,8 @@ def pytest_collection_modifyitems(
     _leave_out(config, items)
     cells = [item for item in items if cell_of(item) is not None]
     if empty and not items and run.worker is None:
-        raise pytest.UsageError(run.grid.no_cell)
+        claims = (card.name for item in empty if (card := claim_of(item)))
+        raise pytest.UsageError(run.grid.no_cell(claims))
 
     def requests() -> Iterator[Request]:
         return (request for item in cells for request in planned(item))

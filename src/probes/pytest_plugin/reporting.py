@@ -108,7 +108,7 @@ def _refuse_empty_grid(session: pytest.Session, run: Run, exitstatus: int) -> No
         pytest.exit(message, returncode=pytest.ExitCode.USAGE_ERROR)
     narrowed = run.is_narrowed and not (option.keyword or option.markexpr)
     if narrowed and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
-        pytest.exit(run.grid.no_cell, returncode=pytest.ExitCode.USAGE_ERROR)
+        pytest.exit(run.grid.no_cell(), returncode=pytest.ExitCode.USAGE_ERROR)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

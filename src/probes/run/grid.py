@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -56,9 +57,22 @@ class Grid:
         """Whether at least one model can read at least one dataset."""
         return any(m.answers(d) for m in self.models for d in self.datasets)
 
-    @property
-    def no_cell(self) -> str:
-        """The message for a grid in which no model can read any dataset."""
+    def no_cell(self, claims: Iterable[str] = ()) -> str:
+        """Say why no claim has a cell.
+
+        Args:
+            claims: Names of the claims that were chosen, if they are known.
+        """
+        if self.can_exist:
+            models = ", ".join(m.name for m in self.models)
+            datasets = ", ".join(d.name for d in self.datasets)
+            names = ", ".join(dict.fromkeys(claims)) or "the claims chosen"
+            return (
+                f"No cell is left: {names} cannot be asked of {models} on {datasets}. "
+                f"Expected a claim about such a pair; some need a closed set of "
+                f"labels, or tasks that can be reversed. Pass other --models or "
+                f"--datasets, or choose other claims: --list-claims describes them."
+            )
         models = ", ".join(f"{m.name} reads {m.language}" for m in self.models)
         datasets = ", ".join(f"{d.name} is {d.language}" for d in self.datasets)
         return (

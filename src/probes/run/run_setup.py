@@ -235,7 +235,7 @@ class RunSetup:
         if self.option.shard is not None:
             parse_shard(self.option.shard)
         if self.is_narrowed and not self.grid.can_exist:
-            raise OptionError(self.grid.no_cell)
+            raise OptionError(self.grid.no_cell())
         require_needs(self.grid, self.option, self.paths.reports)
 
     @property
