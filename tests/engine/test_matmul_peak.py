@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import torch
 
 from probes.engine import matmul_peak as module
 
@@ -23,14 +24,38 @@ def test_large_products_are_made_only_if_small_ones_are_fast(
 
     def products(side: int, device: str, dtype: str) -> list[Callable[[], Any]]:
         made.append(side)
-        return [lambda: time.sleep(seconds)]
+        return [lambda: _work(seconds)]
 
     monkeypatch.setattr(module, "products", products)
     monkeypatch.setattr(module, "ROUNDS", 2)
     peak = measure("cpu", "bfloat16")
     assert made == sides
     if seconds:
-        assert peak <= 2 * sides[-1] ** 3 / seconds
+        assert peak <= torch.get_num_threads() * 2 * sides[-1] ** 3 / seconds
+
+
+def _work(seconds: float) -> None:
+    """Keep this thread's processor busy."""
+    began = time.thread_time()
+    while time.thread_time() - began < seconds:
+        pass
+
+
+def test_time_in_which_other_work_runs_does_not_lower_the_peak(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def products(side: int, *_: Any) -> list[Callable[[], Any]]:
+        return [lambda: time.sleep(3 * module.SLOW)]  # as if it were not its turn
+
+    monkeypatch.setattr(module, "products", products)
+    monkeypatch.setattr(module, "ROUNDS", 2)
+    assert measure("cpu", "float32") > 2 * module.SIDES["cpu"] ** 3 / module.SLOW
+
+
+def test_pytorch_has_its_threads_back_afterwards() -> None:
+    before = torch.get_num_threads()
+    measure("cpu", "float32")
+    assert torch.get_num_threads() == before
 
 
 def test_a_large_product_is_tried_only_if_it_takes_less_than_half_a_second() -> None:

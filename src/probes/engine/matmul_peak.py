@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, partial
 from typing import Any
 
@@ -18,6 +19,8 @@ LONG = 1.0
 """Seconds after which no product is repeated. Where PyTorch multiplies bfloat16 without
 oneDNN, a core makes 2 GFLOP/s (and 85 in float32): a large product takes a second, and
 two ways in four rounds would take eight."""
+SHORTEST = 1e-6
+"""Seconds that a clock can tell from none."""
 COPIED = 1 << 26
 """Bytes that are copied to measure the bandwidth; more than caches hold."""
 
@@ -26,32 +29,55 @@ COPIED = 1 << 26
 def matmul_peak(device: str, dtype: str) -> float:
     """Measure the fastest of a few large matrix products, in FLOP/s.
 
-    Each process measures it once, with its own number of threads. If small matrices are
-    slow already, larger ones are not multiplied.
+    Each process measures it once. Of a processor it measures one thread, in processor
+    time, and multiplies by the process's number of threads: other work on the machine
+    slows a product down, but does not lower the peak. If small matrices are slow
+    already, larger ones are not multiplied.
     """
     import torch
 
-    side = SIDES.get(torch.device(device).type, 1024) // SMALL
-    seconds = _fastest(side, device, dtype)
+    kind = torch.device(device).type
+    side = SIDES.get(kind, 1024) // SMALL
+    if kind == "cpu":
+        with _one_thread() as n_threads:
+            return n_threads * _speed(side, device, dtype, time.thread_time)
+    return _speed(side, device, dtype, time.perf_counter)
+
+
+@contextmanager
+def _one_thread() -> Iterator[int]:
+    """Let PyTorch use one thread for a while; give the number that it had."""
+    import torch
+
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield n_threads
+    finally:
+        torch.set_num_threads(n_threads)
+
+
+def _speed(side: int, device: str, dtype: str, clock: Callable[[], float]) -> float:
+    """Measure FLOP/s in small products, and in large ones unless these take long."""
+    seconds = _fastest(side, device, dtype, clock)
     if seconds < SLOW:
         side *= SMALL
-        seconds = _fastest(side, device, dtype)
+        seconds = _fastest(side, device, dtype, clock)
     return float(2 * side**3 / seconds)
 
 
-def _fastest(side: int, device: str, dtype: str) -> float:
-    """Time the fastest product of two square matrices, in seconds."""
+def _fastest(side: int, device: str, dtype: str, clock: Callable[[], float]) -> float:
+    """Time the fastest product of two square matrices, in seconds of a clock."""
     best, started = float("inf"), time.perf_counter()
     for product in products(side, device, dtype) * ROUNDS:
         _wait(device)
-        began = time.perf_counter()
+        began = clock()
         product()
         _wait(device)
-        ended = time.perf_counter()
-        best = min(best, ended - began)
-        if ended - started > LONG:
+        best = min(best, clock() - began)
+        if time.perf_counter() - started > LONG:
             break
-    return best
+    return max(best, SHORTEST)
 
 
 @cache

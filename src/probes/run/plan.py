@@ -209,9 +209,10 @@ def work_lines(
             sum(w.estimate(speed, n_workers=n) for w in work.values())
             for n in (1, n_workers)
         )
+        all_workers = f", and {duration(together)} with -n auto ({n_workers} workers)"
         lines.append(
-            f"In all about {duration(alone)} with one worker, and "
-            f"{duration(together)} with -n auto ({n_workers} workers)."
+            f"In all about {duration(alone)} with one worker"
+            f"{all_workers if n_workers > 1 else ''}."
         )
         if any("at least" in line for line in lines):
             seconds = sum(w.estimate(speed) for w in least.values())
