@@ -19,13 +19,13 @@ LACKING: dict[Need, str] = {
     "groups": "too few groups of rows",
     "data": "too little data",
 }
-"""What an undecided cell lacks, in words."""
+"""What an inconclusive cell lacks, in words."""
 
 
 def advice_for(row: Row) -> str:
     """Say what would decide a cell; empty if it is decided."""
     if row["verdict"] == "inconclusive":
-        return _for_undecided(row)
+        return _for_inconclusive(row)
     if row["verdict"] == "not_applicable":
         return _for_inapplicable(row)
     return (
@@ -34,7 +34,7 @@ def advice_for(row: Row) -> str:
 
 
 def need_of(row: Row) -> Need:
-    """Name what an undecided cell lacks most."""
+    """Name what an inconclusive cell lacks most."""
     reason, effects = plain(row["reason"], 2000), row["effects"]
     if "--effort" in reason or "--rates" in reason:
         return "search"
@@ -49,7 +49,7 @@ def need_of(row: Row) -> Need:
     return "data" if "pass --" in reason else "sets"
 
 
-def _for_undecided(row: Row) -> str:
+def _for_inconclusive(row: Row) -> str:
     reason, need = plain(row["reason"], 2000), need_of(row)
     if need == "groups":
         return (

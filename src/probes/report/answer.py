@@ -33,21 +33,21 @@ class Answer:
         lead: What was found on the first kind of network.
         refuted: How far off its refuted cells are, and how sure that is; empty without
             any.
-        undecided: Why cells are undecided there; empty without any.
+        inconclusive: Why cells are inconclusive there; empty without any.
         examples: The closest and the farthest claim there, in words.
         others: What was found on the other kinds; empty without any.
     """
 
     lead: str
     refuted: str = ""
-    undecided: str = ""
+    inconclusive: str = ""
     examples: tuple[str, ...] = ()
     others: str = ""
 
     @property
     def details(self) -> list[str]:
-        """How far off the first kind's cells are, and why some are undecided."""
-        return [text for text in (self.refuted, self.undecided) if text]
+        """How far off the first kind's cells are, and why some are inconclusive."""
+        return [text for text in (self.refuted, self.inconclusive) if text]
 
     @property
     def sentences(self) -> list[str]:
@@ -83,7 +83,9 @@ def answer_of(matrix: Matrix) -> Answer:
     return Answer(
         lead=lead,
         refuted=_refuted([row for row in judged if row["verdict"] == "refuted"]),
-        undecided=_undecided([r for r in judged if r["verdict"] == "inconclusive"]),
+        inconclusive=_inconclusive(
+            [row for row in judged if row["verdict"] == "inconclusive"]
+        ),
         examples=tuple(_examples(_placed(judged))),
         others=f"Elsewhere: {'; '.join(others)}." if others else "",
     )
@@ -101,7 +103,7 @@ def _lead(kind: str, models: Sequence[str], counts: CellCounts) -> str:
 
 
 def _placed(rows: Sequence[Row]) -> list[tuple[float, Row]]:
-    """Order undecided and refuted cells by their distance, in margins."""
+    """Order inconclusive and refuted cells by their distance, in margins."""
     placed = [
         (1 + excess.value, row)
         for row in rows
@@ -125,11 +127,11 @@ def _refuted(rows: Sequence[Row]) -> str:
     return f"{said}."
 
 
-def _undecided(rows: Sequence[Row]) -> str:
-    """Say how far off undecided cells seem, and what they lack, most frequent first."""
+def _inconclusive(rows: Sequence[Row]) -> str:
+    """Say how far off inconclusive cells seem, and what most of them lack first."""
     if not rows:
         return ""
-    said = f"Undecided: {several(len(rows), 'cell')}"
+    said = f"Inconclusive: {several(len(rows), 'cell')}"
     if off := _margins(rows):
         said += f", off by {off} margins (median)"
     counted = Counter(LACKING[need_of(row)] for row in rows).most_common()
@@ -162,9 +164,9 @@ def _described(row: Row) -> str:
 
 
 def _verdict(row: Row) -> str:
-    """Name the verdict of a cell, and why it is undecided."""
+    """Name the verdict of a cell, and why it is inconclusive."""
     if row["verdict"] != "inconclusive":
         return str(row["verdict"])
     if row["alone"] != "inconclusive":
-        return f"{row['alone']} by itself, undecided after correction for all cells"
-    return f"undecided ({LACKING[need_of(row)]})"
+        return f"{row['alone']} by itself, inconclusive after correction for all cells"
+    return f"inconclusive ({LACKING[need_of(row)]})"

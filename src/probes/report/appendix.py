@@ -19,7 +19,7 @@ PARENTHESIS = re.compile(r" \([^()]*\d[^()]*\)")
 
 
 def reason_lines(rows: Iterable[Row]) -> list[str]:
-    """Say why cells are undecided, and how often; the most frequent reasons first.
+    """Say why cells are inconclusive, and how often; the most frequent reasons first.
 
     Parentheses with a number differ from cell to cell, so they are left out. What a
     cell lacked, such as a gain of ICL, is given with its median and range.

@@ -3,7 +3,7 @@
 A row holds one interval: that of *supported*, whose two one-sided tests at α are one
 interval of level 1 − 2α. *Refuted*, of a claim with two sides, is tested on both sides
 at α together, so its interval has the level 1 − α. A cell can lie outside the margin by
-the first interval and be undecided by the second, so that one must be shown.
+the first interval and be inconclusive by the second, so that one must be shown.
 """
 
 from __future__ import annotations

@@ -20,11 +20,12 @@ function shareAxis(row, other) {
 const percent = (level) => show(level * 100) + " % interval ";
 
 function inWords(row, effect) {
-  const parts = [text(effect.name) + ": ", strong(show(effect.value) + " " + text(effect.unit))];
+  const parts = [nameOf(effect) + ": ", strong(show(effect.value) + " " + text(effect.unit))];
   if (isBounded(effect)) parts.push(", " + (effect.level ? percent(effect.level) : "interval ") + interval(effect));
-  for (const name of ["floor", "ceiling", "margin"]) {
-    if (effect[name] !== null) parts.push(", " + name + " " + show(effect[name]));
+  for (const [name, said] of [["floor", "no learning"], ["ceiling", "ICL"], ["margin", "margin"]]) {
+    if (effect[name] !== null) parts.push(", " + said + " " + show(effect[name]));
   }
+  parts.push(targetOf(row));
   if (row.refuting) {
     const [low, high, level] = row.refuting;
     parts.push(". Thin line: to be refuted, the " + percent(level) + interval({ low, high }) + " must lie outside the margin");
@@ -40,7 +41,7 @@ function effectFigure(row, width) {
   if (scale.isLog) caption.push(" Logarithmic axis.");
   if (effect.value === null || (!scale.marks.length && !isBounded(effect))) return make("p", {}, caption);
   const line = { label: "", ...effect, sets: effect.sets, wider: row.refuting };
-  return figure("Effect", forest([line], { ...scale, width, said: text(effect.name) }), caption, "whole");
+  return figure("Effect", forest([line], { ...scale, width, said: nameOf(effect) }), caption, "whole");
 }
 
 // What ICL, GD and the others reach with each number of demonstrations: the first measure with arms.
@@ -153,11 +154,13 @@ function searchFigure([criterion, edge, rate, passes, value, gain, walks]) {
       ", " + show(value) + " on calibration queries, lower is better. " + end + " One line for each rate, named where there is room; the chosen one is coloured. Both axes are logarithmic."]);
 }
 
-function numbers(effects) {
-  const heads = ["measured", "value", "interval", "unit", "floor", "ceiling", "margin", "sets × queries", "p", "p adjusted"];
-  const lines = effects.map((effect) => make("tr", {},
-    make("th", { scope: "row" }, text(effect.name)),
-    [show(effect.value), interval(effect), text(effect.unit), show(effect.floor), show(effect.ceiling),
+// Only the first effect carries the verdict, so only that one has a target.
+function numbers(row) {
+  const effects = effectsOf(row);
+  const heads = ["measured", "value", "target", "interval", "unit", "no learning (floor)", "ICL (ceiling)", "margin", "sets × queries", "p", "p adjusted"];
+  const lines = effects.map((effect, i) => make("tr", {},
+    make("th", { scope: "row" }, nameOf(effect)),
+    [show(effect.value), (i === 0 && targetOf(row, "")) || "–", interval(effect), text(effect.unit), show(effect.floor), show(effect.ceiling),
       show(effect.margin), effect.n_sets + " × " + effect.n_queries, show(effect.p, 3), show(effect.p_adjusted, 3),
     ].map((cell) => make("td", {}, cell))));
   const head = make("tr", {}, heads.map((name) => make("th", { scope: "col" }, name)));
@@ -169,9 +172,9 @@ function numbers(effects) {
 function marginText(row) {
   if (!isMeasured(row)) return null;
   const effect = mainEffect(row);
-  const { why } = claims[row.claim], share = text(row.scale) === "share";
+  const { why } = claims[row.claim];
   const from = why ? why + "." : "The claim says why, in " + text(row.file) + ".";
-  return make("p", { class: "margin" }, strong("Why a margin of " + shortNumber(effect.margin) + (share ? " of the way" : "") + ": "),
+  return make("p", { class: "margin" }, strong("Why a margin of " + shortNumber(effect.margin) + targetOf(row) + ": "),
     from[0].toUpperCase() + from.slice(1) + " It was fixed before the run.");
 }
 
@@ -220,7 +223,7 @@ function detail(row, room) {
     shown.length ? make("div", { class: "figures" }, shown) : null,
     row.note === null ? null : make("p", { class: "said" }, "Note: " + text(row.note)),
     row.moved === null ? null : make("p", { class: "said" }, "Weights that GD moved: " + text(row.moved)),
-    effects.length ? make("details", {}, make("summary", {}, "All numbers (" + effects.length + ")"), numbers(effects)) : null, facts(row)];
+    effects.length ? make("details", {}, make("summary", {}, "All numbers (" + effects.length + ")"), numbers(row)) : null, facts(row)];
 }
 
 // The effects of all cells of one line of the matrix; one drawing for each scale.
@@ -236,9 +239,10 @@ function claimFigures(picked, width) {
     const lines = [...group].sort((a, b) => a.model - b.model).map((row) =>
       lineOf(row, models[row.model].name + " · " + text(row.dataset) + " · " + row.n_demonstrations));
     const scale = scaleOf(first, mainEffect(first));
-    if (scale.kind === "share") scale.marks = [[0, "floor"], [1, "ceiling"], [1 - mainEffect(first).margin, "margin"]];
-    return figure(text(mainEffect(first).name), forest(lines, { ...scale, width, said: text(mainEffect(first).name) }),
-      text(mainEffect(first).unit) + (scale.isLog ? ", logarithmic axis" : "") + "; network · dataset · demonstrations", "whole");
+    if (scale.kind === "share") scale.marks = [[0, "no learning"], [1, "ICL"], [1 - mainEffect(first).margin, "target"]];
+    const name = nameOf(mainEffect(first));
+    return figure(name, forest(lines, { ...scale, width, said: name }),
+      text(mainEffect(first).unit) + targetOf(first) + (scale.isLog ? ", logarithmic axis" : "") + "; network · dataset · demonstrations", "whole");
   });
 }
 

@@ -85,11 +85,11 @@ function scaleOf(row, effect) {
   const m = effect.margin;
   const scale = { kind, marks: [], zone: null, isLog: false };
   if (kind === "share") {
-    scale.marks.push([0, "floor " + show(effect.floor, 3)], [1, "ceiling " + show(effect.ceiling, 3)]);
-    scale.marks.push([1 - m, "margin: from " + show(1 - m)]);
+    scale.marks.push([0, "no learning (" + show(effect.floor, 3) + ")"], [1, "ICL (" + show(effect.ceiling, 3) + ")"]);
+    scale.marks.push([1 - m, "target: from " + show(1 - m)]);
     scale.zone = [1 - m, null];
   } else if (kind === "raw") {
-    scale.marks.push([effect.floor, "floor " + show(effect.floor, 3)], [effect.ceiling, "ceiling " + show(effect.ceiling, 3)]);
+    scale.marks.push([effect.floor, "no learning (" + show(effect.floor, 3) + ")"], [effect.ceiling, "ICL (" + show(effect.ceiling, 3) + ")"]);
   } else if (kind === "below") {
     scale.marks.push([m, "margin " + show(m)]);
     scale.zone = [null, m];

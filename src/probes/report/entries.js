@@ -43,8 +43,8 @@ function summariseEntry(picked) {
 
 // What the number of an effect is; measured_quantity.py says the same.
 function quantityOf(effect) {
-  const name = text(effect.name), unit = text(effect.unit);
-  return !unit || data.bare_units.includes(unit) || name.includes("share of the way") ? name
+  const name = nameOf(effect), unit = text(effect.unit);
+  return !unit || data.bare_units.includes(unit) || name !== text(effect.name) ? name
     : name + ", " + (data.scales.some((end) => unit.endsWith(end)) ? "× " : "") + unit;
 }
 

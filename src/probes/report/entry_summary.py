@@ -80,7 +80,7 @@ def _effects(rows: Sequence[Row], digits: int, least: float) -> tuple[str, str]:
     judged = [
         row
         for row in rows
-        # Without a margin, the gate's gain is undecided: it is not the claim's effect.
+        # Without a margin it is an inconclusive gate's gain, not the claim's effect.
         if row["verdict"] in JUDGED
         and row["effects"]
         and row["effects"][0]["margin"] is not None

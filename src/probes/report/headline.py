@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from probes.report.matrix import Matrix, plain, several
+from probes.report.matrix import LETTERS, Matrix, plain, several
 
 JUDGED = ("supported", "refuted", "inconclusive")
 """Verdicts of cells that were judged: not those that crashed or do not apply."""
@@ -18,19 +18,19 @@ _PAPER = re.compile(rf"{_NAME}{_WITH},? (?:19|20)\d\d\b|arXiv:\d{{4}}\.\d{{4,5}}
 
 @dataclass(frozen=True, kw_only=True)
 class CellCounts:
-    """How many cells are supported, refuted or undecided.
+    """How many cells are supported, refuted or inconclusive.
 
     Identities are left out: they hold for any network, so they are no evidence.
     """
 
     supported: int = 0
     refuted: int = 0
-    undecided: int = 0
+    inconclusive: int = 0
 
     @property
     def judged(self) -> int:
         """How many were judged at all."""
-        return self.supported + self.refuted + self.undecided
+        return self.supported + self.refuted + self.inconclusive
 
     @property
     def decided(self) -> int:
@@ -43,11 +43,13 @@ class CellCounts:
         if not self.judged:
             return "no cell could be judged"
         if not self.decided:
-            return f"{several(self.undecided, 'cell')} judged, none decided yet"
-        verb = "holds" if self.decided == 1 else "hold"
-        said = f"{self.supported} of {several(self.decided, 'decided cell')} {verb}"
-        open_ = f"; {self.undecided} more undecided" if self.undecided else ""
-        return f"{said}{open_}"
+            return f"{several(self.inconclusive, 'cell')} judged, none decided yet"
+        hold = "holds" if self.decided == 1 else "hold"
+        said = f"{self.supported} of {several(self.decided, 'decided cell')} {hold}"
+        if not self.inconclusive:
+            return said
+        are = "is" if self.inconclusive == 1 else "are"
+        return f"{said}; {self.inconclusive} more {are} inconclusive"
 
     @property
     def brief(self) -> list[str]:
@@ -55,7 +57,18 @@ class CellCounts:
         if not self.judged:
             return ["none judged"]
         said = [f"{self.supported} of {self.decided} hold"] if self.decided else []
-        return said + ([f"{self.undecided} undecided"] if self.undecided else [])
+        more = [f"{self.inconclusive} inconclusive"] if self.inconclusive else []
+        return said + more
+
+    @property
+    def briefest(self) -> list[str]:
+        """Count them as the entries of the matrix do, for the narrowest columns."""
+        held, *more = self.brief
+        letter = LETTERS["inconclusive"]
+        return [
+            held.replace(" of ", "/"),
+            *(f"{letter}{one.split()[0]}" for one in more),
+        ]
 
     def __str__(self) -> str:
         """Join the brief counts."""
@@ -75,7 +88,7 @@ def count_cells(matrix: Matrix, models: Iterable[str]) -> CellCounts:
     return CellCounts(
         supported=found["supported"],
         refuted=found["refuted"],
-        undecided=found["inconclusive"],
+        inconclusive=found["inconclusive"],
     )
 
 

@@ -90,7 +90,9 @@ function cellsOf(picked) {
   const claim = claims[first.claim];
   const title = make("h3", {}, (ids.length > 1 ? claim.title : titleOf(claim)) + " on " + models[first.model].name, " ",
     make("code", {}, ids.length > 1 ? claim.name : claim.id));
-  const parts = [title, make("p", { class: "sentence" }, claim.sentence), make("div", { class: "sideways" }, grid), details];
+  const said = quantities(picked);
+  const parts = [title, make("p", { class: "sentence" }, claim.sentence),
+    said ? make("p", { class: "quiet what" }, "Number: " + said + ".") : null, make("div", { class: "sideways" }, grid), details].filter((part) => part !== null);
   return { parts, buttons };
 }
 
@@ -303,8 +305,7 @@ const entryOf = new Map();
 
 // What the numbers of some cells are.
 function quantities(picked) {
-  const found = new Set(picked.filter(isMeasured).map((row) => quantityOf(mainEffect(row))));
-  return found.size ? ": " + [...found].join("; ") : "";
+  return [...new Set(picked.filter(isMeasured).map((row) => quantityOf(mainEffect(row)) + targetOf(row)))].join("; or ");
 }
 function label(from = 0) {
   for (const { button, picked } of entries.slice(from, from + 250)) {
@@ -359,7 +360,7 @@ function start() {
   table.addEventListener("mouseover", ({ target }) => {
     const button = target.closest("td button");
     const entry = entryOf.get(button);
-    if (entry && !button.title) button.title = button.textContent + quantities(entry.picked);
+    if (entry && !button.title) button.title = [button.textContent, quantities(entry.picked)].filter(Boolean).join(": ");
   });
   addEventListener("hashchange", restore);
   restore();

@@ -29,7 +29,7 @@ from probes.report.claim_lines import ClaimLine, fold_variants, lines_by_kind
 from probes.report.claim_titles import title_of
 from probes.report.effect_chart import NARROW, WIDE, drawn_lanes
 from probes.report.entry_summary import EntrySummary, summarise_entry
-from probes.report.headline import count_cells
+from probes.report.headline import CellCounts, count_cells
 from probes.report.matrix import (
     LETTERS,
     MEANINGS,
@@ -58,7 +58,7 @@ CELL = (
 CAPTION = (
     "Margin: the largest difference that counts as equal, set by each claim before the "
     "run (why: in an open cell). Dot: a claim’s cells with one verdict, median and "
-    "interval; hollow: undecided. Supported: all of it left of the line."
+    "interval; hollow: inconclusive. Supported: all of it left of the line."
 )
 
 
@@ -210,12 +210,12 @@ def _commit(text: str) -> str:
     return f"commit {commit[:12]}{plus}{changes}"
 
 
-def _kinds(matrix: Matrix) -> list[tuple[str, list[tuple[str, list[str]]]]]:
+def _kinds(matrix: Matrix) -> list[tuple[str, list[tuple[str, CellCounts]]]]:
     """Group the columns by kind of network: each model with its counts of cells."""
     return [
         (
             plain(kind, 40),
-            [(plain(m, 80), count_cells(matrix, [m]).brief) for m, _ in own],
+            [(plain(m, 80), count_cells(matrix, [m])) for m, _ in own],
         )
         for kind, own in groupby(matrix.models.items(), key=lambda item: item[1])
     ]
@@ -239,11 +239,13 @@ def _title(kind: str) -> str:
 
 def _line(matrix: Matrix, line: ClaimLine, index: int) -> dict[str, Any]:
     n_variants, first = len(line.claims), matrix.claims[line.claims[0]]
+    quantity, target = quantity_of_line(line.cells(matrix, matrix.models))
     return {
         "index": index,
         "name": plain(line.name),
         "title": title_of(first),
-        "quantity": quantity_of_line(line.cells(matrix, matrix.models)),
+        "quantity": quantity,
+        "target": target,
         "sentence": plain(first["sentence"]),
         "variants": several(n_variants, "variant") if n_variants > 1 else "",
         "is_identity": bool(first.get("identity")),

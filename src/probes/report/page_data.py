@@ -26,6 +26,7 @@ from probes.report.matrix import (
     split_variant,
 )
 from probes.report.measure_ranges import interval_of
+from probes.report.measured_quantity import SAID, STATED, target_of
 from probes.report.pass_curves import pass_curves, pass_curves_in_words
 from probes.report.rerun import rerun_command
 from probes.report.verdict_words import BARE_UNITS, SCALES, verdict_in_words
@@ -101,6 +102,7 @@ def pack(rows: Sequence[Row], matrix: Matrix, run: Mapping[str, Any]) -> dict[st
         "effect_fields": EFFECT_FIELDS,
         "bare_units": BARE_UNITS,
         "scales": SCALES,
+        "share": {"stated": STATED, "said": SAID},
         "rows": [_trim([*values.values()]) for values in packed],
         "strings": strings.values,
         "provenances": provenances.values,
@@ -152,6 +154,7 @@ def _values(row: Row, strings: SharedTexts) -> dict[str, Any]:
         "unexpected": 1 if is_unexpected(row) else None,
         "identity": 1 if row.get("identity") else None,
         "words": strings.of(verdict_in_words(row)),
+        "target": strings.of(target_of(row)),
         "advice": strings.of(advice_for(row)),
         "refuting": _refuting(row),
         "over_passes": _over_passes(row, strings),

@@ -7,6 +7,8 @@ const named = (fields, values) =>
   Object.fromEntries(fields.map((field, i) => [field, values[i] ?? null]));
 
 const CLAIM_FIELDS = ["id", "name", "variant", "stated", "title", "variantWords", "sentence", "why", "source", "papers", "line"];
+// The name of an effect in the page's words; measured_quantity.py says the same.
+const nameOf = (effect) => text(effect.name).replace(data.share.stated, data.share.said);
 const titleOf = ({ title, variantWords }) => title + (variantWords ? " (" + variantWords + ")" : "");
 
 // Thousands of rows are not copied into objects: a field is looked up when it is read.
@@ -39,6 +41,8 @@ function effectsOf(row) {
 const mainEffect = (row) => effectsOf(row)[0] ?? null;
 const rowId = (row) =>
   [claims[row.claim].id, models[row.model].name, text(row.dataset), row.n_demonstrations].join("|");
+// Where the whole interval must lie for the claim to be supported.
+const targetOf = (row, before = "; target: ") => (row.target === null ? "" : before + text(row.target));
 const testOf = (row) => text(row.test[0]) + row.test[1];
 const commandOf = (row) => (row.command === null ? 'pytest "' + testOf(row) + '"' : text(row.command));
 const provenanceOf = (row) => data.provenances[row.provenance ?? 0];

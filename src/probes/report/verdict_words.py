@@ -143,19 +143,19 @@ def _share(row: Row, effect: Mapping[str, Any]) -> tuple[str, str]:
     value, needed = short_number(effect["value"]), short_number(1 - effect["margin"])
     own = f"{measure_name(effect)}: the learner"
     reached = [e["value"] for e in row["effects"][1:] if plain(e["name"]) == own]
-    if reached:
-        said = (
-            f"{measure_name(effect)}: GD is like ICL to {short_number(reached[0])}, no "
-            f"learning to {floor}, ICL in another order to {ceiling}; that is {value} "
-            f"of the way"
-        )
-    else:
-        said = (
-            f"{measure_name(effect)}: GD comes {value} of the way from what no "
-            f"learning reaches ({floor}) to how like ICL is to itself ({ceiling})"
-        )
-    wanted = f"from {needed} on it {_counts(row['verdict'])} as alike"
-    return said + _interval_text(row), wanted
+    ours = f"GD {short_number(reached[0])}, " if reached else ""
+    said = (
+        f"likeness to ICL by {measure_name(effect)}: {ours}no learning {floor}, ICL in "
+        f"another order {ceiling}; if no learning is 0 and ICL is 1, GD is {value}"
+    )
+    wanted = f"{needed} or more {_counts(row['verdict'])} as alike"
+    return said + _interval_text(row) + _less_like(effect["value"]), wanted
+
+
+def _less_like(share: float | None) -> str:
+    """Say what a share below 0 means."""
+    below = share is not None and share < 0
+    return " (below 0: less like ICL than no learning)" if below else ""
 
 
 def _below(row: Row, effect: Mapping[str, Any]) -> tuple[str, str]:

@@ -14,10 +14,10 @@ ChangeKind = Literal[
 CHANGE_KINDS: dict[ChangeKind, str] = {
     "opposite": "supported became refuted, or refuted supported",
     "lost": "the cell is missing, or an error",
-    "weakened": "a decided cell is undecided",
-    "strengthened": "an undecided cell is decided",
-    "drift": "the same verdict, the effect outside the earlier interval; or another "
-    "kind of undecided",
+    "weakened": "a decided cell is inconclusive",
+    "strengthened": "an inconclusive cell is decided",
+    "drift": "the same verdict, the effect outside the earlier interval; or "
+    "inconclusive became not applicable, or back",
     "new": "a cell that the earlier run did not have",
     "same": "the same verdict, the effect inside the earlier interval",
 }

@@ -143,7 +143,7 @@ GRID_OPTIONS = (
         name="--until-decided",
         kind=int,
         metavar="MAX",
-        help="judge undecided cells again with 2, 4, ... times the sets, up to MAX; "
+        help="judge inconclusive cells again with 2, 4, ... times the sets, up to MAX; "
         "each look uses a stricter level, so that all looks together are wrong as "
         "rarely as a single one; such a run is compared only with a record that "
         "--expect names",

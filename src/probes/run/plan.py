@@ -262,12 +262,12 @@ def _cost_text(part: Work) -> str:
 
 
 def look_lines(looks: GroupSequentialDesign | None) -> list[str]:
-    """Say at which numbers of sets a run looks again at undecided cells."""
+    """Say at which numbers of sets a run looks again at inconclusive cells."""
     if looks is None:
         return []
     later = ", ".join(map(str, looks.sizes[1:]))
     return [
-        f"This plan is for the first look. The run measures undecided cells again at "
-        f"{later} sets, each time in full, and judges every look at level "
+        f"This plan is for the first look. The run measures inconclusive cells again "
+        f"at {later} sets, each time in full, and judges every look at level "
         f"{looks.nominal_level(ALPHA):.4f}."
     ]

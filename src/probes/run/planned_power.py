@@ -17,7 +17,7 @@ from probes.verdicts.power import sets_for_equivalence, sets_needed
 from probes.verdicts.thresholds import ALPHA, FEW_SETS, LEAST_SETS, POWER
 
 MOST_NAMED = 10
-"""Undecided cells that the plan names; it counts the rest."""
+"""Inconclusive cells that the plan names; it counts the rest."""
 
 
 def power_lines(
@@ -37,7 +37,7 @@ def power_lines(
         settings: Sizes of the planned run.
     """
     needs: dict[str, list[int | None]] = defaultdict(list)
-    undecided = []
+    inconclusive = []
     for row in (row for row in rows if row_id(row) in cells):
         effect = row["effects"][0] if row["effects"] else {}
         if not effect.get("components") or not effect.get("margin"):
@@ -47,7 +47,7 @@ def power_lines(
         needed = needed_sets(effect, settings.n_queries)
         needs[row["claim"].partition("[")[0]].append(needed)
         if needed is None or settings.n_sets < max(needed, FEW_SETS):
-            undecided.append(_cell_line(row, needed))
+            inconclusive.append(_cell_line(row, needed))
     if not needs:
         return [
             "No earlier run has variances of these cells, so their power is not known "
@@ -60,7 +60,7 @@ def power_lines(
         f"Variances are known for {n_known} of {len(cells)} cells.",
         f"{'claim':<44}{'cells':>6}{'median':>8}{'most':>10}",
         *(_claim_line(claim, needed) for claim, needed in sorted(needs.items())),
-        *_undecided_lines(undecided, settings.n_sets),
+        *_inconclusive_lines(inconclusive, settings.n_sets),
     ]
 
 
@@ -100,11 +100,11 @@ def _cell_line(row: Mapping[str, Any], needed: int | None) -> str:
     return f"{cell} · {row['n_demonstrations']} demonstrations: {advice}"
 
 
-def _undecided_lines(undecided: Sequence[str], n_sets: int) -> list[str]:
-    n_more = len(undecided) - MOST_NAMED
+def _inconclusive_lines(cells: Sequence[str], n_sets: int) -> list[str]:
+    n_more = len(cells) - MOST_NAMED
     return [
-        f"With {n_sets} sets even a true claim is likely to stay undecided in "
-        f"{len(undecided)} cells",
-        *(f"  {line}" for line in undecided[:MOST_NAMED]),
+        f"With {n_sets} sets even a true claim is likely to stay inconclusive in "
+        f"{len(cells)} cells",
+        *(f"  {line}" for line in cells[:MOST_NAMED]),
         *([f"  and {n_more} more"] if n_more > 0 else []),
     ]
