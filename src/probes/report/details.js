@@ -113,7 +113,7 @@ function networksFigure(row, width) {
 function armFigures(row, width) {
   const groups = new Map();
   for (const effect of outsidePassCurves(row)) {
-    const [measure, ...arm] = text(effect.name).split(": ");
+    const [measure, ...arm] = nameOf(effect).split(": ");
     const key = measure + "|" + text(effect.unit);
     if (!groups.has(key)) groups.set(key, []);
     groups.get(key).push({ ...effect, label: arm.join(": ") || measure });
@@ -174,7 +174,7 @@ function marginText(row) {
   const effect = mainEffect(row);
   const { why } = claims[row.claim];
   const from = why ? why + "." : "The claim says why, in " + text(row.file) + ".";
-  return make("p", { class: "margin" }, strong("Why a margin of " + shortNumber(effect.margin) + targetOf(row) + ": "),
+  return make("p", { class: "margin" }, strong("Why a margin of " + shortNumber(effect.margin) + targetOf(row, " (target: ", ")") + ": "),
     from[0].toUpperCase() + from.slice(1) + " It was fixed before the run.");
 }
 

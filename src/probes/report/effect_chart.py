@@ -1,30 +1,37 @@
-"""Draw every claim's effect on one scale, in a lane for each kind of network.
+"""Draw every claim's effect on one scale, in lanes of networks or kinds of network.
 
 Pure numbers and safe texts: a template draws them as SVG, and the summary as text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import count
-from statistics import median
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from probes.report.claim_lines import ClaimLine, fold_variants, position_of
-from probes.report.claim_titles import title_of
-from probes.report.common_scale import LEAST, MOST, TICKS, Excess, excess_of, position
-from probes.report.deciding_interval import deciding_interval
-from probes.report.entry_summary import summarise_entry
-from probes.report.headline import JUDGED, models_by_kind
-from probes.report.matrix import LETTERS, Matrix, plain
-from probes.results.rows import Row
+from probes.report.chart_lanes import Mark, lanes_of
+from probes.report.common_scale import LEAST, MOST, TICKS
+from probes.report.lane_packing import (
+    STEP,
+    Extent,
+    Spot,
+    pack_rows,
+    rows_of_whiskers,
+    share_rows,
+)
+from probes.report.matrix import Matrix, plain
 
-EDGE, FOOT, RADIUS, STEP = 12, 18, 3, 7
-MOST_HIGH, FEWEST = 20, 5
-"""Levels of dots over all lanes, and the fewest in one."""
-APART = 3
-"""Pixels between the whiskers of one level."""
+EDGE, FOOT, RADIUS = 12, 18, 3
+PITCH = 4
+"""Pixels between the rows of a lane, at least; where there is room, ``STEP``."""
+MOST_ROWS, FEWEST = 32, 6
+"""Rows of all lanes on the first screen, and the least that a lane may have."""
+NO_LIMIT = 10**6
+"""Rows of a chart in which no whisker crosses another."""
+LEAST_HIGH = 15
+"""Pixels of a lane, at least: its name stands beside it."""
+LETTER = 7
+"""Pixels of a letter, roughly."""
 CAPTION = (
     "Each claim by its distance in margins, with the verdict, the number of cells, "
     "their median effect and its range. A claim holds if its whole interval "
@@ -40,7 +47,7 @@ class Frame:
 
     Attributes:
         width: Of all of it.
-        left: Where the axis begins.
+        left: The most that names on the left may take; 0: they stand above the lanes.
         name: Height above a lane that its name takes; 0: it stands on the left.
         ticks: Places on the axis with their labels.
     """
@@ -55,8 +62,20 @@ class Frame:
         share = (place - LEAST) / (MOST - LEAST)
         return round(self.left + EDGE + share * (self.width - self.left - 2 * EDGE), 1)
 
+    def with_names(self, names: Sequence[str]) -> Frame:
+        """Return the frame with no more room on the left than the names need."""
+        longest = max(map(len, names), default=0)
+        return replace(self, left=min(self.left, LETTER * longest + 14))
 
-WIDE = Frame(width=512, left=86, name=0, ticks=TICKS)
+    def fit(self, name: str) -> str:
+        """Shorten a name in its middle, since networks often differ at the end."""
+        most = (self.left or self.width) // LETTER - 1
+        if len(name) <= most:
+            return name
+        return f"{name[: most - 1 - most // 2]}…{name[-(most // 2) :]}"
+
+
+WIDE = Frame(width=580, left=160, name=0, ticks=TICKS)
 NARROW = Frame(
     width=330, left=0, name=16, ticks=[tick for tick in TICKS if tick[1] != "½"]
 )
@@ -64,117 +83,48 @@ NARROW = Frame(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mark:
-    """The cells of a claim with one verdict, on one kind of network.
+class Dot:
+    """A mark in the drawing, in pixels.
 
     Attributes:
-        name: The claim, without a variant.
-        title: The claim in plain words.
-        place: Their median place on the common scale.
-        reach: The ends of their interval there: of several, the medians of the ends.
-            None without an interval.
-        letter: The verdict's letter.
-        effect: Letter, number of cells, median and range, such as ``R6 .11 .09–.2``.
+        x: Its middle.
+        y: Its height.
+        reach: The ends of its whisker; None without one.
+        is_crowded: Whether its whisker would cross others, so that it is drawn only
+            when the dot is pointed at.
+        mark: What it shows.
     """
-
-    name: str
-    title: str
-    place: float
-    reach: tuple[float, float] | None
-    letter: str
-    effect: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dot:
-    """A mark in the drawing, in pixels; ``reach`` are the ends of its whisker."""
 
     x: float
     y: float
     reach: tuple[float, float] | None
+    is_crowded: bool
     mark: Mark
 
 
-def lanes_of(matrix: Matrix) -> dict[str, list[Mark]]:
-    """Place the claims in the lane of each kind of network on which they were judged.
+def drawn_lanes(
+    lanes: Mapping[str, Sequence[Mark]],
+    frame: Frame = WIDE,
+    *,
+    most_rows: int = MOST_ROWS,
+) -> dict[str, Any]:
+    """Return the drawing of the lanes: its size, axis, lanes and dots, in pixels.
 
-    A claim has up to three marks in a lane, one for each verdict: on constructed
-    networks some cells must hold and others must not, and a common median says nothing.
+    Args:
+        lanes: The marks of each lane; those without marks are left out.
+        frame: The size of the drawing.
+        most_rows: The rows of all lanes. With too few, whiskers share rows.
     """
-    lines = fold_variants(matrix)
-    return {
-        kind: sorted(_marks(matrix, lines, models), key=lambda mark: mark.place)
-        for kind, models in models_by_kind(matrix).items()
-    }
-
-
-def _marks(
-    matrix: Matrix, lines: Sequence[ClaimLine], models: Sequence[str]
-) -> Iterator[Mark]:
-    for line in lines:
-        cells = line.cells(matrix, models)
-        for verdict in JUDGED:
-            alike = [row for row in cells if row["verdict"] == verdict]
-            place = position_of(alike)
-            if place is None:
-                continue
-            summary = summarise_entry(alike)
-            count = len(alike) if len(alike) > 1 else ""
-            numbers = f"{summary.effect} {summary.spread}".strip()
-            yield Mark(
-                name=plain(line.name, 80),
-                title=title_of(alike[0]),
-                place=place,
-                reach=_reach(alike),
-                letter=LETTERS[verdict],
-                effect=f"{LETTERS[verdict]}{count} {numbers}",
-            )
-
-
-def _reach(rows: Sequence[Row]) -> tuple[float, float] | None:
-    """Place the ends of the intervals that decide; of several cells, their medians."""
-    found = [excess for row in rows if (excess := _deciding_excess(row)) is not None]
-    lows = [_end(one.low, LEAST) for one in found]
-    highs = [_end(one.high, MOST) for one in found]
-    return (median(lows), median(highs)) if found else None
-
-
-def _deciding_excess(row: Row) -> Excess | None:
-    """Measure the interval that decides a cell, in margins; None without one."""
-    interval = deciding_interval(row)
-    if interval is None:
-        return None
-    effect = row["effects"][0] | {"low": interval.low, "high": interval.high}
-    return excess_of({**row, "effects": [effect]})
-
-
-def _end(excess: float | None, open_end: float) -> float:
-    return open_end if excess is None else position(excess)
-
-
-def drawn_lanes(matrix: Matrix, frame: Frame = WIDE) -> dict[str, Any]:
-    """Return the drawing of the lanes: its size, axis, lanes and dots, in pixels."""
-    top, lanes = 4.0, []
-    marked = {kind: marks for kind, marks in lanes_of(matrix).items() if marks}
-    most_high = max(FEWEST, MOST_HIGH // max(len(marked), 1))
-    for kind, marks in marked.items():
-        spots = _stacked(marks, frame, most_high)
-        height = STEP * (1 + max(level for _, level in spots)) + 4 + frame.name
-        base = top + height
-        dots = [
-            Dot(
-                x=x,
-                y=round(base - 2 - RADIUS - STEP * level, 1),
-                reach=None if mark.reach is None else _whisker(mark.reach, frame),
-                mark=mark,
-            )
-            for (x, level), mark in zip(spots, marks, strict=True)
-        ]
-        above = top + frame.name - 4 if frame.name else base - 4
-        lanes.append(
-            {"kind": plain(kind, 40), "base": base, "name": above, "dots": dots}
-        )
-        top += height + 4
+    marked = {plain(name, 80): marks for name, marks in lanes.items() if marks}
+    frame = frame.with_names([*marked])
+    wanted = [_wanted(marks, frame) for marks in marked.values()]
+    shares = share_rows(wanted, most_rows, FEWEST)
+    pitch = min(max(PITCH * MOST_ROWS // max(sum(shares), 1), PITCH), STEP)
+    top, drawn = 4.0, []
+    for (name, marks), share in zip(marked.items(), shares, strict=True):
+        lane = _lane(name, marks, _spots(marks, frame, share), frame, top, pitch)
+        drawn.append(lane)
+        top = lane["base"] + 4
     return {
         "width": frame.width,
         "height": top + FOOT,
@@ -182,77 +132,69 @@ def drawn_lanes(matrix: Matrix, frame: Frame = WIDE) -> dict[str, Any]:
         "foot": top,
         "ticks": [(frame.x(place), label) for place, label in frame.ticks],
         "margin": frame.x(0.0),
-        "lanes": lanes,
+        "lanes": drawn,
         "radius": RADIUS,
     }
+
+
+def _lane(
+    name: str,
+    marks: Sequence[Mark],
+    spots: Sequence[Spot],
+    frame: Frame,
+    top: float,
+    pitch: int,
+) -> dict[str, Any]:
+    """Return a lane: its name with the height of its letters, its foot, its dots."""
+    high = max(pitch * (_rows(spots) - 1) + 2 * RADIUS + 5, LEAST_HIGH)
+    base = top + frame.name + high
+    dots = [
+        Dot(
+            x=spot.x,
+            y=round(base - 3 - RADIUS - pitch * spot.row, 1),
+            reach=None if mark.reach is None else _whisker(mark.reach, frame),
+            is_crowded=spot.is_crowded,
+            mark=mark,
+        )
+        for spot, mark in zip(spots, marks, strict=True)
+    ]
+    at = top + frame.name - 4 if frame.name else round(base - high / 2 + 4, 1)
+    return {
+        "name": name,
+        "label": frame.fit(name),
+        "at": at,
+        "base": base,
+        "dots": dots,
+    }
+
+
+def _wanted(marks: Sequence[Mark], frame: Frame) -> int:
+    """Count the rows that a lane would take; dots alone ask for the fewest."""
+    extents = [_extent(mark, frame) for mark in marks]
+    rows = rows_of_whiskers(extents, right_end=frame.x(MOST))
+    return max(rows, min(_rows(_spots(marks, frame, FEWEST)), FEWEST))
+
+
+def _rows(spots: Sequence[Spot]) -> int:
+    return 1 + max(spot.row for spot in spots)
+
+
+def _spots(marks: Sequence[Mark], frame: Frame, most: int) -> list[Spot]:
+    extents = [_extent(mark, frame) for mark in marks]
+    return pack_rows(extents, most=most, right_end=frame.x(MOST))
+
+
+def _extent(mark: Mark, frame: Frame) -> Extent:
+    """Return the pixels that a mark takes on its row, with room around its dot."""
+    x = frame.x(mark.place)
+    low, high = (x, x) if mark.reach is None else _whisker(mark.reach, frame)
+    half = STEP / 2
+    return Extent(x=x, low=min(low, x - half), high=max(high, x + half))
 
 
 def _whisker(reach: tuple[float, float], frame: Frame) -> tuple[float, float]:
     low, high = reach
     return frame.x(low), frame.x(high)
-
-
-def _stacked(
-    marks: Sequence[Mark], frame: Frame, most_high: int
-) -> list[tuple[float, int]]:
-    """Stack marks that would overlap; dots of a full stack go on beside it.
-
-    Args:
-        marks: In rising order.
-        frame: The size of the drawing.
-        most_high: The number of levels.
-
-    Returns:
-        For each dot its place and its level, 0 at the bottom. Whiskers share a level
-        only where there is no room for their own.
-    """
-    dots: dict[int, list[float]] = {}
-    whiskers: dict[int, list[tuple[float, float]]] = {}
-    spots = []
-    for mark in marks:
-        x, (low, high) = frame.x(mark.place), _extent(mark, frame)
-        alone = (
-            level
-            for level in range(most_high)
-            if all(low > b or high < a for a, b in whiskers.get(level, ()))
-        )
-        level = next(alone, None)
-        if level is None:
-            by_room = sorted(range(most_high), key=lambda n: _crossed(whiskers[n], x))
-            x, level = _beside(x, dots, by_room, right_end=frame.x(MOST))
-        dots.setdefault(level, []).append(x)
-        whiskers.setdefault(level, []).append((min(low, x), max(high, x)))
-        spots.append((x, level))
-    return spots
-
-
-def _extent(mark: Mark, frame: Frame) -> tuple[float, float]:
-    """Return the pixels that a mark takes on its level, with room around it."""
-    x = frame.x(mark.place)
-    low, high = (x, x) if mark.reach is None else _whisker(mark.reach, frame)
-    return min(low - APART, x - STEP), max(high + APART, x + STEP)
-
-
-def _crossed(whiskers: Iterable[tuple[float, float]], x: float) -> int:
-    """Count the whiskers of a level that would cross a dot."""
-    return sum(low <= x <= high for low, high in whiskers)
-
-
-def _beside(
-    x: float,
-    dots: Mapping[int, Sequence[float]],
-    levels: Sequence[int],
-    *,
-    right_end: float,
-) -> tuple[float, int]:
-    """Find the nearest free spot of a dot; at the right end, to the left."""
-    side = -1 if x > right_end - STEP else 1
-    for step in count():
-        at = round(x + side * STEP * step, 1)
-        for level in levels:
-            if all(abs(at - other) >= STEP for other in dots.get(level, ())):
-                return at, level
-    raise AssertionError("count never ends")
 
 
 def chart_lines(matrix: Matrix) -> list[str]:

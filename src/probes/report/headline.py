@@ -62,17 +62,20 @@ class CellCounts:
 
     @property
     def briefest(self) -> list[str]:
-        """Count them as the entries of the matrix do, for the narrowest columns."""
-        held, *more = self.brief
-        letter = LETTERS["inconclusive"]
-        return [
-            held.replace(" of ", "/"),
-            *(f"{letter}{one.split()[0]}" for one in more),
-        ]
+        """Count them in few letters, for the narrowest columns."""
+        return [_in_letters(one) for one in self.brief]
 
     def __str__(self) -> str:
         """Join the brief counts."""
         return ", ".join(self.brief)
+
+
+def _in_letters(count: str) -> str:
+    """Shorten a count as entries do: ``I3`` for ``3 inconclusive``."""
+    n, _, verdict = count.partition(" ")
+    if verdict in LETTERS:
+        return f"{LETTERS[verdict]}{n}"
+    return count.replace(" of ", "/")
 
 
 def count_cells(matrix: Matrix, models: Iterable[str]) -> CellCounts:

@@ -14,7 +14,7 @@ from probes.report.headline import JUDGED
 from probes.report.matrix import plain
 from probes.report.measure_ranges import SHARE
 from probes.report.number_text import short_number
-from probes.report.verdict_words import BARE_UNITS, SCALES, with_unit
+from probes.report.verdict_words import BARE_UNITS, SCALES
 from probes.results.rows import Row
 
 STATED = f", {SHARE} from floor to ceiling"
@@ -42,8 +42,8 @@ def target_of(row: Row) -> str:
     """Say where the whole interval of a cell must lie for its claim to be supported.
 
     Returns:
-        Such as "at least .9", "within ±.1" or "below .05 × answer size"; empty for a
-        cell without a margin, or whose side of the margin is not known.
+        Such as "at least .9", "within ±.1" or "below .05", in the unit of the effect;
+        empty for a cell without a margin, or whose side of the margin is not known.
     """
     kind = scale_of(row)
     if kind not in PLACED or row["effects"][0]["margin"] is None:
@@ -52,7 +52,7 @@ def target_of(row: Row) -> str:
     if kind == "share":
         return f"at least {short_number(1 - effect['margin'])}"
     side = {"within": "within ±", "below": "below ", "above": "above "}[kind]
-    return side + with_unit(effect["margin"], effect["unit"])
+    return side + short_number(effect["margin"])
 
 
 def quantity_of_line(rows: Iterable[Row]) -> tuple[str, str]:

@@ -42,7 +42,7 @@ const mainEffect = (row) => effectsOf(row)[0] ?? null;
 const rowId = (row) =>
   [claims[row.claim].id, models[row.model].name, text(row.dataset), row.n_demonstrations].join("|");
 // Where the whole interval must lie for the claim to be supported.
-const targetOf = (row, before = "; target: ") => (row.target === null ? "" : before + text(row.target));
+const targetOf = (row, before = "; target: ", after = "") => (row.target === null ? "" : before + text(row.target) + after);
 const testOf = (row) => text(row.test[0]) + row.test[1];
 const commandOf = (row) => (row.command === null ? 'pytest "' + testOf(row) + '"' : text(row.command));
 const provenanceOf = (row) => data.provenances[row.provenance ?? 0];

@@ -146,7 +146,7 @@ def _share(row: Row, effect: Mapping[str, Any]) -> tuple[str, str]:
     ours = f"GD {short_number(reached[0])}, " if reached else ""
     said = (
         f"likeness to ICL by {measure_name(effect)}: {ours}no learning {floor}, ICL in "
-        f"another order {ceiling}; if no learning is 0 and ICL is 1, GD is {value}"
+        f"another order {ceiling}; from no learning (0) to ICL (1), GD is at {value}"
     )
     wanted = f"{needed} or more {_counts(row['verdict'])} as alike"
     return said + _interval_text(row) + _less_like(effect["value"]), wanted
