@@ -4,11 +4,13 @@
 | --- | --- |
 | ``matrix``, ``claim_lines`` | what all drawings share: letters, the grouping |
 | ``number_text``, ``measure_ranges`` | numbers in few letters, and within their range |
-| ``claim_titles``, ``measured_quantity`` | plain names, and what a number is |
+| ``claim_titles`` | plain names |
+| ``measured_quantity`` | what a number is, and which numbers support a claim |
 | ``common_scale``, ``deciding_interval`` | effects in margins, and what decides |
 | ``verdict_words``, ``advice`` | a verdict in words, and what would decide it |
 | ``answer``, ``headline`` | the answer of a run, and how many claims hold |
-| ``effect_chart`` | every claim on one scale |
+| ``effect_chart``, ``chart_text`` | every claim on one scale |
+| ``chart_lanes``, ``lane_packing`` | what is in a lane of that chart, and where |
 | ``entry_summary`` | the short text of an entry of the matrix |
 | ``appendix`` | reasons, rows of the datasets, the comparison, the speed |
 | ``rerun`` | the command that judges a cell again |

@@ -1,6 +1,6 @@
 """Draw every claim's effect on one scale, in lanes of networks or kinds of network.
 
-Pure numbers and safe texts: a template draws them as SVG, and the summary as text.
+Pure numbers and safe texts: a template draws them as SVG.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from probes.report.chart_lanes import Mark, lanes_of
+from probes.report.chart_lanes import Mark, lanes_of_networks, lanes_with_names
 from probes.report.common_scale import LEAST, MOST, TICKS
 from probes.report.lane_packing import (
     STEP,
@@ -32,13 +32,6 @@ LEAST_HIGH = 15
 """Pixels of a lane, at least: its name stands beside it."""
 LETTER = 7
 """Pixels of a letter, roughly."""
-CAPTION = (
-    "Each claim by its distance in margins, with the verdict, the number of cells, "
-    "their median effect and its range. A claim holds if its whole interval "
-    "lies left of the line."
-)
-COLUMNS = 46
-"""Letters of the axis in the summary."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +73,7 @@ NARROW = Frame(
     width=330, left=0, name=16, ticks=[tick for tick in TICKS if tick[1] != "½"]
 )
 """For phones: shown at its own size, so that its letters can be read."""
+FRAMES = {"wide": WIDE, "narrow": NARROW}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +94,23 @@ class Dot:
     reach: tuple[float, float] | None
     is_crowded: bool
     mark: Mark
+
+
+def drawn_charts(matrix: Matrix) -> dict[str, Any]:
+    """Draw the chart for both widths.
+
+    Returns:
+        ``charts``: those of the first screen; ``all_charts``: with a lane for each
+        network, empty if the first ones have that; ``n_networks``: how many lanes.
+    """
+    lanes, networks = lanes_with_names(matrix), lanes_of_networks(matrix)
+    charts = {size: drawn_lanes(lanes, frame) for size, frame in FRAMES.items()}
+    all_charts = {
+        size: drawn_lanes(networks, frame, most_rows=NO_LIMIT)
+        for size, frame in FRAMES.items()
+        if [*lanes] != [*networks]
+    }
+    return {"charts": charts, "all_charts": all_charts, "n_networks": len(networks)}
 
 
 def drawn_lanes(
@@ -195,43 +206,3 @@ def _extent(mark: Mark, frame: Frame) -> Extent:
 def _whisker(reach: tuple[float, float], frame: Frame) -> tuple[float, float]:
     low, high = reach
     return frame.x(low), frame.x(high)
-
-
-def chart_lines(matrix: Matrix) -> list[str]:
-    """Draw the chart as text: a line for each claim, grouped by kind of network."""
-    lanes = {kind: marks for kind, marks in lanes_of(matrix).items() if marks}
-    if not lanes:
-        return []
-    wide = max(len(mark.name) for marks in lanes.values() for mark in marks)
-    lines = []
-    for kind, marks in lanes.items():
-        lines.append(f"{f'on {plain(kind, 40)} networks':{wide}}  {_axis_text()}")
-        claims: dict[str, list[Mark]] = {}
-        for mark in marks:
-            claims.setdefault(mark.name, []).append(mark)
-        lines += [
-            f"{name:{wide}}  {_strip(own)}  {', '.join(mark.effect for mark in own)}"
-            for name, own in claims.items()
-        ]
-    return lines
-
-
-def _column(place: float) -> int:
-    return round((place - LEAST) / (MOST - LEAST) * (COLUMNS - 1))
-
-
-def _strip(marks: Sequence[Mark]) -> str:
-    letters = ["·"] * COLUMNS
-    letters[_column(0.0)] = "|"
-    for mark in marks:
-        letters[_column(mark.place)] = mark.letter
-    return "".join(letters)
-
-
-def _axis_text() -> str:
-    letters = [" "] * COLUMNS
-    for place, label in TICKS:
-        at = _column(place)
-        if at + len(label) <= COLUMNS:
-            letters[at : at + len(label)] = label
-    return "".join(letters).rstrip()

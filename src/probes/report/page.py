@@ -25,10 +25,9 @@ from probes.report.appendix import (
     record_lines,
     speed_lines,
 )
-from probes.report.chart_lanes import lanes_of_networks, lanes_with_names
 from probes.report.claim_lines import ClaimLine, fold_variants, lines_by_kind
 from probes.report.claim_titles import title_of
-from probes.report.effect_chart import NARROW, NO_LIMIT, WIDE, drawn_lanes
+from probes.report.effect_chart import drawn_charts
 from probes.report.entry_summary import EntrySummary, summarise_entry
 from probes.report.headline import CellCounts, count_cells
 from probes.report.matrix import (
@@ -56,7 +55,6 @@ CELL = (
     "A cell tests one claim on one network, dataset and number of demonstrations; it "
     "holds if the claim is supported."
 )
-FRAMES = {"wide": WIDE, "narrow": NARROW}
 CAPTION = (
     "Margin: the largest difference that counts as equal. Dot: a claim’s cells of one "
     "verdict, median and interval; hollow: inconclusive. Supported: all of it left of "
@@ -85,7 +83,7 @@ def matrix_page(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
         notes=(notes := [*dataset_lines(run), *record_lines(rows, run)]),
         warnings=[note for note in notes if note.startswith(WARNING)],
         caption=CAPTION,
-        **_charts(matrix),
+        **drawn_charts(matrix),
         self_tests={plain(name, 80): ok for name, ok in run["self_tests"].items()},
         letters=LETTERS,
         meanings=MEANINGS,
@@ -101,22 +99,6 @@ def matrix_page(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
         n_columns=len(matrix.models) + 1,
         data=compress(pack(rows, matrix, run)),
     )
-
-
-def _charts(matrix: Matrix) -> dict[str, Any]:
-    """Draw the chart for both widths; with a lane for each network if it has not."""
-    lanes, networks = lanes_with_names(matrix), lanes_of_networks(matrix)
-    drawn = {size: drawn_lanes(lanes, frame) for size, frame in FRAMES.items()}
-    alone = {} if [*lanes] == [*networks] else networks
-    return {
-        "charts": drawn,
-        "all_charts": {
-            size: drawn_lanes(alone, frame, most_rows=NO_LIMIT)
-            for size, frame in FRAMES.items()
-            if alone
-        },
-        "n_networks": len(networks),
-    }
 
 
 def render(

@@ -8,7 +8,7 @@ from typing import Any
 
 from probes.report.answer import QUESTION, answer_of
 from probes.report.appendix import REASON_LIMIT, WARNING, dataset_lines, record_lines
-from probes.report.effect_chart import CAPTION, chart_lines
+from probes.report.chart_text import CAPTION, chart_lines
 from probes.report.markdown import escape
 from probes.report.matrix import (
     LETTERS,
