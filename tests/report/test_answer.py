@@ -15,17 +15,11 @@ from probes.report.answer import answer_of
 from probes.report.claim_lines import UNJUDGED, fold_variants, lines_by_kind
 from probes.report.common_scale import LEAST, MOST, excess_of, position
 from probes.report.deciding_interval import deciding_interval, refuting_interval
-from probes.report.effect_chart import (
-    NARROW,
-    WIDE,
-    chart_lines,
-    drawn_lanes,
-    lanes_of,
-)
 from probes.report.entry_summary import summarise_entry
 from probes.report.headline import CellCounts, count_cells
 from probes.report.matrix import arrange
 from probes.report.measure_ranges import interval_of
+from probes.report.measured_quantity import quantity_of_line, target_of
 from probes.report.number_text import effect_text, short_number
 from probes.report.verdict_words import main_effect_text, verdict_in_words
 from probes.results.rows import Row
@@ -229,14 +223,56 @@ def test_a_share_is_said_with_its_floor_and_its_ceiling() -> None:
     name = "token overlap, share of the way from floor to ceiling"
     share = effect(name=name, unit="fraction", floor=0.2, ceiling=0.8, margin=0.1)
     said = verdict_in_words(row(verdict="refuted", effects=[share]))
-    assert "GD comes .2 of the way from what no learning reaches (.2)" in said
-    assert "from .9 on it would have counted as alike" in said
+    assert said == (
+        "Likeness to ICL by token overlap: no learning .2, ICL in another order .8; "
+        "from no learning (0) to ICL (1), GD is at .2, 90 % interval [.1, .3]; .9 or "
+        "more would have counted as alike."
+    )
     own = effect(name="token overlap: the learner", value=0.32)
     said = verdict_in_words(row(verdict="refuted", effects=[share, own]))
-    assert (
-        "GD is like ICL to .32, no learning to .2, ICL in another order to .8" in said
+    assert ": GD .32, no learning .2, ICL in another order .8; from no" in said
+
+
+@pytest.mark.parametrize(
+    ("given", "target"),
+    [
+        ({"floor": 0.2, "ceiling": 0.8, "margin": 0.1}, "at least .9"),
+        ({"has_two_sides": True, "margin": 0.1}, "within ±.1"),
+        ({"has_two_sides": False, "margin": 0.5}, "below .5"),
+        ({"level": None, "margin": 1e-12, "value": 3e-15}, "below 1e−12"),
+        ({"margin": None}, ""),
+    ],
+)
+def test_a_target_says_which_numbers_support_the_claim(
+    given: dict[str, Any], target: str
+) -> None:
+    assert target_of(row(effects=[effect(**given)])) == target
+
+
+def test_a_claim_on_the_far_side_of_its_margin_has_its_target_there() -> None:
+    more = effect(value=0.7, low=0.6, high=0.8, margin=0.5, has_two_sides=False)
+    advantage = row(effects=[more], p_supported=0.001, p_refuted=0.999)
+    assert target_of(advantage) == "above .5"
+    assert target_of(row(verdict="error", effects=[])) == ""
+
+
+def test_a_line_has_the_quantity_and_the_target_of_most_of_its_cells() -> None:
+    share = effect(name="overlap, share of the way from floor to ceiling", margin=0.1)
+    cells = [row(effects=[share | {"floor": 0.2, "ceiling": 0.8}])] * 2 + [row()]
+    assert quantity_of_line(cells) == (
+        "overlap (no learning 0, ICL 1)",
+        "at least .9",
     )
-    assert "; that is .2 of the way, 90 % interval" in said
+    assert quantity_of_line([row(verdict="not_applicable")]) == ("", "")
+
+
+def test_below_no_learning_is_said_to_be_less_like_icl() -> None:
+    name = "token overlap, share of the way from floor to ceiling"
+    ends = {"floor": 0.96, "ceiling": 0.99, "low": -31.0, "high": -15.0}
+    far = effect(name=name, unit="fraction", value=-17.0, margin=0.1, **ends)
+    said = verdict_in_words(row(verdict="refuted", effects=[far]))
+    assert "GD is at −17, 90 % interval [−31, −15] (below 0: less like ICL than" in said
+    assert "of the way" not in said
 
 
 def test_what_is_not_applicable_is_said_with_its_reason_and_the_gates_numbers() -> None:
@@ -250,6 +286,13 @@ def test_what_is_not_applicable_is_said_with_its_reason_and_the_gates_numbers() 
     )
 
 
+def test_narrow_columns_count_in_the_letters_of_their_entries() -> None:
+    counts = CellCounts(supported=1, refuted=53, inconclusive=63)
+    assert counts.briefest == ["1/54 hold", "I63"]
+    assert CellCounts(inconclusive=8).briefest == ["I8"]
+    assert CellCounts().briefest == ["none judged"]
+
+
 def test_only_judged_cells_count_as_holding_or_not() -> None:
     rows = [
         row(claim="a", verdict="supported"),
@@ -261,8 +304,8 @@ def test_only_judged_cells_count_as_holding_or_not() -> None:
         row(claim="f", verdict="supported", identity=True),
     ]
     counts = count_cells(arrange(rows), ["llama"])
-    assert counts == CellCounts(supported=1, refuted=1, undecided=1)
-    assert str(counts) == "1 of 2 hold, 1 undecided"
+    assert counts == CellCounts(supported=1, refuted=1, inconclusive=1)
+    assert str(counts) == "1 of 2 hold, 1 inconclusive"
     assert str(CellCounts()) == "none judged"
 
 
@@ -275,16 +318,17 @@ def test_the_answer_begins_with_pretrained_networks_and_their_closest_claim() ->
     ]
     answer = answer_of(arrange(rows))
     assert answer.lead == (
-        "On 1 pretrained network (llama): 0 of 1 decided cell holds; 1 more undecided."
+        "On 1 pretrained network (llama): 0 of 1 decided cell holds; 1 more is "
+        "inconclusive."
     )
     closest, farthest = answer.examples
     assert closest.startswith("Closest: “Near” on llama (sst2, 4 demonstr")
-    assert "llama (sst2, 4 demonstrations), undecided (too few sets)" in closest
+    assert "llama (sst2, 4 demonstrations), inconclusive (too few sets)" in closest
     assert farthest.startswith("Farthest: “Far” on llama")
     assert answer.others == ("Elsewhere: 1 of 1 hold on 1 constructed network.")
 
 
-def test_the_answer_says_how_far_off_how_sure_and_why_undecided() -> None:
+def test_the_answer_says_how_far_off_how_sure_and_why_inconclusive() -> None:
     def missed(value: float, p: float | None) -> Row:
         found = within(value, value, value, p_adjusted=p)
         return row(claim=f"c{value}", verdict="refuted", effects=[found])
@@ -315,8 +359,8 @@ def test_the_answer_says_how_far_off_how_sure_and_why_undecided() -> None:
         "Refuted: 3 cells, off by 4.1 margins (median; one margin counts as equal), "
         "each with p ≤ .025 after correction."
     )
-    assert answer.undecided == (
-        "Undecided: 5 cells, off by 1.2 margins (median): too few sets (2), GD's "
+    assert answer.inconclusive == (
+        "Inconclusive: 5 cells, off by 1.2 margins (median): too few sets (2), GD's "
         "search unfinished (1), too few queries (1), ICL's gain unclear (1)."
     )
     assert answer.sentences[1:3] == answer.details
@@ -348,9 +392,12 @@ def test_noise_in_the_weights_is_said_to_be_in_the_weights() -> None:
 @pytest.mark.parametrize(
     ("counts", "said"),
     [
-        (CellCounts(refuted=28, undecided=87), "0 of 28 decided cells hold; 87 more"),
+        (
+            CellCounts(refuted=28, inconclusive=87),
+            "0 of 28 decided cells hold; 87 more are ",
+        ),
         (CellCounts(supported=1), "1 of 1 decided cell holds"),
-        (CellCounts(undecided=2), "2 cells judged, none decided yet"),
+        (CellCounts(inconclusive=2), "2 cells judged, none decided yet"),
         (CellCounts(), "no cell could be judged"),
     ],
 )
@@ -423,75 +470,6 @@ def test_the_claim_that_comes_closest_is_the_first_of_its_group() -> None:
     ]
     (group,) = lines_by_kind(arrange(rows)).values()
     assert [line.name for line in group] == ["near", "middle", "far"]
-
-
-def test_the_chart_has_a_mark_for_each_verdict_of_a_claim_on_a_kind() -> None:
-    rows = [
-        row(verdict="supported", effects=[within(0.0, -0.01, 0.01)]),
-        row(verdict="refuted", dataset="cb", effects=[within(0.9, 0.8, 1.0)]),
-        row(verdict="not_applicable", dataset="rte"),
-    ]
-    (marks,) = lanes_of(arrange(rows)).values()
-    assert [(m.letter, m.place > 0) for m in marks] == [("S", False), ("R", True)]
-    _, line = chart_lines(arrange(rows))
-    strip = line.split("  ")[1]
-    assert strip.index("S") < strip.index("|") < strip.index("R")
-
-
-def whisker_of(*rows: Row) -> tuple[float, float]:
-    (marks,) = lanes_of(arrange(rows)).values()
-    (mark,) = marks
-    assert mark.reach is not None
-    return mark.reach
-
-
-def test_a_whisker_is_the_interval_in_margins_and_of_several_cells_the_median() -> None:
-    def cell(low: float, high: float, dataset: str = "sst2") -> Row:
-        inside = effect(value=0.2, low=low, high=high, has_two_sides=False)
-        return row(dataset=dataset, effects=[inside])  # the margin is .5
-
-    assert whisker_of(cell(0.1, 0.3)) == pytest.approx((-0.8, -0.4))
-    three = (cell(0.1, 0.3), cell(0.0, 0.5, "cb"), cell(0.15, 0.35, "rte"))
-    assert whisker_of(*three) == pytest.approx((-0.8, -0.3))
-
-
-def test_a_whisker_is_the_interval_that_decides() -> None:
-    between = within(0.118, 0.067, 0.169, margin=0.05)
-    undecided = row(verdict="inconclusive", effects=[between], p_refuted=0.078)
-    low, high = whisker_of(undecided)
-    assert low < 0 < high  # the row's own interval lies outside the margin
-
-
-def test_what_nothing_sampled_decided_has_no_whisker() -> None:
-    exact = effect(value=3e-15, low=None, high=None, level=None, margin=1e-12, p=None)
-    (marks,) = lanes_of(arrange([row(effects=[exact])])).values()
-    assert marks[0].reach is None
-
-
-@pytest.mark.parametrize("frame", [WIDE, NARROW])
-def test_whiskers_have_levels_of_their_own_and_stay_in_the_drawing(frame: Any) -> None:
-    rows = [
-        row(claim=f"c{i}", verdict="inconclusive", effects=[within(v, v - 0.3, v + 9)])
-        for i, v in enumerate((0.1, 0.15, 0.2, 0.25))
-    ]
-    chart = drawn_lanes(arrange(rows), frame)
-    (lane,) = chart["lanes"]
-    assert len({dot.y for dot in lane["dots"]}) == 4
-    for dot in lane["dots"]:
-        assert chart["left"] <= dot.reach[0] <= dot.x <= dot.reach[1] <= frame.width
-
-
-def test_dots_of_the_chart_neither_overlap_nor_leave_it() -> None:
-    rows = [
-        row(claim=f"claim_{i}", verdict="refuted", effects=[within(v, v, v)])
-        for i, v in enumerate([0.2] * 30 + [99.0] * 30)
-    ]
-    chart = drawn_lanes(arrange(rows))
-    (lane,) = chart["lanes"]
-    spots = [(dot.x, dot.y) for dot in lane["dots"]]
-    assert len(set(spots)) == len(spots) == 60
-    assert all(chart["left"] <= x <= chart["width"] for x, _ in spots)
-    assert all(0 <= y <= chart["foot"] for _, y in spots)
 
 
 def test_a_table_shows_the_wider_interval_where_that_decides() -> None:

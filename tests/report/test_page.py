@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
@@ -350,7 +351,7 @@ def test_one_screen_has_the_answer_the_chart_and_twenty_claims_on_all_models(
     for part in ("h1", ".answer", ".chart svg.wide", ".chart figcaption", "#filters"):
         found = browser.find_element(By.CSS_SELECTOR, part)
         assert browser.execute_script(bottom, found) <= 900
-    assert "Undecided: " in browser.find_element(By.CLASS_NAME, "answer").text
+    assert "Inconclusive: " in browser.find_element(By.CLASS_NAME, "answer").text
 
 
 CUT = """
@@ -432,7 +433,9 @@ def test_the_chart_says_what_a_margin_is_and_the_cell_why_it_is_so_large(
     for line in (0, 1):
         entry(browser, line, "llama").click()
     said = [p.text for p in find(browser, "article .margin")]
-    assert said[0].startswith("Why a margin of .5: A third of the .29 that the paper")
+    assert said[0].startswith(
+        "Why a margin of .5 (target: below .5): A third of the .29 that the paper"
+    )
     assert "The claim says why, in claims/test_a.py." in said[1]
     line = downloaded(browser, "as-jsonl", "rows.jsonl").splitlines()[0]
     assert json.loads(line)["margin_reason"] == why
@@ -448,19 +451,103 @@ def test_what_a_number_is_stands_beside_the_claim_and_at_each_entry(
     show(browser, tmp_path, rows)
     beside = [part.text for part in find(browser, ".quantity")]
     assert beside == [
-        "prediction distance, × answer size",
-        "token overlap, share of the way",
+        "prediction distance, × answer size; target: below .5",
+        "token overlap (no learning 0, ICL 1); target: at least .9",
     ]
     hover = """
     entries[0].button.dispatchEvent(new MouseEvent("mouseover", {bubbles: true}));
     return entries[0].button.title;
     """
-    assert browser.execute_script(hover) == "S .2: prediction distance, × answer size"
+    assert browser.execute_script(hover) == (
+        "S .2: prediction distance, × answer size; target: below .5"
+    )
     many = [row(model=f"m{i}", effects=[share]) for i in range(16)]
     show(browser, tmp_path, many)  # no room beside the claim
     assert not find(browser, ".quantity")[0].is_displayed()
     title = find(browser, "button.claim")[0].get_attribute("title")
-    assert "Number: token overlap, share of the way." in title
+    assert "Number: token overlap (no learning 0, ICL 1); target: at least .9." in title
+
+
+def test_a_cell_names_its_target_wherever_it_shows_its_number(
+    browser: Any, tmp_path: Path
+) -> None:
+    name = "token overlap, share of the way from floor to ceiling"
+    share = effect(name=name, unit="fraction", floor=0.1, ceiling=0.8, margin=0.1)
+    show(browser, tmp_path, [row(effects=[share]), row(effects=[share], dataset="cb")])
+    entry(browser, 0, "llama").click()
+    above = browser.find_element(By.CSS_SELECTOR, ".inside .what").text
+    assert above == "Number: token overlap (no learning 0, ICL 1); target: at least .9."
+    find(browser, ".cells td > button")[0].click()
+    article = browser.find_element(By.TAG_NAME, "article")
+    browser.execute_script("arguments[0].querySelector('details').open = true", article)
+    heads = [th.text for th in article.find_elements(By.CSS_SELECTOR, ".numbers th")]
+    numbers = [td.text for td in article.find_elements(By.CSS_SELECTOR, ".numbers td")]
+    assert numbers[heads.index("target") - 1] == "at least .9"
+    labels = [text.text for text in article.find_elements(By.CSS_SELECTOR, "svg text")]
+    assert {"no learning (0.1)", "ICL (0.8)", "target: from 0.9"} <= {*labels}
+
+
+def test_no_text_of_the_page_says_undecided_or_share_of_the_way(
+    browser: Any, tmp_path: Path
+) -> None:
+    show_text(browser, tmp_path, matrix_page(*sample()))
+    opened = """
+    const own = (row) => text(mainEffect(row)?.name ?? 0).includes("share of the way");
+    const entry = entries.find(({picked}) => picked.some(own));
+    entry.button.click();
+    document.querySelector(".cells td > button").click();
+    document.querySelectorAll("details").forEach((d) => (d.open = true));
+    document.querySelectorAll("script").forEach((s) => s.remove());
+    return document.documentElement.outerHTML;
+    """
+    shown = browser.execute_script(opened).lower()
+    assert "<article>" in shown
+    assert "inconclusive" in shown
+    assert "undecided" not in shown
+    assert "share of the way" not in shown
+
+
+def test_an_option_and_the_legend_name_the_verdict_as_the_rows_do(
+    browser: Any, tmp_path: Path
+) -> None:
+    cells = [row(verdict=v, alone=v, dataset=v) for v in ("inconclusive", "refuted")]
+    show(browser, tmp_path, cells)
+    parts = ("h1", ".answer", ".legend", "thead .held", ".chart figcaption")
+    for part in (*parts, "#by-verdict"):
+        found = browser.find_element(By.CSS_SELECTOR, part)
+        assert "inconclusive" in found.text.lower(), part
+
+
+def test_every_network_has_its_name_in_the_chart(browser: Any, tmp_path: Path) -> None:
+    screen(browser, 1400, 900)
+    few = [row(model=name) for name in ("gemma3_270m", "smollm2_135m")]
+    show(browser, tmp_path, few)
+    assert [t.text for t in find(browser, "svg.wide .lane")] == [
+        "gemma3_270m",
+        "smollm2_135m",
+    ]
+    many = [row(model=f"learned_{i}", kind="learned") for i in range(9)]
+    show(browser, tmp_path, many)
+    assert [t.text for t in find(browser, "svg.wide .lane") if t.is_displayed()] == [
+        "9 learned"
+    ]
+    browser.find_element(By.CSS_SELECTOR, ".chart summary").click()
+    names = [t.text for t in find(browser, "details svg.wide .lane")]
+    assert names == [f"learned_{i}" for i in range(9)]
+
+
+def test_a_crowded_whisker_appears_when_its_dot_is_pointed_at(
+    browser: Any, tmp_path: Path
+) -> None:
+    screen(browser, 1400, 900)
+    wide = [effect(value=0.3, low=0.01, high=0.9)]
+    show(browser, tmp_path, [row(claim=f"c{i}", effects=wide) for i in range(60)])
+    whisker = find(browser, "svg.wide .whisker.crowded")[0]
+    dot = whisker.find_element(By.XPATH, "../*[@class='dot S']")
+    assert whisker.value_of_css_property("opacity") == "0"
+    ActionChains(browser).move_to_element(dot).perform()
+    assert whisker.value_of_css_property("opacity") == "1"
+    ActionChains(browser).move_by_offset(-600, 300).perform()
 
 
 def test_script_and_server_write_the_same_entries(browser: Any, tmp_path: Path) -> None:
