@@ -160,28 +160,28 @@ class Judge(Dismissals):
                 refuted, the claim is not refuted either.
             other_ceiling: The same similarity of ICL and ICL on other demonstrations.
                 It is shown, and the row says so if it would decide otherwise.
-            further_ceilings: What else ICL that is GD cannot exceed, by name; the
-                lowest of all ceilings decides, and all are shown.
+            further_ceilings: What else ICL that is GD cannot exceed, by name. The
+                claim is about the lowest of all ceilings, and all are shown.
         """
         ceilings = {"ICL and ICL": ceiling, **(further_ceilings or {})}
-        ceiling = min(ceilings.values(), key=lambda one: one.mean)
+        all_ceilings = list(ceilings.values())
         if best is not None:
             self.note_best(
                 ceiling_test_at_bounds(
-                    best, floors, ceiling, margin=margin, alpha=self.alpha
+                    best, floors, all_ceilings, margin=margin, alpha=self.alpha
                 )
             )
         self.record(**{"the learner": similarity})
         self.record(**{f"ceiling, {name}": one for name, one in ceilings.items()})
         self.record(**{f"floor, {name}": floor for name, floor in floors.items()})
         judgement = ceiling_test_at_bounds(
-            similarity, floors, ceiling, margin=margin, alpha=self.alpha
+            similarity, floors, all_ceilings, margin=margin, alpha=self.alpha
         )
         if other_ceiling is not None:
             self.note_other_ceiling(
                 judgement,
                 ceiling_test_at_bounds(
-                    similarity, floors, other_ceiling, margin=margin, alpha=self.alpha
+                    similarity, floors, [other_ceiling], margin=margin, alpha=self.alpha
                 ),
                 other_ceiling,
             )
