@@ -194,24 +194,21 @@ def test_every_ceiling_must_be_missed_for_refutation() -> None:
     assert judge(wide(0.8)).verdict == "inconclusive"
 
 
-def test_the_lower_of_equal_ceilings_is_not_taken_for_the_lowest() -> None:
-    """With the mean at the margin, more ceilings may not lead to more support."""
-    n, wrong = 400, {"one": 0, "three": 0}
+def test_the_lowest_of_equal_ceilings_does_not_help_a_claim() -> None:
+    """With the mean at the margin, five ceilings lead to no more support than one."""
+    n, wrong = 400, 0
     for seed in range(n):
-        floor, ours, *ceilings = (world(5 * seed + i, 0.0) for i in range(5))
-        room = 2.0
-        ceilings = [measured(c.values + room) for c in ceilings]
-        reached = measured(ours.values + 0.9 * room)
-        for name, chosen in (("one", ceilings[:1]), ("three", ceilings)):
-            found = ceiling_test(
-                reached,
-                floors=[floor],
-                ceiling=chosen[0],
-                further_ceilings=chosen[1:],
-                margin=0.1,
-            )
-            wrong[name] += found.verdict == "supported"
-    assert wrong["three"] <= wrong["one"] + 3
+        floor, ours, *noise = (world(7 * seed + i, 0.0) for i in range(7))
+        first, *further = (measured(one.values + 2.0) for one in noise)
+        found = ceiling_test(
+            measured(ours.values + 0.9 * 2.0),
+            floors=[floor],
+            ceiling=first,
+            further_ceilings=further,
+            margin=0.1,
+        )
+        wrong += found.verdict == "supported"
+    assert wrong / n <= 0.065
 
 
 def test_every_floor_must_be_passed_for_support() -> None:
