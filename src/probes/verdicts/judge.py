@@ -21,7 +21,7 @@ from probes.verdicts.group_means import RowGroups
 from probes.verdicts.group_sequential import GroupSequentialDesign
 from probes.verdicts.intersection_union import intersection_union_test_at_bounds
 from probes.verdicts.judgement import Judgement
-from probes.verdicts.negative_controls import remark_on_floors
+from probes.verdicts.negative_controls import own_floors, remark_on_floors
 from probes.verdicts.outcomes import Expectation, conclude
 from probes.verdicts.partial_identification import (
     ceiling_test_at_bounds,
@@ -152,7 +152,8 @@ class Judge(Dismissals):
         Args:
             similarity: Of ICL and the learner.
             floors: The same similarity for arms that are no evidence, by name; the
-                largest counts, and all are shown.
+                largest counts, and all are shown. The row says so if the verdict
+                depends on arms with random weights.
             ceiling: The same similarity of ICL and ICL in another order. It decides.
             margin: Share of the way from floor to ceiling that may be missing.
             best: The same similarity of GD at its best at the task, if ``similarity``
@@ -184,6 +185,13 @@ class Judge(Dismissals):
                     similarity, floors, [other_ceiling], margin=margin, alpha=self.alpha
                 ),
                 other_ceiling,
+            )
+        if own := own_floors(floors):
+            self.note_own_floors(
+                judgement,
+                ceiling_test_at_bounds(
+                    similarity, own, all_ceilings, margin=margin, alpha=self.alpha
+                ),
             )
         self.record(remark_on_floors(similarity, floors, alpha=self.alpha))
         if judgement.verdict == "not_applicable":
