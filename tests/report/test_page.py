@@ -536,6 +536,27 @@ def test_every_network_has_its_name_in_the_chart(browser: Any, tmp_path: Path) -
     assert names == [f"learned_{i}" for i in range(9)]
 
 
+@pytest.mark.parametrize("width", [390, 800, 1150, 1400])
+def test_columns_of_networks_keep_their_room(
+    browser: Any, tmp_path: Path, width: int
+) -> None:
+    screen(browser, width, 900)
+    show(browser, tmp_path, [row(model=name) for name in ("gemma", "smollm2")])
+    heads = find(browser, "#matrix thead th[data-kind]:not([colspan])")
+    assert all(head.size["width"] >= 80 for head in heads)
+
+
+def test_the_forest_of_a_claim_names_network_and_variant(
+    browser: Any, tmp_path: Path
+) -> None:
+    screen(browser, 1400, 900)
+    show(browser, tmp_path, shipped())
+    find(browser, "tr[data-line='0'] button.claim")[0].click()
+    browser.execute_script("document.querySelector('.inside details').open = true")
+    labels = {text.text for text in find(browser, ".inside svg text")}
+    assert {"llama · GD · sst2 · 4", "spoiled · Adam · sst2 · 8"} <= labels
+
+
 def test_a_crowded_whisker_appears_when_its_dot_is_pointed_at(
     browser: Any, tmp_path: Path
 ) -> None:

@@ -236,13 +236,15 @@ function claimFigures(picked, width) {
   }
   return groups.map((group) => {
     const [first] = group;
+    const hasVariants = new Set(group.map((row) => row.claim)).size > 1;
+    const variantOf = (row) => (hasVariants ? claims[row.claim].variantWords + " · " : "");
     const lines = [...group].sort((a, b) => a.model - b.model).map((row) =>
-      lineOf(row, models[row.model].name + " · " + text(row.dataset) + " · " + row.n_demonstrations));
+      lineOf(row, models[row.model].name + " · " + variantOf(row) + text(row.dataset) + " · " + row.n_demonstrations));
     const scale = scaleOf(first, mainEffect(first));
     if (scale.kind === "share") scale.marks = [[0, "no learning"], [1, "ICL"], [1 - mainEffect(first).margin, "target"]];
     const name = nameOf(mainEffect(first));
     return figure(name, forest(lines, { ...scale, width, said: name }),
-      text(mainEffect(first).unit) + targetOf(first) + (scale.isLog ? ", logarithmic axis" : "") + "; network · dataset · demonstrations", "whole");
+      text(mainEffect(first).unit) + targetOf(first) + (scale.isLog ? ", logarithmic axis" : "") + "; network · " + (hasVariants ? "variant · " : "") + "dataset · demonstrations", "whole");
   });
 }
 
