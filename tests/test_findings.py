@@ -98,3 +98,34 @@ def test_the_findings_count_the_cells_that_another_ceiling_would_move() -> None:
         f"here; {would_be['inconclusive']} of these would be inconclusive and "
         f"{would_be['not applicable']} not applicable."
     ) in page(FINDINGS)
+
+
+def largest(effect: str, *, gdpp: bool = False) -> str:
+    """Give the largest value of an effect on the constructions of GD or of GD++."""
+    found = [
+        e["value"]
+        for row in rows("sample")
+        if row["kind"] == "constructed"
+        and row["verdict"] == "supported"
+        and ("gdpp" in row["claim"]) == gdpp
+        for e in row["effects"]
+        if e["name"] == effect
+    ]
+    return f"{max(found):.1e}"
+
+
+def test_the_largest_errors_of_the_constructions_are_the_rows() -> None:
+    drawn = "largest prediction distance"
+    worst = "largest disagreement on the worst task found"
+    findings = page(FINDINGS)
+    assert f"predictions {largest(drawn)} of the answers' size" in findings
+    assert f"and {largest(worst)} over the worst ones" in findings
+    plus = f"{largest(drawn, gdpp=True)} and {largest(worst, gdpp=True)}"
+    assert f"from those of GD++ {plus}" in findings
+    assert f"(largest error {largest(worst)} of" in page(README)
+    errors = [
+        row["effects"][0]["value"]
+        for row in rows("sample")
+        if row["claim"].startswith("context_is_a_rank_one_patch")
+    ]
+    assert f"The largest error is {max(errors):.1e} of the context's" in findings

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from tests.support.reported import row, value
+from tests.support.reported import row, rows, value
 
 Place = Callable[[], float]
 
@@ -42,6 +42,18 @@ EFFICIENCY = "label accuracy over numbers of demonstrations difference"
 LOSS = "label accuracy difference"
 
 
+def count(verdict: str = "", *, of: str = "", model: str = "") -> Place:
+    """Say how many cells of a claim or a model have a verdict; of all by default."""
+    return lambda: float(
+        sum(
+            verdict in ("", found["verdict"])
+            and of in ("", found["claim"])
+            and model in ("", found["model"])
+            for found in rows("sample")
+        )
+    )
+
+
 def table(explanation: str, effect: str, digits: int) -> tuple[str, list[Place]]:
     """Give a line of the table of explanations."""
     name = f"total variation, labels: {effect}"
@@ -65,6 +77,7 @@ def exact(claim: str, who: str, n: int, tasks: str) -> list[Place]:
     return [place(claim, name, n, on=where) for where in on]
 
 
+NOISE = "robust_to_weight_change_in_regression"
 THREE = "singular_plural present_past capitalise"
 ALL = f"{THREE} country_capital"
 MIDDLE, DEEP = "same_accuracy[gd_middle_W_V]", "same_accuracy[gd_deep_W_V]"
@@ -148,6 +161,14 @@ ON_THE_FINDINGS: list[tuple[str, list[Place]]] = [
         "Kendall's τ",
         "same_attention_to_demonstrations",
         {4: ("untouched model", UNTOUCHED), 8: ("untouched model", UNTOUCHED)},
+    ),
+    (
+        "{:0} of the {:0} cells of `hmm_llama` are inconclusive",
+        [count("inconclusive", model="hmm_llama"), count(model="hmm_llama")],
+    ),
+    (
+        "a GD step under noise is refuted in {:0} of {:0} cells",
+        [count("refuted", of=NOISE), count(of=NOISE)],
     ),
     (
         "accuracy (GD's is {:2} and {:2})",
