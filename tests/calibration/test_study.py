@@ -95,7 +95,9 @@ def test_the_committed_rule_keeps_its_level_in_every_simulation() -> None:
         for row in committed()
         if row["rule"] == "instrument" and row["truth"] == "at the margin"
     ]
-    n_ratios = len(PROFILES) * (len(study.ROOMS) + len(study.FLOORS))
+    n_ratios = len(PROFILES) * (
+        len(study.ROOMS) + len(study.FLOORS) + len(study.CEILINGS)
+    )
     assert len(at) == len(SIMULATIONS) * len(study.SIZES) + n_ratios
     assert max(row["false_supported"] for row in at) <= ALLOWED
     assert max(row["false_refuted"] for row in at) <= ALLOWED

@@ -14,13 +14,13 @@ from probes_fixtures.variants import GRADIENT_LEARNERS, SEARCHES
 from probes.cell import Settings
 from probes.engine.cost_model import (
     Cost,
-    ModelSize,
     cost_of,
     cost_of_one,
     flops_of,
 )
 from probes.engine.machine_speed import SHARE_OF_PEAK, MachineSpeed
 from probes.engine.observer import Observer
+from probes.engine.request_sizes import ModelSize
 from probes.engine.store import Store
 from probes.engine.throughput import measured_throughput
 from probes.learners import (

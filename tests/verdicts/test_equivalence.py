@@ -164,6 +164,53 @@ def test_a_far_lower_floor_hinders_no_refutation() -> None:
     assert found.effect.floor == pytest.approx(0.8)
 
 
+def test_the_smallest_ceiling_counts() -> None:
+    further = [narrow(0.8), narrow(5.0, seed=3)]
+    found = ceiling_test(
+        narrow(0.79),
+        floors=[narrow(0.1)],
+        ceiling=narrow(0.9),
+        further_ceilings=further,
+        margin=0.1,
+    )
+    assert found.verdict == "supported"
+    assert found.effect.ceiling == pytest.approx(0.8)
+
+
+def test_every_ceiling_must_be_missed_for_refutation() -> None:
+    def judge(*further: Measurement) -> Judgement:
+        return ceiling_test(
+            narrow(0.7),
+            floors=[narrow(0.1)],
+            ceiling=narrow(0.9),
+            further_ceilings=further,
+            margin=0.1,
+        )
+
+    assert judge().verdict == "refuted"
+    assert judge(narrow(0.95, seed=3)).verdict == "refuted"
+    unsure = judge(narrow(0.71, seed=3), wide(0.72))
+    assert unsure.verdict == "supported"  # the second one is clearly reached
+    assert judge(wide(0.8)).verdict == "inconclusive"
+
+
+def test_the_lowest_of_equal_ceilings_does_not_help_a_claim() -> None:
+    """With the mean at the margin, five ceilings lead to no more support than one."""
+    n, wrong = 400, 0
+    for seed in range(n):
+        floor, ours, *noise = (world(7 * seed + i, 0.0) for i in range(7))
+        first, *further = (measured(one.values + 2.0) for one in noise)
+        found = ceiling_test(
+            measured(ours.values + 0.9 * 2.0),
+            floors=[floor],
+            ceiling=first,
+            further_ceilings=further,
+            margin=0.1,
+        )
+        wrong += found.verdict == "supported"
+    assert wrong / n <= 0.065
+
+
 def test_every_floor_must_be_passed_for_support() -> None:
     floors = [narrow(0.1), narrow(0.88, seed=3)]
     found = ceiling_test(narrow(0.89), floors=floors, ceiling=narrow(0.95), margin=0.2)

@@ -11,6 +11,7 @@ from probes.cell import Cell, Settings
 from probes.claims import ClaimCard
 from probes.measurement import Measurement
 from probes.verdicts.judge import Judge
+from probes.verdicts.negative_controls import UNTRAINED
 from tests.support.cards import dataset, model
 
 CELL = Cell(
@@ -136,6 +137,34 @@ def test_a_verdict_that_depends_on_the_ceiling_says_so(
     assert shown["gap: ceiling, ICL on other demonstrations"].value == pytest.approx(
         other, abs=0.01
     )
+
+
+@pytest.mark.parametrize(
+    ("untrained", "verdict", "remark"),
+    [
+        (0.85, "refuted", "without the arms that have random weights it would be "),
+        (0.95, "not_applicable", "it would be supported"),
+        (0.1, "supported", ""),
+    ],
+)
+def test_a_verdict_that_depends_on_random_weights_says_so(
+    untrained: float, verdict: str, remark: str
+) -> None:
+    judge = Judge(CLAIM, CELL)
+    judge.reaches_ceiling(
+        about(0.85),
+        floors={"none": about(0.2, 1), UNTRAINED: about(untrained, 4)},
+        ceiling=about(0.9, 2),
+        margin=0.1,
+    )
+    assert judge.judgement is not None
+    assert judge.judgement.verdict == verdict
+    assert remark in judge.note
+    assert ("depends on the floor" in judge.note) == bool(remark)
+    shares = [e for e in judge.secondary_effects if "of this network alone" in e.name]
+    assert len(shares) == bool(remark)
+    if shares:
+        assert shares[0].value == pytest.approx(0.65 / 0.7, abs=0.01)
 
 
 @pytest.mark.parametrize(

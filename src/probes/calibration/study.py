@@ -13,7 +13,7 @@ from probes.calibration.rules import RULES, SLOW, Rule
 from probes.calibration.simulations import PROFILES, Shares, Simulation, normal
 from probes.hashing import seed_of
 from probes.measurement import Array
-from probes.verdicts.ceiling import combine_floors
+from probes.verdicts.ceiling import combine_arms
 from probes.verdicts.gain import gain_flags
 from probes.verdicts.thresholds import ALPHA
 
@@ -148,55 +148,82 @@ FLOORS = {
     "two far lower floors": (0.0, 5.0, 5.0),
 }
 """How many rooms each further arm without learning lies below the highest."""
+CEILINGS = {
+    "three equal ceilings": (0.0, 0.0, 0.0),
+    "two far higher ceilings": (0.0, 5.0, 5.0),
+}
+"""How many rooms each further ceiling lies above the lowest."""
 
 
 def shares_of_the_way(*, runs: int) -> Iterator[ErrorRates]:
-    """Judge similarities between floors and a ceiling that have errors of their own.
+    """Judge similarities between floors and ceilings that have errors of their own.
 
     The rule judges the contrast similarity − floor − (1 − margin)(ceiling − floor), as
     ``ceiling.ceiling_test`` does, where the ceiling is clearly above the floor. A tenth
-    of the way may be missing. With some room, there are also worlds of three floors.
+    of the way may be missing. With some room, there are also worlds of three floors and
+    of three ceilings.
     """
     for (profile, shares), (amount, errors) in product(PROFILES.items(), ROOMS.items()):
-        worlds: dict[str, tuple[float, ...]]
-        worlds = {f"ratio, {amount} room, {profile}": (0.0,)}
+        one = (0.0,)
+        worlds = {f"ratio, {amount} room, {profile}": (one, one)}
         if amount == "some":
-            worlds |= {f"ratio, {kind}, {profile}": low for kind, low in FLOORS.items()}
-        for name, lower in worlds.items():
-            yield from _shares_of_the_way(name, shares, errors, lower, runs=runs)
+            for kind, lower in FLOORS.items():
+                worlds[f"ratio, {kind}, {profile}"] = (lower, one)
+            for kind, higher in CEILINGS.items():
+                worlds[f"ratio, {kind}, {profile}"] = (one, higher)
+        for name, (lower, higher) in worlds.items():
+            yield from _shares_of_the_way(
+                name, shares, errors, lower, higher, runs=runs
+            )
 
 
 def _shares_of_the_way(
-    name: str, shares: Shares, errors: float, lower: Sequence[float], *, runs: int
+    name: str,
+    shares: Shares,
+    errors: float,
+    lower: Sequence[float],
+    higher: Sequence[float],
+    *,
+    runs: int,
 ) -> Iterator[ErrorRates]:
     missing = 0.1
     simulation = Simulation(name=name, shares=shares, draw=normal)
     rng = np.random.default_rng(seed_of(name))
-    first, similarity, ceiling, *others = (
-        simulation.values(rng, runs, *HOME) for _ in range(2 + len(lower))
+    n_arms = 1 + len(lower) + len(higher)
+    first, similarity, second, *others = (
+        simulation.values(rng, runs, *HOME) for _ in range(n_arms)
     )
     room = errors * shares.error(*HOME)
-    floors = [
-        noise - rooms * room
-        for noise, rooms in zip((first, *others), lower, strict=True)
-    ]
-    means = np.array([floor.mean(axis=(-2, -1)) for floor in floors])
-    highest = np.choose(means.argmax(axis=0)[:, None, None], floors)
-    is_clear, _ = gain_flags(ceiling + room - highest)
+    n_floors = len(lower) - 1
+    floors = np.stack([first, *others[:n_floors]])
+    ceilings = np.stack([second, *others[n_floors:]]) + room
+    floors -= room * np.reshape(lower, (-1, 1, 1, 1))
+    ceilings += room * np.reshape(higher, (-1, 1, 1, 1))
+    lowest, highest = _extreme(ceilings, -1), _extreme(floors, 1)
+    is_clear, _ = gain_flags(lowest - highest)
     for truth, lacking in TRUTHS.items():
         reached = similarity + (1 - lacking * missing) * room
         p = [
-            RULES["instrument"](
-                (1 - missing) * (ceiling + room - floor) - (reached - floor), 0.0
-            )
-            for floor in floors
+            [
+                RULES["instrument"](
+                    (1 - missing) * (ceiling - floor) - (reached - floor), 0.0
+                )
+                for floor in floors
+            ]
+            for ceiling in ceilings
         ]
-        below, beyond = combine_floors(*(np.array(one) for one in zip(*p, strict=True)))
+        below, beyond = combine_arms(*np.moveaxis(np.array(p), 2, 0))
         supported = is_clear & (below < ALPHA)
         yield count_errors(
             "instrument", name, *HOME, truth, supported=supported,
             refuted=is_clear & (beyond < ALPHA) & ~supported,
         )  # fmt: skip
+
+
+def _extreme(arms: Array, sign: int) -> Array:
+    """Choose in every run the arm with the largest mean, or the smallest (sign −1)."""
+    chosen = (sign * arms.mean(axis=(-2, -1))).argmax(axis=0)
+    return np.choose(chosen[:, None, None], arms)
 
 
 FEW = ((3, 40), (4, 40), (5, 30), (5, 40), (7, 40), (10, 1), (10, 4), (10, 10),

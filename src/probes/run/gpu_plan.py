@@ -10,9 +10,10 @@ from collections.abc import Hashable, Iterable, Mapping
 from functools import cache
 
 from probes.cell import Settings
-from probes.engine.cost_model import ModelSize, cost_of, model_size_of, width_of
+from probes.engine.cost_model import cost_of, width_of
 from probes.engine.machine_speed import MachineSpeed
 from probes.engine.progress import duration
+from probes.engine.request_sizes import ModelSize, model_size_of
 from probes.learners import GradientLearner
 from probes.models.runtime.bytes_per_weight import GIB, bytes_per_weight
 from probes.observations.learner_cost import NeedsOthers

@@ -11,6 +11,12 @@ passed: p is the largest of all (Berger 1982, *Technometrics* 24:295). *Refuted*
 one of them: a claim that holds from the highest floor holds from every lower one. Its p
 is that of Simes (1986, *Biometrika* 73:751), for the contrasts share similarity and
 ceiling and so vary together.
+
+Of several ceilings, the claim is about the lowest, and any may truly be it. The
+contrast falls as the ceiling rises. So the two rules change places: *supported* needs
+one ceiling to be clearly reached (Simes), *refuted* needs all to be missed (the largest
+p). To judge only the ceiling that is lowest in the sample is a mistake: its errors make
+it look lower than it is.
 """
 
 from __future__ import annotations
@@ -38,6 +44,7 @@ def ceiling_test(
     *,
     floors: Sequence[Measurement],
     ceiling: Measurement,
+    further_ceilings: Sequence[Measurement] = (),
     margin: float,
     alpha: float = ALPHA,
 ) -> Judgement:
@@ -48,6 +55,8 @@ def ceiling_test(
         floors: The same for arms without learning. The largest mean is shown; any may
             truly be the highest.
         ceiling: The same similarity of ICL and ICL.
+        further_ceilings: The same similarity for what ICL that is GD cannot exceed. Of
+            all ceilings, the smallest mean is shown; any may truly be the lowest.
         margin: Share of the way that may be missing, 0 < margin < 1.
         alpha: Level of this interim analysis, see ``group_sequential``.
 
@@ -61,13 +70,15 @@ def ceiling_test(
     """
     margin = _require_share(margin)
     floor = _highest(similarity, floors)
-    _require_shapes(similarity, *floors, ceiling)
+    ceilings = (ceiling, *further_ceilings)
+    _require_shapes(similarity, *floors, *ceilings)
+    ceiling = min(ceilings, key=lambda arm: arm.mean)
     room = replace(ceiling, values=ceiling.values - floor.values, name="room")
     finding = find_gain(room, alpha=alpha)
     if finding != "clear":
         return _without_room(similarity, floor, ceiling, margin, finding)
-    p = np.array([_p_values(similarity, arm, ceiling, margin) for arm in floors])
-    inside, outside = map(float, combine_floors(*p.T))
+    p = [[_p_values(similarity, f, c, margin) for f in floors] for c in ceilings]
+    inside, outside = map(float, combine_arms(*np.moveaxis(np.array(p), -1, 0)))
     above = similarity.values - floor.values
     contrast = above - (1 - margin) * room.values
     effect = _effect(similarity, floor, ceiling, margin)
@@ -80,14 +91,18 @@ def ceiling_test(
     return decide(effect, inside, outside, gap=gap, alpha=alpha)
 
 
-def combine_floors(inside: Array, outside: Array) -> tuple[Array, Array]:
-    """Combine p-values from several floors into p of *supported* and of *refuted*.
+def combine_arms(inside: Array, outside: Array) -> tuple[Array, Array]:
+    """Combine p-values from several arms into p of *supported* and of *refuted*.
 
     Args:
-        inside: p of "reaches the ceiling", shape (n_floors, …).
+        inside: p of "reaches the ceiling", shape (n_ceilings, n_floors, …).
         outside: p of "does not", of the same shape.
+
+    Returns:
+        Both, each of shape (…).
     """
-    return inside.max(axis=0), simes(outside)
+    missed = simes(np.moveaxis(outside, 1, 0))
+    return simes(inside.max(axis=1)), missed.max(axis=0)
 
 
 def _p_values(

@@ -21,7 +21,7 @@ from probes.verdicts.group_means import RowGroups
 from probes.verdicts.group_sequential import GroupSequentialDesign
 from probes.verdicts.intersection_union import intersection_union_test_at_bounds
 from probes.verdicts.judgement import Judgement
-from probes.verdicts.negative_controls import remark_on_floors
+from probes.verdicts.negative_controls import own_floors, remark_on_floors
 from probes.verdicts.outcomes import Expectation, conclude
 from probes.verdicts.partial_identification import (
     ceiling_test_at_bounds,
@@ -152,7 +152,8 @@ class Judge(Dismissals):
         Args:
             similarity: Of ICL and the learner.
             floors: The same similarity for arms that are no evidence, by name; the
-                largest counts, and all are shown.
+                largest counts, and all are shown. The row says so if the verdict
+                depends on arms with random weights.
             ceiling: The same similarity of ICL and ICL in another order. It decides.
             margin: Share of the way from floor to ceiling that may be missing.
             best: The same similarity of GD at its best at the task, if ``similarity``
@@ -160,30 +161,37 @@ class Judge(Dismissals):
                 refuted, the claim is not refuted either.
             other_ceiling: The same similarity of ICL and ICL on other demonstrations.
                 It is shown, and the row says so if it would decide otherwise.
-            further_ceilings: What else ICL that is GD cannot exceed, by name; the
-                lowest of all ceilings decides, and all are shown.
+            further_ceilings: What else ICL that is GD cannot exceed, by name. The
+                claim is about the lowest of all ceilings, and all are shown.
         """
         ceilings = {"ICL and ICL": ceiling, **(further_ceilings or {})}
-        ceiling = min(ceilings.values(), key=lambda one: one.mean)
+        all_ceilings = list(ceilings.values())
         if best is not None:
             self.note_best(
                 ceiling_test_at_bounds(
-                    best, floors, ceiling, margin=margin, alpha=self.alpha
+                    best, floors, all_ceilings, margin=margin, alpha=self.alpha
                 )
             )
         self.record(**{"the learner": similarity})
         self.record(**{f"ceiling, {name}": one for name, one in ceilings.items()})
         self.record(**{f"floor, {name}": floor for name, floor in floors.items()})
         judgement = ceiling_test_at_bounds(
-            similarity, floors, ceiling, margin=margin, alpha=self.alpha
+            similarity, floors, all_ceilings, margin=margin, alpha=self.alpha
         )
         if other_ceiling is not None:
             self.note_other_ceiling(
                 judgement,
                 ceiling_test_at_bounds(
-                    similarity, floors, other_ceiling, margin=margin, alpha=self.alpha
+                    similarity, floors, [other_ceiling], margin=margin, alpha=self.alpha
                 ),
                 other_ceiling,
+            )
+        if own := own_floors(floors):
+            self.note_own_floors(
+                judgement,
+                ceiling_test_at_bounds(
+                    similarity, own, all_ceilings, margin=margin, alpha=self.alpha
+                ),
             )
         self.record(remark_on_floors(similarity, floors, alpha=self.alpha))
         if judgement.verdict == "not_applicable":

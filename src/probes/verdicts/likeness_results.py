@@ -1,4 +1,4 @@
-"""What a claim of likeness shows beside its verdict: another GD, another ceiling."""
+"""What a claim of likeness shows beside its verdict: another GD, ceiling or floor."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OTHER_CEILING = "ceiling, ICL on other demonstrations"
 
 
 class LikenessResults(SecondaryResults):
-    """Collects how a claim would be judged with another GD or another ceiling.
+    """Collects how a claim would be judged with another GD, ceiling or floor.
 
     Args:
         alpha: Level of the tests of negative controls.
@@ -77,3 +77,20 @@ class LikenessResults(SecondaryResults):
                 f"the verdict depends on the ceiling: with ICL on other demonstrations "
                 f"it would be {other.verdict.replace('_', ' ')}"
             )
+
+    def note_own_floors(self, judgement: Judgement, own: Judgement) -> None:
+        """Say so if the verdict depends on the arms that have other weights.
+
+        Args:
+            judgement: From all floors.
+            own: From those arms that have the judged network's own weights.
+        """
+        if own.verdict == judgement.verdict:
+            return
+        shown = replace(own.effect, sets=None)
+        name = f"{shown.name}: from the floors of this network alone"
+        self.secondary_effects.append(replace(shown, name=name))
+        self.record(
+            f"the verdict depends on the floor: without the arms that have random "
+            f"weights it would be {own.verdict.replace('_', ' ')}"
+        )

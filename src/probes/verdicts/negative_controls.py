@@ -59,6 +59,15 @@ def remark_on_control(
     )
 
 
+def own_floors(floors: Mapping[str, Measurement]) -> dict[str, Measurement]:
+    """Leave out the arms with random weights, which are of another network."""
+    return {
+        name: floor
+        for name, floor in floors.items()
+        if name not in (UNTRAINED, UNTRAINED_BUT_EMBEDDINGS)
+    }
+
+
 def remark_on_floors(
     similarity: Measurement,
     floors: Mapping[str, Measurement],

@@ -45,35 +45,51 @@ def judge_at_bounds(
 def ceiling_test_at_bounds(
     similarity: Measurement,
     floors: Mapping[str, Measurement],
-    ceiling: Measurement,
+    ceilings: Sequence[Measurement],
     *,
     margin: float,
     alpha: float,
 ) -> Judgement:
     """Judge a similarity between floor and ceiling, and the bounds of all three.
 
-    A learner is furthest from the ceiling if it is least like ICL, and if floor and
-    ceiling are as high as they may be.
+    A learner is furthest from the ceiling if it is least like ICL, and if floors and
+    ceilings are as high as they may be.
 
     Args:
         similarity: Of ICL and the learner.
         floors: The same of arms that learned nothing, by name.
-        ceiling: The same of ICL and ICL.
+        ceilings: The same of ICL and ICL, and of what else bounds ICL that is GD.
         margin: Share of the way from floor to ceiling that may be missing.
         alpha: Level of this interim analysis, see ``group_sequential``.
     """
-    judge = partial(ceiling_test, margin=margin, alpha=alpha)
     arms = list(floors.values())
-    measured = judge(similarity, floors=arms, ceiling=ceiling)
-    if all(one.is_exact for one in (similarity, ceiling, *arms)):
+
+    def judge(
+        ours: Measurement, low: Sequence[Measurement], high: Sequence[Measurement]
+    ) -> Judgement:
+        return ceiling_test(
+            ours,
+            floors=low,
+            ceiling=high[0],
+            further_ceilings=high[1:],
+            margin=margin,
+            alpha=alpha,
+        )
+
+    measured = judge(similarity, arms, ceilings)
+    if all(one.is_exact for one in (similarity, *ceilings, *arms)):
         return measured
-    high = [arm.at_most() for arm in arms]
-    low = [arm.at_least() for arm in arms]
-    bounds = [
-        judge(similarity.at_least(), floors=high, ceiling=ceiling.at_most()),
-        judge(similarity.at_most(), floors=low, ceiling=ceiling.at_least()),
-    ]
-    return hold_at_bounds(measured, bounds, alpha=alpha)
+    furthest = judge(
+        similarity.at_least(),
+        [arm.at_most() for arm in arms],
+        [one.at_most() for one in ceilings],
+    )
+    nearest = judge(
+        similarity.at_most(),
+        [arm.at_least() for arm in arms],
+        [one.at_least() for one in ceilings],
+    )
+    return hold_at_bounds(measured, [furthest, nearest], alpha=alpha)
 
 
 def hold_at_bounds(
