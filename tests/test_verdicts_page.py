@@ -21,7 +21,10 @@ STOPPING = "interim analyses"
 @lru_cache
 def study() -> list[dict[str, Any]]:
     """Read the lines of the study."""
-    return json.loads((REPORTS / "calibration/summary.json").read_text("utf-8"))
+    lines: list[dict[str, Any]] = json.loads(
+        (REPORTS / "calibration/summary.json").read_text("utf-8")
+    )
+    return lines
 
 
 def worst(rule: str, error: str, *truths: str, of: str = "") -> Shown:
