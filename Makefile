@@ -38,10 +38,12 @@ NATURAL ?= $(foreach n,4 8,$(WORDS:%=smollm2_135m:%:$n)) \
   gemma3_270m:singular_plural:4 gemma3_270m:present_past:4 \
   smollm2_135m:nonce_categories:16
 # Claims on one W_V; on what GD of all weights answers, on single demonstrations and
-# labels, on weights, on updates and activations. Then those that train most: on
-# demonstrations left out, on representations, on curves over the number of
-# demonstrations, on updates that reproduce ICL, and on SGD and Adam.
-PARTS ?= W_V gd single weights updates leave_one_out representations curve reproduces sgd
+# labels, on weights, on updates and activations, on facts asked in reverse (which take 30
+# demonstrations). Then those that train most: on demonstrations left out, on
+# representations, on curves over the number of demonstrations, on updates that reproduce
+# ICL, and on SGD and Adam.
+PARTS ?= W_V gd single weights updates reverse leave_one_out representations curve \
+  reproduces sgd
 MORE := efficiency or leave_one_out or curve or priors or reproduces or representations
 USUAL := not (W_V or sgd or adam or $(MORE))
 CELLS := reports/natural/cells
@@ -54,6 +56,7 @@ natural: $(READY)
 	    weights) only="(test_weights or test_identities) and $(USUAL)";; \
 	    updates) only="test_updates and $(USUAL)";; \
 	    leave_one_out|representations|reproduces) only="$$part and not (W_V or sgd or adam)";; \
+	    reverse) only="test_reversals";; \
 	    curve) only="(curve or efficiency or priors) and not (W_V or sgd or adam)";; \
 	    sgd) only="sgd or adam";; \
 	    *) echo "There is no part $$part. Expected one of: $(PARTS)."; exit 2;; \
@@ -62,7 +65,8 @@ natural: $(READY)
 	  if [ -f $(CELLS)/$$cell/run.json ]; then echo "$$cell is finished"; continue; fi; \
 	  echo "$$1 on $$2, $$3 demonstrations: $$only"; rm -rf $$new; \
 	  $(PY) -m pytest claims/ -n auto -q --raw $(SIZES) --models $$1 --datasets $$2 \
-	    --demos $$3 -k "$$only" --reports $$new $(ARGS) || test $$? = 1 || exit 1; \
+	    --demos $$3 -k "$$only" --reports $$new $(ARGS); \
+	  case $$? in 0|1) ;; 5) echo "$$cell has no claims";; *) exit 1;; esac; \
 	  if grep -qs '"complete": true' $$new/run.json; then \
 	    mkdir -p $(CELLS)/$$cell; cp $$new/results.jsonl $$new/run.json $(CELLS)/$$cell; \
 	  fi; \

@@ -9,9 +9,9 @@ is ridge as its penalty vanishes. There both are equally near, within the margin
 claim, and the one with fewer free settings counts. Tasks are chosen so that nothing
 else coincides: with 20 noisy demonstrations of 10 inputs OLS is not exact, a penalty
 and the number of steps matter, and neither Newton's method nor GD has converged after
-four steps. Forty sets: with ten or twenty the intervals leave open whether OLS is
-nearer to itself than GD++ is, as a few tasks whose smallest eigenvalue is near 0 carry
-most of their distance.
+four steps. Eighty sets: forty are enough, but with ten or twenty the intervals leave
+open whether OLS is nearer to itself than GD++ is, as a few tasks whose smallest
+eigenvalue is near 0 carry most of their distance.
 """
 
 from __future__ import annotations
