@@ -74,8 +74,8 @@ LEARNERS = {
     "of a deep layer": "gd_deep_W_V",
     "GD on all weights": "gd",
 }
-UNDECIDED = (
-    r"Undecided: {} cells, off by .*: GD's search unfinished \((\d+)\), too few sets "
+INCONCLUSIVE = (
+    r"Inconclusive: {} cells, off by .*: GD's search unfinished \((\d+)\), too few sets "
     r"\((\d+)\), too few queries \((\d+)\), ICL's gain unclear \((\d+)\)"
 )
 
@@ -162,7 +162,7 @@ def test_the_readme_counts_the_cells_of_the_natural_study() -> None:
     found = json.loads((REPORTS / "natural/run.json").read_text("utf-8"))
     n, verdicts = found["cells"], found["verdicts"]
     said = (REPORTS / "natural/matrix.md").read_text("utf-8")
-    reasons = re.search(UNDECIDED.format(verdicts["inconclusive"]), said)
+    reasons = re.search(INCONCLUSIVE.format(verdicts["inconclusive"]), said)
     assert reasons
     search, sets, queries, unclear = reasons.groups()
     assert (
