@@ -75,8 +75,8 @@ LEARNERS = {
     "GD on all weights": "gd",
 }
 INCONCLUSIVE = (
-    r"Inconclusive: {} cells, off by .*: GD's search unfinished \((\d+)\), too few sets "
-    r"\((\d+)\), too few queries \((\d+)\), ICL's gain unclear \((\d+)\)"
+    r"Inconclusive: {} cells, off by .*: GD's search unfinished \((\d+)\), too few "
+    r"sets \((\d+)\), too few queries \((\d+)\), ICL's gain unclear \((\d+)\)"
 )
 
 
