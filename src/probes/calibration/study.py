@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -143,12 +143,13 @@ def count_errors(
 
 
 ROOMS = {"much": 35.0, "some": 10.0, "little": 4.0}  # in standard errors of the mean
-FLOORS = {
+Rooms = tuple[float, ...]
+FLOORS: dict[str, Rooms] = {
     "three equal floors": (0.0, 0.0, 0.0),
     "two far lower floors": (0.0, 5.0, 5.0),
 }
 """How many rooms each further arm without learning lies below the highest."""
-CEILINGS = {
+CEILINGS: dict[str, Rooms] = {
     "three equal ceilings": (0.0, 0.0, 0.0),
     "two far higher ceilings": (0.0, 5.0, 5.0),
 }
@@ -164,7 +165,7 @@ def shares_of_the_way(*, runs: int) -> Iterator[ErrorRates]:
     of three ceilings.
     """
     for (profile, shares), (amount, errors) in product(PROFILES.items(), ROOMS.items()):
-        one = (0.0,)
+        one: Rooms = (0.0,)
         worlds = {f"ratio, {amount} room, {profile}": (one, one)}
         if amount == "some":
             for kind, lower in FLOORS.items():
@@ -181,8 +182,8 @@ def _shares_of_the_way(
     name: str,
     shares: Shares,
     errors: float,
-    lower: Sequence[float],
-    higher: Sequence[float],
+    lower: Rooms,
+    higher: Rooms,
     *,
     runs: int,
 ) -> Iterator[ErrorRates]:
@@ -223,7 +224,8 @@ def _shares_of_the_way(
 def _extreme(arms: Array, sign: int) -> Array:
     """Choose in every run the arm with the largest mean, or the smallest (sign −1)."""
     chosen = (sign * arms.mean(axis=(-2, -1))).argmax(axis=0)
-    return np.choose(chosen[:, None, None], arms)
+    found: Array = np.choose(chosen[:, None, None], arms)
+    return found
 
 
 FEW = ((3, 40), (4, 40), (5, 30), (5, 40), (7, 40), (10, 1), (10, 4), (10, 10),
