@@ -58,7 +58,21 @@ def test_a_cell_counts_by_its_verdict_before_the_correction() -> None:
         "claim": "c", "verdict": "inconclusive", "alone": "refuted"
     }  # fmt: skip
     one = PlantedRun(part="text", plant=GD, seed=1, commit=None, rows=(row,))
-    assert count_planted([one])[0].verdicts == {"refuted": 1}
+    (count,) = count_planted([one])
+    assert (count.verdicts, count.n_wrong) == ({"refuted": 1}, 1)
+
+
+def test_what_the_correction_takes_back_is_told_apart() -> None:
+    row: dict[str, Any] = {
+        "claim": "same_update", "verdict": "inconclusive", "alone": "refuted"
+    }  # fmt: skip
+    one = PlantedRun(part="text", plant=GD, seed=1, commit=None, rows=(row,))
+    (count,) = count_planted([one])
+    assert (count.n_wrong, count.n_wrong_corrected) == (1, 0)
+    (line,) = wrong_lines([count])
+    assert line.endswith("in 1 of 1 cells, and in 0 after the correction over its run.")
+    *_, table = plants_table([count])
+    assert "1 of 1; corrected 0" in table
 
 
 def test_nothing_is_expected_of_claims_that_a_plant_leaves_open() -> None:
@@ -71,9 +85,9 @@ def test_nothing_is_expected_of_claims_that_a_plant_leaves_open() -> None:
 def test_the_table_of_plants_adds_up() -> None:
     *_, gd, loud = plants_table(count_planted(RUNS))
     assert gd.split(" | ")[2:] == ["3", "2", "2", "1", "1", "0", "never refuted",
-                                   "2 of 6", "c |"]  # fmt: skip
+                                   "2 of 6; corrected 2", "c |"]  # fmt: skip
     assert loud.split(" | ")[2:] == ["1", "2", "0", "0", "0", "0", "never supported",
-                                     "1 of 1", "c |"]  # fmt: skip
+                                     "1 of 1; corrected 1", "c |"]  # fmt: skip
 
 
 def test_the_table_of_claims_shows_wrong_verdicts_in_bold() -> None:
@@ -86,8 +100,8 @@ def test_the_table_of_claims_shows_wrong_verdicts_in_bold() -> None:
 def test_what_was_not_expected_is_listed_the_worst_first() -> None:
     found = list(wrong_lines(count_planted(RUNS)))
     assert [line.rpartition(": ")[2] for line in found] == [
-        "supported in 1 of 1 cells.",
-        "refuted in 2 of 3 cells.",
+        "supported in 1 of 1 cells, and in 1 after the correction over its run.",
+        "refuted in 2 of 3 cells, and in 2 after the correction over its run.",
     ]
 
 

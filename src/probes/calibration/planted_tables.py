@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from probes.calibration.planted_runs import PlantedRun
 from probes.calibration.plants import PLANTS, Plant
@@ -31,6 +31,8 @@ class PlantedCount:
         seeds: Number of seeds.
         commits: The versions of the code that judged.
         verdicts: How many cells got each verdict, before the correction over a matrix.
+        corrected: The same after the correction over the cells of each run; empty in
+            counts that were made before it was kept.
     """
 
     part: str
@@ -39,6 +41,7 @@ class PlantedCount:
     seeds: int
     commits: tuple[str, ...]
     verdicts: dict[str, int]
+    corrected: dict[str, int] = field(default_factory=dict)
 
     @property
     def n_cells(self) -> int:
@@ -55,18 +58,26 @@ class PlantedCount:
         """The number of cells with the verdict that is not to happen."""
         return self.verdicts.get(FORBIDDEN.get(self.expected, ""), 0)
 
+    @property
+    def n_wrong_corrected(self) -> int:
+        """How many of these cells keep that verdict after the correction."""
+        kept = self.corrected or self.verdicts
+        return kept.get(FORBIDDEN.get(self.expected, ""), 0)
+
 
 def count_planted(runs: Iterable[PlantedRun]) -> list[PlantedCount]:
     """Count the verdicts of every claim with every plant."""
     seeds: dict[tuple[str, str], set[int]] = {}
     commits: dict[tuple[str, str], set[str]] = {}
-    found: dict[tuple[str, str, str], Counter[str]] = {}
+    found: dict[tuple[str, str, str], tuple[Counter[str], Counter[str]]] = {}
     for run in runs:
         seeds.setdefault((run.part, run.plant), set()).add(run.seed)
         commits.setdefault((run.part, run.plant), set()).add(run.commit or "unknown")
         for row in run.rows:
-            of_claim = found.setdefault((run.part, run.plant, row["claim"]), Counter())
-            of_claim[verdict_of(row)] += 1
+            place = run.part, run.plant, row["claim"]
+            alone, corrected = found.setdefault(place, (Counter(), Counter()))
+            alone[verdict_of(row)] += 1
+            corrected[row["verdict"]] += 1
     return [
         PlantedCount(
             part=part,
@@ -74,10 +85,16 @@ def count_planted(runs: Iterable[PlantedRun]) -> list[PlantedCount]:
             claim=claim,
             seeds=len(seeds[part, plant]),
             commits=tuple(sorted(commits[part, plant])),
-            verdicts={name: counts[name] for name in LETTERS if counts[name]},
+            verdicts=_present(alone),
+            corrected=_present(corrected),
         )
-        for (part, plant, claim), counts in found.items()
+        for (part, plant, claim), (alone, corrected) in found.items()
     ]
+
+
+def _present(counts: Counter[str]) -> dict[str, int]:
+    """Order the verdicts that occur."""
+    return {name: counts[name] for name in LETTERS if counts[name]}
 
 
 def verdict_of(row: dict[str, str]) -> str:
@@ -106,6 +123,8 @@ def _plant_line(number: int, plant: Plant, counts: Sequence[PlantedCount]) -> st
     judged = [count for count in counts if count.expected]
     n_cells = sum(count.n_cells for count in judged)
     wrong = f"{sum(c.n_wrong for c in judged)} of {n_cells}" if judged else ""
+    if any(count.n_wrong for count in judged):
+        wrong += f"; corrected {sum(c.n_wrong_corrected for c in judged)}"
     numbers = " | ".join(str(totals[name]) for name in LETTERS)
     name = plant.name if plant.replaces else "nothing: the instrument as it is"
     seeds = max(count.seeds for count in counts)
@@ -145,7 +164,8 @@ def wrong_lines(counts: Iterable[PlantedCount]) -> Iterator[str]:
         verb = FORBIDDEN[count.expected]
         yield (
             f'- `{count.claim}` with the plant "{count.plant}": {verb} in '
-            f"{count.n_wrong} of {count.n_cells} cells."
+            f"{count.n_wrong} of {count.n_cells} cells, and in "
+            f"{count.n_wrong_corrected} after the correction over its run."
         )
 
 

@@ -112,6 +112,7 @@ def run(given: argparse.Namespace) -> int:
     planted = PlantedResults.read(given.folder)
     if not given.redraw:
         planted = _with_planted(planted, given, n_searches=sizes.searches)
+    planted = planted.with_runs(list(finished_runs(_runs_of(given.folder))))
     print(planted.write(given.folder))
     return 0
 
@@ -130,7 +131,7 @@ def _with_planted(
         and (given.long or not part.takes_long)
     )
     study = PlantedStudy(
-        folder=given.folder / "planted",
+        folder=_runs_of(given.folder),
         stores=given.planted_stores,
         n_seeds=given.seeds,
         parts=parts,
@@ -139,7 +140,12 @@ def _with_planted(
     if not (given.seeds and parts):
         return earlier
     study.run(processes=given.processes)
-    return earlier.with_runs(list(finished_runs(study.folder)))
+    return earlier
+
+
+def _runs_of(folder: Path) -> Path:
+    """Return the folder that keeps the verdicts of planted runs."""
+    return folder / "planted"
 
 
 def _earlier_outcomes(folder: Path) -> list[ErrorRates]:
