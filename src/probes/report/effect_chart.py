@@ -29,7 +29,7 @@ MOST_ROWS, FEWEST = 32, 6
 NO_LIMIT = 10**6
 """Rows of a chart in which no whisker crosses another."""
 LEAST_HIGH = 15
-"""Pixels of a lane, at least: its name stands beside it."""
+"""The least height of a lane in pixels, so that its name fits."""
 LETTER = 7
 """Pixels of a letter, roughly."""
 
