@@ -171,7 +171,7 @@ def test_the_readme_counts_the_cells_of_the_natural_study() -> None:
     search, sets, queries, unclear = (counts[name] for name in REASONS)
     assert (
         f"Of {n} cells, {verdicts['refuted']} are refuted and "
-        f"{verdicts['inconclusive']} are undecided; "
+        f"{verdicts['inconclusive']} are inconclusive; "
         f"{verdicts['supported']} are supported"
     ) in page(README)
     assert (
