@@ -91,3 +91,10 @@ def test_the_last_number_of_a_regression_task_is_copied(observer: Observer) -> N
     assert (
         request.regression_task().y[:, -1] != first.regression_task().y[:, -1]
     ).any()
+
+
+def test_without_demonstrations_the_copied_number_is_zero(observer: Observer) -> None:
+    request = asked(LastAnswer(), on="learned_lsa_1", shown="none")
+    copied = observer.observe(request).predictions
+    assert copied.shape == (3, 5)
+    assert not copied.any()

@@ -54,12 +54,16 @@ class LastAnswer:
     def observe(self, context: LearnerContext) -> Observation:
         """Copy the last label of each set, or the last number of each task.
 
+        A task without demonstrations is answered with 0, as regression algorithms do.
+
         Raises:
             DataError: Whole answers are scored.
         """
         if not context.request.model.answers_text:
             task = context.request.regression_task()
-            copied = np.repeat(task.y[:, -1:], task.queries.shape[1], axis=1)
+            copied = np.zeros(task.queries.shape[:2])
+            if task.y.shape[1]:
+                copied += task.y[:, -1:]
             return regression_observation(task, copied, np.zeros_like(task.queries))
         prompts, weights = context.prompts(), []
         for shown, queries in zip(
