@@ -6,7 +6,8 @@ after a run had contradicted them, because the verdict was right: see
 ``same_accuracy_over_vocabulary``: it joined ``same_accuracy``, which is the same number
 over fewer tokens, after a run had supported it under large noise. And so did
 ``same_sensitivity``: its margin became that of the paper, in absolute units, and on
-``linear_scaled`` noise of a quarter of GD's small sensitivities is well inside.
+``linear_scaled`` noise of a quarter of GD's small sensitivities is well inside. So was
+that of ``REORDERED_BY_ANY_NOISE``.
 """
 
 from __future__ import annotations
@@ -57,6 +58,9 @@ DROWNED_BY_ANY_NOISE = frozenset(
 )
 """Claims about what one demonstration of many changes: small noise, which is new for
 other demonstrations, may be as large."""
+REORDERED_BY_ANY_NOISE = frozenset({"same_attention_to_demonstrations"})
+"""Claims about ranks of which learning itself changes few. Small noise changes a good
+part as many, so that it really lies outside the margin."""
 NEVER_ASKED_IN_ORDER = frozenset({"same_order_sensitivity"})
 """Claims that ask for full-batch GD in several orders. Its requests have no order, so
 that a learner in its place sees the same order each time and ignores it, unlike ICL."""

@@ -21,6 +21,7 @@ from probes.calibration.plant_expectations import (
     NEVER_ASKED_IN_ORDER,
     ONE_NUMBER,
     ORDERLESS,
+    REORDERED_BY_ANY_NOISE,
     UNMOVED_BY_NOISE,
 )
 from probes.cards import Family
@@ -151,6 +152,8 @@ _JENSEN_SHANNON = Nearest(measure="jensen_shannon")
 _SEARCHED: dict[str, Any] = {"replaces": "ICL", "expected": "never refuted"}
 _LIKE_GD = NEVER_ASKED_IN_ORDER | KEEP_GD
 """Left open where ICL answers in place of GD."""
+_BY_ANY_NOISE = DROWNED_BY_ANY_NOISE | REORDERED_BY_ANY_NOISE
+"""Left open where small noise is added."""
 _NEVER_SUPPORTED: dict[str, Any] = {"expected": "never supported"}
 _UNTOUCHED: dict[str, Any] = {
     "text": Base(),
@@ -191,7 +194,7 @@ PLANTS = {
         ),
         Plant(
             name="GD and small noise",
-            **_gd(MIDDLE, open_in=DROWNED_BY_ANY_NOISE | AT_ITS_BEST),
+            **_gd(MIDDLE, open_in=_BY_ANY_NOISE | AT_ITS_BEST),
             **_QUIET,
         ),
         Plant(
@@ -237,7 +240,7 @@ PLANTS = {
         Plant(
             name="ICL and small noise in place of GD",
             replaces="GD",
-            open_in=_LIKE_GD | MOVED_BY_ANY_NOISE | DROWNED_BY_ANY_NOISE,
+            open_in=_LIKE_GD | MOVED_BY_ANY_NOISE | _BY_ANY_NOISE,
             **_QUIET,
         ),
         Plant(
