@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import torch
 
+from probes.cell import Settings
+from probes.results.provenance import provenance
 from tests.benchmarks.sides import Table
 
 TABLE = pytest.StashKey[Table]()
@@ -61,8 +63,9 @@ def _is_quick() -> bool:
 
 
 def machine(table: Table) -> dict[str, Any]:
-    """Tell by what the rows were measured."""
+    """Tell by what code and on what machine the rows were measured."""
     return {
+        "commit": provenance(Settings(), {})["commit"],
         "processor": _processor(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
