@@ -94,7 +94,7 @@ docs: .venv/.docs
 # Measure speed against peers, into reports/benchmarks. There are no workers, because
 # pytest-benchmark disables itself with them. PROBES_QUICK=1 makes a short trial run.
 bench: .venv/.bench
-	$(PY) -m pytest tests/benchmarks -n 0 -q $(ARGS)
+	$(PY) -m pytest tests/benchmarks -n 0 -q -rs $(ARGS)
 
 .venv/.bench: $(READY)
 	PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip install --quiet -c constraints.txt -e '.[bench]'

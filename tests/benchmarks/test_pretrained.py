@@ -22,7 +22,7 @@ from probes.cell import Settings
 from probes.data.prompt_encoding import EncodedPrompts
 from probes.engine.observer import Observer
 from probes.engine.store import Store
-from probes.errors import ProbesError
+from probes.errors import ModelError
 from probes.learners import GradientLearner, InContext
 from probes.models.causal_lm.causal_lm import CausalLM
 from probes.models.training.training_runs import TrainedWeights, TrainingRun
@@ -54,20 +54,26 @@ class Scene:
 
     @classmethod
     def of(
-        cls, name: str, folder: Path, *, n_demonstrations: int, **sizes: int
+        cls,
+        name: str,
+        folder: Path,
+        *,
+        n_demonstrations: int,
+        dataset: str = "singular_plural",
+        **sizes: int,
     ) -> Scene:
-        """Load a model, or skip the row."""
+        """Load a model, or skip the row if it has not been fetched."""
         request = Request(
             learner=InContext(),
             model=model_named(name),
-            dataset=dataset_named("singular_plural"),
+            dataset=dataset_named(dataset),
             n_demonstrations=n_demonstrations,
             settings=Settings(**sizes),
         )
         context = Observer(Store(folder)).context(request)
         try:
             return cls(context=context, prompts=context.prompts())
-        except ProbesError as error:
+        except ModelError as error:
             pytest.skip(str(error))
 
     @property
@@ -272,7 +278,12 @@ def test_scoring_against_lm_eval(
 ) -> None:
     """Short queries after eight demonstrations, two labels."""
     scene = Scene.of(
-        "smollm2_135m", folder, n_demonstrations=8, n_sets=1, n_queries=N_SCORED
+        "smollm2_135m",
+        folder,
+        n_demonstrations=8,
+        dataset="opinions",
+        n_sets=1,
+        n_queries=N_SCORED,
     )
     prompts, labels = scene.prompts.in_context(0), scene.labels()
     part = narrowed(4, 2)
@@ -300,7 +311,14 @@ def test_scoring_against_the_careful_loop(
     table: Table, folder: Path, name: str, wanted: float | None
 ) -> None:
     """The same queries, with the demonstrations' keys and values shared."""
-    scene = Scene.of(name, folder, n_demonstrations=8, n_sets=1, n_queries=N_SCORED)
+    scene = Scene.of(
+        name,
+        folder,
+        n_demonstrations=8,
+        dataset="opinions",
+        n_sets=1,
+        n_queries=N_SCORED,
+    )
     prompts, labels = scene.prompts.in_context(0), scene.labels()
     table.compare(
         f"ICL, {name}, {N_SCORED} queries",
