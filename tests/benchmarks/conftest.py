@@ -18,12 +18,14 @@ from probes.results.provenance import provenance
 from tests.benchmarks.sides import Table
 
 TABLE = pytest.StashKey[Table]()
+COMMIT = pytest.StashKey[str | None]()
 PACKAGES = ("torch", "transformers", "numpy", "scipy", "lm-eval")
 ROOT = Path(__file__).parents[2]
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[TABLE] = Table()
+    config.stash[COMMIT] = provenance(Settings(), {})["commit"]  # before files change
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +54,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     name = "summary.json" if whole else "part.json"
     path = Path(os.environ.get("PROBES_BENCHMARKS", ROOT / "reports/benchmarks")) / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    said = {"machine": machine(table), "rows": table.plain()}
+    made = {"commit": config.stash[COMMIT], **machine(table)}
+    said = {"machine": made, "rows": table.plain()}
     text = json.dumps(said, indent=1, ensure_ascii=False)
     path.write_text(text + "\n", encoding="utf-8")
     terminalreporter.write_line(f"Written: {path}")
@@ -63,9 +66,8 @@ def _is_quick() -> bool:
 
 
 def machine(table: Table) -> dict[str, Any]:
-    """Tell by what code and on what machine the rows were measured."""
+    """Tell by what the rows were measured."""
     return {
-        "commit": provenance(Settings(), {})["commit"],
         "processor": _processor(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
