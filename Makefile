@@ -41,10 +41,11 @@ NATURAL ?= $(foreach n,4 8,$(WORDS:%=smollm2_135m:%:$n)) \
 # labels, on weights, on updates and activations, on facts asked in reverse (which take 30
 # demonstrations). Then those that train most: on demonstrations left out, on
 # representations, on curves over the number of demonstrations, on updates that reproduce
-# ICL, and on SGD and Adam.
+# ICL, on the nearest algorithm, and on SGD and Adam.
 PARTS ?= W_V gd single weights updates reverse leave_one_out representations curve \
-  reproduces sgd
-MORE := efficiency or leave_one_out or curve or priors or reproduces or representations
+  reproduces algorithm sgd
+MORE := efficiency or leave_one_out or curve or priors or reproduces or representations \
+  or which_algorithm
 USUAL := not (W_V or sgd or adam or $(MORE))
 CELLS := reports/natural/cells
 natural: $(READY)
@@ -58,6 +59,7 @@ natural: $(READY)
 	    leave_one_out|representations|reproduces) only="$$part and not (W_V or sgd or adam)";; \
 	    reverse) only="test_reversals";; \
 	    curve) only="(curve or efficiency or priors) and not (W_V or sgd or adam)";; \
+	    algorithm) only="which_algorithm";; \
 	    sgd) only="sgd or adam";; \
 	    *) echo "There is no part $$part. Expected one of: $(PARTS)."; exit 2;; \
 	  esac; \

@@ -56,6 +56,11 @@ def provenance(
 
 @lru_cache(maxsize=1)
 def _commit() -> str | None:
+    """Name the commit, with ``+changes`` if a tracked file differs from it.
+
+    Reports do not count: a run writes them itself.
+    """
+
     def git(*words: str) -> str:
         here = Path(__file__).parent
         return subprocess.run(
@@ -63,7 +68,8 @@ def _commit() -> str | None:
         ).stdout.strip()
 
     try:
-        changed = git("status", "--porcelain", "--untracked-files=no")
+        elsewhere = ("--", ":(top)", ":(top,exclude)reports")
+        changed = git("status", "--porcelain", "--untracked-files=no", *elsewhere)
         return git("rev-parse", "HEAD") + ("+changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
