@@ -49,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "reports" / "search")
     asked = parser.parse_args(arguments)
     asked.out.mkdir(parents=True, exist_ok=True)
-    lines, worst = [], 0.0
+    page, worst = asked.out / "README.md", 0.0
+    lines = {} if not page.exists() else lines_of(page.read_text("utf-8"))
     for case in (one for one in CASES if asked.only in one.name):
         with tempfile.TemporaryDirectory() as folder:
             context = case.context(Path(folder))
@@ -59,11 +60,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
             facts = case.learner.choice.observe(context).facts
         line, excess = row(case, surface, facts)
         print(line, file=sys.stderr, flush=True)
-        lines.append(line)
+        lines[start(case)] = line
         worst = max(worst, excess)
-        page = HEAD + "".join(f"{one}\n" for one in lines)
-        (asked.out / "README.md").write_text(page, encoding="utf-8")
+        known = [lines[start(one)] for one in CASES if start(one) in lines]
+        page.write_text(HEAD + "".join(f"{one}\n" for one in known), "utf-8")
     return int(worst > 0.01)
+
+
+def start(case: Case) -> str:
+    """Give the cells with which a case's line begins."""
+    return f"| {case.model}, {case.dataset}, {case.n_demonstrations} | `{case.variant}`"
+
+
+def lines_of(page: str) -> dict[str, str]:
+    """Read the lines of an earlier page, by how they begin."""
+    found = {start(case): "" for case in CASES}
+    for line in page.splitlines():
+        for begin in found:
+            if line.startswith(f"{begin} |"):
+                found[begin] = line
+    return {begin: line for begin, line in found.items() if line}
 
 
 def row(case: Case, surface: Surface, facts: object) -> tuple[str, float]:
@@ -75,8 +91,6 @@ def row(case: Case, surface: Surface, facts: object) -> tuple[str, float]:
     for at, n in facts["places"]:
         walked[at] = max(walked.get(at, 0), n)
     cells = [
-        f"{case.model}, {case.dataset}, {case.n_demonstrations}",
-        f"`{case.variant}`",
         f"{loss:.4f} ({rate:g}, {passes})",
         f"{chosen['value']:.4f} ({chosen['rate']:g}, {chosen['passes']})",
         f"{100 * excess:+.2f} %",
@@ -84,7 +98,7 @@ def row(case: Case, surface: Surface, facts: object) -> tuple[str, float]:
         "yes" if chosen["is_interior"] else f"no: {chosen['edge']}",
     ]
     assert max(walked.values()) <= STANDARD.passes
-    return f"| {' | '.join(cells)} |", excess
+    return f"{start(case)} | {' | '.join(cells)} |", excess
 
 
 if __name__ == "__main__":
