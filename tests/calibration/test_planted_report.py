@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from probes.calibration.planted_cells import TEXT_WORDS
 from probes.calibration.planted_report import KEPT, PAGE, PlantedResults
 from probes.calibration.planted_runs import PlantedRun
 from probes.calibration.search_worlds import SearchCount
@@ -51,6 +55,22 @@ def test_the_page_names_the_code_and_what_was_not_expected() -> None:
     assert f"| {'f' * 7} |" in page
     assert '`same_update` with the plant "GD at rate 0.01": refuted in 1 of 1' in page
     assert "## Regression" not in page
+
+
+def test_a_part_whose_model_was_not_fetched_is_left_out_with_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PROBES_MODELS", str(tmp_path / "no models"))
+    shutil.copy(COMMITTED / "summary.json", tmp_path)
+    only = ["--only", f"planted truths: {TEXT_WORDS.name}", "--long"]
+    assert main(["calibrate", *only, "--folder", str(tmp_path)]) == 0
+    assert "Run: probes models fetch smollm2_135m" in capsys.readouterr().err
+    assert not (tmp_path / "planted").exists()
+
+
+def test_the_page_names_the_options_of_a_part() -> None:
+    page = PlantedResults().with_runs([replace(RUN, part=TEXT_WORDS.name)]).page()
+    assert f"Options: `{' '.join(TEXT_WORDS.sizes)}`." in page
 
 
 def test_without_runs_the_earlier_counts_stay() -> None:

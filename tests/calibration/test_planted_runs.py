@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from probes.calibration.planted_cells import PARTS, REGRESSION, TEXT
+from probes.calibration.planted_cells import PARTS, REGRESSION, TEXT, TEXT_WORDS
 from probes.calibration.planted_runs import PlantedStudy, finished_runs
 from probes.errors import EngineError, OptionError
 from probes.run.listing import find_claims
@@ -117,6 +117,22 @@ def test_a_plant_without_a_learner_for_the_tasks_is_left_out(
     assert judged == [(plant, 1) for plant in plants]
 
 
+def test_words_are_judged_with_plants_that_count_no_labels(
+    tmp_path: Path, judged: list[tuple[str, int]]
+) -> None:
+    plants = ("label prior", "GD and small noise", "ICL in place of GD")
+    study(tmp_path, n_seeds=1, plants=plants, parts=(TEXT_WORDS,)).run(processes=1)
+    assert judged == [("ICL in place of GD", 1)]
+    judged.clear()
+    study(tmp_path, n_seeds=1, plants=plants, parts=(TEXT,)).run(processes=1)
+    assert judged == [(plant, 1) for plant in plants]
+
+
+def test_the_options_of_a_part_reach_pytest() -> None:
+    assert TEXT_WORDS.arguments[-len(TEXT_WORDS.sizes) :] == list(TEXT_WORDS.sizes)
+    assert TEXT.arguments[-2:] == ["--demos", "16"]
+
+
 def test_a_run_that_fails_keeps_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,7 +170,11 @@ def test_every_claim_of_likeness_is_judged_with_planted_truths() -> None:
 
 
 def test_text_is_judged_where_the_gate_opens() -> None:
-    of_text = [part for part in PARTS.values() if part.family == "text"]
+    of_text = [
+        part
+        for part in PARTS.values()
+        if part.family == "text" and not part.open_answers
+    ]
     assert {(part.models, part.n_demonstrations) for part in of_text} == {
         (("hmm_llama",), 16)
     }

@@ -28,6 +28,9 @@ class PlantedCells:
         datasets: Names of datasets.
         n_demonstrations: Demonstrations before each query.
         tests: Tests as pytest names them.
+        sizes: Options of pytest in place of the default effort and sizes.
+        open_answers: Whether answers are words of the vocabulary. Rules that count
+            labels, and noise on all log-probabilities, then have nothing to work on.
         takes_long: Whether ``make calibration`` leaves them to ``calibration-full``.
     """
 
@@ -37,6 +40,8 @@ class PlantedCells:
     datasets: tuple[str, ...]
     n_demonstrations: int
     tests: tuple[str, ...]
+    sizes: tuple[str, ...] = ()
+    open_answers: bool = False
     takes_long: bool = False
 
     @property
@@ -47,6 +52,7 @@ class PlantedCells:
             *("--models", ",".join(self.models)),
             *("--datasets", ",".join(self.datasets)),
             *("--demos", str(self.n_demonstrations)),
+            *self.sizes,
         ]
 
 
@@ -112,6 +118,28 @@ TEXT_DISTILLED = _more_text(
     "text, distilled", *_tests(DIRECTIONS, ("update_that_reproduces_icl_is_gds",))
 )
 _LINEAR = ("linear", "linear_scaled", "linear_shifted")
+_SMOLLM2 = ("smollm2_135m-singular_plural-4",)
+TEXT_WORDS = PlantedCells(
+    name="text, words",
+    family="text",
+    models=("smollm2_135m",),
+    datasets=("singular_plural",),
+    n_demonstrations=4,
+    tests=(
+        *_tests(
+            OUTPUT,
+            ("same_accuracy", "same_top_tokens", "same_confidence",
+             "same_distribution"),
+            _SMOLLM2,
+            "gd",
+        ),
+        *_tests("claims/test_order.py", ("same_order_sensitivity",), _SMOLLM2, "gd"),
+    ),
+    sizes=("--effort", "quick", "--sets", "10", "--orders", "3"),
+    open_answers=True,
+    takes_long=True,
+)  # fmt: skip
+"""A pretrained model that answers with words, at the sizes of the natural study."""
 REGRESSION = PlantedCells(
     name="regression",
     family="regression",
@@ -168,6 +196,7 @@ PARTS = {
         TEXT_SINGLE,
         TEXT_BY_NUMBER,
         TEXT_DISTILLED,
+        TEXT_WORDS,
         REGRESSION,
         REGRESSION_SINGLE,
     )

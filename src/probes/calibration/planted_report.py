@@ -97,7 +97,8 @@ def _introduction(
         "the shipped fixtures, but another learner answers in place of ICL or of GD. "
         "What is true is then known. The choice of GD's rate sees the planted learner "
         "too. Every seed redraws rows and tasks. Sizes and effort are the defaults "
-        f"(10 sets × 40 queries). The planted GD has a rate of {rates} and {PASSES} "
+        "(10 sets × 40 queries) where a part names no options. "
+        f"The planted GD has a rate of {rates} and {PASSES} "
         "passes, or as many steps as the network has layers. Noise is the same in "
         "every order of the demonstrations. Its standard deviation, small and large, "
         f"is {_sizes('text')} of the root mean square of what learning changes on "
@@ -121,7 +122,8 @@ def _part(part: PlantedCells, counts: Sequence[PlantedCount]) -> Iterable[str]:
     models, datasets = ", ".join(part.models), ", ".join(part.datasets)
     yield f"## {part.name.capitalize()}: {models}"
     yield ""
-    yield f"On {datasets}, with {part.n_demonstrations} demonstrations."
+    sizes = f" Options: `{' '.join(part.sizes)}`." if part.sizes else ""
+    yield f"On {datasets}, with {part.n_demonstrations} demonstrations.{sizes}"
     yield ""
     yield from plants_table(counts)
     yield ""

@@ -102,7 +102,10 @@ class PlantedStudy:
         stores = self.stores / f"{cells.name.replace(' ', '_')}-{seed}"
         made = {(run.plant, run.seed) for run in _read(self.folder, cells.name)}
         for number, plant in enumerate(self.plants):
-            if not PLANTS[plant].can_answer(cells.family) or (plant, seed) in made:
+            can_answer = PLANTS[plant].can_answer(
+                cells.family, open_answers=cells.open_answers
+            )
+            if not can_answer or (plant, seed) in made:
                 continue
             began = time.monotonic()
             own = stores / str(number)

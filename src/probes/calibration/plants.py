@@ -69,6 +69,7 @@ class Plant:
             replace.
         noise: The noise that is added to its answers.
         in_another_order: Whether it sees the demonstrations in another order.
+        needs_labels: Whether its learner on text counts labels of a closed set.
         expected: What must not happen to any claim.
         open_in: Claims of which nothing is expected all the same.
     """
@@ -79,12 +80,18 @@ class Plant:
     regression: Learner | None = _ICL
     noise: Noise = ""
     in_another_order: bool = False
+    needs_labels: bool = False
     expected: Expectation = ""
     open_in: frozenset[str] = frozenset()
 
-    def can_answer(self, family: Family) -> bool:
-        """Say whether there is such a learner for a family of tasks."""
-        return family == "text" or self.regression is not None
+    def can_answer(self, family: Family, *, open_answers: bool = False) -> bool:
+        """Say whether there is such a learner for a family of tasks.
+
+        Of open answers only the likeliest tokens are kept, so noise has no place.
+        """
+        if family == "regression":
+            return self.regression is not None
+        return not (open_answers and (self.needs_labels or self.noise))
 
     def expected_of(self, claim: str) -> Expectation:
         """Say what must not happen to a claim, which may name its variant."""
@@ -159,9 +166,10 @@ _UNTOUCHED: dict[str, Any] = {
     "text": Base(),
     "regression": LinearLearner(algorithm="gd", settings=(0.0,)),
 }
-_PRIOR: dict[str, Any] = {"text": LabelPrior(), "regression": NearestNeighbours(k=10)}
-_MAJORITY: dict[str, Any] = {"text": MajorityLabel(), "regression": None}
-_COPY: dict[str, Any] = {"text": LastAnswer(), "regression": LastAnswer()}
+_BY_LABELS: dict[str, Any] = {"needs_labels": True}
+_PRIOR = {**_BY_LABELS, "text": LabelPrior(), "regression": NearestNeighbours(k=10)}
+_MAJORITY = {**_BY_LABELS, "text": MajorityLabel(), "regression": None}
+_COPY = {**_BY_LABELS, "text": LastAnswer(), "regression": LastAnswer()}
 _RULE: dict[str, Any] = {
     "replaces": "GD",
     "open_in": ONE_NUMBER | ORDERLESS | ADDS_UP | KEEP_GD,

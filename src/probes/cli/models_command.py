@@ -45,13 +45,12 @@ def run(given: argparse.Namespace) -> int:
     Raises:
         ProbesError: A name is not that of a packaged model, or it cannot be fetched.
     """
-    importlib.import_module(REGISTERED)
     given.do(given)
     return 0
 
 
 def _list(given: argparse.Namespace) -> None:
-    for card, source in _packaged():
+    for card, source in packaged_models():
         has = is_converted(source.sha256)
         print(f"{card.name}  ({'fetched' if has else 'not fetched'})")
         print("\n".join(f"    {line}" for line in _facts(card, source)))
@@ -59,7 +58,7 @@ def _list(given: argparse.Namespace) -> None:
 
 
 def _fetch(given: argparse.Namespace) -> None:
-    packaged = {card.name: (card, source) for card, source in _packaged()}
+    packaged = {card.name: (card, source) for card, source in packaged_models()}
     for name in given.names:
         if name not in packaged:
             card = MODELS.get(name)  # raises if there is no such model
@@ -73,7 +72,9 @@ def _fetch(given: argparse.Namespace) -> None:
         fetch_model(source, lambda line: print(line, flush=True))
 
 
-def _packaged() -> Iterator[tuple[ModelCard, PackagedCheckpoint]]:
+def packaged_models() -> Iterator[tuple[ModelCard, PackagedCheckpoint]]:
+    """Yield each registered model that packages carry, and its packages."""
+    importlib.import_module(REGISTERED)
     for card in MODELS:
         if isinstance(card.weights, PackagedCheckpoint):
             yield card, card.weights
