@@ -142,6 +142,14 @@ def test_a_run_that_fails_keeps_nothing(
     assert not list(finished_runs(tmp_path))
 
 
+def test_a_study_keeps_the_verdicts_of_all_draws(tmp_path: Path) -> None:
+    part = replace(ONE_TEST, sizes=("--sets", "20"), redraws=2)
+    plants = ("untouched model in place of GD",)
+    study(tmp_path, n_seeds=1, parts=(part,), plants=plants).run(processes=1)
+    ((kept,),) = [one.rows for one in finished_runs(tmp_path)]
+    assert kept["verdicts"] == kept["corrected"] == {"refuted": 2}
+
+
 def test_a_folder_without_claims_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="has no folder claims/"):
         replace(study(tmp_path), root=tmp_path).run(processes=1)
@@ -180,6 +188,7 @@ def test_text_is_judged_where_the_gate_opens() -> None:
     }
 
 
-def test_what_takes_long_is_text_alone() -> None:
-    assert not TEXT.takes_long
-    assert {p.family for p in PARTS.values() if p.takes_long} == {"text"}
+def test_make_calibration_judges_both_families_and_leaves_out_what_takes_long() -> None:
+    quick = [part for part in PARTS.values() if not part.takes_long]
+    assert {part.family for part in quick} == {"text", "regression"}
+    assert not any(part.redraws or part.open_answers for part in quick)

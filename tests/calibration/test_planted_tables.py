@@ -16,6 +16,7 @@ from probes.calibration.plant_expectations import (
     REORDERED_BY_ANY_NOISE,
     UNMOVED_BY_NOISE,
 )
+from probes.calibration.planted_cells import TEXT_REDRAWN
 from probes.calibration.planted_runs import PlantedRun
 from probes.calibration.planted_tables import (
     claims_table,
@@ -52,6 +53,20 @@ def test_counts_are_those_of_the_rows() -> None:
     assert update.verdicts == {"supported": 1, "refuted": 2}
     assert (update.seeds, update.n_cells, update.n_wrong) == (3, 3, 2)
     assert sum(c.n_cells for c in counts.values()) == sum(len(r.rows) for r in RUNS)
+
+
+def test_a_cell_that_was_judged_often_counts_as_often() -> None:
+    row: dict[str, Any] = {
+        "claim": "same_update",
+        "verdicts": {"supported": 195, "refuted": 5},
+        "corrected": {"supported": 197, "refuted": 3},
+    }
+    made = {"part": TEXT_REDRAWN.name, "plant": GD, "commit": "c", "rows": (row,)}
+    runs = [PlantedRun(seed=seed, **made) for seed in (1, 2)]
+    (count,) = count_planted(runs)
+    assert count.verdicts == {"supported": 390, "refuted": 10}
+    assert (count.n_cells, count.n_wrong, count.n_wrong_corrected) == (400, 10, 6)
+    assert "| 2 × 200 draws | 390 | 10 |" in "\n".join(plants_table([count]))
 
 
 def test_a_cell_counts_by_its_verdict_before_the_correction() -> None:

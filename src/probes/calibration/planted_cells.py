@@ -29,6 +29,8 @@ class PlantedCells:
         n_demonstrations: Demonstrations before each query.
         tests: Tests as pytest names them.
         sizes: Options of pytest in place of the default effort and sizes.
+        redraws: How often every cell is judged, each time on ten of its sets; 0: once,
+            on all sets.
         open_answers: Whether answers are words of the vocabulary. Rules that count
             labels, and noise on all log-probabilities, then have nothing to work on.
         takes_long: Whether ``make calibration`` leaves them to ``calibration-full``.
@@ -41,6 +43,7 @@ class PlantedCells:
     n_demonstrations: int
     tests: tuple[str, ...]
     sizes: tuple[str, ...] = ()
+    redraws: int = 0
     open_answers: bool = False
     takes_long: bool = False
 
@@ -135,11 +138,16 @@ TEXT_WORDS = PlantedCells(
         ),
         *_tests("claims/test_order.py", ("same_order_sensitivity",), _SMOLLM2, "gd"),
     ),
-    sizes=("--effort", "quick", "--sets", "10", "--orders", "3"),
+    sizes=("--effort", "quick", "--sets", "20", "--orders", "3"),
+    redraws=200,
     open_answers=True,
     takes_long=True,
 )  # fmt: skip
-"""A pretrained model that answers with words, at the sizes of the natural study."""
+"""A pretrained model that answers with words, at the effort of the natural study."""
+TEXT_REDRAWN = replace(
+    TEXT, name="text, redrawn", sizes=("--sets", "40"), redraws=200, takes_long=True
+)
+"""With 48 sets, the eight concepts of ``hmm`` have no row left."""
 REGRESSION = PlantedCells(
     name="regression",
     family="regression",
@@ -168,6 +176,13 @@ REGRESSION = PlantedCells(
         ),
     ),
 )  # fmt: skip
+REGRESSION_REDRAWN = replace(
+    REGRESSION,
+    name="regression, redrawn",
+    sizes=("--sets", "100"),
+    redraws=200,
+    takes_long=True,
+)
 _SKEWED = ("linear", "linear_skewed")
 REGRESSION_SINGLE = replace(
     REGRESSION,
@@ -197,7 +212,9 @@ PARTS = {
         TEXT_BY_NUMBER,
         TEXT_DISTILLED,
         TEXT_WORDS,
+        TEXT_REDRAWN,
         REGRESSION,
+        REGRESSION_REDRAWN,
         REGRESSION_SINGLE,
     )
 }

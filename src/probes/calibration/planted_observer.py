@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from probes.calibration.plants import Plant, touches
+from probes.calibration.redrawn_sets import SetDraw
 from probes.engine.observer import Observer
 from probes.engine.store import Store
 from probes.engine.time_limit import TimeLimitedObserver
@@ -29,7 +30,12 @@ class PlantedObserver(TimeLimitedObserver):
         shared: Of observations that do not; all plants of a seed may share it.
         plant: Who answers.
         usual: Other arguments of an observer.
+
+    Attributes:
+        draw: The sets of a pool that claims get; None: they get a cell's own.
     """
+
+    draw: SetDraw | None = None
 
     def __init__(
         self, store: Store, *, shared: Store, plant: Plant, **usual: Any
@@ -42,6 +48,7 @@ class PlantedObserver(TimeLimitedObserver):
         super().__init__(own, **usual)
         self.plant, self._shared = plant, shared
         self._depth = 0
+        self._pooled: dict[str, Observation] = {}
 
     @cached_property
     def _others(self) -> Observer:
@@ -58,6 +65,20 @@ class PlantedObserver(TimeLimitedObserver):
         Raises:
             ProbesError: The request cannot be answered; the message says why.
         """
+        if self.draw is None or self._depth:
+            return self._answer(request)
+        return self.draw.observe(request, self._of_pool)
+
+    def forget_pool(self) -> None:
+        """Let go of the observations that draws of the last cell shared."""
+        self._pooled.clear()
+
+    def _of_pool(self, request: Request) -> Observation:
+        if request.key not in self._pooled:
+            self._pooled[request.key] = self._answer(request)
+        return self._pooled[request.key]
+
+    def _answer(self, request: Request) -> Observation:
         if not touches(request):
             return self._others.observe(request)
         if self.plant.changes(request, asked_by_claim=self._depth == 0):

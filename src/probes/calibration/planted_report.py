@@ -19,6 +19,7 @@ from probes.calibration.planted_tables import (
     wrong_lines,
 )
 from probes.calibration.plants import NOISE, PASSES, RATES
+from probes.calibration.redrawn_sets import SETS_JUDGED
 from probes.calibration.search_worlds import CLOSE, SearchCount
 from probes.calibration.whole_instrument import MARGIN
 from probes.results.rows import write_text
@@ -124,6 +125,12 @@ def _part(part: PlantedCells, counts: Sequence[PlantedCount]) -> Iterable[str]:
     yield ""
     sizes = f" Options: `{' '.join(part.sizes)}`." if part.sizes else ""
     yield f"On {datasets}, with {part.n_demonstrations} demonstrations.{sizes}"
+    if part.redraws:
+        yield (
+            f"Every cell is judged {part.redraws} times, each time on {SETS_JUDGED} of "
+            "its sets. Draws share sets and the choice of GD's rate, so they are not "
+            "independent."
+        )
     yield ""
     yield from plants_table(counts)
     yield ""

@@ -22,6 +22,7 @@ from typing import Any
 
 from probes.calibration.planted_cells import PARTS, PlantedCells
 from probes.calibration.plants import PLANTS
+from probes.calibration.redrawn_sets import read_redraws
 from probes.errors import EngineError, OptionError
 from probes.results.reading import read_results
 from probes.results.rows import write_text
@@ -33,7 +34,7 @@ JUDGED = (0, 1)
 """Exit statuses of pytest with a report: no test failed, or some did, as refuted ones
 without a record do."""
 LONGEST_TAIL = 2000
-KEPT = ("claim", "model", "dataset", "verdict", "alone")
+KEPT = ("claim", "model", "dataset", "verdict", "alone", "verdicts", "corrected")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,8 @@ class PlantedRun:
         seed: Seed of everything that was drawn.
         commit: The version of the code that judged; None if it is not known.
         machine: The machine and the versions of libraries, in words.
-        rows: For each cell some fields of its result row.
+        rows: For each cell some fields of its result row; of a cell that was judged
+            often, how often it got each verdict.
     """
 
     part: str
@@ -127,6 +129,7 @@ class PlantedStudy:
             *("--plant", plant, "--shared-store", str(shared.resolve())),
             *("--seed", str(seed), "--store", str((own / "store").resolve())),
             *("--reports", str((own / "report").resolve())),
+            *("--redraws", str(cells.redraws)),
         ]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         environment.pop("PYTEST_ADDOPTS", None)
@@ -144,7 +147,11 @@ class PlantedStudy:
                 f"ended with status {ended.returncode}. Expected a report of its "
                 f"cells. Its last lines: {ended.stdout[-LONGEST_TAIL:]}"
             )
-        return read_results(own / "report" / "results.jsonl")
+        rows = read_results(own / "report" / "results.jsonl")
+        if not cells.redraws:
+            return rows
+        made = {"provenance": rows[0]["provenance"]}
+        return [{**counts, **made} for counts in read_redraws(own / "report")]
 
 
 def _run_of(part: str, plant: str, seed: int, rows: list[dict[str, Any]]) -> PlantedRun:
@@ -157,7 +164,7 @@ def _run_of(part: str, plant: str, seed: int, rows: list[dict[str, Any]]) -> Pla
         seed=seed,
         commit=made["commit"],
         machine=", ".join([made["machine"], *versions]),
-        rows=tuple({name: row[name] for name in KEPT} for row in rows),
+        rows=tuple({name: row[name] for name in KEPT if name in row} for row in rows),
     )
 
 

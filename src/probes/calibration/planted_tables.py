@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from probes.calibration.planted_cells import PARTS
 from probes.calibration.planted_runs import PlantedRun
 from probes.calibration.plants import PLANTS, Plant
 from probes.calibration.search_worlds import SearchCount
@@ -76,8 +77,8 @@ def count_planted(runs: Iterable[PlantedRun]) -> list[PlantedCount]:
         for row in run.rows:
             place = run.part, run.plant, row["claim"]
             alone, corrected = found.setdefault(place, (Counter(), Counter()))
-            alone[verdict_of(row)] += 1
-            corrected[row["verdict"]] += 1
+            alone.update(row.get("verdicts") or [verdict_of(row)])
+            corrected.update(row.get("corrected") or [row["verdict"]])
     return [
         PlantedCount(
             part=part,
@@ -127,7 +128,9 @@ def _plant_line(number: int, plant: Plant, counts: Sequence[PlantedCount]) -> st
         wrong += f"; corrected {sum(c.n_wrong_corrected for c in judged)}"
     numbers = " | ".join(str(totals[name]) for name in LETTERS)
     name = plant.name if plant.replaces else "nothing: the instrument as it is"
-    seeds = max(count.seeds for count in counts)
+    seeds = str(max(count.seeds for count in counts))
+    if redraws := PARTS[counts[0].part].redraws:
+        seeds += f" × {redraws} draws"
     code = ", ".join(sorted({commit[:7] for c in counts for commit in c.commits}))
     return (
         f"| {number} | {name} | {seeds} | {numbers} | {plant.expected} | {wrong} | "

@@ -74,7 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="judge with all planted truths, not only with the main ones, and also the "
         "claims that train once for each demonstration, after every number of them, or "
-        "towards ICL's answers; a seed takes many times as long",
+        "towards ICL's answers; on many draws of one pool of sets; and on a pretrained "
+        "model, if it has been fetched; a seed takes many times as long",
     )
     parser.add_argument(
         "--planted-stores",
