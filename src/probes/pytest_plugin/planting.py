@@ -56,15 +56,25 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: Any, nextitem: pytest.Item | None) -> object:
     """Judge a cell once for every draw, and report the last judgement only."""
-    cell, redrawn = cell_of(item), item.config.stash[REDRAWN]
-    if cell is None or not redrawn:
+    if cell_of(item) is None or not item.config.stash[REDRAWN]:
         return None
-    run = item.config.stash[RUN]
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    for report in _judge_all_draws(item, nextitem):
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
+def _judge_all_draws(
+    item: Any, nextitem: pytest.Item | None
+) -> Sequence[pytest.TestReport]:
+    """Keep the rows of every draw; return the reports of the last one."""
+    run, cell = item.config.stash[RUN], item.callspec.params["cell"]
     groups = row_groups(cell, run.population)
     few = replace(cell.settings, n_sets=SETS_JUDGED)
     item.callspec.params["cell"] = replace(cell, settings=few)
-    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    for number, rows in enumerate(redrawn):
+    reports: list[pytest.TestReport] = []
+    for number, rows in enumerate(item.config.stash[REDRAWN]):
         run.observer.draw = SetDraw.of(
             n_pool=cell.settings.n_sets,
             n_sets=SETS_JUDGED,
@@ -75,10 +85,7 @@ def pytest_runtest_protocol(item: Any, nextitem: pytest.Item | None) -> object:
         reports = runtestprotocol(item, log=False, nextitem=nextitem)
         rows += _rows_of(reports)
     run.observer.forget_pool()
-    for report in reports:
-        item.ihook.pytest_runtest_logreport(report=report)
-    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-    return True
+    return reports
 
 
 def _rows_of(reports: Sequence[pytest.TestReport]) -> list[Row]:
