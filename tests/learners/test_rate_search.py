@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,9 +14,12 @@ from hypothesis import strategies as st
 
 from probes.learners.gradient_walks import half_octaves
 from probes.learners.rate_bracket import MOST_STRIDES
+from probes.learners.rate_choice import _choose
 from probes.learners.rate_lattice import Curve, lattice_rate, nearest_step
-from probes.learners.rate_search import FIRST_PASSES, TOLERANCE, Optimum, RateSearch
+from probes.learners.rate_search import FIRST_PASSES, Optimum, RateSearch
 from probes.learners.search_effort import SearchEffort, SearchLimits
+from probes.learners.walked_rates import TOLERANCE
+from probes.measures import Nearest
 
 Surface = Callable[[float, int], float]
 MOST_AT_FIRST = 2 * MOST_STRIDES + 1
@@ -109,6 +114,70 @@ def test_not_to_train_is_an_optimum_where_higher_rates_harm() -> None:
     assert optimum.is_interior
     assert optimum.value <= 1.5 * (1 + TOLERANCE)
     assert 1e-9 < optimum.rate <= 1e-6
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-8])
+def test_a_criterion_that_cannot_fall_is_not_searched(value: float) -> None:
+    optimum, found = search(
+        lambda rate, n: value / (1 + rate * n), 0.1, start=value, resolution=1e-6
+    )
+    assert (optimum.rate, optimum.passes) == (0.1, 1)
+    assert optimum.is_interior
+    assert not optimum.edge
+    assert found.rates == [0.1]
+
+
+@dataclass
+class FlatWalks:
+    """Walks on a surface that is rounding everywhere, as of a network without learning.
+
+    It answers everything wrong, in context as well as before and after training.
+    """
+
+    starts: tuple[float, ...] = (3.6e-8,)
+    criteria: tuple[Nearest, ...] = (Nearest(measure="label_total_variation"),)
+    rates: list[float] = field(default_factory=list)
+
+    def walk(self, rate: float, passes: int) -> None:
+        self.rates.append(rate)
+
+    def curve(self, rate: float, column: int) -> Curve:
+        return {n: self.starts[column] / (1 + 1e-3 * rate * n) for n in (1, 2, 3, 4)}
+
+    def has_vanished(self, rate: float) -> bool:
+        return False
+
+    def facts(self, column: int) -> dict[str, float]:
+        return {}
+
+
+def test_distances_that_are_rounding_lead_to_no_absurd_rate() -> None:
+    walks: Any = FlatWalks()
+    chosen = _choose(walks, 0, 0.01, LIMITS)
+    assert (chosen["rate"], chosen["is_interior"]) == (0.01, True)
+    assert set(walks.rates) == {0.01}
+
+
+def test_a_criterion_at_its_goal_that_training_harms_asks_for_lower_rates() -> None:
+    optimum, found = search(
+        lambda rate, n: 1e3 * rate * n, 0.1, start=0.0, resolution=1e-6
+    )
+    assert optimum.is_interior
+    assert optimum.value <= 1e-6
+    assert 0.1 in found.rates
+    assert len(found.curves) < LIMITS.rates
+
+
+def test_a_rate_that_moves_no_weight_is_not_chosen_at_the_goal() -> None:
+    optimum, _ = search(
+        lambda rate, n: 0.0 if rate >= 0.5 else math.inf,
+        0.1,
+        start=0.0,
+        resolution=1e-6,
+        vanishes_below=0.5,
+    )
+    assert optimum.rate >= 0.5
+    assert optimum.value == 0.0
 
 
 @pytest.mark.parametrize("off", [1e-12, 1e-9, 1e-6, 1e-4, 1e4, 1e6, 1e9, 1e12])

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Mapping
 
 from probes.learners.rate_lattice import Curve
-from probes.learners.rate_search import TOLERANCE, Optimum
+from probes.learners.rate_search import Optimum
+from probes.learners.walked_rates import TOLERANCE
 
 
 def best_of_given(

@@ -25,6 +25,10 @@ TYPICAL_RATES, TYPICAL_WALK, TYPICAL_READINGS = 10, 10, 5
 are read. On hmm_llama, searches walk 72 to 136 passes at 8 to 11 rates, and read 50 to
 64 places, whatever the effort."""
 
+ROUNDING = 1e-6
+"""Distances this small are rounding of answers in float32. A network that has learned
+nothing may be no further from its ICL: both answer everything wrong alike."""
+
 
 class Searched(Trainable, Protocol):
     """What a rate is chosen for: a ``gradient.GradientLearner``."""
@@ -161,12 +165,17 @@ def _choose(
     search = RateSearch(
         walk=walk,
         start=walks.starts[column],
-        resolution=walks.criteria[column].resolution * walks.starts[column],
+        resolution=_resolution(walks, column),
         limits=limits,
         has_vanished=walks.has_vanished,
         curves={step_of(rate): walk(rate, limits.fewest) for rate in walks.rates},
     )
     return _described(walks, column, search.find(centre), search.walked())
+
+
+def _resolution(walks: GradientWalks, column: int) -> float:
+    """Return the largest difference of a criterion that does not matter."""
+    return max(walks.criteria[column].resolution * walks.starts[column], ROUNDING)
 
 
 def _chosen_from_given(
@@ -181,10 +190,11 @@ def _chosen_from_given(
         rate: _infinite(walks.curve(rate, column), where=walks.has_vanished(rate))
         for rate in walks.rates
     }
-    start = walks.starts[column]
-    resolution = walks.criteria[column].resolution * start
     best = best_of_given(
-        curves, start=start, resolution=resolution, passes_are_fixed=passes_are_fixed
+        curves,
+        start=walks.starts[column],
+        resolution=_resolution(walks, column),
+        passes_are_fixed=passes_are_fixed,
     )
     walked = ((rate, sorted(curve.items())) for rate, curve in curves.items())
     return _described(walks, column, best, walked)
