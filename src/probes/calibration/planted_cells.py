@@ -147,7 +147,7 @@ TEXT_WORDS = PlantedCells(
 TEXT_REDRAWN = replace(
     TEXT, name="text, redrawn", sizes=("--sets", "40"), redraws=200, takes_long=True
 )
-"""With 48 sets, the eight concepts of ``hmm`` have no row left."""
+"""The eight concepts of ``hmm`` have train rows for 48 sets."""
 REGRESSION = PlantedCells(
     name="regression",
     family="regression",
